@@ -1,0 +1,28 @@
+"""Every error that a command turns into one clear line and an exit status."""
+
+
+class HarnessError(Exception):
+    """Something the user can act on: the message names the thing and the way out."""
+
+    exit_code = 1
+
+
+class UsageError(HarnessError):
+    """Bad usage, an unknown name, or a file that cannot be read."""
+
+    exit_code = 2
+
+
+class ClientUnavailable(HarnessError):
+    """A client cannot be had: unknown release, path or revision; resolver, index or cache."""
+
+    exit_code = 3
+
+
+class WorldBroken(HarnessError):
+    """The simulation lost control (an escaped thread, a real lock or socket inside a trial).
+
+    A trial that breaks its world has no verdict, so nothing it measured may be reported.
+    """
+
+    exit_code = 4

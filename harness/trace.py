@@ -1,0 +1,69 @@
+"""What happened in a trial, in order, and its digest.
+
+The *happenings* are for people and for the oracle: few, named by meaning, each on a lane. The
+*digest* is for machines: it covers every happening, every scheduling decision and every byte
+chunk, so two trials with equal digests did the same thing.
+
+Happenings, by lane (times are nanoseconds since the trial began):
+
+client   run-called, run-returned, run-raised {error}, send-message, callback {event, kind},
+         callback-done {event}, visible {event}, close-called, close-returned
+rest     request {method, route, number}, answer {number, status, execution_status?},
+         unanswered {number}
+server   run-requested, run-refused {status}, run-accepted {run}, run-started {run},
+         status {status, run}, status-readable {status}, persisted {event, kind, key?, run?},
+         publication {event}, run-ended {run, status}, run-cleared {run}, snapshot {status, run?},
+         stop-hook-denied {run}
+socket   subscribed {peer}, frame-sent {event, kind, key?, value?, peer},
+         frame-delivered {event, peer}, connected {peer}, disconnected {peer, why}
+network  fault {action, link, peer}
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Listener = Callable[["Happening"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    at_ns: int
+    lane: str
+    what: str
+    detail: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"at_ms": self.at_ns / 1e6, "lane": self.lane, "what": self.what, **self.detail}
+
+
+class Trace:
+    """An append-only record. `clock` gives nanoseconds since the trial began."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self.happenings: list[Happening] = []
+        self.listeners: list[Listener] = []
+        self._clock = clock
+        self._hash = hashlib.blake2b(digest_size=16)
+
+    def record(self, lane: str, what: str, **detail: Any) -> Happening:
+        """Note a happening now, and tell the listeners (faults wait for moments here)."""
+        happening = Happening(self._clock(), lane, what, detail)
+        self.happenings.append(happening)
+        self._hash.update(repr((happening.at_ns, lane, what, detail)).encode())
+        for listener in self.listeners:
+            listener(happening)
+        return happening
+
+    def note(self, *decision: object) -> None:
+        """Cover a scheduling decision by the digest without keeping it."""
+        self._hash.update(repr(decision).encode())
+
+    def note_bytes(self, label: str, data: bytes) -> None:
+        """Cover a chunk of bytes by the digest."""
+        self._hash.update(b"%s %d:" % (label.encode(), len(data)))
+        self._hash.update(data)
+
+    def digest(self) -> str:
+        return self._hash.hexdigest()
