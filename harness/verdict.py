@@ -1,0 +1,67 @@
+"""The verdicts of a trial, their meaning and their order of gravity."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+MEANINGS: Final[dict[str, str]] = {
+    "hang": "run() never returned within the virtual limit; deadlock included",
+    "lost": "persisted, not visible at return nor after settling",
+    "unrun": "run() returned, but the server's run for it never began, even after settling",
+    "early": "run() returned before the server's run for it ended",
+    "late": "persisted, not visible at return, visible after settling",
+    "spurious-error": "run() raised although the run succeeded, or returned although it failed",
+    "missed-callback": "in state.events, never given to the user's callback",
+    "duplicate-callback": "given to the user's callback more than once",
+    "out-of-order": "callbacks or state.events in another order than the server's log",
+    "stall": "run() returned more than 10 virtual seconds after the server was done",
+    "ok": "none of these",
+}
+"""Every verdict, gravest first, with what it means."""
+
+ORDER: Final[tuple[str, ...]] = tuple(MEANINGS)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Why a verdict was given: one sentence, and the facts behind it.
+
+    `events` holds one dict per event concerned: `id`, `kind`, and where known `persisted_ms`,
+    `published_ms`, `delivered_ms`, `visible_ms` (trial time), `trailing`.
+    """
+
+    verdict: str
+    says: str
+    events: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the oracle found: verdicts gravest first, `("ok",)` if there is nothing to say."""
+
+    verdicts: tuple[str, ...]
+    evidence: tuple[Evidence, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What is worth telling and is no fault of the client, such as trailing events."""
+
+    @property
+    def headline(self) -> str:
+        return self.verdicts[0]
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """One trial, as it travels from a worker to the controlling side."""
+
+    index: int
+    verdicts: tuple[str, ...]
+    digest: str
+    virtual_s: float
+    """Virtual seconds that `run()` took."""
+    wall_ms: float
+    """Wall milliseconds of the whole repetition."""
+    void: str | None = None
+    """Why the schedule broke the trial before `run()` was reached; then there is no verdict."""
+
+    @property
+    def passed(self) -> bool:
+        return self.void is None and self.verdicts == ("ok",)
