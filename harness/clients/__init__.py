@@ -1,0 +1,43 @@
+"""The clients under test, behind one small interface."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+OnEvent = Callable[["SeenEvent"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEvent:
+    """An event as it reaches the user's callback."""
+
+    id: str
+    kind: str
+    tool_name: str | None = None
+
+
+class Client(Protocol):
+    """One conversation of the client under test, as a program uses it."""
+
+    def send_message(self, text: str) -> None: ...
+
+    def run(self) -> None:
+        """Start a run and wait for its end, with the client's own defaults."""
+
+    def count(self) -> int:
+        """How many events `state.events` holds. Never blocks and is no scheduling point."""
+
+    def visible(self) -> list[str]:
+        """Ids in `state.events`, in its order. Never blocks and is no scheduling point."""
+
+    def close(self) -> None: ...
+
+
+class Adapter(Protocol):
+    """How to use one kind of client. Made once a process: importing a client is slow."""
+
+    version: str
+    """The client's version, PEP 440."""
+
+    def connect(self, url: str, on_event: OnEvent) -> Client:
+        """Create a conversation; `on_event` is its public callback."""

@@ -1,0 +1,62 @@
+"""The client under test: `RemoteConversation` of `openhands-sdk`, unmodified."""
+
+import importlib.metadata
+import logging
+import os
+from typing import Any
+
+from harness.clients import Client, OnEvent, SeenEvent
+
+# Read at import: no price list from the network, no banner on the terminal.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+os.environ.setdefault("OPENHANDS_SUPPRESS_BANNER", "1")
+
+from openhands.sdk import LLM, Agent  # noqa: E402
+from openhands.sdk.conversation.impl.remote_conversation import RemoteConversation  # noqa: E402
+from openhands.sdk.workspace import RemoteWorkspace  # noqa: E402
+from pydantic import SecretStr  # noqa: E402
+
+# What the client logs of the faults it meets is of no interest, a million times over.
+logging.disable(logging.CRITICAL)
+
+
+class OpenHandsClient:
+    """One `RemoteConversation`."""
+
+    def __init__(self, agent: Agent, url: str, on_event: OnEvent) -> None:
+        def callback(event: Any) -> None:
+            kind = type(event).__name__
+            on_event(SeenEvent(event.id, kind, getattr(event, "tool_name", None)))
+
+        self._workspace = RemoteWorkspace(host=url, working_dir="/workspace")
+        # The client appends to the list it is given: a fresh one each time.
+        self._conversation = RemoteConversation(
+            agent=agent, workspace=self._workspace, callbacks=[callback], visualizer=None
+        )
+        self.send_message = self._conversation.send_message
+        self.run = self._conversation.run
+
+    def count(self) -> int:
+        return len(self._conversation.state.events._cached_events)
+
+    def visible(self) -> list[str]:
+        # Its iterator takes a lock that a thread stopped in between may hold; a list is copied
+        # in one piece.
+        return [event.id for event in self._conversation.state.events._cached_events]
+
+    def close(self) -> None:
+        self._conversation.close()
+        self._workspace.client.close()
+
+
+class OpenHandsAdapter:
+    """Connects `RemoteConversation`s."""
+
+    def __init__(self) -> None:
+        self.version = importlib.metadata.version("openhands-sdk")
+        # Never called: the agent's script is the server's.
+        llm = LLM(model="openai/scripted", api_key=SecretStr("unused"), usage_id="agent")
+        self._agent = Agent(llm=llm, tools=[])
+
+    def connect(self, url: str, on_event: OnEvent) -> Client:
+        return OpenHandsClient(self._agent, url, on_event)

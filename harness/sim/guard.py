@@ -1,0 +1,57 @@
+"""Refuses what would leave the simulation: real threads, sockets, look-ups, processes, sleeps.
+
+CPython announces each of these to audit hooks (PEP 578) before doing it, also when it is reached
+through a name that no patch covers. A hook cannot be removed, so one is added per process and
+does nothing outside trials.
+"""
+
+import _thread
+import sys
+
+from harness.sim import kernel as kernels
+
+REFUSED = {
+    "_thread.start_new_thread": "starting a real thread",
+    "_thread.start_joinable_thread": "starting a real thread",
+    "time.sleep": "sleeping in real time",
+    "socket.bind": "binding a real socket",
+    "socket.connect": "connecting a real socket",
+    "socket.sendto": "sending on a real socket",
+    "socket.getaddrinfo": "looking up a name",
+    "socket.getnameinfo": "looking up a name",
+    "socket.gethostbyname": "looking up a name",
+    "socket.gethostbyaddr": "looking up a name",
+    "subprocess.Popen": "starting a process",
+    "os.exec": "starting a process",
+    "os.fork": "starting a process",
+    "os.forkpty": "starting a process",
+    "os.posix_spawn": "starting a process",
+    "os.spawn": "starting a process",
+    "os.system": "starting a process",
+}
+
+_installed = False
+_exempt: set[int] = set()
+
+
+def install() -> None:
+    """Add the hook, once a process."""
+    global _installed
+    if not _installed:
+        _installed = True
+        sys.addaudithook(_hook)
+
+
+def exempt_this_thread() -> None:
+    """The watchdog's own thread lives in real time."""
+    _exempt.add(_thread.get_ident())
+
+
+def _hook(event: str, _args: tuple[object, ...]) -> None:
+    what = REFUSED.get(event)
+    if what is None:
+        return
+    kernel = kernels.active
+    if kernel is None or kernel.spawning or _thread.get_ident() in _exempt:
+        return
+    raise kernel.refusal(what)

@@ -1,0 +1,252 @@
+"""What is swapped for the length of a trial, and put back after it.
+
+A table of (owner, attribute, replacement), nothing else; `install` returns what undoes it. The
+pure-Python rest of `threading`, `queue`, `concurrent.futures` and `asyncio` follows by itself.
+"""
+
+import asyncio
+import asyncio.runners
+import concurrent.futures.thread as futures_thread
+import contextlib
+import itertools
+import os
+import queue
+import random
+import select
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from harness.sim import kernel as kernels
+from harness.sim.entropy import Entropy
+from harness.sim.kernel import SECOND, Kernel
+from harness.sim.loop import SimLoop
+from harness.sim.network import Network
+from harness.sim.primitives import (
+    SimLock,
+    SimThreadHandle,
+    set_sentinel,
+    start_joinable_thread,
+    start_new_thread,
+)
+from harness.sim.stream import SimBackend
+
+EPOCH_S = 1_767_225_600
+"""2026-01-01T00:00:00Z, when every trial begins by its own clock."""
+MONOTONIC_S = 1_000
+"""What `time.monotonic()` says when a trial begins."""
+
+Patch = tuple[Any, str, Any]
+
+
+def table(kernel: Kernel, network: Network, entropy: Entropy) -> list[Patch]:
+    """Every replacement of one trial."""
+    patches = [
+        *_time(kernel),
+        *_threads(),
+        *_entropy(entropy),
+        *_asyncio(kernel, network),
+        *_client_libraries(kernel, network),
+        *_blocking_waits(kernel),
+    ]
+    return patches + _copies(patches)
+
+
+def install(patches: list[Patch]) -> Callable[[], None]:
+    """Swap the attributes in; the result puts back what was there."""
+    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in patches]
+    for owner, name, replacement in patches:
+        setattr(owner, name, replacement)
+
+    def restore() -> None:
+        for owner, name, original in originals:
+            setattr(owner, name, original)
+
+    return restore
+
+
+@contextlib.contextmanager
+def process_state_kept() -> Iterator[None]:
+    """Keep process-wide state that a trial changes without any patch."""
+    random_state = random.getstate()
+    alive, starting = dict(threading._active), dict(threading._limbo)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        random.setstate(random_state)
+        for registry, before in (("_active", alive), ("_limbo", starting)):
+            entries = getattr(threading, registry)
+            entries.clear()
+            entries.update(before)
+
+
+def _time(kernel: Kernel) -> list[Patch]:
+    def sleep(seconds: float) -> None:
+        if seconds < 0:
+            raise ValueError("sleep length must be non-negative")
+        kernel.block("sleep", kernel.now_ns + round(seconds * SECOND))
+
+    def clock(start_s: int, name: str) -> list[Patch]:
+        start_ns = start_s * SECOND
+        return [
+            (time, name, lambda: (start_ns + kernel.now_ns) / SECOND),
+            (time, f"{name}_ns", lambda: start_ns + kernel.now_ns),
+        ]
+
+    return [
+        *clock(MONOTONIC_S, "monotonic"),
+        *clock(MONOTONIC_S, "perf_counter"),
+        *clock(EPOCH_S, "time"),
+        (time, "sleep", sleep),
+    ]
+
+
+def _threads() -> list[Patch]:
+    patches: list[Patch] = [
+        (threading, "Lock", SimLock),
+        (threading, "_allocate_lock", SimLock),
+        (threading, "RLock", threading._PyRLock),  # type: ignore[attr-defined]
+        # Thread names are numbered from one again.
+        (threading, "_counter", itertools.count(1).__next__),
+        (queue, "SimpleQueue", queue._PySimpleQueue),  # type: ignore[attr-defined]
+        # A real one would be held while a thread is started.
+        (futures_thread, "_global_shutdown_lock", SimLock()),
+        (
+            futures_thread.ThreadPoolExecutor,
+            "_counter",
+            staticmethod(itertools.count().__next__),
+        ),
+    ]
+    if sys.version_info >= (3, 13):
+        patches += [
+            (threading, "_start_joinable_thread", start_joinable_thread),
+            (threading, "_ThreadHandle", SimThreadHandle),
+        ]
+    else:
+        patches += [
+            (threading, "_start_new_thread", start_new_thread),
+            (threading, "_set_sentinel", set_sentinel),
+            (threading, "_shutdown_locks_lock", SimLock()),
+            (threading, "_shutdown_locks", set()),
+        ]
+    return patches
+
+
+def _entropy(entropy: Entropy) -> list[Patch]:
+    return [
+        (os, "urandom", entropy.urandom),
+        (random, "_urandom", entropy.urandom),
+        # Seeding from the system would undo the trial's own seed.
+        (random, "seed", lambda *_args, **_options: None),
+    ]
+
+
+def _asyncio(kernel: Kernel, network: Network) -> list[Patch]:
+    def new_event_loop() -> SimLoop:
+        return SimLoop(kernel, network, time.monotonic)
+
+    def cancel_all_tasks(loop: asyncio.AbstractEventLoop) -> None:
+        # asyncio.runners keeps tasks in a set, whose order depends on addresses.
+        tasks = sorted(asyncio.all_tasks(loop), key=lambda task: _task_number(task.get_name()))
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+
+    return [
+        (asyncio.events, "new_event_loop", new_event_loop),
+        (asyncio, "new_event_loop", new_event_loop),
+        (asyncio.runners, "_cancel_all_tasks", cancel_all_tasks),
+    ]
+
+
+def _task_number(name: str) -> tuple[int, str]:
+    """`Task-10` after `Task-9`: asyncio numbers tasks in the order of creation."""
+    digits = name.rpartition("-")[2]
+    return (int(digits) if digits.isdigit() else 0, name)
+
+
+def _client_libraries(kernel: Kernel, network: Network) -> list[Patch]:
+    """httpx and its transport. A client without them does its REST otherwise, or not at all."""
+    try:
+        # httpx imports httpcore only when it is first used.
+        import httpcore
+        import httpx
+    except ImportError:
+        return []
+    modules = (httpcore._sync.connection, httpcore._sync.connection_pool)
+    return [
+        *((module, "SyncBackend", lambda: SimBackend(kernel, network)) for module in modules),
+        # Loading the certificates takes 75-230 ms a client, for connections without TLS.
+        (httpx._transports.default, "create_ssl_context", lambda *_args, **_options: None),
+    ]
+
+
+def _blocking_waits(kernel: Kernel) -> list[Patch]:
+    """Waits of the operating system, which would stop the world: refused and named."""
+
+    def refuse(what: str) -> Callable[..., object]:
+        def refused(*_args: object, **_options: object) -> object:
+            raise kernel.refusal(f"{what}()")
+
+        return refused
+
+    return [
+        (select, name, refuse(f"select.{name}"))
+        for name in ("select", "poll", "epoll")
+        if hasattr(select, name)
+    ]
+
+
+_CLIENT_PACKAGES = ("openhands", "httpx", "httpcore", "websockets", "anyio", "uvicorn", "fastapi")
+
+
+def _copies(patches: list[Patch]) -> list[Patch]:
+    """The same replacements where a module holds the original by a name of its own.
+
+    `from time import monotonic` copies the function out of reach of a patch on `time`.
+    """
+    replacements = {
+        id(getattr(owner, name)): (getattr(owner, name), replacement)
+        for owner, name, replacement in patches
+        if owner in (time, os, threading)
+    }
+    copies = []
+    for module_name, attribute, original in _held_names(frozenset(replacements)):
+        held, replacement = replacements[id(original)]
+        module = sys.modules.get(module_name)
+        if module is not None and getattr(module, attribute, None) is held:
+            copies.append((module, attribute, replacement))
+    return copies
+
+
+_held: tuple[tuple[int, frozenset[int]], list[tuple[str, str, Any]]] | None = None
+
+
+def _held_names(ids: frozenset[int]) -> list[tuple[str, str, Any]]:
+    """Scan the loaded modules once for each change in their number: it takes milliseconds."""
+    global _held
+    key = (len(sys.modules), ids)
+    if _held is None or _held[0] != key:
+        names = [
+            (module_name, attribute, value)
+            for module_name, module in list(sys.modules.items())
+            if module_name.partition(".")[0] in _CLIENT_PACKAGES
+            or module_name in ("queue", "threading")
+            for attribute, value in list(vars(module).items())
+            if id(value) in ids
+        ]
+        _held = (key, names)
+    return [
+        (module_name, attribute, value)
+        for module_name, attribute, value in _held[1]
+        if (sys.modules.get(module_name), attribute)
+        not in {(threading, "Lock"), (threading, "RLock"), (threading, "_allocate_lock")}
+    ]
+
+
+def assert_no_trial() -> None:
+    if kernels.active is not None:
+        raise RuntimeError("a trial is already running in this process")

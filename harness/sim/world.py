@@ -1,0 +1,136 @@
+"""The simulated world of one trial, from its first thread to its last.
+
+Everything in it is made anew for each trial and gone after it; only what is slow to make and
+keeps no state of a trial (the imported client, the loaded application) outlives it.
+"""
+
+import asyncio
+import gc
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from harness.errors import WorldBroken
+from harness.schedule import Schedule
+from harness.sim import guard, patches
+from harness.sim import kernel as kernels
+from harness.sim.choice import RandomWalk, RunUntilBlocked
+from harness.sim.entropy import Entropy
+from harness.sim.faults import Faults
+from harness.sim.kernel import SECOND, Choice, Kernel
+from harness.sim.network import Network
+from harness.sim.serving import URL, UvicornSite
+from harness.trace import Happening
+
+LIMIT_S = 300
+"""Virtual seconds that a trial may take beyond its settle time."""
+LEAVE_S = 60
+"""Virtual seconds that threads have to end by themselves after a trial, before they are killed."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a trial ended: the digest of all until then, and why it had to be stopped, if so."""
+
+    digest: str
+    stopped: str | None
+    stacks: dict[str, str]
+
+
+class Simulation:
+    """The world of one trial. `trace` is there before anything runs."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        seed = schedule.interleaving.seed
+        choice: Choice = RunUntilBlocked() if seed is None else RandomWalk(seed)
+        limit_s = LIMIT_S + schedule.caller.settle_s
+        self.kernel = Kernel(choice, limit_ns=round(limit_s * SECOND))
+        self.trace = self.kernel.trace
+        self._network = Network(self.kernel, schedule.network, schedule.entropy)
+        self._entropy = Entropy(self.kernel, schedule.entropy)
+        self._seed = schedule.entropy
+        self._delivery_marks()
+        Faults(self.kernel, self._network, schedule.network.faults)
+
+    def run(
+        self, site: UvicornSite, body: Callable[[str], None], probe: Callable[[], None]
+    ) -> Ending:
+        """Serve `site` and run `body` against its URL, under control.
+
+        Raises:
+            WorldBroken: something escaped the simulation or reached for something real.
+        """
+        patches.assert_no_trial()
+        guard.install()
+        collecting = gc.isenabled()
+        gc.disable()
+        digest = ""
+
+        def main() -> None:
+            nonlocal digest
+            try:
+                stop = self._start(site)
+                self.kernel.probe = probe
+                body(URL)
+            finally:
+                self.kernel.probe = None
+                digest = self.trace.digest()
+            stop()
+            self._let_leave()
+
+        with patches.process_state_kept():
+            random.seed(self._seed)
+            restore = patches.install(patches.table(self.kernel, self._network, self._entropy))
+            kernels.active = self.kernel
+            try:
+                self.kernel.run(main)
+            finally:
+                kernels.active = None
+                restore()
+                if collecting:
+                    gc.enable()
+        if self.kernel.violations:
+            raise WorldBroken("the simulation lost control: " + self.kernel.violations[0])
+        return Ending(digest, self.kernel.stop_reason, self.kernel.stacks)
+
+    def _start(self, site: UvicornSite) -> Callable[[], None]:
+        """Start the server's thread; the result stops it."""
+        started = threading.Event()
+        stopping: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+        async def serve() -> None:
+            stop = asyncio.Event()
+            stopping.append((asyncio.get_running_loop(), stop))
+            await site.serve(started.set, stop)
+
+        threading.Thread(target=lambda: asyncio.run(serve()), name="server", daemon=True).start()
+        started.wait()
+
+        def stop_server() -> None:
+            loop, stop = stopping[0]
+            loop.call_soon_threadsafe(stop.set)
+
+        return stop_server
+
+    def _let_leave(self) -> None:
+        """Threads that end by themselves leave nothing half done; the rest is killed."""
+        deadline_ns = self.kernel.now_ns + LEAVE_S * SECOND
+        for strand in self.kernel.strands[1:]:
+            if not self.kernel.join(strand, deadline_ns):
+                return
+
+    def _delivery_marks(self) -> None:
+        """Note when a frame that the server wrote has reached the client."""
+        trace = self.trace
+
+        def notice(happening: Happening) -> None:
+            if happening.what == "frame-sent":
+                event, peer = happening.detail["event"], happening.detail["peer"]
+                connection = self._network.by_peer(peer)
+                if connection is not None:
+                    connection.down.mark(
+                        lambda: trace.record("socket", "frame-delivered", event=event, peer=peer)
+                    )
+
+        trace.listeners.append(notice)
