@@ -31,8 +31,9 @@ LEAVE_S = 60
 
 @dataclass(frozen=True)
 class Ending:
-    """How a trial ended: the digest of all until then, and why it had to be stopped, if so."""
+    """How a trial ended: all that happened until then, and why it had to be stopped, if so."""
 
+    happenings: tuple[Happening, ...]
     digest: str
     stopped: str | None
     stacks: dict[str, str]
@@ -65,16 +66,18 @@ class Simulation:
         guard.install()
         collecting = gc.isenabled()
         gc.disable()
+        happenings: tuple[Happening, ...] = ()
         digest = ""
 
         def main() -> None:
-            nonlocal digest
+            nonlocal happenings, digest
             try:
                 stop = self._start(site)
                 self.kernel.probe = probe
                 body(URL)
             finally:
                 self.kernel.probe = None
+                happenings = tuple(self.trace.happenings)
                 digest = self.trace.digest()
             stop()
             self._let_leave()
@@ -92,7 +95,7 @@ class Simulation:
                     gc.enable()
         if self.kernel.violations:
             raise WorldBroken("the simulation lost control: " + self.kernel.violations[0])
-        return Ending(digest, self.kernel.stop_reason, self.kernel.stacks)
+        return Ending(happenings, digest, self.kernel.stop_reason, self.kernel.stacks)
 
     def _start(self, site: UvicornSite) -> Callable[[], None]:
         """Start the server's thread; the result stops it."""

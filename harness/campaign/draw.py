@@ -1,0 +1,53 @@
+"""Draws the schedules of a campaign: from the scenario's strategy and a seed, the same for ever.
+
+Schedules are drawn once, on the controlling side, and sent to every client: trials are paired, and
+Hypothesis is not needed where the client runs. They come in batches of a fixed size, each with a
+seed of its own, so that repetition 7 is the same one whether 10 or 10,000 are asked for.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count, cycle, islice
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as hypothesis_seed
+from hypothesis.strategies import SearchStrategy
+
+from harness.scenario import Scenario
+from harness.schedule import Schedule
+
+BATCH = 100
+
+
+def draw_schedules(scenario: Scenario, seed: int, reps: int) -> Iterator[Schedule]:
+    """The first `reps` schedules of a campaign, each with an entropy of its own."""
+    strategy = scenario.schedules()
+    drawn = (schedule for batch in count() for schedule in _batch(strategy, seed, batch))
+    for index, schedule in enumerate(islice(drawn, reps)):
+        entropy = _number(f"{scenario.name} {seed} {index}")
+        yield replace(schedule, scenario=scenario.name, entropy=entropy)
+
+
+def _batch(strategy: SearchStrategy[Schedule], seed: int, batch: int) -> list[Schedule]:
+    found: list[Schedule] = []
+
+    @hypothesis_seed(_number(f"{seed} {batch}"))
+    @settings(
+        max_examples=BATCH,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def collect(schedule: Schedule) -> None:
+        found.append(schedule)
+
+    collect()
+    # A strategy with few values is exhausted early; its values then come again.
+    return list(islice(cycle(found), BATCH))
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest())

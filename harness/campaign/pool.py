@@ -1,0 +1,162 @@
+"""The controlling side of the workers: starts them, feeds them, hears them out."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from harness.campaign import bootstrap
+from harness.errors import WorldBroken
+from harness.schedule import Schedule
+from harness.verdict import TrialResult
+
+OUTSTANDING = 4
+"""Requests that a job is given ahead, so that it never waits for us."""
+
+Answer = dict[str, Any]
+
+
+class Workers:
+    """The worker processes of one client.
+
+    Args:
+        python: interpreter of the client's environment.
+        adapter: name of the adapter, as `harness.campaign.worker` takes it.
+        jobs: how many trials run at once, each in a process of its own.
+
+    Raises:
+        WorldBroken: a worker could not import the client, lost control of a trial, or died.
+    """
+
+    def __init__(self, python: Path | str, adapter: str, jobs: int) -> None:
+        pairs = [socket.socketpair() for _ in range(jobs)]
+        theirs = [their.fileno() for _, their in pairs]
+        self._log = tempfile.TemporaryFile("w+b")
+        self._process = subprocess.Popen(
+            # -P: the folder of the script is not to be searched for modules.
+            [str(python), "-P", str(Path(bootstrap.__file__)), adapter, *map(str, theirs)],
+            pass_fds=theirs,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env=_environment(),
+            # A group of its own, so that all jobs can be ended at once.
+            start_new_session=True,
+        )
+        for _, their in pairs:
+            their.close()
+        self._connections = [Connection(our.detach()) for our, _ in pairs]
+        self.version = ""
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        for connection in self._connections:
+            connection.close()
+        if exc_type is not None:
+            self._kill()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            self._process.wait()
+        self._log.close()
+
+    def wait_ready(self) -> None:
+        """Wait until every job has imported the client."""
+        for connection in self._connections:
+            self.version = self._receive(connection)["ready"]["version"]
+
+    def run(
+        self, schedules: Iterable[Schedule], on_result: Callable[[TrialResult], None]
+    ) -> list[TrialResult]:
+        """Run a trial of each schedule; results in the order of the schedules.
+
+        `on_result` hears of each as it comes, in whatever order.
+        """
+        pending = enumerate(schedules)
+        busy = dict.fromkeys(self._connections, 0)
+        results: dict[int, TrialResult] = {}
+        for connection in self._connections * OUTSTANDING:
+            busy[connection] += self._feed(connection, pending)
+        while any(busy.values()):
+            for ready in wait([connection for connection, count in busy.items() if count]):
+                assert isinstance(ready, Connection)
+                result = _result(self._receive(ready))
+                results[result.index] = result
+                on_result(result)
+                busy[ready] += self._feed(ready, pending) - 1
+        return [results[index] for index in sorted(results)]
+
+    def run_whole(self, schedule: Schedule) -> tuple[TrialResult, Answer]:
+        """Run one trial and get all of it: happenings, evidence, notes, stacks."""
+        connection = self._connections[0]
+        self._request(connection, 0, schedule, whole=True)
+        answer = self._receive(connection)
+        return _result(answer), answer["trial"]
+
+    def _feed(self, connection: Connection, pending: Iterator[tuple[int, Schedule]]) -> int:
+        for index, schedule in pending:
+            self._request(connection, index, schedule, whole=False)
+            return 1
+        return 0
+
+    def _request(
+        self, connection: Connection, index: int, schedule: Schedule, *, whole: bool
+    ) -> None:
+        request = {"index": index, "schedule": schedule.to_dict(), "whole": whole}
+        try:
+            connection.send_bytes(json.dumps(request).encode())
+        except OSError:
+            raise self._trouble() from None
+
+    def _receive(self, connection: Connection) -> Answer:
+        try:
+            answer: Answer = json.loads(connection.recv_bytes())
+        except (EOFError, OSError):
+            raise self._trouble() from None
+        if "trouble" in answer:
+            raise WorldBroken(answer["trouble"].strip())
+        return answer
+
+    def _trouble(self) -> WorldBroken:
+        self._log.seek(0)
+        said = self._log.read().decode(errors="replace").strip()
+        return WorldBroken("a worker died" + (f":\n{said[-4000:]}" if said else " without a word"))
+
+    def _kill(self) -> None:
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
+def _result(answer: Answer) -> TrialResult:
+    data = answer["result"]
+    return TrialResult(**{**data, "verdicts": tuple(data["verdicts"])})
+
+
+def _environment() -> dict[str, str]:
+    """The worker's environment: ours, without what would change how trials run."""
+    dropped = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "pythonpath", "pythonhome")
+    environment = {key: value for key, value in os.environ.items() if key.lower() not in dropped}
+    environment["PYTHONUTF8"] = "1"
+    return environment
+
+
+def python_of_this_process() -> str:
+    return sys.executable

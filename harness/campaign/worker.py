@@ -1,0 +1,136 @@
+"""The worker: imports the client once, then runs the trials it is sent.
+
+It runs in the client's environment, where only the trial core's few dependencies are sure to be.
+After the slow import and a warm-up it forks one process per job, before which no thread is left.
+Each job speaks JSON over a socket of its own: first {"ready": {"version"}} or
+{"trouble": text}, then one answer for each request {"index", "schedule", "whole"}.
+"""
+
+import gc
+import json
+import logging
+import os
+import sys
+import traceback
+import warnings
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from typing import Any
+
+from harness.clients import Adapter
+from harness.errors import HarnessError
+from harness.schedule import Interleaving, Schedule, Script
+from harness.sim.serving import UvicornSite
+from harness.sim.watchdog import Watchdog
+from harness.trial import Trial, run_trial
+
+COLLECT_EVERY = 50
+"""Trials between two garbage collections: asyncio leaves cycles, and none runs inside a trial."""
+
+
+def main(arguments: list[str]) -> None:
+    """Arguments: the adapter's name, then the descriptor of each job's socket."""
+    adapter_name, *descriptors = arguments
+    connections = [Connection(int(descriptor)) for descriptor in descriptors]
+    _quieten()
+    try:
+        adapter = _adapter(adapter_name)
+        from harness.server.app import create_app
+
+        site = UvicornSite(create_app())
+        _warm_up(adapter, site)
+    except Exception:
+        for connection in connections:
+            _send(connection, {"trouble": traceback.format_exc()})
+        sys.exit(1)
+    # What is there now stays: collections then look at the trials' own objects only.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    children = [_fork_job(connections, mine, adapter, site) for mine in connections]
+    for connection in connections:
+        connection.close()
+    for child in children:
+        os.waitpid(child, 0)
+
+
+def _fork_job(
+    connections: list[Connection], mine: Connection, adapter: Adapter, site: UvicornSite
+) -> int:
+    child = os.fork()
+    if child:
+        return child
+    try:
+        for connection in connections:
+            if connection is not mine:
+                connection.close()
+        _work(mine, adapter, site)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    # Not sys.exit: that would run the parent's exit handlers a second time.
+    os._exit(0)
+
+
+def _work(connection: Connection, adapter: Adapter, site: UvicornSite) -> None:
+    watchdog = Watchdog(lambda report: _send(connection, {"trouble": report}))
+    watchdog.start()
+    _send(connection, {"ready": {"version": adapter.version}})
+    trials = 0
+    while True:
+        try:
+            request = json.loads(connection.recv_bytes())
+        except EOFError:
+            return
+        try:
+            trial = run_trial(Schedule.from_dict(request["schedule"]), adapter, site)
+        except HarnessError as error:
+            _send(connection, {"trouble": str(error)})
+            return
+        answer: dict[str, Any] = {"result": asdict(trial.result(request["index"]))}
+        if request["whole"]:
+            answer["trial"] = _whole(trial)
+        del trial
+        _send(connection, answer)
+        trials += 1
+        if trials % COLLECT_EVERY == 0:
+            gc.collect()
+
+
+def _whole(trial: Trial) -> dict[str, Any]:
+    judgement = trial.judgement
+    return {
+        "happenings": [happening.to_dict() for happening in trial.happenings],
+        "evidence": [asdict(entry) for entry in judgement.evidence] if judgement else [],
+        "notes": list(judgement.notes) if judgement else [],
+        "stacks": trial.stacks,
+    }
+
+
+def _send(connection: Connection, message: dict[str, Any]) -> None:
+    connection.send_bytes(json.dumps(message).encode())
+
+
+def _adapter(name: str) -> Adapter:
+    if name == "openhands":
+        from harness.clients.openhands import OpenHandsAdapter
+
+        return OpenHandsAdapter()
+    from harness.clients.reference import ReferenceAdapter
+
+    return ReferenceAdapter.named(name)
+
+
+def _warm_up(adapter: Adapter, site: UvicornSite) -> None:
+    """First trials import and cache things; every counted one shall find them there."""
+    for script in (Script(tool_calls=1, stop_hook_denials=1), Script(outcome="error")):
+        for seed in (None, 1):
+            schedule = Schedule("warm-up", script=script, interleaving=Interleaving(seed))
+            run_trial(schedule, adapter, site)
+
+
+def _quieten() -> None:
+    """A million trials' logs of faults that were meant are of no use to anybody."""
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")

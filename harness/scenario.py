@@ -1,0 +1,34 @@
+"""A scenario: a family of schedules that hunts one hazard, and what is known of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hypothesis.strategies import SearchStrategy
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from harness.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """
+    `schedules` gives the Hypothesis strategy that the controlling side draws from; a schedule's
+    entropy is set afterwards, one per repetition. `fails` names the releases known to fail.
+    """
+
+    name: str
+    summary: str
+    schedules: Callable[[], SearchStrategy[Schedule]]
+    fails: str | None = None
+    """A PEP 440 specifier such as `<1.11.1`, found by running; None: no release fails."""
+
+    def known_to_fail(self, version: str) -> bool:
+        """Whether this release is known to fail; a checkout counts as the release it is based on.
+
+        A development version of 1.11.1 is taken for 1.11.1: its fix is what is being tested.
+        """
+        if self.fails is None:
+            return False
+        base = Version(version).base_version
+        return SpecifierSet(self.fails).contains(base, prereleases=True)

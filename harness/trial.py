@@ -1,0 +1,77 @@
+"""One trial, start to end: schedule, world, server and client, oracle, verdict."""
+
+import time
+from dataclasses import dataclass
+
+from harness.clients import Adapter
+from harness.oracle import judge
+from harness.program import Outcome, Program
+from harness.schedule import Schedule
+from harness.server.conversation import AgentServer
+from harness.server.profile import Profile
+from harness.sim.serving import UvicornSite
+from harness.sim.world import Simulation
+from harness.trace import Happening
+from harness.verdict import Judgement, TrialResult
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Everything about one trial that was run."""
+
+    schedule: Schedule
+    outcome: Outcome
+    judgement: Judgement | None
+    """None: the schedule broke the trial before `run()` was reached."""
+    happenings: tuple[Happening, ...]
+    digest: str
+    stacks: dict[str, str]
+    wall_ms: float
+
+    def result(self, index: int) -> TrialResult:
+        return TrialResult(
+            index=index,
+            verdicts=self.judgement.verdicts if self.judgement is not None else (),
+            digest=self.digest,
+            virtual_s=_run_seconds(self.happenings),
+            wall_ms=self.wall_ms,
+            void=None if self.judgement is not None else self.outcome.error or "no reason given",
+        )
+
+
+def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
+    """Run one trial in the simulation against the fake server.
+
+    Raises:
+        WorldBroken: the simulation lost control; there is no verdict then.
+    """
+    began = time.perf_counter()
+    simulation = Simulation(schedule)
+    site.app.state.server = AgentServer(schedule, simulation.trace, Profile.of(adapter.version))
+    program = Program(schedule, adapter, simulation.trace)
+    ending = simulation.run(site, program.play, program.look)
+    happenings = ending.happenings
+    outcome = program.outcome(ending.stopped)
+    judgement = None if outcome.ended == "void" else judge(schedule, happenings, outcome)
+    return Trial(
+        schedule=schedule,
+        outcome=outcome,
+        judgement=judgement,
+        happenings=happenings,
+        digest=ending.digest,
+        stacks=ending.stacks,
+        wall_ms=(time.perf_counter() - began) * 1e3,
+    )
+
+
+def _run_seconds(happenings: tuple[Happening, ...]) -> float:
+    """Virtual seconds from the call of `run()` to its end, or to the trial's end."""
+    called = ended = None
+    for happening in happenings:
+        if happening.lane == "client" and happening.what == "run-called":
+            called = happening.at_ns
+        elif happening.what in ("run-returned", "run-raised"):
+            ended = happening.at_ns
+    if called is None:
+        return 0.0
+    return ((happenings[-1].at_ns if ended is None else ended) - called) / 1e9
