@@ -9,13 +9,13 @@ schedule means the same on another release of the client.
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from harness.errors import UsageError
 
-SCHEMA = 1
+SCHEMA: Final = 1
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -47,7 +47,7 @@ class ServerTiming:
     """The run's background task created, to the answer of `POST /run` being written."""
     start_ms: Milliseconds = 0.4
     """The run's background task created, to status `running` being assigned."""
-    think_ms: Milliseconds = 20.0
+    think_ms: Milliseconds = 200.0
     """Each step's wait for the LLM."""
     tool_ms: Milliseconds = 1.0
     """An action, to its observation."""

@@ -3,12 +3,15 @@
 from hypothesis import strategies as st
 
 
-def milliseconds(low: float, high: float) -> st.SearchStrategy[float]:
+def milliseconds(low: float, high: float, *, benign: float) -> st.SearchStrategy[float]:
     """Virtual milliseconds in tenths: coarse enough to read, fine enough to reorder anything.
 
-    Shrinks towards `low`.
+    Shrinks towards `benign`, the field's default, so that a shrunk schedule differs from a benign
+    one only where it must.
     """
-    return st.integers(round(low * 10), round(high * 10)).map(lambda tenths: tenths / 10)
+    start, low_tenths, high_tenths = (round(value * 10) for value in (benign, low, high))
+    offsets = st.integers(low_tenths - start, high_tenths - start)
+    return offsets.map(lambda offset: (start + offset) / 10)
 
 
 def switches() -> st.SearchStrategy[int | None]:

@@ -47,7 +47,9 @@ def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
     """
     began = time.perf_counter()
     simulation = Simulation(schedule)
-    site.app.state.server = AgentServer(schedule, simulation.trace, Profile.of(adapter.version))
+    site.app.state.server = AgentServer(
+        schedule, simulation.trace, Profile.of(adapter.server_version)
+    )
     program = Program(schedule, adapter, simulation.trace)
     ending = simulation.run(site, program.play, program.look)
     happenings = ending.happenings

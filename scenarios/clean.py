@@ -16,10 +16,10 @@ from harness.strategies import milliseconds
 @st.composite
 def schedules(draw: st.DrawFn) -> Schedule:
     # The first poll arrives two latencies after the answer was sent: later than `running`.
-    latency = milliseconds(0.3, 1.0)
+    latency = milliseconds(0.3, 1.0, benign=0.5)
     return Schedule(
         scenario="clean",
-        server=ServerTiming(think_ms=draw(milliseconds(5, 50))),
+        server=ServerTiming(think_ms=draw(milliseconds(50, 300, benign=200))),
         network=Network(rest=Link(draw(latency)), socket=Link(draw(latency))),
     )
 

@@ -20,12 +20,12 @@ def schedules(draw: st.DrawFn) -> Schedule:
     return Schedule(
         scenario="cut-at-run",
         server=ServerTiming(
-            start_ms=draw(milliseconds(0.1, 2_000)),
-            think_ms=draw(milliseconds(50, 5_000)),
+            start_ms=draw(milliseconds(0.1, 2_000, benign=0.4)),
+            think_ms=draw(milliseconds(50, 5_000, benign=200)),
         ),
         network=Network(
-            rest=Link(draw(milliseconds(0.1, 50))),
-            socket=Link(draw(milliseconds(0.1, 50))),
+            rest=Link(draw(milliseconds(0.1, 50, benign=0.5))),
+            socket=Link(draw(milliseconds(0.1, 50, benign=0.5))),
             faults=(Fault("reset", at=Moment("run-called")),),
         ),
     )

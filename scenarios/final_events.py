@@ -22,13 +22,16 @@ def schedules(draw: st.DrawFn) -> Schedule:
         scenario="final-events",
         script=Script(tool_calls=draw(st.integers(0, 2))),
         server=ServerTiming(
-            start_ms=draw(milliseconds(0.1, 100)),
-            think_ms=draw(milliseconds(150, 1_500)),
-            publish_ms=draw(milliseconds(0, 500)),
+            start_ms=draw(milliseconds(0.1, 100, benign=0.4)),
+            think_ms=draw(milliseconds(150, 1_500, benign=200)),
+            publish_ms=draw(milliseconds(0, 500, benign=0.5)),
         ),
         network=Network(
-            rest=Link(draw(milliseconds(0.1, 50))),
-            socket=Link(draw(milliseconds(0.1, 500)), draw(milliseconds(0, 100))),
+            rest=Link(draw(milliseconds(0.1, 50, benign=0.5))),
+            socket=Link(
+                latency_ms=draw(milliseconds(0.1, 500, benign=0.5)),
+                jitter_ms=draw(milliseconds(0, 100, benign=0)),
+            ),
         ),
         interleaving=Interleaving(draw(switches())),
     )

@@ -1,11 +1,11 @@
 """The controlling side of the workers: starts them, feeds them, hears them out."""
 
+import contextlib
 import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
@@ -39,7 +39,7 @@ class Workers:
     def __init__(self, python: Path | str, adapter: str, jobs: int) -> None:
         pairs = [socket.socketpair() for _ in range(jobs)]
         theirs = [their.fileno() for _, their in pairs]
-        self._log = tempfile.TemporaryFile("w+b")
+        self._log = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed in close()
         self._process = subprocess.Popen(
             # -P: the folder of the script is not to be searched for modules.
             [str(python), "-P", str(Path(bootstrap.__file__)), adapter, *map(str, theirs)],
@@ -65,10 +65,14 @@ class Workers:
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        for connection in self._connections:
-            connection.close()
         if exc_type is not None:
             self._kill()
+        self.close()
+
+    def close(self) -> None:
+        """Let the workers end: they do when nobody is left to send them requests."""
+        for connection in self._connections:
+            connection.close()
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -139,10 +143,8 @@ class Workers:
         return WorldBroken("a worker died" + (f":\n{said[-4000:]}" if said else " without a word"))
 
     def _kill(self) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 def _result(answer: Answer) -> TrialResult:
@@ -156,7 +158,3 @@ def _environment() -> dict[str, str]:
     environment = {key: value for key, value in os.environ.items() if key.lower() not in dropped}
     environment["PYTHONUTF8"] = "1"
     return environment
-
-
-def python_of_this_process() -> str:
-    return sys.executable

@@ -38,6 +38,8 @@ class Adapter(Protocol):
 
     version: str
     """The client's version, PEP 440."""
+    server_version: str
+    """The release whose server it is tested against."""
 
     def connect(self, url: str, on_event: OnEvent) -> Client:
         """Create a conversation; `on_event` is its public callback."""

@@ -11,10 +11,10 @@ from harness.clients import Client, OnEvent, SeenEvent
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 os.environ.setdefault("OPENHANDS_SUPPRESS_BANNER", "1")
 
-from openhands.sdk import LLM, Agent  # noqa: E402
-from openhands.sdk.conversation.impl.remote_conversation import RemoteConversation  # noqa: E402
-from openhands.sdk.workspace import RemoteWorkspace  # noqa: E402
-from pydantic import SecretStr  # noqa: E402
+from openhands.sdk import LLM, Agent
+from openhands.sdk.conversation.impl.remote_conversation import RemoteConversation
+from openhands.sdk.workspace import RemoteWorkspace
+from pydantic import SecretStr
 
 # What the client logs of the faults it meets is of no interest, a million times over.
 logging.disable(logging.CRITICAL)
@@ -30,11 +30,15 @@ class OpenHandsClient:
 
         self._workspace = RemoteWorkspace(host=url, working_dir="/workspace")
         # The client appends to the list it is given: a fresh one each time.
-        self._conversation = RemoteConversation(
+        self._conversation: Any = RemoteConversation(
             agent=agent, workspace=self._workspace, callbacks=[callback], visualizer=None
         )
-        self.send_message = self._conversation.send_message
-        self.run = self._conversation.run
+
+    def send_message(self, text: str) -> None:
+        self._conversation.send_message(text)
+
+    def run(self) -> None:
+        self._conversation.run()
 
     def count(self) -> int:
         return len(self._conversation.state.events._cached_events)
@@ -53,7 +57,7 @@ class OpenHandsAdapter:
     """Connects `RemoteConversation`s."""
 
     def __init__(self) -> None:
-        self.version = importlib.metadata.version("openhands-sdk")
+        self.version = self.server_version = importlib.metadata.version("openhands-sdk")
         # Never called: the agent's script is the server's.
         llm = LLM(model="openai/scripted", api_key=SecretStr("unused"), usage_id="agent")
         self._agent = Agent(llm=llm, tools=[])

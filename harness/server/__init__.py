@@ -1,0 +1,1 @@
+"""The fake agent server: the real one's order of acts, with every delay taken from a schedule."""

@@ -80,8 +80,6 @@ class Faults:
             connection.alive = False
 
 
-
-
 def close_frame(code: int, *, masked: bool) -> bytes:
     """A WebSocket close frame without a reason (RFC 6455, sections 5.2 and 5.5.1).
 

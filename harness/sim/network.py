@@ -59,7 +59,7 @@ class Pipe:
         self._stalled_until_ns = 0
         self._closed = False
         self._delivered = 0
-        self._marks: deque[tuple[int, Callable[[], None]]] = deque()
+        self._marks: deque[tuple[int, Callable[[], object]]] = deque()
 
     def send(self, data: bytes) -> None:
         # An empty write is no write: delivered, it would read as the end of the stream.
@@ -74,7 +74,7 @@ class Pipe:
             self._closed = True
             self._launch(None)
 
-    def mark(self, action: Callable[[], None]) -> None:
+    def mark(self, action: Callable[[], object]) -> None:
         """Do `action` when everything sent so far has been delivered."""
         if self._delivered >= self.sent:
             action()

@@ -43,13 +43,16 @@ class SimLock:
             return False
         deadline = None if timeout == -1 else kernel.now_ns + round(timeout * SECOND)
         me = kernel.strand_of_caller()
-        while self._locked:
+        while True:
             self._waiters.append(me)
-            if not kernel.block("lock", deadline) and self._locked:
+            woken = kernel.block("lock", deadline)
+            if not woken:
                 self._waiters.remove(me)
+            if not self.locked():
+                self._locked = True
+                return True
+            if not woken:
                 return False
-        self._locked = True
-        return True
 
     def release(self) -> None:
         if not self._locked:
@@ -112,7 +115,7 @@ def start_new_thread(function: Callable[[], object], args: tuple[()]) -> int:
 
 
 def set_sentinel() -> SimLock:
-    """Stands in for `_thread._set_sentinel` (Python 3.12): a lock released when the thread ends."""
+    """Stands in for `_thread._set_sentinel` (Python 3.12): a lock released at a thread's end."""
     kernel = _active()
     lock = SimLock()
     kernel.strand_of_caller().at_end.append(lock.release)

@@ -6,7 +6,6 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from fastapi import FastAPI
 from uvicorn.config import Config

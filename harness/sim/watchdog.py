@@ -25,7 +25,7 @@ _sleep = time.sleep
 
 
 class Watchdog:
-    """`report` is called, from the watchdog's thread, with what it found; then the process ends."""
+    """`report` is called, from the watchdog's thread, with its finding; then the process ends."""
 
     def __init__(self, report: Callable[[str], None], patience_s: float = PATIENCE_S) -> None:
         self._report = report

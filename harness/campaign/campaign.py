@@ -1,0 +1,90 @@
+"""A campaign: the same schedules for one client after another, and what came of them."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.campaign.client import ClientUnderTest
+from harness.campaign.pool import Workers
+from harness.campaign.summary import ClientSummary, summarise
+from harness.errors import WorldBroken
+from harness.failure import Failure
+from harness.schedule import Schedule
+from harness.verdict import Evidence, Judgement, TrialResult
+
+FAILURES = Path(".race/failures")
+"""Where failure files go, below the current directory."""
+
+
+@dataclass(frozen=True)
+class Campaign:
+    summary: ClientSummary
+    results: tuple[TrialResult, ...]
+
+
+def run_campaign(
+    client: ClientUnderTest,
+    schedules: Sequence[Schedule],
+    workers: Workers,
+    *,
+    on_result: Callable[[TrialResult], None] = lambda _result: None,
+    failures: Path = FAILURES,
+) -> Campaign:
+    """Run every schedule once, on workers that are ready, and write the first failure to a file.
+
+    Raises:
+        WorldBroken: a worker lost control, died, or did not repeat its first failure.
+        UsageError: the failure file cannot be written.
+    """
+    began = time.perf_counter()
+    results = workers.run(schedules, on_result)
+    elapsed_s = time.perf_counter() - began
+    failed = next((r for r in results if not r.passed and r.void is None), None)
+    path = None
+    if failed is not None:
+        schedule = schedules[failed.index]
+        failure = examine(client, workers, schedule)
+        if failure.digest != failed.digest:
+            raise WorldBroken(
+                f"repetition {failed.index} of {schedule.scenario} did not repeat: "
+                f"digest {failed.digest}, then {failure.digest}"
+            )
+        path = failures / failure_name(failure)
+        failure.write(path)
+    summary = summarise(
+        client.argument,
+        client.resolved_version,
+        results,
+        elapsed_s,
+        str(path) if path is not None else None,
+    )
+    return Campaign(summary, tuple(results))
+
+
+def examine(client: ClientUnderTest, workers: Workers, schedule: Schedule) -> Failure:
+    """Run a schedule once more and keep all of it, whatever its verdict."""
+    result, whole = workers.run_whole(schedule)
+    evidence = tuple(
+        Evidence(entry["verdict"], entry["says"], tuple(entry["events"]))
+        for entry in whole["evidence"]
+    )
+    return Failure(
+        schedule=schedule,
+        judgement=Judgement(result.verdicts, evidence, tuple(whole["notes"])),
+        digest=result.digest,
+        client=client.argument,
+        resolved_version=client.resolved_version,
+        server="fake",
+        world="sim",
+        happenings=tuple(whole["happenings"]),
+        stacks=whole["stacks"],
+    )
+
+
+def failure_name(failure: Failure) -> str:
+    """Such as `final-events-1.10.0-late-3f1c2a9b.json`: one name for one schedule and client."""
+    version = re.sub(r"[^\w.+-]", "_", failure.resolved_version)
+    headline = failure.judgement.headline
+    return f"{failure.schedule.scenario}-{version}-{headline}-{failure.digest[:8]}.json"

@@ -1,0 +1,50 @@
+"""A client under test: where its interpreter is and which adapter drives it."""
+
+import importlib.metadata
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness import __version__
+from harness.errors import ClientUnavailable
+
+INSTALLED = "installed"
+"""The client argument for the `openhands-sdk` of the environment that the harness runs in."""
+
+
+@dataclass(frozen=True)
+class ClientUnderTest:
+    argument: str
+    """As typed."""
+    resolved_version: str
+    python: Path
+    adapter: str
+
+
+def find_client(argument: str, progress: Callable[[str], None]) -> ClientUnderTest:
+    """Resolve a client argument, building its environment where it needs one.
+
+    A release, `latest`, a PATH or PATH@REVISION, as `harness.environments` takes them; or
+    `installed`; or `reference`, `reference:BUG` for the small client that comes with the harness.
+
+    Raises:
+        ClientUnavailable: it cannot be had.
+    """
+    here = Path(sys.executable)
+    if argument.partition(":")[0] == "reference":
+        return ClientUnderTest(argument, __version__, here, argument)
+    if argument == INSTALLED:
+        try:
+            version = importlib.metadata.version("openhands-sdk")
+        except importlib.metadata.PackageNotFoundError:
+            raise ClientUnavailable(
+                "openhands-sdk is not installed in this environment: install it, or name a "
+                "client such as 1.58.0"
+            ) from None
+        return ClientUnderTest(argument, version, here, "openhands")
+    # Not needed, and a second slower, where the client is here already.
+    from harness.environments import prepare
+
+    environment = prepare(argument, progress=progress)
+    return ClientUnderTest(argument, environment.resolved_version, environment.python, "openhands")

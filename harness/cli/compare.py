@@ -1,0 +1,46 @@
+"""`race compare`: several clients on the same schedules."""
+
+from typing import Annotated
+
+import typer
+
+from harness.cli.console import (
+    CORES,
+    Jobs,
+    JsonFile,
+    Markdown,
+    Reps,
+    Scenario,
+    Seed,
+    check_writable,
+    output,
+    write_json,
+)
+from harness.cli.measure import measure
+from harness.cli.tables import comparison_markdown, comparison_table
+
+
+def compare(
+    clients: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CLIENT...", help="A release, `latest`, PATH of a checkout, or PATH@REVISION."
+        ),
+    ],
+    scenario: Scenario = "final-events",
+    reps: Reps = 1_000,
+    seed: Seed = 0,
+    jobs: Jobs = CORES,
+    json_file: JsonFile = None,
+    markdown: Markdown = False,
+) -> None:
+    """Run the same schedules against several clients and compare their pass rates."""
+    import scenarios
+
+    check_writable(json_file)
+    comparison = measure(clients, scenarios.load(scenario), reps=reps, seed=seed, jobs=jobs)
+    write_json(json_file, comparison.to_dict())
+    if markdown:
+        print(comparison_markdown(comparison), end="")
+    elif str(json_file) != "-":
+        output.print(comparison_table(comparison))

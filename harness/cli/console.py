@@ -1,0 +1,117 @@
+"""Where the commands write: results to stdout, progress and errors to stderr."""
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from harness.errors import UsageError
+
+output = Console()
+errors = Console(stderr=True)
+
+Scenario = Annotated[str, typer.Option(help="Which scenario; `race scenarios` lists them.")]
+Reps = Annotated[int, typer.Option(min=1, help="Repetitions for each client.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the schedules.")]
+Jobs = Annotated[int, typer.Option(min=1, help="Trials at once. [default: one for each core]")]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="Write the numbers here; - is stdout."),
+]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")]
+
+CORES = len(os.sched_getaffinity(0))
+
+
+class CampaignProgress:
+    """One line a client: preparing, importing, then a bar with passes and failures so far."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def step(self, text: str) -> None:
+        """Say something that stays on the terminal."""
+        self._progress.console.print(text, style="dim", markup=False, highlight=False)
+
+    @contextlib.contextmanager
+    def bar(self, label: str, total: int) -> Iterator["Bar"]:
+        bar = Bar(self._progress, label, total)
+        try:
+            yield bar
+        finally:
+            bar.stop()
+
+
+class Bar:
+    def __init__(self, progress: Progress, label: str, total: int) -> None:
+        self._progress = progress
+        self._label = label
+        self._total = total
+        self._failed = 0
+        self._task = progress.add_task(f"{label}  importing the client", total=None)
+
+    def begin(self) -> None:
+        self._progress.update(self._task, total=self._total, description=f"{self._label}  trials")
+
+    def advance(self, *, passed: bool) -> None:
+        self._failed += not passed
+        failed = f"  {self._failed} failed" if self._failed else ""
+        self._progress.update(self._task, advance=1, description=f"{self._label}  trials{failed}")
+
+    def stop(self) -> None:
+        self._progress.stop_task(self._task)
+
+
+@contextlib.contextmanager
+def campaign_progress() -> Iterator[CampaignProgress]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=errors) as progress:
+        yield CampaignProgress(progress)
+
+
+def check_writable(path: Path | None) -> None:
+    """Find out now, not after minutes of trials.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if path is None or str(path) == "-":
+        return
+    existed = path.exists()
+    try:
+        with path.open("a"):
+            pass
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def write_json(path: Path | None, data: dict[str, Any]) -> None:
+    if path is None:
+        return
+    text = json.dumps(data, indent=2) + "\n"
+    if str(path) == "-":
+        print(text, end="")
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def shell_word(text: str) -> str:
+    """A word for a command line that people paste."""
+    return text if re.fullmatch(r"[\w./@+:-]+", text) else "'" + text.replace("'", "'\\''") + "'"

@@ -1,0 +1,64 @@
+"""`race demo`: the whole instrument in two minutes."""
+
+from pathlib import Path
+
+from rich.rule import Rule
+
+from harness.campaign.campaign import FAILURES, examine, failure_name
+from harness.campaign.client import find_client
+from harness.campaign.minimal import minimal_schedule
+from harness.campaign.pool import Workers
+from harness.cli.console import CORES, campaign_progress, output
+from harness.cli.measure import measure
+from harness.cli.tables import comparison_table
+from harness.failure import Failure
+from harness.scenario import Scenario
+from harness.story.timeline import timeline
+
+BROKEN, FIXED = "1.10.0", "1.11.1"
+SEED = 1832
+REPS = 1_000
+
+
+def demo() -> None:
+    """Show the race of pull request #1832: 1.10.0 loses events, 1.11.1 does not."""
+    import scenarios
+
+    scenario = scenarios.load("final-events")
+    output.print(
+        f"The race of pull request #1832: {scenario.summary}.\n"
+        f"{REPS} schedules each against openhands-sdk {BROKEN} and {FIXED}, "
+        "the unmodified clients in a simulation.\n",
+        highlight=False,
+    )
+    comparison = measure([BROKEN, FIXED], scenario, reps=REPS, seed=SEED, jobs=CORES)
+    output.print(comparison_table(comparison))
+    failure, path = _smallest_failure(scenario)
+    output.print(Rule("the smallest schedule on which it loses events"))
+    output.print(timeline(failure, path))
+    output.print(
+        f"The same with the fix (it passes):  race replay {path} --client {FIXED}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _smallest_failure(scenario: Scenario) -> tuple[Failure, Path]:
+    with campaign_progress() as progress:
+        client = find_client(BROKEN, progress.step)
+        with (
+            progress.bar(f"{BROKEN:>10} shrinking", 0) as bar,
+            Workers(client.python, client.adapter, 1) as workers,
+        ):
+            workers.wait_ready()
+            bar.begin()
+            schedule = minimal_schedule(
+                scenario,
+                SEED,
+                lambda candidate: workers.run_whole(candidate)[0].verdicts == ("late",),
+            )
+            assert schedule is not None, "the comparison has just found some"
+            failure = examine(client, workers, schedule)
+    path = FAILURES / failure_name(failure)
+    failure.write(path)
+    return failure, path

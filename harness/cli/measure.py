@@ -1,0 +1,48 @@
+"""What `run`, `compare` and `demo` have in common: clients measured on the same schedules."""
+
+from collections.abc import Sequence
+
+from harness.campaign.campaign import Campaign, run_campaign
+from harness.campaign.client import ClientUnderTest, find_client
+from harness.campaign.draw import draw_schedules
+from harness.campaign.pool import Workers
+from harness.campaign.summary import Comparison
+from harness.campaign.summary import compare as summarise_all
+from harness.cli.console import Bar, campaign_progress
+from harness.scenario import Scenario
+from harness.schedule import Schedule
+
+
+def measure(
+    clients: Sequence[str], scenario: Scenario, *, reps: int, seed: int, jobs: int
+) -> Comparison:
+    """Run the scenario's schedules against each client.
+
+    Every client is found before the first trial runs: a client that cannot be had costs nothing.
+
+    Raises:
+        ClientUnavailable: one of the clients cannot be had.
+        WorldBroken: a trial escaped the simulation.
+    """
+    with campaign_progress() as progress:
+        found = [find_client(argument, progress.step) for argument in clients]
+        schedules = list(draw_schedules(scenario, seed, reps))
+        campaigns: list[Campaign] = []
+        for client in found:
+            with progress.bar(f"{client.resolved_version:>10} {scenario.name}", reps) as bar:
+                campaigns.append(_run(client, schedules, min(jobs, reps), bar))
+    return summarise_all(
+        scenario.name, seed, [(campaign.summary, campaign.results) for campaign in campaigns]
+    )
+
+
+def _run(client: ClientUnderTest, schedules: Sequence[Schedule], jobs: int, bar: Bar) -> Campaign:
+    with Workers(client.python, client.adapter, jobs) as workers:
+        workers.wait_ready()
+        bar.begin()
+        return run_campaign(
+            client,
+            schedules,
+            workers,
+            on_result=lambda result: bar.advance(passed=result.passed),
+        )

@@ -1,0 +1,53 @@
+"""`race run`: one client; the exit status tells whether every trial passed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.cli.console import (
+    CORES,
+    Jobs,
+    JsonFile,
+    Markdown,
+    Reps,
+    Scenario,
+    Seed,
+    check_writable,
+    errors,
+    output,
+    write_json,
+)
+from harness.cli.measure import measure
+from harness.cli.tables import comparison_markdown, comparison_table
+from harness.failure import Failure
+from harness.story.timeline import short_story
+
+
+def run(
+    client: Annotated[
+        str, typer.Argument(help="A release, `latest`, PATH of a checkout, or PATH@REVISION.")
+    ],
+    scenario: Scenario = "final-events",
+    reps: Reps = 1_000,
+    seed: Seed = 0,
+    jobs: Jobs = CORES,
+    json_file: JsonFile = None,
+    markdown: Markdown = False,
+) -> None:
+    """Run a scenario against one client; exit status 0 only if every trial passed, else 1."""
+    import scenarios
+
+    check_writable(json_file)
+    comparison = measure([client], scenarios.load(scenario), reps=reps, seed=seed, jobs=jobs)
+    write_json(json_file, comparison.to_dict())
+    if markdown:
+        print(comparison_markdown(comparison), end="")
+    elif str(json_file) != "-":
+        output.print(comparison_table(comparison))
+    summary = comparison.clients[0]
+    if summary.first_failure is not None:
+        path = Path(summary.first_failure)
+        errors.print(short_story(Failure.read(path), path), markup=False, highlight=False)
+    if summary.passed < summary.reps:
+        raise typer.Exit(1)

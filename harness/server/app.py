@@ -1,0 +1,28 @@
+"""The fake agent server as a FastAPI app.
+
+The app is built once per process; `app.state.server` holds what one trial is about and is
+swapped by its owner. The handlers are plain Starlette endpoints: nothing is validated twice.
+"""
+
+from fastapi import FastAPI
+from starlette.routing import Route, WebSocketRoute
+
+from harness.server import rest, sockets
+from harness.server.conversation import AgentServer
+from harness.server.recording import Recording
+
+
+def create_app(server: AgentServer | None = None) -> FastAPI:
+    """While `app.state.server` is None, every request is answered 503."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.server = server
+    app.add_middleware(Recording)
+    routes = app.router.routes
+    routes.append(WebSocketRoute("/sockets/events/{conversation_id}", sockets.events_socket))
+    for method, path, handler in rest.ROUTES:
+        routes.append(Route(path, handler, methods=[method]))
+        if path.startswith("/api/"):
+            # The agents of 1.15 to 1.22 that speak ACP have the same under another path.
+            acp = path.replace("/api/", "/api/acp/", 1)
+            routes.append(Route(acp, handler, methods=[method]))
+    return app

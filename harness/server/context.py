@@ -1,0 +1,89 @@
+"""What everything on one server shares: the schedule, the trace, time, ids and the event loop."""
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from harness.schedule import Schedule
+from harness.server.locks import LendableLock
+from harness.server.profile import Profile
+from harness.trace import Trace
+
+
+class Context:
+    """Deterministic: ids come from the schedule's entropy, times from the trace's clock."""
+
+    def __init__(
+        self, schedule: Schedule, trace: Trace, profile: Profile, epoch: datetime
+    ) -> None:
+        self.script = schedule.script
+        self.timing = schedule.server
+        self.trace = trace
+        self.profile = profile
+        self.event_loop = LendableLock()
+        """Held by whatever keeps the real server's one event loop busy. Nothing is received,
+        answered or sent meanwhile: see `loop_turn`."""
+        self._epoch = epoch
+        self._random = random.Random(schedule.entropy)
+        self._last_microsecond = -1
+        self._runs = 0
+        self._requests = 0
+        self._tasks: dict[asyncio.Task[None], None] = {}  # In order of their start.
+        self._failures: list[BaseException] = []
+
+    async def wait(self, milliseconds: float) -> None:
+        """Let time pass; zero does not even yield."""
+        if milliseconds:
+            await asyncio.sleep(milliseconds / 1000)
+
+    async def loop_turn(self) -> None:
+        """Wait until the real server's event loop would get round to something."""
+        if self.event_loop.locked():
+            async with self.event_loop:
+                pass
+
+    def new_id(self) -> str:
+        return str(UUID(int=self._random.getrandbits(128), version=4))
+
+    def timestamp(self) -> str:
+        """Naive ISO, microseconds, each later than the one before: clients sort by it."""
+        now = self.trace.now_ns() // 1000
+        self._last_microsecond = max(now, self._last_microsecond + 1)
+        at = self._epoch + timedelta(microseconds=self._last_microsecond)
+        return at.isoformat(timespec="microseconds")
+
+    def next_run(self) -> int:
+        self._runs += 1
+        return self._runs
+
+    def next_request(self) -> int:
+        self._requests += 1
+        return self._requests
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Start a background task that `aclose` ends at the latest."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks[task] = None
+        task.add_done_callback(self._ended)
+        return task
+
+    def note_failure(self, failure: BaseException) -> None:
+        """Something of the fake itself broke, which `aclose` is going to tell."""
+        self._failures.append(failure)
+
+    async def aclose(self) -> None:
+        """Cancel and await every background task; raise the first failure of the server."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._failures:
+            raise self._failures[0]
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self.note_failure(failure)

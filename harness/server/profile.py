@@ -1,0 +1,109 @@
+"""What the real server of one release does, at the points where releases differ.
+
+Each field was read off upstream's tags (v1.10.0 to v1.43.1 in git, later ones from the wheels).
+Files are named as in upstream's repository. Standard library only: this module also runs inside
+the environments of clients.
+"""
+
+import re
+from dataclasses import dataclass
+
+from harness.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Profile:
+    version: str
+
+    publish_before_persist: bool
+    """Up to 1.44: callbacks come before the append (local_conversation.py, `__init__`)."""
+
+    status_from_persisted_state: bool
+    """From 1.43: REST reads base_state.json, which is written when the outermost block under the
+    state lock is left (conversation_service.py, `_conversation_info`; state.py, `__exit__`)."""
+
+    status_takes_state_lock: bool
+    """1.42 only: REST waits for the state lock (conversation_service.py,
+    `_compose_conversation_info_sync`). Before, it reads live memory without any lock."""
+
+    reads_take_state_lock: bool
+    """Up to 1.11: reading events waits for the state lock (event_service.py,
+    `_search_events_sync`)."""
+
+    snapshot_blocks_loop: bool
+    """Up to 1.16.0: snapshots, and the check of `POST /run`, wait for the state lock on the
+    event loop itself, so nothing else is served meanwhile; later in an executor
+    (event_service.py, `subscribe_to_events` and `run`)."""
+
+    runs_on_loop: bool
+    """From 1.23: the run is a coroutine, so appends and status changes keep the event loop
+    busy and frames go out only while the agent waits (local_conversation.py, `arun`). Also from
+    1.23: `/interrupt`, and an error's status is assigned under the state lock."""
+
+    thinks_without_state_lock: bool
+    """From 1.33: the LLM is awaited without the state lock (agent.py, `astep`)."""
+
+    task_checked_first: bool
+    """From 1.29: a second `POST /run` is refused at once; before, only after the state lock was
+    had, so after a step of the run (event_service.py, `run`)."""
+
+    waits_for_pending: bool
+    """From 1.10: a run's tail waits for its publications (event_service.py,
+    `_run_and_publish`)."""
+
+    tracks_last_user_message: bool
+    """From 1.11.5: a user's message is followed by a persisted update of
+    `last_user_message_id`, and stop-hook feedback comes from the environment instead of the
+    user (local_conversation.py, `_default_callback`)."""
+
+    stuck_can_go_on: bool
+    """From 1.13.1: a run starts from `stuck`, and a message resets it to `idle`
+    (local_conversation.py, `run` and `send_message`)."""
+
+    header_authentication: bool
+    """From 1.12: the WebSocket takes `X-Session-API-Key` (sockets.py)."""
+
+    first_frame_authentication: bool
+    """From 1.18.1: the WebSocket takes the key in its first frame (sockets.py)."""
+
+    resends_since: bool
+    """From 1.15: `resend_mode` and `after_timestamp`; before, only `resend_all`."""
+
+    max_subscribers: int | None
+    """From 1.22.1: 50, and then close code 1013 (pub_sub.py)."""
+
+    @staticmethod
+    def of(version: str) -> "Profile":
+        """The profile of a PEP 440 version such as `1.10.0` or `1.43.1+g611629e69`.
+
+        Raises:
+            UsageError: it does not begin with a dotted number.
+        """
+        release = _release(version)
+        return Profile(
+            version=version,
+            publish_before_persist=release < (1, 45, 0),
+            status_from_persisted_state=release >= (1, 43, 0),
+            status_takes_state_lock=(1, 42, 0) <= release < (1, 43, 0),
+            reads_take_state_lock=release < (1, 12, 0),
+            snapshot_blocks_loop=release < (1, 16, 1),
+            runs_on_loop=release >= (1, 23, 0),
+            thinks_without_state_lock=release >= (1, 33, 0),
+            task_checked_first=release >= (1, 29, 0),
+            waits_for_pending=release >= (1, 10, 0),
+            tracks_last_user_message=release >= (1, 11, 5),
+            stuck_can_go_on=release >= (1, 13, 1),
+            header_authentication=release >= (1, 12, 0),
+            first_frame_authentication=release >= (1, 18, 1),
+            resends_since=release >= (1, 15, 0),
+            max_subscribers=50 if release >= (1, 22, 1) else None,
+        )
+
+
+def _release(version: str) -> tuple[int, int, int]:
+    """Major, minor and patch; local, pre- and post-release parts do not matter here."""
+    match = re.match(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?", version)
+    if match is None:
+        raise UsageError(f"{version!r} is not a release of the agent server, such as 1.58.0")
+    major, minor, patch = (int(part or 0) for part in match.groups())
+    return major, minor, patch

@@ -1,0 +1,198 @@
+"""One run of a conversation: from its background task to the snapshot after it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from harness.server.wire import Event
+
+if TYPE_CHECKING:
+    from harness.server.conversation import Conversation
+
+PENDING_TIMEOUT_S = 30.0
+"""How long a run's tail waits for each publication (event_service.py, `_run_and_publish`)."""
+
+
+class _LLMError(Exception):
+    """The step fails, as when the provider refuses."""
+
+
+class _InterruptedRunError(Exception):
+    """`interrupt()` cancelled what the step was waiting for."""
+
+
+class Run:
+    """What upstream does in `_run_and_publish` (event_service.py) around `run` and `arun`
+    (local_conversation.py)."""
+
+    def __init__(self, conversation: "Conversation", number: int) -> None:
+        self.number = number
+        self._conversation = conversation
+        self._context = conversation.context
+        self._profile = conversation.context.profile
+        self._script = conversation.context.script
+        self._denials_left = self._script.stop_hook_denials
+        self._steps = 0
+        self._ended = False
+        self._open_action: Event | None = None
+        self._interrupt = asyncio.Event()
+
+    def interrupt(self) -> None:
+        """Cancel what the agent is waiting for, now or the next time."""
+        self._interrupt.set()
+
+    async def drive(self) -> None:
+        """The background task: the agent's loop, then the tail."""
+        # Starting the agent takes its time in a worker thread (`_ensure_agent_ready`), so REST
+        # goes on answering with the status of before.
+        await self._context.wait(self._context.timing.start_ms)
+        await self._conversation.ensure_agent_ready()
+        async with self._on_its_thread():
+            try:
+                await self._loop()
+            except _LLMError:
+                await self._fail()
+            except _InterruptedRunError:
+                await self._give_in()
+            if not self._ended:
+                self._end()  # The loop found nothing to do, or a pause.
+        await self._tail()
+
+    @asynccontextmanager
+    async def _on_its_thread(self) -> AsyncIterator[None]:
+        """Where the loop's code runs: on the event loop, which it then keeps busy between its
+        awaits (`arun`), or in a worker thread (`run`)."""
+        async with AsyncExitStack() as stack:
+            if self._profile.runs_on_loop:
+                await stack.enter_async_context(self._context.event_loop)
+            yield
+
+    async def _loop(self) -> None:
+        conversation = self._conversation
+        async with conversation.lock:
+            self._context.trace.record("server", "run-started", run=self.number)
+            starts_from = {"idle", "paused", "error"}
+            if self._profile.stuck_can_go_on:
+                starts_from.add("stuck")
+            # A finished conversation without a new message is not set running: its loop breaks
+            # at once, and a client gets nothing but the tail.
+            if conversation.status in starts_from:
+                await conversation.set_status("running", self.number)
+        # Between the iterations the lock is free, and goes to whoever waited longest.
+        while await self._iteration():
+            pass
+
+    async def _iteration(self) -> bool:
+        """One turn of the `while` under the state lock; False ends the loop."""
+        conversation = self._conversation
+        async with conversation.lock:
+            if conversation.status in ("paused", "stuck"):
+                return False
+            if conversation.status == "finished":
+                # Only here are stop hooks asked: everyone could see `finished` in between.
+                return await self._denied_by_stop_hook()
+            if self._script.outcome == "stuck" and self._out_of_tool_calls():
+                # The detector looks before the LLM is asked (`_check_stuck_or_nudge`).
+                await self._finish_with("stuck")
+                return True
+            await self._think()
+            if self._script.outcome == "error" and self._out_of_tool_calls():
+                raise _LLMError
+            await self._act()
+            return True
+
+    async def _denied_by_stop_hook(self) -> bool:
+        if self._denials_left == 0:
+            return False
+        self._denials_left -= 1
+        self._context.trace.record("server", "stop-hook-denied", run=self.number)
+        source = "environment" if self._profile.tracks_last_user_message else "user"
+        text = "[Stop hook feedback] Not yet."
+        feedback = self._conversation.events.message([{"type": "text", "text": text}], source)
+        await self._conversation.emit(feedback, self.number)
+        await self._conversation.set_status("running", self.number)
+        return True
+
+    async def _think(self) -> None:
+        async with AsyncExitStack() as stack:
+            if self._profile.thinks_without_state_lock:
+                await stack.enter_async_context(self._conversation.lock.lent())
+            await self._wait(self._context.timing.think_ms)
+
+    async def _act(self) -> None:
+        """Action, tool, observation (agent.py, `_execute_actions`); the finish tool's status is
+        assigned after its observation, with nothing awaited in between."""
+        conversation = self._conversation
+        finishes = self._out_of_tool_calls()
+        action = conversation.events.action("finish" if finishes else "think")
+        await conversation.emit(action, self.number)
+        self._open_action = action
+        await self._wait(self._context.timing.tool_ms)
+        self._open_action = None
+        await conversation.emit(conversation.events.observation(action), self.number)
+        self._steps += 1
+        if finishes:
+            await self._finish_with("finished")
+
+    async def _fail(self) -> None:
+        """The status comes first, then the reason. Up to 1.22 the handler is outside of the
+        lock, which the failing step has left (local_conversation.py, `run`)."""
+        conversation = self._conversation
+        async with AsyncExitStack() as stack:
+            if self._profile.runs_on_loop:
+                await stack.enter_async_context(conversation.lock)
+            await self._finish_with("error")
+            error = conversation.events.conversation_error("LLMError", "The LLM refused.")
+            await conversation.emit(error, self.number)
+
+    async def _give_in(self) -> None:
+        """The handler of `CancelledError` in `arun`."""
+        conversation = self._conversation
+        async with conversation.lock:
+            if self._open_action is not None:
+                lost = conversation.events.interrupted_tool(self._open_action)
+                await conversation.emit(lost, self.number)
+            await self._finish_with("paused")
+            await conversation.emit(conversation.events.interrupt(), self.number)
+
+    async def _tail(self) -> None:
+        """Publications, then the task's end, then the snapshot: so `finished` can be read
+        before its frames are out, `POST /run` is refused until here, and the snapshot comes
+        after the run's own events."""
+        conversation = self._conversation
+        if self._profile.waits_for_pending:
+            await conversation.pub_sub.wait_for_pending(PENDING_TIMEOUT_S)
+        conversation.clear_run()
+        self._context.trace.record("server", "run-cleared", run=self.number)
+        await conversation.publish_snapshot(self.number)
+
+    def _out_of_tool_calls(self) -> bool:
+        return self._steps >= self._script.tool_calls
+
+    async def _finish_with(self, status: str) -> None:
+        """Assign a status that ends the run, unless a stop hook is going to take it back."""
+        last = status != "finished" or self._denials_left == 0
+        assigned = self._end if last else None
+        await self._conversation.set_status(status, self.number, assigned)
+
+    def _end(self) -> None:
+        """Note the end. A message that arrives between `finished` and the next iteration
+        revives the run, which then ends once more: the last note counts."""
+        self._ended = True
+        status = self._conversation.status
+        self._context.trace.record("server", "run-ended", run=self.number, status=status)
+
+    async def _wait(self, milliseconds: float) -> None:
+        """Wait for the LLM or a tool. On the event loop these are the only awaits, so only here
+        are others served, and only here does an interrupt arrive."""
+        if not self._profile.runs_on_loop:
+            await self._context.wait(milliseconds)
+            return
+        async with self._context.event_loop.lent():
+            if milliseconds:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(milliseconds / 1000):
+                        await self._interrupt.wait()
+        if self._interrupt.is_set():
+            raise _InterruptedRunError

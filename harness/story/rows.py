@@ -1,0 +1,433 @@
+"""From all that happened to the rows that are worth telling, in order.
+
+A trial has hundreds of happenings; a person can take in some thirty. Nothing is told out of
+order or made up; rows are only left out or joined, by these rules:
+
+- what came before `run()` is counted, unless it concerns the verdict or is a fault;
+- successive happenings of one thing in one column share a row ("#4 persisted, published"), and
+  so do successive events to which the same happens at the same time ("#4 to #7 visible");
+- a read of the REST API is one row, told when it is answered;
+- a repeating pattern is told once, with its count ("5 polls: running");
+- a long stretch of events that no evidence concerns is told in one row for each column.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from itertools import groupby
+from typing import Any, Final, Literal
+
+from harness.failure import Failure
+from harness.story.names import Names, clock, endpoint, several
+
+Column = Literal["client", "socket", "rest", "server"]
+
+COLUMNS: Final[tuple[Column, ...]] = ("client", "socket", "rest", "server")
+
+_LANES: Final[dict[str, Column]] = {
+    "client": "client",
+    "socket": "socket",
+    "rest": "rest",
+    "server": "server",
+    "network": "socket",
+}
+"""Where a happening goes that nothing below knows better."""
+
+_STEPS: Final[dict[str, tuple[Column, str]]] = {
+    "persisted": ("server", "persisted"),
+    "frame-sent": ("server", "published"),
+    "frame-delivered": ("socket", "delivered"),
+    "callback": ("socket", "callback"),
+    "callback-done": ("socket", "callback done"),
+    "visible": ("socket", "visible"),
+}
+"""An event's way to the user. Sending a frame is the server's act; the rest is the client's."""
+
+_RUN_STEPS: Final[dict[str, str]] = {
+    "run-accepted": "accepted",
+    "run-started": "started",
+    "run-ended": "ended",
+    "run-cleared": "cleared",
+    "stop-hook-denied": "goes on: a stop hook denied its end",
+}
+
+_SILENT: Final = frozenset({"publication", "run-requested"})
+"""Told by what follows: the frame, and the run's acceptance or refusal."""
+
+_LONGEST_PATTERN: Final = 3
+"""Rows. Clients poll one or two things in turn."""
+
+_LONGEST_STRETCH: Final = 24
+"""Happenings. A short run's events, some six with four steps each, are told one by one."""
+
+_LONGEST_TEXT: Final = 100
+"""Of what the trial says in its own words, such as an error."""
+
+
+class Tone(Enum):
+    """How a row matters."""
+
+    PLAIN = "plain"
+    CONCERNED = "concerned"
+    """It is about an event that the evidence names."""
+    CALLED = "called"
+    ENDED = "ended"
+    """`run()` returned or raised, or the trial ended without; what follows came too late."""
+    FAULT = "fault"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell of the timeline: `subject`, then what it did."""
+
+    at_ms: float
+    column: Column
+    subject: str
+    did: tuple[str, ...] = ()
+    about: tuple[str, str] | None = None
+    """What the row is about, such as `("event", id)`. Neighbours about the same thing join."""
+    tone: Tone = Tone.PLAIN
+
+    @property
+    def text(self) -> str:
+        return f"{self.subject} {', '.join(self.did)}".rstrip()
+
+
+@dataclass(frozen=True)
+class Telling:
+    """The rows, and how much went before them."""
+
+    rows: tuple[Row, ...]
+    before_run: int
+    """Happenings before `run()` that are not told."""
+    persisted_before_run: int
+    """Events, told or not."""
+
+
+def tell(failure: Failure, names: Names) -> Telling:
+    """Choose and join the rows of a failure's timeline."""
+    called = next(
+        (n for n, entry in enumerate(failure.happenings) if entry["what"] == "run-called"), 0
+    )
+    teller = _Teller(failure, names)
+    rows: list[Row] = []
+    left_out = 0
+    for index, happening in enumerate(failure.happenings):
+        row = teller.row(happening, rows)
+        if index < called and (row is None or row.tone is Tone.PLAIN):
+            left_out += 1
+        elif row is not None:
+            rows.append(row)
+    if teller.running and failure.happenings:
+        last = float(failure.happenings[-1]["at_ms"])
+        rows.append(Row(last, "client", "run() has not returned", tone=Tone.ENDED))
+    return Telling(
+        rows=tuple(_introduced(_patterned(_bursts(_joined(_stretched(rows)))), names)),
+        before_run=left_out,
+        persisted_before_run=sum(
+            entry["what"] == "persisted" for entry in failure.happenings[:called]
+        ),
+    )
+
+
+class _Teller:
+    """Turns happenings into rows one by one, knowing what happened before each."""
+
+    def __init__(self, failure: Failure, names: Names) -> None:
+        self.running = False
+        self._names = names
+        self._judgement = failure.judgement
+        self._concerned = {
+            str(event["id"])
+            for evidence in failure.judgement.evidence
+            for event in evidence.events
+        }
+        self._own = [
+            str(event["id"])
+            for evidence in failure.judgement.evidence
+            for event in evidence.events
+            if not event.get("trailing")
+        ]
+        self._persisted: set[str] = set()
+        self._visible: set[str] = set()
+        self._server_run: Literal["not begun", "begun", "ended"] = "not begun"
+        self._asked: dict[object, tuple[str, float, int]] = {}
+        self._answered = {
+            entry.get("number")
+            for entry in failure.happenings
+            if entry["what"] in ("answer", "unanswered")
+        }
+        self._peers = {
+            entry["peer"]
+            for entry in failure.happenings
+            if entry["lane"] == "socket" and "peer" in entry
+        }
+        self._runs = {entry["run"] for entry in failure.happenings if "run" in entry}
+
+    def row(self, happening: dict[str, Any], told: Sequence[Row]) -> Row | None:
+        """The row of one happening, or None if it is not worth one. `told` is what precedes."""
+        what = happening["what"]
+        if what in _SILENT:
+            return None
+        if what in _STEPS and "event" in happening:
+            return self._event(happening)
+        if what in _RUN_STEPS:
+            return self._run(happening)
+        match what:
+            case "run-called":
+                self.running, self._server_run = True, "not begun"
+                return _row(happening, "client", "run() called", tone=Tone.CALLED)
+            case "run-returned":
+                return self._end(happening, "run() returns")
+            case "run-raised":
+                error = _clipped(str(happening.get("error", "an error")))
+                return self._end(happening, f"run() raises {error}")
+            case "send-message" | "close-called" | "close-returned":
+                return _row(happening, "client", _CLIENT_WORDS[what])
+            case "request":
+                return self._request(happening, told)
+            case "answer" | "unanswered":
+                return self._answer(happening, told)
+            case "status" | "status-readable":
+                status = str(happening.get("status"))
+                did = "set" if what == "status" else "readable"
+                return _row(happening, "server", f"status {status}", did, ("status", status))
+            case "run-refused":
+                return _row(happening, "server", "run refused:", str(happening.get("status")))
+            case "snapshot":
+                return _row(happening, "server", f"snapshot taken: {happening.get('status')}")
+            case "connected" | "subscribed":
+                return _row(happening, "socket", f"{what}{self._peer(happening)}")
+            case "disconnected":
+                why = f"disconnected{self._peer(happening)}: {happening.get('why', 'unknown')}"
+                return _row(happening, "socket", why)
+            case "fault":
+                column: Column = "rest" if happening.get("link") == "rest" else "socket"
+                fault = f"fault: {happening.get('action')}{self._peer(happening)}"
+                return _row(happening, column, fault, tone=Tone.FAULT)
+        return _unknown(happening)
+
+    def _event(self, happening: dict[str, Any]) -> Row:
+        event, what = str(happening["event"]), happening["what"]
+        if what == "persisted":
+            self._persisted.add(event)
+        elif what == "visible":
+            self._visible.add(event)
+        column, did = _STEPS[what]
+        if what in ("frame-sent", "frame-delivered"):
+            did += self._peer(happening)
+        tone = Tone.CONCERNED if event in self._concerned else Tone.PLAIN
+        return _row(happening, column, self._names.short(event), did, ("event", event), tone)
+
+    def _run(self, happening: dict[str, Any]) -> Row:
+        what, run = happening["what"], happening.get("run")
+        did = _RUN_STEPS[what]
+        if what == "run-started":
+            self._server_run = "begun"
+        elif what == "run-ended":
+            self._server_run = "ended"
+            if "status" in happening:
+                did += f" ({happening['status']})"
+        subject = f"run {run}" if len(self._runs) > 1 and run is not None else "run"
+        return _row(happening, "server", subject, did, ("run", str(run)))
+
+    def _end(self, happening: dict[str, Any], says: str) -> Row:
+        """The row everything else leads to: what was missing at this instant.
+
+        Judged by the order of happenings, not by their times: in virtual time an event often
+        becomes visible in the very millisecond in which `run()` returns, but after it.
+        """
+        self.running = False
+        missing = [
+            self._names.short(event)
+            for event in dict.fromkeys(self._own)
+            if event in self._persisted and event not in self._visible
+        ]
+        if missing:
+            events = "event" if len(missing) == 1 else "events"
+            says += f"; {len(missing)} persisted {events} not visible: {several(missing)}"
+        too_soon = {"early", "unrun"} & set(self._judgement.verdicts)
+        if too_soon and self._server_run != "ended":
+            begun = "begun" if self._server_run == "not begun" else "ended"
+            says += f"; the server's run has not {begun}"
+        return _row(happening, "client", says, tone=Tone.ENDED)
+
+    def _request(self, happening: dict[str, Any], told: Sequence[Row]) -> Row | None:
+        number = happening.get("number")
+        subject = endpoint(happening.get("method", "request"), happening.get("route", ""))
+        if number not in self._answered:
+            return _row(happening, "rest", subject, "→ never answered")
+        self._asked[number] = (subject, float(happening["at_ms"]), len(told))
+        if subject.startswith("GET "):
+            return None
+        return _row(happening, "rest", subject, about=("request", str(number)))
+
+    def _answer(self, happening: dict[str, Any], told: Sequence[Row]) -> Row:
+        number, polled = happening.get("number"), happening.get("execution_status")
+        subject, asked_ms, told_then = self._asked.get(number, (f"request {number}", 0.0, 0))
+        code = "no answer" if happening["what"] == "unanswered" else happening.get("status")
+        if not subject.startswith("GET "):
+            return _row(happening, "rest", subject, f"→ {code}", ("request", str(number)))
+        # What happened between the question and its answer may be why the answer was wrong.
+        asked = f"(asked at {clock(asked_ms)})" if len(told) > told_then else None
+        known = f"poll: {polled}" if polled is not None else f"{subject} → {code}"
+        return _row(happening, "rest", known, asked)
+
+    def _peer(self, happening: dict[str, Any]) -> str:
+        if len(self._peers) < 2 or "peer" not in happening:
+            return ""
+        return f" [{happening['peer']}]"
+
+
+_CLIENT_WORDS: Final = {
+    "send-message": "sends a message",
+    "close-called": "close() called",
+    "close-returned": "close() returns",
+}
+
+
+def _row(
+    happening: dict[str, Any],
+    column: Column,
+    subject: str,
+    did: str | None = None,
+    about: tuple[str, str] | None = None,
+    tone: Tone = Tone.PLAIN,
+) -> Row:
+    return Row(float(happening["at_ms"]), column, subject, (did,) if did else (), about, tone)
+
+
+def _unknown(happening: dict[str, Any]) -> Row:
+    """A newer harness may write happenings that this one does not know: shown as they are."""
+    lane = str(happening["lane"])
+    details = ", ".join(
+        f"{name}={value}"
+        for name, value in happening.items()
+        if name not in ("at_ms", "lane", "what")
+    )
+    where = "" if lane in _LANES else f"{lane}: "
+    column = _LANES.get(lane, "client")
+    return _row(happening, column, f"{where}{happening['what']}", _clipped(details))
+
+
+def _clipped(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + "..."
+
+
+def _stretched(rows: list[Row]) -> Iterator[Row]:
+    """Tell a long stretch of nothing but unconcerned events in one row for each column."""
+    for uneventful, group in groupby(rows, _is_uneventful):
+        stretch = list(group)
+        if not uneventful or len(stretch) <= _LONGEST_STRETCH:
+            yield from stretch
+            continue
+        ways: dict[tuple[Column, str], list[Row]] = {}
+        for row in stretch:
+            ways.setdefault((row.column, row.subject), []).append(row)
+        # Events are told together only if the very same happened to them in this stretch.
+        alike: dict[tuple[Column, tuple[str, ...]], list[list[Row]]] = {}
+        for (column, _), steps in ways.items():
+            did = tuple(word for step in steps for word in step.did)
+            alike.setdefault((column, did), []).append(steps)
+        rows_told = [
+            Row(
+                at_ms=events[0][0].at_ms,
+                column=column,
+                subject=several([steps[0].subject for steps in events]),
+                did=(*did, f"until {clock(max(steps[-1].at_ms for steps in events))}"),
+            )
+            for (column, did), events in alike.items()
+        ]
+        yield from sorted(rows_told, key=lambda row: row.at_ms)
+
+
+def _is_uneventful(row: Row) -> bool:
+    return _of_event(row) and row.tone is Tone.PLAIN
+
+
+def _of_event(row: Row) -> bool:
+    return row.about is not None and row.about[0] == "event"
+
+
+def _joined(rows: Iterable[Row]) -> list[Row]:
+    """Join neighbours about the same thing in the same column."""
+    joined: list[Row] = []
+    for row in rows:
+        last = joined[-1] if joined else None
+        if last is None or row.about is None or _theme(row) != _theme(last):
+            joined.append(row)
+            continue
+        later = clock(row.at_ms) != clock(last.at_ms)
+        if row.did == ("callback done",) and last.did[-1:] == ("callback",) and not later:
+            continue  # A callback that takes no time is done when it is called.
+        did = tuple(f"{word} at {clock(row.at_ms)}" if later else word for word in row.did)
+        joined[-1] = replace(last, did=last.did + did)
+    return joined
+
+
+def _theme(row: Row) -> tuple[object, ...]:
+    return row.column, row.about
+
+
+def _bursts(rows: Iterable[Row]) -> list[Row]:
+    """Join neighbouring events to which the same happened at the same time."""
+    bursts: list[Row] = []
+    for _, group in groupby(rows, _burst):
+        burst = list(group)
+        if len(burst) > 1 and _of_event(burst[0]):
+            which = several([row.subject for row in burst])
+            burst = [replace(burst[0], subject=which, about=None)]
+        bursts += burst
+    return bursts
+
+
+def _burst(row: Row) -> tuple[object, ...]:
+    return row.column, row.tone, row.did, clock(row.at_ms), _of_event(row)
+
+
+def _patterned(rows: list[Row]) -> Iterator[Row]:
+    """Tell a repeating pattern of rows once."""
+    texts = [(row.column, row.text) for row in rows]
+    start = 0
+    while start < len(rows):
+        length, times = _pattern(texts, start)
+        for offset in range(length):
+            row = rows[start + offset]
+            if times == 1:
+                yield row
+                continue
+            last = rows[start + offset + (times - 1) * length]
+            said = (
+                f"{times} polls: {row.text.removeprefix('poll: ')}"
+                if row.text.startswith("poll: ")
+                else f"{times} × {row.text}"
+            )
+            yield replace(row, subject=f"{said},", did=(f"last at {clock(last.at_ms)}",))
+        start += length * times
+
+
+def _pattern(texts: list[tuple[Column, str]], start: int) -> tuple[int, int]:
+    """Length and repetitions of the pattern at `start` that covers most rows; (1, 1) if none."""
+    best = (1, 1)
+    for length in range(1, _LONGEST_PATTERN + 1):
+        pattern = texts[start : start + length]
+        times = 1
+        while texts[start + times * length : start + (times + 1) * length] == pattern:
+            times += 1
+        # Two rows that return once may be chance, and are easier read than explained.
+        enough = 2 if length == 1 else 3
+        if times >= enough and times * length > best[0] * best[1]:
+            best = (length, times)
+    return best
+
+
+def _introduced(rows: Iterable[Row], names: Names) -> Iterator[Row]:
+    """Give each event its full name where it is first told of; then its number will do."""
+    told: set[str] = set()
+    for row in rows:
+        if row.about is None or row.about[0] != "event" or row.about[1] in told:
+            yield row
+            continue
+        told.add(row.about[1])
+        yield replace(row, subject=names.full(row.about[1]))

@@ -1,0 +1,255 @@
+"""A failing trial as a story: who did what when, side by side, with the guilty moments marked.
+
+One column for each party, one row for each thing worth telling, time going down. An event that
+the evidence names carries a mark wherever it passes, so its way can be followed with a finger
+from the server's log to the user, and the row where `run()` ends says what was missing there.
+"""
+
+import io
+import shlex
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from rich.box import HORIZONTALS
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from harness.failure import Failure
+from harness.schedule import Fault, Schedule
+from harness.story.names import Names, clock, several
+from harness.story.rows import COLUMNS, Row, Tone, tell
+from harness.verdict import Evidence
+
+_MARK: Final = "◆"
+
+_HEADINGS: Final = ("ms", "client thread", "socket thread", "REST", "server")
+
+_STYLES: Final = {
+    Tone.PLAIN: "",
+    Tone.CONCERNED: "bold red",
+    Tone.CALLED: "bold",
+    Tone.ENDED: "bold",
+    Tone.FAULT: "bold yellow",
+}
+
+_STEPS: Final = ("persisted", "published", "delivered", "visible")
+
+_ASCII: Final = str.maketrans("◆→×", "*>x")
+"""For terminals without Unicode; one for one, or the columns would shift."""
+
+_LONGEST_WORD: Final = 24
+"""Holds `ObservationEvent(finish)`; longer ones, such as ids in an error, may be broken."""
+
+_STORY_EVIDENCE: Final = 4
+"""Sentences in a short story: with headline, count of the rest, differences and replay, eight."""
+
+_NAMED_EVENTS: Final = 4
+"""In one sentence; of more only the numbers are told."""
+
+_LISTED_EVENTS: Final = 12
+"""Beneath one sentence of the evidence."""
+
+_STACK_LINES: Final = 6
+"""Of each thread's stack, innermost last."""
+
+
+def timeline(failure: Failure, path: Path | None = None) -> RenderableType:
+    """The whole story of a failure, as wide as the terminal; readable from 80 columns on.
+
+    `path` is the failure's file, for the replay command.
+    """
+    return _Story(failure, path)
+
+
+def timeline_text(failure: Failure, path: Path | None = None, width: int = 100) -> str:
+    """The same without colour, for a file or a log; `width` in columns."""
+    console = Console(record=True, file=io.StringIO(), width=width)
+    console.print(timeline(failure, path))
+    return "\n".join(line.rstrip() for line in console.export_text().splitlines()) + "\n"
+
+
+def short_story(failure: Failure, path: Path | None = None) -> str:
+    """The story in at most eight plain lines, for the report of a failing test."""
+    names = _names(failure)
+    evidence = failure.judgement.evidence
+    lines = [f"{', '.join(failure.judgement.verdicts)}: {_where(failure)}"]
+    for entry in evidence[:_STORY_EVIDENCE]:
+        ids = [str(event["id"]) for event in entry.events]
+        few = len(ids) <= _NAMED_EVENTS
+        events = ", ".join(map(names.full, ids)) if few else several([*map(names.short, ids)])
+        lines.append(f"{_sentence(entry)}{f' [{events}]' if events else ''}")
+    if len(evidence) > _STORY_EVIDENCE:
+        lines.append(f"... and {len(evidence) - _STORY_EVIDENCE} more findings")
+    differs = "; ".join(_differences(failure.schedule)) or "nothing"
+    return "\n".join([*lines, f"differs from a benign schedule: {differs}", _replay(path)])
+
+
+class _Story:
+    """Renders anew for each console, because the columns depend on its width."""
+
+    def __init__(self, failure: Failure, path: Path | None) -> None:
+        self._failure = failure
+        self._path = path
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        segments = console.render(Group(*self._parts(options.max_width)), options)
+        if not options.ascii_only:
+            return segments
+        return (segment._replace(text=segment.text.translate(_ASCII)) for segment in segments)
+
+    def _parts(self, width: int) -> Iterator[RenderableType]:
+        failure, names = self._failure, _names(self._failure)
+        telling = tell(failure, names)
+        yield Text(f"{', '.join(failure.judgement.verdicts)}: {_where(failure)}", style="bold")
+        if telling.before_run:
+            yield Text(
+                f"before run(), not shown: {telling.before_run} happenings; "
+                f"events persisted by then: {telling.persisted_before_run}",
+                style="dim",
+            )
+        yield _lanes(telling.rows, width)
+        yield Text()
+        for entry in failure.judgement.evidence:
+            yield Text(_sentence(entry), style="bold")
+            for event in entry.events[:_LISTED_EVENTS]:
+                yield _indented(f"{_MARK} {_way(event, names)}", _STYLES[Tone.CONCERNED])
+            if len(entry.events) > _LISTED_EVENTS:
+                yield _indented(f"... and {len(entry.events) - _LISTED_EVENTS} more events")
+        for note in failure.judgement.notes:
+            yield Text(f"note: {note}")
+        for thread, stack in failure.stacks.items():
+            yield Text(f"where thread {thread} was:", style="bold")
+            yield _indented("\n".join(stack.rstrip().splitlines()[-_STACK_LINES:]))
+        yield Text("what differs from a benign schedule:", style="bold")
+        for difference in _differences(failure.schedule) or ["nothing"]:
+            yield _indented(difference)
+        yield Text(_replay(self._path), style="bold")
+
+
+def _lanes(rows: Sequence[Row], width: int) -> Table:
+    """The rows as a table of at most `width` columns."""
+    lines = [_line(row) for row in rows]
+    gaps = 2 * (len(_HEADINGS) - 1)
+    widths = _widths(
+        [list(column) for column in zip(_HEADINGS, *lines, strict=True)], width - gaps
+    )
+    table = Table(box=HORIZONTALS, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading, room in zip(_HEADINGS, widths, strict=True):
+        justify: Literal["left", "right"] = "right" if heading == "ms" else "left"
+        table.add_column(heading, width=room, justify=justify, overflow="fold")
+    for row, line in zip(rows, lines, strict=True):
+        table.add_row(
+            *(Text(cell) for cell in line),
+            style=_STYLES[row.tone],
+            end_section=row.tone is Tone.ENDED,
+        )
+    return table
+
+
+def _line(row: Row) -> tuple[str, ...]:
+    mark = f"{_MARK} " if row.tone is Tone.CONCERNED else ""
+    return (
+        clock(row.at_ms),
+        *(f"{mark}{row.text}" if row.column == column else "" for column in COLUMNS),
+    )
+
+
+def _widths(columns: list[list[str]], room: int) -> list[int]:
+    """Widths of columns of texts: every word fits first, then every line of as many as can.
+
+    What is left goes to the modest columns first, so that one long line makes only its own
+    column wrap.
+    """
+    widths = [
+        min(_LONGEST_WORD, max(cell_len(word) for text in texts for word in text.split() or [""]))
+        for texts in columns
+    ]
+    while sum(widths) > room:
+        widths[widths.index(max(widths))] -= 1
+    lacking = [
+        max(map(cell_len, texts)) - width for texts, width in zip(columns, widths, strict=True)
+    ]
+    spare = room - sum(widths)
+    modest_first = sorted(range(len(columns)), key=lambda n: lacking[n])
+    for served, n in enumerate(modest_first):
+        more = max(0, min(lacking[n], spare // (len(columns) - served)))
+        widths[n] += more
+        spare -= more
+    return widths
+
+
+def _names(failure: Failure) -> Names:
+    names = Names(failure.happenings)
+    for entry in failure.judgement.evidence:
+        for event in entry.events:
+            names.learn(str(event["id"]), event)
+    return names
+
+
+def _where(failure: Failure) -> str:
+    version = failure.resolved_version
+    client = failure.client if failure.client == version else f"{failure.client} ({version})"
+    return (
+        f"client {client}, scenario {failure.schedule.scenario}, "
+        f"{failure.world} world, {failure.server} server"
+    )
+
+
+def _sentence(entry: Evidence) -> str:
+    return f"{entry.verdict}: {' '.join(entry.says.split())}"
+
+
+def _way(event: dict[str, Any], names: Names) -> str:
+    """An event's way in times: `#4 ActionEvent: persisted 24.5, published 25.0, never visible`."""
+    steps = []
+    if any(f"{step}_ms" in event for step in _STEPS):
+        # The oracle gives the time of each step that was taken.
+        times = {step: event.get(f"{step}_ms") for step in _STEPS}
+        steps += [
+            f"never {step}" if at_ms is None else f"{step} {clock(at_ms)}"
+            for step, at_ms in times.items()
+        ]
+    if event.get("trailing"):
+        steps.append("trailing: persisted after the run's last snapshot")
+    name = names.full(str(event["id"]))
+    return f"{name}: {', '.join(steps)}" if steps else name
+
+
+def _differences(schedule: Schedule) -> list[str]:
+    """One text for each field that is not benign."""
+    benign = Schedule(schedule.scenario)
+    return [
+        f"{path} = {_value(value)} (benign: {_value(attrgetter(path)(benign))})"
+        for path, value in schedule.non_default_fields().items()
+    ]
+
+
+def _value(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(_value(item) for item in value) or "none"
+    if isinstance(value, Fault):
+        return _fault(value)
+    return "none" if value is None else str(value)
+
+
+def _fault(fault: Fault) -> str:
+    """`close (code 1001) of socket at run-called`, and what else there is to it."""
+    own = {"close": f" (code {fault.code})", "stall": f" ({fault.stall_ms} ms)"}
+    nth = f" no. {fault.at.nth}" if fault.at.nth > 1 else ""
+    after = f" + {fault.at.after_ms} ms" if fault.at.after_ms else ""
+    return (
+        f"{fault.action}{own.get(fault.action, '')} of {fault.link} at {fault.at.what}{nth}{after}"
+    )
+
+
+def _replay(path: Path | None) -> str:
+    return f"replay: race replay {'FILE' if path is None else shlex.quote(str(path))}"
+
+
+def _indented(text: str, style: str = "") -> RenderableType:
+    return Padding(Text(text, style=style), (0, 0, 0, 2))

@@ -1,0 +1,70 @@
+"""Releases from the real index."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from packaging.version import Version
+
+from harness.environments import prepare
+from harness.environments.releases import find_release
+from harness.errors import ClientUnavailable
+
+# 1.58.2 asks for a certifi that had not been released when it was. Since requirements are
+# resolved as of a release's date, that stays so.
+UNRESOLVABLE = "1.58.2"
+CAUSE = r"only certifi<=2026\.10\.18 is available and .* depends on certifi>=2026\.10\.19"
+
+
+def test_a_release_and_no_index_the_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    # In the user's own cache: the environment is large, and of use to everyone afterwards.
+    environment = prepare("1.10.0")
+    assert (environment.client, environment.resolved_version) == ("1.10.0", "1.10.0")
+    code = "from importlib.metadata import version as v; print(v('openhands-sdk'), v('uvicorn'))"
+    asked = [str(environment.python), "-I", "-c", code]
+    answer = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split()
+    # uvicorn as of January 2026, when this release came out.
+    assert answer == ["1.10.0", "0.40.0"]
+
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9")
+    again = prepare("1.10", progress=pytest.fail)
+    assert (again.resolved_version, again.path) == ("1.10.0", environment.path)
+
+
+def test_a_release_that_cannot_be_resolved(home: Path) -> None:
+    with pytest.raises(ClientUnavailable, match=CAUSE) as caught:
+        prepare(UNRESOLVABLE)
+    message = str(caught.value)
+    assert message.startswith("openhands-sdk 1.58.2 cannot be resolved, choose another client: ")
+    assert "\n" not in message
+    assert [path.name for path in home.iterdir()] == [".building"]
+
+
+def test_latest_skips_what_cannot_be_resolved_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if nothing had come between these two, to be spared the build of one more large release.
+    newest = [find_release(Version(version)) for version in (UNRESOLVABLE, "1.10.0")]
+    monkeypatch.setattr("harness.environments.preparing.candidates", lambda: newest)
+    lines: list[str] = []
+    environment = prepare("latest", progress=lines.append)
+    assert (environment.client, environment.resolved_version) == ("latest", "1.10.0")
+    assert lines[0] == "resolving latest"
+    assert lines[-1].startswith("latest: 1.58.2 cannot be resolved (only certifi<=2026.10.18 is")
+    assert lines[-1].endswith("); using 1.10.0")
+
+    monkeypatch.setattr("harness.environments.preparing.candidates", lambda: newest[:1])
+    with pytest.raises(ClientUnavailable, match=r"none of the newest 1 releases can be resolved"):
+        prepare("latest")
+
+
+def test_an_unknown_release() -> None:
+    lines: list[str] = []
+    with pytest.raises(ClientUnavailable, match=r"^no release '9\.9\.9' of openhands-sdk on the "):
+        prepare("9.9.9", progress=lines.append)
+    assert lines == ["resolving 9.9.9"]
+
+
+@pytest.mark.usefixtures("home", "no_index")
+@pytest.mark.parametrize("client", ["1.10.0", "latest"])
+def test_an_index_that_does_not_answer(client: str) -> None:
+    with pytest.raises(ClientUnavailable, match=r"^the package index http://127\.0\.0\.1:9/"):
+        prepare(client)

@@ -1,0 +1,190 @@
+"""A fake server with an in-process client for REST and one for each WebSocket, in one loop."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, MutableMapping
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from typing import Any
+
+import httpx
+
+from harness.schedule import Schedule, Script, ServerTiming
+from harness.server.app import create_app
+from harness.server.conversation import AgentServer
+from harness.server.profile import Profile
+from harness.trace import Happening, Trace
+
+OLD, NEW = "1.10.0", "1.58.0"
+CONVERSATION = "11111111-2222-4333-8444-555555555555"
+BASE = f"/api/conversations/{CONVERSATION}"
+HELLO = {"role": "user", "content": [{"type": "text", "text": "Hello"}], "run": False}
+
+APP = create_app()
+
+
+class ClientSocket:
+    """The client's end of a WebSocket, speaking ASGI."""
+
+    def __init__(
+        self,
+        query: str = "",
+        *,
+        conversation: str = CONVERSATION,
+        headers: dict[str, str] | None = None,
+        port: int = 50_000,
+    ) -> None:
+        self.port = port
+        self.messages: list[dict[str, Any]] = []
+        self.broken = False
+        self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._incoming.put_nowait({"type": "websocket.connect"})
+        scope = {
+            "type": "websocket",
+            "path": f"/sockets/events/{conversation}",
+            "query_string": query.encode(),
+            "headers": [(k.encode(), v.encode()) for k, v in (headers or {}).items()],
+            "client": ("127.0.0.1", port),
+            "subprotocols": [],
+        }
+        self.task = asyncio.create_task(APP(scope, self._incoming.get, self._send))
+
+    @property
+    def frames(self) -> list[dict[str, Any]]:
+        return [json.loads(m["text"]) for m in self.messages if m["type"] == "websocket.send"]
+
+    @property
+    def story(self) -> list[str]:
+        return [told(frame) for frame in self.frames]
+
+    @property
+    def close_code(self) -> int | None:
+        codes = [m["code"] for m in self.messages if m["type"] == "websocket.close"]
+        return codes[0] if codes else None
+
+    @property
+    def accepted(self) -> bool:
+        return any(m["type"] == "websocket.accept" for m in self.messages)
+
+    def say(self, frame: object) -> None:
+        self._incoming.put_nowait({"type": "websocket.receive", "text": json.dumps(frame)})
+
+    async def leave(self) -> None:
+        self._incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await self.task
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        if self.broken:
+            raise OSError("the peer is gone")
+        self.messages.append(dict(message))
+
+
+class Rig:
+    def __init__(self, server: AgentServer, rest: httpx.AsyncClient) -> None:
+        self.server = server
+        self.trace = server.trace
+        self.rest = rest
+        self.sockets: list[ClientSocket] = []
+
+    async def create(self) -> None:
+        body = {"conversation_id": CONVERSATION, "agent": {"kind": "Agent"}, "max_iterations": 7}
+        assert (await self.rest.post("/api/conversations", json=body)).status_code == 201
+
+    async def connect(self, query: str = "", **how: Any) -> ClientSocket:
+        """A socket that has its first snapshot."""
+        socket = self.dial(query, **how)
+        await until(lambda: socket.frames)
+        return socket
+
+    def dial(self, query: str = "", **how: Any) -> ClientSocket:
+        socket = ClientSocket(query, **how)
+        self.sockets.append(socket)
+        return socket
+
+    async def post(self, name: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        return await self.rest.post(f"{BASE}/{name}", json=body)
+
+    async def status(self) -> str:
+        status: str = (await self.rest.get(BASE)).json()["execution_status"]
+        return status
+
+    async def events(self, **params: Any) -> dict[str, Any]:
+        answer = await self.rest.get(f"{BASE}/events/search", params=params)
+        assert answer.status_code == 200, answer.text
+        page: dict[str, Any] = answer.json()
+        return page
+
+    def all(self, what: str, **detail: Any) -> list[Happening]:
+        return [
+            h
+            for h in self.trace.happenings
+            if h.what == what and detail.items() <= h.detail.items()
+        ]
+
+    def place(self, what: str, **detail: Any) -> int:
+        """Where in the trace the only such happening is."""
+        (happening,) = self.all(what, **detail)
+        return self.trace.happenings.index(happening)
+
+    async def happened(self, what: str, times: int = 1, **detail: Any) -> None:
+        await until(lambda: len(self.all(what, **detail)) >= times)
+
+
+@asynccontextmanager
+async def rig(
+    version: str = NEW,
+    script: Script | None = None,
+    keys: frozenset[str] = frozenset(),
+    headers: dict[str, str] | None = None,
+    **timing: float,
+) -> AsyncIterator[Rig]:
+    """A server whose acts take no time, other than `timing` says."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    acts = dict.fromkeys((entry.name for entry in fields(ServerTiming)), 0.0) | timing
+    schedule = Schedule("test", 5, script=script or Script(), server=ServerTiming(**acts))
+    trace = Trace(lambda: int((loop.time() - began) * 1e9))
+    server = AgentServer(schedule, trace, Profile.of(version), session_api_keys=keys)
+    APP.state.server = server
+    transport = httpx.ASGITransport(APP)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://test", headers=headers
+    ) as rest:
+        subject = Rig(server, rest)
+        try:
+            yield subject
+        finally:
+            for socket in subject.sockets:
+                socket.task.cancel()
+            await asyncio.gather(*(s.task for s in subject.sockets), return_exceptions=True)
+            await server.aclose()
+            APP.state.server = None
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Real time; generous, since it is a bound and not a measure."""
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.0005)
+
+
+async def plain_run(rig: Rig, runs: int = 1) -> None:
+    """A message and a run of it, to the end of the tail."""
+    assert (await rig.post("events", HELLO)).json() == {"success": True}
+    assert (await rig.post("run")).json() == {"success": True}
+    await rig.happened("snapshot", runs)
+    await asyncio.sleep(0)
+
+
+def told(event: dict[str, Any]) -> str:
+    """`ActionEvent`, or of a state update `execution_status=running`."""
+    match event.get("key"):
+        case None:
+            kind: str = event["kind"]
+            return kind
+        case "full_state":
+            return f"full_state({event['value']['execution_status']})"
+        case "execution_status":
+            return f"execution_status={event['value']}"
+        case key:
+            return str(key)

@@ -1,0 +1,243 @@
+"""The WebSocket: subscribing, snapshots, authentication, and subscribers that fail."""
+
+import asyncio
+
+import pytest
+from server_rig import BASE, HELLO, NEW, OLD, plain_run, rig, until
+
+KEYS = frozenset({"secret"})
+
+
+def test_a_subscriber_gets_live_frames_before_its_own_snapshot() -> None:
+    async def trial() -> None:
+        async with rig(NEW, persist_ms=20) as subject:
+            await subject.create()
+            asking = asyncio.create_task(subject.post("events", HELLO))
+            await asyncio.sleep(0.005)  # The system prompt is being appended, under the lock.
+            socket = await subject.connect()
+            await asking
+            await until(lambda: len(socket.frames) == 4)
+            assert sorted(socket.story) == [
+                "MessageEvent",
+                "SystemPromptEvent",
+                "full_state(idle)",
+                "last_user_message_id",
+            ]
+            assert socket.story.index("full_state(idle)") > 0
+            assert subject.place("subscribed") < subject.place("frame-sent", key="full_state")
+
+    asyncio.run(trial())
+
+
+@pytest.mark.parametrize("version", [OLD, NEW])
+def test_a_snapshot_waits_for_the_state_lock(version: str) -> None:
+    async def trial() -> None:
+        async with rig(version, persist_ms=30) as subject:
+            await subject.create()
+            asking = asyncio.create_task(subject.post("events", HELLO))
+            await asyncio.sleep(0.005)
+            await subject.connect()
+            persisted = subject.all("persisted", kind="SystemPromptEvent")
+            assert persisted[0].at_ns <= subject.all("frame-sent", key="full_state")[0].at_ns
+            await asking
+
+    asyncio.run(trial())
+
+
+def test_up_to_1_16_0_a_waiting_snapshot_blocks_the_whole_server() -> None:
+    """The state lock is waited for on the event loop: neither frames nor answers meanwhile."""
+
+    async def trial(version: str) -> tuple[bool, str]:
+        async with rig(version, think_ms=50) as subject:
+            await subject.create()
+            await subject.connect()
+            await subject.post("events", HELLO)
+            await subject.post("run")
+            await subject.happened("run-started")
+            await asyncio.sleep(0.005)  # The agent thinks, under the lock.
+            late = subject.dial(port=50_001)
+            await asyncio.sleep(0)
+            await subject.rest.get(BASE)
+            waited = bool(subject.all("status", status="finished"))
+            await subject.happened("snapshot")
+            await until(lambda: late.frames)
+            return waited, late.story[0]
+
+    # Blocked, the snapshot is ahead of the frames that became due meanwhile.
+    assert asyncio.run(trial("1.16.0")) == (True, "full_state(finished)")
+    assert asyncio.run(trial("1.16.1"))[0] is False
+
+
+def test_a_failing_subscriber_does_not_disturb_the_other() -> None:
+    async def trial() -> None:
+        async with rig() as subject:
+            await subject.create()
+            first = await subject.connect(port=50_001)
+            second = await subject.connect(port=50_002)
+            first.broken = True
+            await plain_run(subject)
+            assert first.story == ["full_state(idle)"]
+            assert second.story[-1] == "full_state(finished)"
+            assert len(second.frames) == 9
+            assert len(subject.all("frame-sent", peer=50_001)) == 1
+            assert len(subject.all("frame-sent", peer=50_002)) == 9
+
+    asyncio.run(trial())
+
+
+def test_frames_are_recorded_with_what_they_say() -> None:
+    async def trial() -> None:
+        async with rig() as subject:
+            await subject.create()
+            socket = await subject.connect(port=50_007)
+            await plain_run(subject)
+            sent = [h.detail for h in subject.all("frame-sent")]
+            assert [detail["event"] for detail in sent] == [f["id"] for f in socket.frames]
+            assert sent[0] == {
+                "event": socket.frames[0]["id"],
+                "kind": "ConversationStateUpdateEvent",
+                "key": "full_state",
+                "value": "idle",
+                "peer": 50_007,
+            }
+            assert sent[1].keys() == {"event", "kind", "peer"}
+            assert sent[4]["value"] == "running"
+
+    asyncio.run(trial())
+
+
+def test_who_leaves_gets_nothing_more() -> None:
+    async def trial() -> None:
+        async with rig() as subject:
+            await subject.create()
+            socket = await subject.connect()
+            await socket.leave()
+            await plain_run(subject)
+            assert socket.story == ["full_state(idle)"]
+            (gone,) = subject.all("disconnected")
+            assert gone.detail == {"peer": 50_000, "why": "code 1000"}
+
+    asyncio.run(trial())
+
+
+def test_an_unknown_conversation_closes_with_4004() -> None:
+    async def trial() -> None:
+        async with rig() as subject:
+            socket = subject.dial()
+            await socket.task
+            assert (socket.accepted, socket.close_code) == (True, 4004)
+
+    asyncio.run(trial())
+
+
+def test_the_fifty_first_subscriber_is_too_many_from_1_22_1() -> None:
+    async def trial(version: str) -> int | None:
+        async with rig(version) as subject:
+            await subject.create()
+            for _ in range(50):
+                await subject.connect()
+            socket = subject.dial()
+            await until(lambda: socket.frames or socket.close_code)
+            return socket.close_code
+
+    assert asyncio.run(trial("1.22.1")) == 1013
+    assert asyncio.run(trial("1.22.0")) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "query", "header", "accepted"),
+    [
+        (OLD, "session_api_key=secret", None, True),
+        (NEW, "session_api_key=secret", None, True),
+        (NEW, "session_api_key=wrong", None, False),
+        ("1.12.0", "", "secret", True),
+        ("1.11.5", "", "secret", False),
+        (NEW, "", "wrong", False),
+        ("1.18.0", "", None, False),
+    ],
+)
+def test_keys_in_query_and_header(
+    version: str, query: str, header: str | None, accepted: bool
+) -> None:
+    async def trial() -> None:
+        known = {"x-session-api-key": "secret"}
+        async with rig(version, keys=KEYS, headers=known) as subject:
+            await subject.create()
+            socket = subject.dial(query, headers={"x-session-api-key": header} if header else {})
+            await until(lambda: socket.frames or socket.close_code)
+            assert socket.accepted is accepted
+            assert socket.close_code == (None if accepted else 4001)
+
+    asyncio.run(trial())
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ({"type": "auth", "session_api_key": "secret"}, None),
+        ({"type": "auth", "session_api_key": "wrong"}, 4001),
+        ({"type": "auth"}, 4001),
+        ({"type": "hello", "session_api_key": "secret"}, 4001),
+        (["secret"], 4001),
+    ],
+)
+def test_the_key_in_the_first_frame(frame: object, code: int | None) -> None:
+    async def trial() -> None:
+        known = {"x-session-api-key": "secret"}
+        async with rig("1.18.1", keys=KEYS, headers=known) as subject:
+            await subject.create()
+            socket = subject.dial()
+            await until(lambda: socket.accepted)
+            assert not subject.all("subscribed")
+            socket.say(frame)
+            await until(lambda: socket.frames or socket.close_code)
+            assert socket.close_code == code
+            assert bool(subject.all("subscribed")) is (code is None)
+
+    asyncio.run(trial())
+
+
+def test_a_first_frame_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.server.sockets.FIRST_FRAME_TIMEOUT_S", 0.01)
+
+    async def trial() -> int | None:
+        async with rig(keys=KEYS) as subject:
+            socket = subject.dial()
+            await socket.task
+            return socket.close_code
+
+    assert asyncio.run(trial()) == 4001
+
+
+def test_a_redundant_authentication_frame_is_ignored() -> None:
+    async def trial() -> None:
+        async with rig() as subject:
+            await subject.create()
+            socket = subject.dial()
+            socket.say({"type": "auth", "session_api_key": "whatever"})
+            await until(lambda: socket.frames)
+            await plain_run(subject)
+            assert socket.story[-1] == "full_state(finished)"
+            assert socket.close_code is None
+
+    asyncio.run(trial())
+
+
+def test_history_is_sent_to_those_who_ask() -> None:
+    async def trial(version: str, query: str) -> int:
+        async with rig(version) as subject:
+            await subject.create()
+            await plain_run(subject)
+            third = (await subject.events())["items"][2]["timestamp"]
+            socket = subject.dial(query.replace("THIRD", third))
+            await until(lambda: socket.frames)
+            await asyncio.sleep(0.005)
+            return len(socket.frames) - 1
+
+    assert asyncio.run(trial(NEW, "")) == 0
+    assert asyncio.run(trial(NEW, "resend_mode=all")) == 7
+    assert asyncio.run(trial(NEW, "resend_mode=since&after_timestamp=THIRD")) == 5
+    assert asyncio.run(trial(NEW, "resend_mode=since")) == 0
+    assert asyncio.run(trial(NEW, "resend_mode=since&after_timestamp=never")) == 0
+    assert asyncio.run(trial(OLD, "resend_all=true")) == 6
+    assert asyncio.run(trial("1.14.0", "resend_mode=all")) == 0
