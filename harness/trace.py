@@ -47,6 +47,10 @@ class Trace:
         self._clock = clock
         self._hash = hashlib.blake2b(digest_size=16)
 
+    def now_ns(self) -> int:
+        """Nanoseconds since the trial began."""
+        return self._clock()
+
     def record(self, lane: str, what: str, **detail: Any) -> Happening:
         """Note a happening now, and tell the listeners (faults wait for moments here)."""
         happening = Happening(self._clock(), lane, what, detail)

@@ -47,11 +47,10 @@ def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
     """
     began = time.perf_counter()
     simulation = Simulation(schedule)
-    site.app.state.server = AgentServer(
-        schedule, simulation.trace, Profile.of(adapter.server_version)
-    )
+    profile = Profile.of(adapter.server_version)
+    site.app.state.server = server = AgentServer(schedule, simulation.trace, profile)
     program = Program(schedule, adapter, simulation.trace)
-    ending = simulation.run(site, program.play, program.look)
+    ending = simulation.run(site, program.play, program.look, server.aclose)
     happenings = ending.happenings
     outcome = program.outcome(ending.stopped)
     judgement = None if outcome.ended == "void" else judge(schedule, happenings, outcome)

@@ -30,10 +30,8 @@ def wilson(passed: int, total: int) -> tuple[float, float]:
     weight = _Z95**2 / total
     centre = (rate + weight / 2) / (1 + weight)
     half = math.sqrt(weight * rate * (1 - rate) + weight**2 / 4) / (1 + weight)
-    # The ends are exact by algebra, but not in floating point.
-    low = 0.0 if passed == 0 else centre - half
-    high = 1.0 if passed == total else centre + half
-    return low, high
+    # At 100 % the upper end is 1 by algebra, but not in floating point.
+    return centre - half, 1.0 if passed == total else centre + half
 
 
 def mcnemar_exact(only_a: int, only_b: int) -> float:

@@ -30,7 +30,13 @@ def measure(
         campaigns: list[Campaign] = []
         for client in found:
             with progress.bar(f"{client.resolved_version:>10} {scenario.name}", reps) as bar:
-                campaigns.append(_run(client, schedules, min(jobs, reps), bar))
+                campaign = _run(client, schedules, min(jobs, reps), bar)
+            campaigns.append(campaign)
+            reasons = [result.void for result in campaign.results if result.void is not None]
+            if reasons:
+                progress.step(
+                    f"{len(reasons)} repetitions are void, the first because: {reasons[0]}"
+                )
     return summarise_all(
         scenario.name, seed, [(campaign.summary, campaign.results) for campaign in campaigns]
     )

@@ -8,7 +8,8 @@ import asyncio
 import gc
 import random
 import threading
-from collections.abc import Callable
+import traceback
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from harness.errors import WorldBroken
@@ -55,9 +56,16 @@ class Simulation:
         Faults(self.kernel, self._network, schedule.network.faults)
 
     def run(
-        self, site: UvicornSite, body: Callable[[str], None], probe: Callable[[], None]
+        self,
+        site: UvicornSite,
+        body: Callable[[str], None],
+        probe: Callable[[], None],
+        shutdown: Callable[[], Awaitable[None]],
     ) -> Ending:
         """Serve `site` and run `body` against its URL, under control.
+
+        `probe` is called at every scheduling point of `body`, `shutdown` in the server's loop
+        when `body` is done.
 
         Raises:
             WorldBroken: something escaped the simulation or reached for something real.
@@ -72,7 +80,7 @@ class Simulation:
         def main() -> None:
             nonlocal happenings, digest
             try:
-                stop = self._start(site)
+                stop = self._start(site, shutdown)
                 self.kernel.probe = probe
                 body(URL)
             finally:
@@ -97,7 +105,9 @@ class Simulation:
             raise WorldBroken("the simulation lost control: " + self.kernel.violations[0])
         return Ending(happenings, digest, self.kernel.stop_reason, self.kernel.stacks)
 
-    def _start(self, site: UvicornSite) -> Callable[[], None]:
+    def _start(
+        self, site: UvicornSite, shutdown: Callable[[], Awaitable[None]]
+    ) -> Callable[[], None]:
         """Start the server's thread; the result stops it."""
         started = threading.Event()
         stopping: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
@@ -106,8 +116,16 @@ class Simulation:
             stop = asyncio.Event()
             stopping.append((asyncio.get_running_loop(), stop))
             await site.serve(started.set, stop)
+            await shutdown()
 
-        threading.Thread(target=lambda: asyncio.run(serve()), name="server", daemon=True).start()
+        def run() -> None:
+            try:
+                asyncio.run(serve())
+            except Exception:
+                self.kernel.violations.append(f"the server failed:\n{traceback.format_exc()}")
+                started.set()
+
+        threading.Thread(target=run, name="server", daemon=True).start()
         started.wait()
 
         def stop_server() -> None:
