@@ -42,6 +42,7 @@ class Program:
     def play(self, url: str) -> None:
         try:
             self._client = client = self._adapter.connect(url, self._callback)
+            time.sleep(self._caller.pause_ms / 1000)
             client.send_message("Please finish.")
         except Exception as error:
             self._error = _describe(error)

@@ -128,6 +128,9 @@ class Caller:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
+    pause_ms: Milliseconds = 100.0
+    """The conversation created, to the message sent. Up to 1.9 the constructor did not wait for
+    the socket to be subscribed, and lost what came before."""
     callback_ms: Milliseconds = 0.0
     """How long the public callback takes on the events of `callback_on`."""
     callback_on: Literal["finish", "all"] = "finish"

@@ -29,6 +29,7 @@ class UvicornSite:
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             log_level=logging.CRITICAL,
         )
         self._config.load()
