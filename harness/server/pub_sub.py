@@ -106,9 +106,11 @@ class PubSub:
 
 
 def describe(event: Event) -> dict[str, Any]:
-    """What a happening says of an event: `event`, `kind` and, of a state update, its `key` and
-    `value` (of a full state, only the status)."""
+    """What a happening says of an event: `event`, `kind`, of a tool's event its `tool_name` and,
+    of a state update, its `key` and `value` (of a full state, only the status)."""
     told = {"event": event["id"], "kind": event["kind"]}
+    if "tool_name" in event:
+        told["tool_name"] = event["tool_name"]
     if "key" in event:
         full = event["key"] == FULL_STATE
         told["key"] = event["key"]

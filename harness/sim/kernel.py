@@ -200,6 +200,10 @@ class Kernel:
         current = self.current
         return current is not None and current.ident == _get_ident()
 
+    def ending(self) -> bool:
+        """Whether the trial is over and every strand that still runs is unwinding."""
+        return self._closing or self.stop_reason is not None
+
     def pause(self) -> None:
         """A scheduling point: another strand may go on here."""
         if self._closing:

@@ -43,6 +43,11 @@ class SimLoop(asyncio.BaseEventLoop):
         self._waiting = self._kernel.strand_of_caller()
         try:
             self._kernel.block("event loop", deadline)
+        except BaseException:
+            # The loop's thread is killed: its tasks are not to complain when they are collected.
+            for task in asyncio.all_tasks(self):
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+            raise
         finally:
             self._waiting = None
         self._woken = False

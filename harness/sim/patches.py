@@ -26,6 +26,7 @@ from harness.sim.loop import SimLoop
 from harness.sim.network import Network
 from harness.sim.primitives import (
     SimLock,
+    SimRLock,
     SimThreadHandle,
     set_sentinel,
     start_joinable_thread,
@@ -45,7 +46,7 @@ def table(kernel: Kernel, network: Network, entropy: Entropy) -> list[Patch]:
     """Every replacement of one trial."""
     patches = [
         *_time(kernel),
-        *_threads(),
+        *_threads(kernel),
         *_entropy(entropy),
         *_asyncio(kernel, network),
         *_client_libraries(kernel, network),
@@ -103,11 +104,19 @@ def _time(kernel: Kernel) -> list[Patch]:
     ]
 
 
-def _threads() -> list[Patch]:
+def _threads(kernel: Kernel) -> list[Patch]:
+    told = threading.excepthook
+
+    def excepthook(args: Any) -> None:
+        # What a killed thread dies of is of no interest, whatever hook pytest or a client has.
+        if not kernel.strand_of_caller().killed:
+            told(args)
+
     patches: list[Patch] = [
+        (threading, "excepthook", excepthook),
         (threading, "Lock", SimLock),
         (threading, "_allocate_lock", SimLock),
-        (threading, "RLock", threading._PyRLock),  # type: ignore[attr-defined]
+        (threading, "RLock", SimRLock),
         # Thread names are numbered from one again.
         (threading, "_counter", itertools.count(1).__next__),
         (queue, "SimpleQueue", queue._PySimpleQueue),  # type: ignore[attr-defined]

@@ -5,6 +5,7 @@ these and follow by themselves. Outside a trial a lock made here still works as 
 one: a module imported during a trial may keep it.
 """
 
+import threading
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
@@ -34,7 +35,8 @@ class SimLock:
             free = not self._locked
             self._locked = True
             return free
-        if blocking:
+        # Unwinding from a wait takes the lock again that is then released: `Condition.wait`.
+        if blocking and not kernel.ending():
             kernel.pause()
         if not self._locked:
             self._locked = True
@@ -55,11 +57,12 @@ class SimLock:
                 return False
 
     def release(self) -> None:
-        if not self._locked:
+        kernel = kernels.active
+        if not self._locked and not (kernel is not None and kernel.ending()):
             raise RuntimeError("release unlocked lock")
         self._locked = False
-        if self._waiters and kernels.active is not None:
-            kernels.active.wake(self._waiters.popleft())
+        if self._waiters and kernel is not None:
+            kernel.wake(self._waiters.popleft())
 
     def locked(self) -> bool:
         return self._locked
@@ -76,6 +79,20 @@ class SimLock:
         tb: TracebackType | None,
     ) -> None:
         self.release()
+
+
+class SimRLock(threading._PyRLock):  # type: ignore[misc, name-defined]
+    """Stands in for `threading.RLock`: the pure-Python one, on a `SimLock`."""
+
+    def release(self) -> None:
+        try:
+            super().release()
+        except RuntimeError:
+            # Unwinding, a strand may not have got back a lock that another one holds. Its error
+            # would take the place of what ends it.
+            kernel = kernels.active
+            if kernel is None or not kernel.ending():
+                raise
 
 
 class SimThreadHandle:

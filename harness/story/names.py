@@ -90,5 +90,5 @@ def endpoint(method: object, route: object) -> str:
 
 
 def clock(at_ms: float) -> str:
-    """Milliseconds since the trial began, as the timeline shows them."""
+    """Milliseconds as the timeline shows them."""
     return f"{at_ms:.1f}"

@@ -8,6 +8,7 @@ from the server's log to the user, and the row where `run()` ends says what was 
 import io
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -61,9 +62,10 @@ _STACK_LINES: Final = 6
 def timeline(failure: Failure, path: Path | None = None) -> RenderableType:
     """The whole story of a failure, as wide as the terminal; readable from 80 columns on.
 
+    Its times count from the call of `run()`; those in the failure file from the trial's begin.
     `path` is the failure's file, for the replay command.
     """
-    return _Story(failure, path)
+    return _Story(_since_run(failure), path)
 
 
 def timeline_text(failure: Failure, path: Path | None = None, width: int = 100) -> str:
@@ -181,6 +183,35 @@ def _widths(columns: list[list[str]], room: int) -> list[int]:
         widths[n] += more
         spare -= more
     return widths
+
+
+def _since_run(failure: Failure) -> Failure:
+    """The failure with its times counted from the call of `run()`, if it was called."""
+    called_ms = next(
+        (
+            happening["at_ms"]
+            for happening in failure.happenings
+            if happening["what"] == "run-called"
+        ),
+        0.0,
+    )
+
+    def moved(facts: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: value - called_ms if name.endswith("_ms") and value is not None else value
+            for name, value in facts.items()
+        }
+
+    judgement = failure.judgement
+    evidence = tuple(
+        replace(entry, events=tuple(moved(event) for event in entry.events))
+        for entry in judgement.evidence
+    )
+    return replace(
+        failure,
+        judgement=replace(judgement, evidence=evidence),
+        happenings=tuple(moved(happening) for happening in failure.happenings),
+    )
 
 
 def _names(failure: Failure) -> Names:

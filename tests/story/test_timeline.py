@@ -68,7 +68,7 @@ BEFORE: list[Happening] = [
 ]
 
 RUN: list[Happening] = [
-    at(10.0, "client", "run-called"),
+    at(0.0, "client", "run-called"),
     at(10.0, "rest", "request", method="POST", route="/api/conversations/0a1b/run", number=2),
     at(10.5, "server", "run-requested"),
     at(10.5, "server", "run-accepted", run=1),
@@ -156,7 +156,7 @@ def column(failure: Failure, words: str) -> str:
 
 def with_run(failure: Failure, *happenings: Happening) -> Failure:
     """The failure with another run, told from `run-called` on."""
-    return replace(failure, happenings=(at(10.0, "client", "run-called"), *happenings))
+    return replace(failure, happenings=(at(0.0, "client", "run-called"), *happenings))
 
 
 def test_the_story_keeps_the_order_of_what_happened(failure: Failure) -> None:
@@ -180,7 +180,22 @@ def test_the_story_keeps_the_order_of_what_happened(failure: Failure) -> None:
     assert found == sorted(found)
 
 
-def test_times_are_those_of_the_trial_and_grow(failure: Failure) -> None:
+def test_times_count_from_the_call_of_run(failure: Failure) -> None:
+    def later(facts: dict[str, Any]) -> dict[str, Any]:
+        return {key: value + 500 if key.endswith("_ms") else value for key, value in facts.items()}
+
+    evidence = tuple(
+        replace(entry, events=tuple(later(event) for event in entry.events))
+        for entry in failure.judgement.evidence
+    )
+    judgement = replace(failure.judgement, evidence=evidence)
+    happenings = tuple(later(happening) for happening in failure.happenings)
+    assert timeline_text(replace(failure, judgement=judgement, happenings=happenings)) == (
+        timeline_text(failure)
+    )
+
+
+def test_times_grow(failure: Failure) -> None:
     times = [float(line.split()[0]) for line in told(failure)]
     assert times == sorted(times)
     assert told(failure)[row(failure, "run() returns")].split()[0] == "3024.0"
