@@ -6,6 +6,7 @@ Each job speaks JSON over a socket of its own: first {"ready": {"version"}} or
 {"trouble": text}, then one answer for each request {"index", "schedule", "whole"}.
 """
 
+import contextlib
 import gc
 import json
 import logging
@@ -13,6 +14,7 @@ import os
 import sys
 import traceback
 import warnings
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
@@ -20,6 +22,7 @@ from typing import Any
 from harness.clients import Adapter
 from harness.errors import HarnessError
 from harness.schedule import Interleaving, Schedule, Script
+from harness.server.app import create_app
 from harness.sim.serving import UvicornSite
 from harness.sim.watchdog import Watchdog
 from harness.trial import Trial, run_trial
@@ -32,26 +35,44 @@ def main(arguments: list[str]) -> None:
     """Arguments: the adapter's name, then the descriptor of each job's socket."""
     adapter_name, *descriptors = arguments
     connections = [Connection(int(descriptor)) for descriptor in descriptors]
-    _quieten()
     try:
-        adapter = _adapter(adapter_name)
-        from harness.server.app import create_app
-
-        site = UvicornSite(create_app())
-        _warm_up(adapter, site)
+        adapter, site = prepare(adapter_name)
     except Exception:
         for connection in connections:
             _send(connection, {"trouble": traceback.format_exc()})
         sys.exit(1)
-    # What is there now stays: collections then look at the trials' own objects only.
-    gc.collect()
-    gc.freeze()
-    gc.disable()
     children = [_fork_job(connections, mine, adapter, site) for mine in connections]
     for connection in connections:
         connection.close()
     for child in children:
         os.waitpid(child, 0)
+
+
+def prepare(adapter_name: str) -> tuple[Adapter, UvicornSite]:
+    """Import the client and warm everything up, once a process."""
+    _quieten()
+    adapter = _adapter(adapter_name)
+    site = UvicornSite(create_app())
+    _warm_up(adapter, site)
+    # What is there now stays: collections then look at the trials' own objects only.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    return adapter, site
+
+
+def run_trials(
+    adapter: Adapter, site: UvicornSite, schedules: Iterable[Schedule]
+) -> Iterator[Trial]:
+    """Run a trial of each schedule, collecting garbage in between now and then.
+
+    Raises:
+        WorldBroken: a trial escaped the simulation.
+    """
+    for number, schedule in enumerate(schedules, start=1):
+        yield run_trial(schedule, adapter, site)
+        if number % COLLECT_EVERY == 0:
+            gc.collect()
 
 
 def _fork_job(
@@ -77,25 +98,23 @@ def _work(connection: Connection, adapter: Adapter, site: UvicornSite) -> None:
     watchdog = Watchdog(lambda report: _send(connection, {"trouble": report}))
     watchdog.start()
     _send(connection, {"ready": {"version": adapter.version}})
-    trials = 0
-    while True:
-        try:
-            request = json.loads(connection.recv_bytes())
-        except EOFError:
-            return
-        try:
-            trial = run_trial(Schedule.from_dict(request["schedule"]), adapter, site)
-        except HarnessError as error:
-            _send(connection, {"trouble": str(error)})
-            return
-        answer: dict[str, Any] = {"result": asdict(trial.result(request["index"]))}
-        if request["whole"]:
-            answer["trial"] = _whole(trial)
-        del trial
-        _send(connection, answer)
-        trials += 1
-        if trials % COLLECT_EVERY == 0:
-            gc.collect()
+    request: dict[str, Any] = {}
+
+    def requested() -> Iterator[Schedule]:
+        nonlocal request
+        with contextlib.suppress(EOFError):
+            while True:
+                request = json.loads(connection.recv_bytes())
+                yield Schedule.from_dict(request["schedule"])
+
+    try:
+        for trial in run_trials(adapter, site, requested()):
+            answer: dict[str, Any] = {"result": asdict(trial.result(request["index"]))}
+            if request["whole"]:
+                answer["trial"] = _whole(trial)
+            _send(connection, answer)
+    except HarnessError as error:
+        _send(connection, {"trouble": str(error)})
 
 
 def _whole(trial: Trial) -> dict[str, Any]:
