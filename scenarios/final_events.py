@@ -24,7 +24,7 @@ def schedules(draw: st.DrawFn) -> Schedule:
         server=ServerTiming(
             start_ms=draw(milliseconds(0.1, 100, benign=0.4)),
             think_ms=draw(milliseconds(150, 1_500, benign=200)),
-            publish_ms=draw(milliseconds(0, 500, benign=0.5)),
+            publish_ms=draw(milliseconds(0, 1_000, benign=0.5)),
         ),
         network=Network(
             rest=Link(draw(milliseconds(0.1, 50, benign=0.5))),

@@ -1,12 +1,13 @@
 """The command line: one file a command."""
 
 import sys
+from typing import Any
 
 import typer
 
 from harness.cli import compare, demo, replay, run, scenarios, serve
 from harness.cli.console import errors
-from harness.errors import HarnessError
+from harness.errors import HarnessError, UsageError
 
 app = typer.Typer(
     name="race",
@@ -20,10 +21,33 @@ for command in (demo.demo, compare.compare, run.run, replay.replay, serve.serve)
 app.command(name="scenarios")(scenarios.list_scenarios)
 
 
+_BadUsage: type[Exception] = typer.BadParameter.__bases__[0]
+"""Of Typer or of Click, according to the release of Typer, which does not export it."""
+
+
 def main() -> None:
-    """The entry point of `race`: a HarnessError is one line on stderr and its exit status."""
+    """The entry point of `race`: an error is one line on stderr and its exit status."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except HarnessError as error:
-        errors.print(f"race: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        _say(str(error))
         sys.exit(error.exit_code)
+    except _BadUsage as error:
+        _say_usage(error)
+        sys.exit(UsageError.exit_code)
+    except typer.Abort:
+        sys.exit(130)  # Ctrl-C, in older releases of Typer
+
+
+def _say_usage(error: Any) -> None:
+    message = error.format_message()
+    if "\n" in message:
+        # No arguments at all: the message is the help.
+        errors.print(message, markup=False, highlight=False, soft_wrap=True)
+    else:
+        command = error.ctx.command_path if error.ctx is not None else "race"
+        _say(f"{message} See: {command} --help")
+
+
+def _say(message: str) -> None:
+    errors.print(f"race: {message}", style="red", markup=False, highlight=False, soft_wrap=True)

@@ -1,5 +1,3 @@
-"""`python -m harness.cli` is `race`."""
-
 from harness.cli import main
 
 main()

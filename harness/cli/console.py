@@ -77,7 +77,8 @@ def campaign_progress() -> Iterator[CampaignProgress]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=errors) as progress:
+    # A log file wants neither a last frame of every bar nor a blank line before an error.
+    with Progress(*columns, console=errors, disable=not errors.is_terminal) as progress:
         yield CampaignProgress(progress)
 
 

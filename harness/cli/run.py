@@ -48,6 +48,7 @@ def run(
     summary = comparison.clients[0]
     if summary.first_failure is not None:
         path = Path(summary.first_failure)
-        errors.print(short_story(Failure.read(path), path), markup=False, highlight=False)
+        story = short_story(Failure.read(path), path)
+        errors.print(story, markup=False, highlight=False, soft_wrap=True)
     if summary.passed < summary.reps:
         raise typer.Exit(1)
