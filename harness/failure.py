@@ -1,6 +1,8 @@
 """A failure file: one failing trial, whole, so that it can be read, shown and replayed."""
 
+import contextlib
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ from typing import Any
 from harness import __version__
 from harness.errors import UsageError
 from harness.schedule import Schedule
-from harness.verdict import Evidence, Judgement
+from harness.verdict import ORDER, Evidence, Judgement
 
 SCHEMA = 1
 
@@ -59,12 +61,15 @@ class Failure:
             },
             indent=1,
         )
-        partial = path.with_name(f".{path.name}.partial")
+        # Two campaigns in one directory may write the same failure at the same time.
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_text(text + "\n", encoding="utf-8")
             partial.replace(path)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                partial.unlink()
             raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
 
     @staticmethod
@@ -78,7 +83,7 @@ class Failure:
             data = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{path} is not a whole JSON file: {error}") from None
         if not isinstance(data, dict) or "schedule" not in data:
             raise UsageError(f"{path} is not a failure file: it holds no schedule")
@@ -94,11 +99,8 @@ class Failure:
             return Failure(
                 schedule=schedule,
                 judgement=Judgement(
-                    verdicts=_strings(data["verdicts"]),
-                    evidence=tuple(
-                        Evidence(entry["verdict"], entry["says"], tuple(entry["events"]))
-                        for entry in data["evidence"]
-                    ),
+                    verdicts=_verdicts(data["verdicts"]),
+                    evidence=tuple(_evidence(entry) for entry in _list(data["evidence"])),
                     notes=_strings(data["notes"]),
                 ),
                 digest=_string(data["digest"]),
@@ -106,8 +108,8 @@ class Failure:
                 resolved_version=_string(data["resolved_version"]),
                 server=_string(data["server"]),
                 world=_string(data["world"]),
-                happenings=tuple(dict(entry) for entry in data["happenings"]),
-                stacks=dict(data["stacks"]),
+                happenings=tuple(_happening(entry) for entry in _list(data["happenings"])),
+                stacks={name: _string(stack) for name, stack in _dict(data["stacks"]).items()},
                 harness_version=_string(data["harness_version"]),
             )
         except KeyError as error:
@@ -127,6 +129,39 @@ def _string(value: object) -> str:
 
 
 def _strings(values: object) -> tuple[str, ...]:
-    if not isinstance(values, list):
-        raise TypeError(f"expected a list of texts, found {values!r}")
-    return tuple(_string(value) for value in values)
+    return tuple(_string(value) for value in _list(values))
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"expected a list, found {value!r}")
+    return value
+
+
+def _dict(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected an object, found {value!r}")
+    return value
+
+
+def _verdicts(values: object) -> tuple[str, ...]:
+    verdicts = _strings(values)
+    if not verdicts or not set(verdicts) <= set(ORDER):
+        raise ValueError(f"expected verdicts, found {values!r}")
+    return verdicts
+
+
+def _evidence(value: object) -> Evidence:
+    entry = _dict(value)
+    (verdict,) = _verdicts([entry["verdict"]])
+    events = tuple(_dict(event) for event in _list(entry["events"]))
+    return Evidence(verdict, _string(entry["says"]), events)
+
+
+def _happening(value: object) -> dict[str, Any]:
+    happening = _dict(value)
+    _string(happening["lane"])
+    _string(happening["what"])
+    if not isinstance(happening["at_ms"], int | float):
+        raise TypeError(f"expected milliseconds, found {happening['at_ms']!r}")
+    return happening

@@ -104,7 +104,8 @@ def _kind(detail: dict[str, Any]) -> str:
 
 def _run_accepted(ledger: Ledger, _position: int, happening: Happening) -> None:
     run = ledger.runs[happening.detail["run"]] = Run(happening.detail["run"])
-    if ledger.called is not None and ledger.returned is None:
+    # The request may still have been on its way when run() returned.
+    if ledger.called is not None and (ledger.returned is None or ledger.run_of_call is None):
         ledger.run_of_call = run
 
 

@@ -60,8 +60,13 @@ class Program:
         self.look()
         self._settled = tuple(client.visible())
         self._trace.record("client", "close-called")
-        client.close()
-        self._trace.record("client", "close-returned")
+        try:
+            client.close()
+        except Exception as error:
+            # Judged is `run()`; here is only kept that a client's own failure stays its own.
+            self._trace.record("client", "close-raised", error=_describe(error))
+        else:
+            self._trace.record("client", "close-returned")
 
     def _returned(self, how: Literal["returned", "raised"]) -> None:
         # No scheduling point between the return and this look.
@@ -69,7 +74,8 @@ class Program:
         if self._client is not None:
             self._at_return = self._settled = tuple(self._client.visible())
         self._ended = how
-        self._trace.record("client", f"run-{how}", error=self._error)
+        detail = {} if self._error is None else {"error": self._error}
+        self._trace.record("client", f"run-{how}", **detail)
 
     def look(self) -> None:
         """Note which events have become visible since the last look."""

@@ -92,12 +92,12 @@ class Scenarios(pytest.Collector):
         from harness.cli.console import CORES
 
         client = self.client()
-        if self._workers is None:
-            self._workers = Workers(client.python, client.adapter, CORES)
-            self._workers.wait_ready()
         option = self.config.getoption
         schedules = list(draw_schedules(scenario, option("--race-seed"), option("--race-reps")))
         try:
+            if self._workers is None:
+                self._workers = Workers(client.python, client.adapter, CORES)
+                self._workers.wait_ready()
             return run_campaign(client, schedules, self._workers)
         except BaseException:
             # Interrupted in the middle, they would answer the next scenario with this one's.
@@ -124,27 +124,34 @@ class RaceItem(pytest.Item):
         import scenarios
 
         scenario = scenarios.load(self.name)
-        version = self.parent.client().resolved_version
-        if scenario.known_to_fail(version):
+        client = self.parent.client()
+        version = client.resolved_version
+        if client.is_sdk and scenario.known_to_fail(version):
             reason = f"{version} is known to fail (in {scenario.fails})"
+            # Losing the race is what is expected, not a broken world or a timeout.
             self.add_marker(
-                pytest.mark.xfail(reason=reason, strict=self._is_the_judged_campaign())
+                pytest.mark.xfail(
+                    raises=RaceLost, reason=reason, strict=self._is_the_judged_campaign()
+                )
             )
         summary = self.parent.run(scenario).summary
         self.user_properties.append(("race", summary.to_dict()))
-        if summary.passed < summary.reps:
+        failed = summary.reps - summary.passed - summary.void
+        void = f"{summary.void} of {summary.reps} repetitions of {scenario.name} were void"
+        if failed:
             from harness.failure import Failure
             from harness.story.timeline import short_story
 
             lines = [
-                f"{version} failed {summary.reps - summary.passed - summary.void} of "
-                f"{summary.reps} repetitions of {scenario.name}"
-                + (f"; {summary.void} were void" if summary.void else "")
+                f"{version} failed {failed} of {summary.reps} repetitions of {scenario.name}"
+                + (f"; {void}" if summary.void else "")
             ]
             if summary.first_failure is not None:
                 path = Path(summary.first_failure)
                 lines += ["the first of them:", short_story(Failure.read(path), path)]
             raise RaceLost("\n".join(lines))
+        if summary.void:
+            raise RaceVoid(void)
 
     def _is_the_judged_campaign(self) -> bool:
         """Fewer repetitions or another seed may miss what the specifier was found with."""
@@ -156,7 +163,7 @@ class RaceItem(pytest.Item):
     ) -> str | Any:
         from harness.errors import HarnessError
 
-        if isinstance(excinfo.value, RaceLost | HarnessError):
+        if isinstance(excinfo.value, RaceLost | RaceVoid | HarnessError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 
@@ -166,6 +173,10 @@ class RaceItem(pytest.Item):
 
 class RaceLost(Exception):
     """Repetitions failed; the message is the short story of the first."""
+
+
+class RaceVoid(Exception):
+    """No repetition failed, but some never reached `run()` and so have no verdict."""
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,14 +7,15 @@ chunk, so two trials with equal digests did the same thing.
 Happenings, by lane (times are nanoseconds since the trial began):
 
 client   run-called, run-returned, run-raised {error}, send-message, callback {event, kind},
-         callback-done {event}, visible {event}, close-called, close-returned
+         callback-done {event}, visible {event}, close-called, close-returned,
+         close-raised {error}
 rest     request {method, route, number}, answer {number, status, execution_status?},
          unanswered {number}
 server   run-requested, run-refused {status}, run-accepted {run}, run-started {run},
-         status {status, run}, status-readable {status}, persisted {event, kind, key?, run?},
-         publication {event}, run-ended {run, status}, run-cleared {run}, snapshot {status, run?},
-         stop-hook-denied {run}
-socket   subscribed {peer}, frame-sent {event, kind, key?, value?, peer},
+         status {status, run}, status-readable {status}, run-ended {run, status},
+         persisted {event, kind, key?, tool_name?, run?}, publication {event}, run-cleared {run},
+         snapshot {status, run?}, stop-hook-denied {run}
+socket   subscribed {peer}, frame-sent {event, kind, key?, value?, tool_name?, peer},
          frame-delivered {event, peer}, connected {peer}, disconnected {peer, why}
 network  fault {action, link, peer}
 """

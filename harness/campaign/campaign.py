@@ -51,8 +51,7 @@ def run_campaign(
                 f"repetition {failed.index} of {schedule.scenario} did not repeat: "
                 f"digest {failed.digest}, then {failure.digest}"
             )
-        path = failures / failure_name(failure)
-        failure.write(path)
+        path = keep(failure, failures)
     summary = summarise(
         client.argument,
         client.resolved_version,
@@ -70,9 +69,12 @@ def examine(client: ClientUnderTest, workers: Workers, schedule: Schedule) -> Fa
         Evidence(entry["verdict"], entry["says"], tuple(entry["events"]))
         for entry in whole["evidence"]
     )
+    notes = tuple(whole["notes"])
+    if result.void is not None:
+        notes += (f"void, run() was never reached: {result.void}",)
     return Failure(
         schedule=schedule,
-        judgement=Judgement(result.verdicts, evidence, tuple(whole["notes"])),
+        judgement=Judgement(result.verdicts or ("void",), evidence, notes),
         digest=result.digest,
         client=client.argument,
         resolved_version=client.resolved_version,
@@ -81,6 +83,21 @@ def examine(client: ClientUnderTest, workers: Workers, schedule: Schedule) -> Fa
         happenings=tuple(whole["happenings"]),
         stacks=whole["stacks"],
     )
+
+
+def keep(failure: Failure, failures: Path = FAILURES) -> Path:
+    """Write a failure file; the result is its path.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    path = failures / failure_name(failure)
+    failure.write(path)
+    ignore = failures.parent / ".gitignore"
+    if failures == FAILURES and not ignore.exists():
+        # What a run leaves in somebody's repository is not to be committed by accident.
+        ignore.write_text("*\n")
+    return path
 
 
 def failure_name(failure: Failure) -> str:

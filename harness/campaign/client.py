@@ -21,6 +21,11 @@ class ClientUnderTest:
     python: Path
     adapter: str
 
+    @property
+    def is_sdk(self) -> bool:
+        """Whether what is known of releases of `openhands-sdk` applies to it."""
+        return self.adapter == "openhands"
+
 
 def find_client(argument: str, progress: Callable[[str], None]) -> ClientUnderTest:
     """Resolve a client argument, building its environment where it needs one.
@@ -30,9 +35,11 @@ def find_client(argument: str, progress: Callable[[str], None]) -> ClientUnderTe
 
     Raises:
         ClientUnavailable: it cannot be had.
+        UsageError: the reference client has no such bug.
     """
     here = Path(sys.executable)
     if argument.partition(":")[0] == "reference":
+        _check_reference(argument)
         return ClientUnderTest(argument, __version__, here, argument)
     if argument == INSTALLED:
         try:
@@ -48,3 +55,11 @@ def find_client(argument: str, progress: Callable[[str], None]) -> ClientUnderTe
 
     environment = prepare(argument, progress=progress)
     return ClientUnderTest(argument, environment.resolved_version, environment.python, "openhands")
+
+
+def _check_reference(argument: str) -> None:
+    try:
+        from harness.clients.reference import ReferenceAdapter
+    except ImportError as error:
+        raise ClientUnavailable(f"the reference client needs {error.name}: install it") from None
+    ReferenceAdapter.named(argument)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis.errors import NoSuchExample
 
+from harness.campaign.draw import drawing_from_the_seed_alone
 from harness.scenario import Scenario
 from harness.schedule import Schedule
 
@@ -24,18 +25,19 @@ def minimal_schedule(
         return fails(replace(schedule, scenario=scenario.name))
 
     try:
-        schedule = find(
-            scenario.schedules(),
-            condition,
-            settings=settings(
-                max_examples=examples,
-                phases=[Phase.generate, Phase.shrink],
-                database=None,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-            ),
-            random=random.Random(seed),
-        )
+        with drawing_from_the_seed_alone():
+            schedule = find(
+                scenario.schedules(),
+                condition,
+                settings=settings(
+                    max_examples=examples,
+                    phases=[Phase.generate, Phase.shrink],
+                    database=None,
+                    deadline=None,
+                    suppress_health_check=list(HealthCheck),
+                ),
+                random=random.Random(seed),
+            )
     except NoSuchExample:
         return None
     return replace(schedule, scenario=scenario.name)

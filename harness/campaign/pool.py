@@ -33,27 +33,35 @@ class Workers:
         jobs: how many trials run at once, each in a process of its own.
 
     Raises:
-        WorldBroken: a worker could not import the client, lost control of a trial, or died.
+        WorldBroken: a worker could not be started or import the client, lost control of a trial,
+            or died.
     """
 
     def __init__(self, python: Path | str, adapter: str, jobs: int) -> None:
         pairs = [socket.socketpair() for _ in range(jobs)]
         theirs = [their.fileno() for _, their in pairs]
         self._log = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed in close()
-        self._process = subprocess.Popen(
-            # -P: the folder of the script is not to be searched for modules.
-            [str(python), "-P", str(Path(bootstrap.__file__)), adapter, *map(str, theirs)],
-            pass_fds=theirs,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            env=_environment(),
-            # A group of its own, so that all jobs can be ended at once.
-            start_new_session=True,
-        )
-        for _, their in pairs:
-            their.close()
         self._connections = [Connection(our.detach()) for our, _ in pairs]
+        try:
+            self._process = subprocess.Popen(
+                # -P: the folder of the script is not to be searched for modules.
+                [str(python), "-P", str(Path(bootstrap.__file__)), adapter, *map(str, theirs)],
+                pass_fds=theirs,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                env=_environment(),
+                # A group of its own, so that all jobs can be ended at once.
+                start_new_session=True,
+            )
+        except OSError as error:
+            for connection in self._connections:
+                connection.close()
+            self._log.close()
+            raise WorldBroken(f"cannot start {python}: {error.strerror or error}") from None
+        finally:
+            for _, their in pairs:
+                their.close()
         self.version = ""
 
     def __enter__(self) -> "Workers":

@@ -37,9 +37,10 @@ def main(arguments: list[str]) -> None:
     connections = [Connection(int(descriptor)) for descriptor in descriptors]
     try:
         adapter, site = prepare(adapter_name)
-    except Exception:
+    except Exception as error:
+        said = str(error) if isinstance(error, HarnessError) else traceback.format_exc()
         for connection in connections:
-            _send(connection, {"trouble": traceback.format_exc()})
+            _send(connection, {"trouble": said})
         sys.exit(1)
     children = [_fork_job(connections, mine, adapter, site) for mine in connections]
     for connection in connections:

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from harness.cli import compare, demo, replay, run, scenarios, serve
+from harness.cli import compare, demo, export, replay, run, scenarios, serve, show
 from harness.cli.console import errors
 from harness.errors import HarnessError, UsageError
 
@@ -16,7 +16,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (demo.demo, compare.compare, run.run, replay.replay, serve.serve):
+for command in (
+    demo.demo,
+    compare.compare,
+    run.run,
+    replay.replay,
+    show.show,
+    export.export,
+    serve.serve,
+):
     app.command()(command)
 app.command(name="scenarios")(scenarios.list_scenarios)
 
@@ -28,7 +36,7 @@ _BadUsage: type[Exception] = typer.BadParameter.__bases__[0]
 def main() -> None:
     """The entry point of `race`: an error is one line on stderr and its exit status."""
     try:
-        sys.exit(app(standalone_mode=False))
+        sys.exit(app(prog_name="race", standalone_mode=False))
     except HarnessError as error:
         _say(str(error))
         sys.exit(error.exit_code)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rich.rule import Rule
 
-from harness.campaign.campaign import FAILURES, examine, failure_name
+from harness.campaign.campaign import examine, keep
 from harness.campaign.client import find_client
 from harness.campaign.minimal import minimal_schedule
 from harness.campaign.pool import Workers
@@ -69,6 +69,4 @@ def _smallest_failure(scenario: Scenario) -> tuple[Failure, Path]:
             )
             assert schedule is not None, "the comparison has just found some"
             failure = examine(client, workers, schedule)
-    path = FAILURES / failure_name(failure)
-    failure.write(path)
-    return failure, path
+    return failure, keep(failure)

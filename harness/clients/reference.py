@@ -79,8 +79,10 @@ class ReferenceClient:
             status = self._status()
             if self._bug == "nervous" and status == "running":
                 raise RuntimeError("still running")
-            # The socket may have died: what REST says has to do, once it says so twice.
-            if status != "running" and not self._thread.is_alive() and self._status() == status:
+            # The socket may have died: what REST says has to do, once it says so twice. Before
+            # the run has begun it says `idle`.
+            over = status not in ("idle", "running") and not self._thread.is_alive()
+            if over and self._status() == status:
                 break
         if self._bug == "endless":
             while self._status() != "content":
@@ -99,7 +101,9 @@ class ReferenceClient:
         return self._events[::-1] if self._bug == "reversed" else list(self._events)
 
     def close(self) -> None:
-        self._stop()
+        # The socket may have ended by itself, and its loop with it.
+        with contextlib.suppress(RuntimeError):
+            self._stop()
         self._thread.join(5)
         self._http.close()
 

@@ -13,7 +13,7 @@ from harness.sim import kernel as kernels
 REFUSED = {
     "_thread.start_new_thread": "starting a real thread",
     "_thread.start_joinable_thread": "starting a real thread",
-    "time.sleep": "sleeping in real time",
+    "time.sleep": "sleeping in real time",  # announced from Python 3.13 on
     "socket.bind": "binding a real socket",
     "socket.connect": "connecting a real socket",
     "socket.sendto": "sending on a real socket",

@@ -181,7 +181,10 @@ class Kernel:
         self._closing = True
         main = self.strands[0]
         self.current = main
-        for strand in self.strands[1:]:
+        # The list may grow meanwhile: the loop of a killed thread starts one to end its executor.
+        for strand in self.strands:
+            if strand is main:
+                continue
             if not strand.done:
                 strand.killed = True
                 self.current = strand

@@ -3,7 +3,8 @@
 import asyncio
 import contextvars
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from itertools import count
 from math import ceil
 from typing import Any
 
@@ -12,6 +13,21 @@ from harness.sim.kernel import SECOND, Kernel, Strand
 from harness.sim.network import HOST, Connection, Network, Pipe
 
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
+
+
+class SimTask(asyncio.Task[Any]):
+    """A task that is hashed by its number in its loop.
+
+    asyncio (`TaskGroup`, `wait`) and anyio keep tasks in sets, whose order would otherwise depend
+    on addresses.
+    """
+
+    def __init__(self, number: int, coroutine: Coroutine[Any, Any, Any], **options: Any) -> None:
+        self.number = number  # before asyncio puts it into its first set
+        super().__init__(coroutine, **options)
+
+    def __hash__(self) -> int:
+        return self.number
 
 
 class SimLoop(asyncio.BaseEventLoop):
@@ -24,6 +40,8 @@ class SimLoop(asyncio.BaseEventLoop):
         self._clock = clock
         self._waiting: Strand | None = None
         self._woken = False
+        self._task_factory: Any = None
+        self._task_numbers = count()
         self._clock_resolution = 1e-9
         # BaseEventLoop._run_once waits by calling select() on this.
         self._selector = self
@@ -33,25 +51,35 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def select(self, timeout: float | None) -> list[object]:
         """Wait for a wake-up or the time of the next timer. There are no events to return."""
+        try:
+            self._wait(timeout)
+        except BaseException:
+            # The loop's thread is killed: its tasks are not to complain when they are collected.
+            for task in asyncio.all_tasks(self):
+                task._log_destroy_pending = False  # type: ignore[attr-defined]
+            raise
+        return []
+
+    def _wait(self, timeout: float | None) -> None:
         if self._woken or timeout == 0:
             self._woken = False
             self._kernel.pause()
-            return []
+            return
         deadline = None
         if timeout is not None:
             deadline = self._kernel.now_ns + max(1, ceil(timeout * SECOND))
         self._waiting = self._kernel.strand_of_caller()
         try:
             self._kernel.block("event loop", deadline)
-        except BaseException:
-            # The loop's thread is killed: its tasks are not to complain when they are collected.
-            for task in asyncio.all_tasks(self):
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
-            raise
         finally:
             self._waiting = None
         self._woken = False
-        return []
+
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        if self._task_factory is not None:  # the client's own
+            return super().create_task(coro, **options)
+        self._check_closed()  # type: ignore[attr-defined]
+        return SimTask(next(self._task_numbers), coro, loop=self, **options)
 
     def _process_events(self, event_list: list[object]) -> None:
         pass

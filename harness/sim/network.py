@@ -58,6 +58,7 @@ class Pipe:
         self._last_at_ns = 0
         self._stalled_until_ns = 0
         self._closed = False
+        self._reset = False
         self._delivered = 0
         self._marks: deque[tuple[int, Callable[[], object]]] = deque()
 
@@ -92,11 +93,15 @@ class Pipe:
     def reset(self) -> None:
         """Tell the receiver that the connection is gone; what was under way is lost."""
         self.drop()
+        self._reset = True
         if self.end is not None:
             self.end.broken()
 
     def attach(self, end: End) -> None:
         self.end = end
+        if self._reset:
+            # It came before the accept, which then gives a connection that is broken already.
+            end.broken()
         self._plan()
 
     def _launch(self, data: bytes | None) -> None:

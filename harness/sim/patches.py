@@ -9,10 +9,12 @@ import asyncio.runners
 import concurrent.futures.thread as futures_thread
 import contextlib
 import itertools
+import logging
 import os
 import queue
 import random
 import select
+import selectors
 import sys
 import threading
 import time
@@ -22,7 +24,7 @@ from typing import Any
 from harness.sim import kernel as kernels
 from harness.sim.entropy import Entropy
 from harness.sim.kernel import SECOND, Kernel
-from harness.sim.loop import SimLoop
+from harness.sim.loop import SimLoop, SimTask
 from harness.sim.network import Network
 from harness.sim.primitives import (
     SimLock,
@@ -46,7 +48,8 @@ def table(kernel: Kernel, network: Network, entropy: Entropy) -> list[Patch]:
     """Every replacement of one trial."""
     patches = [
         *_time(kernel),
-        *_threads(kernel),
+        *_threads(),
+        *_last_words(kernel),
         *_entropy(entropy),
         *_asyncio(kernel, network),
         *_client_libraries(kernel, network),
@@ -104,16 +107,22 @@ def _time(kernel: Kernel) -> list[Patch]:
     ]
 
 
-def _threads(kernel: Kernel) -> list[Patch]:
-    told = threading.excepthook
+class _InOrder(dict[Any, None]):
+    """A set that iterates in the order of adding."""
 
-    def excepthook(args: Any) -> None:
-        # What a killed thread dies of is of no interest, whatever hook pytest or a client has.
-        if not kernel.strand_of_caller().killed:
-            told(args)
+    def add(self, entry: object) -> None:
+        self[entry] = None
+
+
+def _threads() -> list[Patch]:
+    make_executor = futures_thread.ThreadPoolExecutor.__init__
+
+    def make_executor_in_order(self: Any, *args: Any, **options: Any) -> None:
+        make_executor(self, *args, **options)
+        # `shutdown` joins its threads in the order of this set, which depends on addresses.
+        self._threads = _InOrder()
 
     patches: list[Patch] = [
-        (threading, "excepthook", excepthook),
         (threading, "Lock", SimLock),
         (threading, "_allocate_lock", SimLock),
         (threading, "RLock", SimRLock),
@@ -127,6 +136,7 @@ def _threads(kernel: Kernel) -> list[Patch]:
             "_counter",
             staticmethod(itertools.count().__next__),
         ),
+        (futures_thread.ThreadPoolExecutor, "__init__", make_executor_in_order),
     ]
     if sys.version_info >= (3, 13):
         patches += [
@@ -143,12 +153,36 @@ def _threads(kernel: Kernel) -> list[Patch]:
     return patches
 
 
+def _last_words(kernel: Kernel) -> list[Patch]:
+    """What a killed thread dies of is of no interest, whatever hook pytest or a client has."""
+
+    def unless_killed(tell: Callable[..., object]) -> Callable[..., None]:
+        def told(*args: object) -> None:
+            if not (kernel.controls() and kernel.strand_of_caller().killed):
+                tell(*args)
+
+        return told
+
+    return [
+        (threading, "excepthook", unless_killed(threading.excepthook)),
+        # concurrent.futures logs whatever ends a worker.
+        (logging.Logger, "handle", unless_killed(logging.Logger.handle)),
+    ]
+
+
 def _entropy(entropy: Entropy) -> list[Patch]:
+    seed_generator = random.Random.seed
+
+    def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
+        # Without a seed it would ask the system, from C.
+        seed_generator(self, entropy.urandom(32) if a is None else a, version)
+
     return [
         (os, "urandom", entropy.urandom),
         (random, "_urandom", entropy.urandom),
         # Seeding from the system would undo the trial's own seed.
         (random, "seed", lambda *_args, **_options: None),
+        (random.Random, "seed", seed),
     ]
 
 
@@ -158,7 +192,7 @@ def _asyncio(kernel: Kernel, network: Network) -> list[Patch]:
 
     def cancel_all_tasks(loop: asyncio.AbstractEventLoop) -> None:
         # asyncio.runners keeps tasks in a set, whose order depends on addresses.
-        tasks = sorted(asyncio.all_tasks(loop), key=lambda task: _task_number(task.get_name()))
+        tasks = sorted(asyncio.all_tasks(loop), key=_task_number)
         for task in tasks:
             task.cancel()
         if tasks:
@@ -171,8 +205,12 @@ def _asyncio(kernel: Kernel, network: Network) -> list[Patch]:
     ]
 
 
-def _task_number(name: str) -> tuple[int, str]:
-    """`Task-10` after `Task-9`: asyncio numbers tasks in the order of creation."""
+def _task_number(task: asyncio.Task[Any]) -> tuple[int, str]:
+    """The order of creation, as well as it is known."""
+    if isinstance(task, SimTask):
+        return task.number, ""
+    # Made by a factory of the client's: `Task-10` after `Task-9`.
+    name = task.get_name()
     digits = name.rpartition("-")[2]
     return (int(digits) if digits.isdigit() else 0, name)
 
@@ -206,6 +244,9 @@ def _blocking_waits(kernel: Kernel) -> list[Patch]:
         (select, name, refuse(f"select.{name}"))
         for name in ("select", "poll", "epoll")
         if hasattr(select, name)
+    ] + [
+        # It holds the above by names of its own; asyncio's real loops are built on it.
+        (selectors._BaseSelectorImpl, "__init__", refuse("selectors.BaseSelector"))
     ]
 
 

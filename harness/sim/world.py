@@ -96,14 +96,22 @@ class Simulation:
             kernels.active = self.kernel
             try:
                 self.kernel.run(main)
+            except Exception as error:
+                # A refusal that nobody caught does not say where it was; what was noted does.
+                self._assert_whole(error)
+                raise
             finally:
                 kernels.active = None
                 restore()
                 if collecting:
                     gc.enable()
-        if self.kernel.violations:
-            raise WorldBroken("the simulation lost control: " + self.kernel.violations[0])
+        self._assert_whole()
         return Ending(happenings, digest, self.kernel.stop_reason, self.kernel.stacks)
+
+    def _assert_whole(self, cause: Exception | None = None) -> None:
+        if self.kernel.violations:
+            what = f"the simulation lost control: {self.kernel.violations[0]}"
+            raise WorldBroken(what) from cause
 
     def _start(
         self, site: UvicornSite, shutdown: Callable[[], Awaitable[None]]

@@ -6,12 +6,9 @@ from the server's log to the user, and the row where `run()` ends says what was 
 """
 
 import io
-import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from rich.box import HORIZONTALS
 from rich.cells import cell_len
@@ -21,10 +18,17 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.failure import Failure
-from harness.schedule import Fault, Schedule
-from harness.story.names import Names, clock, several
+from harness.story.facts import (
+    differences,
+    names_of,
+    replay_command,
+    sentence,
+    since_run,
+    way,
+    where,
+)
+from harness.story.names import clock, several
 from harness.story.rows import COLUMNS, Row, Tone, tell
-from harness.verdict import Evidence
 
 _MARK: Final = "◆"
 
@@ -37,8 +41,6 @@ _STYLES: Final = {
     Tone.ENDED: "bold",
     Tone.FAULT: "bold yellow",
 }
-
-_STEPS: Final = ("persisted", "published", "delivered", "visible")
 
 _ASCII: Final = str.maketrans("◆→×", "*>x")
 """For terminals without Unicode; one for one, or the columns would shift."""
@@ -65,7 +67,7 @@ def timeline(failure: Failure, path: Path | None = None) -> RenderableType:
     Its times count from the call of `run()`; those in the failure file from the trial's begin.
     `path` is the failure's file, for the replay command.
     """
-    return _Story(_since_run(failure), path)
+    return _Story(since_run(failure), path)
 
 
 def timeline_text(failure: Failure, path: Path | None = None, width: int = 100) -> str:
@@ -77,18 +79,18 @@ def timeline_text(failure: Failure, path: Path | None = None, width: int = 100) 
 
 def short_story(failure: Failure, path: Path | None = None) -> str:
     """The story in at most eight plain lines, for the report of a failing test."""
-    names = _names(failure)
+    names = names_of(failure)
     evidence = failure.judgement.evidence
-    lines = [f"{', '.join(failure.judgement.verdicts)}: {_where(failure)}"]
+    lines = [f"{', '.join(failure.judgement.verdicts)}: {where(failure)}"]
     for entry in evidence[:_STORY_EVIDENCE]:
         ids = [str(event["id"]) for event in entry.events]
         few = len(ids) <= _NAMED_EVENTS
         events = ", ".join(map(names.full, ids)) if few else several([*map(names.short, ids)])
-        lines.append(f"{_sentence(entry)}{f' [{events}]' if events else ''}")
+        lines.append(f"{sentence(entry)}{f' [{events}]' if events else ''}")
     if len(evidence) > _STORY_EVIDENCE:
         lines.append(f"... and {len(evidence) - _STORY_EVIDENCE} more findings")
-    differs = "; ".join(_differences(failure.schedule)) or "nothing"
-    return "\n".join([*lines, f"differs from a benign schedule: {differs}", _replay(path)])
+    differs = "; ".join(differences(failure.schedule)) or "nothing"
+    return "\n".join([*lines, f"differs from a benign schedule: {differs}", replay_command(path)])
 
 
 class _Story:
@@ -105,9 +107,9 @@ class _Story:
         return (segment._replace(text=segment.text.translate(_ASCII)) for segment in segments)
 
     def _parts(self, width: int) -> Iterator[RenderableType]:
-        failure, names = self._failure, _names(self._failure)
+        failure, names = self._failure, names_of(self._failure)
         telling = tell(failure, names)
-        yield Text(f"{', '.join(failure.judgement.verdicts)}: {_where(failure)}", style="bold")
+        yield Text(f"{', '.join(failure.judgement.verdicts)}: {where(failure)}", style="bold")
         if telling.before_run:
             yield Text(
                 f"before run(), not shown: {telling.before_run} happenings; "
@@ -117,9 +119,9 @@ class _Story:
         yield _lanes(telling.rows, width)
         yield Text()
         for entry in failure.judgement.evidence:
-            yield Text(_sentence(entry), style="bold")
+            yield Text(sentence(entry), style="bold")
             for event in entry.events[:_LISTED_EVENTS]:
-                yield _indented(f"{_MARK} {_way(event, names)}", _STYLES[Tone.CONCERNED])
+                yield _indented(f"{_MARK} {way(event, names)}", _STYLES[Tone.CONCERNED])
             if len(entry.events) > _LISTED_EVENTS:
                 yield _indented(f"... and {len(entry.events) - _LISTED_EVENTS} more events")
         for note in failure.judgement.notes:
@@ -128,9 +130,9 @@ class _Story:
             yield Text(f"where thread {thread} was:", style="bold")
             yield _indented("\n".join(stack.rstrip().splitlines()[-_STACK_LINES:]))
         yield Text("what differs from a benign schedule:", style="bold")
-        for difference in _differences(failure.schedule) or ["nothing"]:
+        for difference in differences(failure.schedule) or ["nothing"]:
             yield _indented(difference)
-        yield Text(_replay(self._path), style="bold")
+        yield Text(replay_command(self._path), style="bold")
 
 
 def _lanes(rows: Sequence[Row], width: int) -> Table:
@@ -183,103 +185,6 @@ def _widths(columns: list[list[str]], room: int) -> list[int]:
         widths[n] += more
         spare -= more
     return widths
-
-
-def _since_run(failure: Failure) -> Failure:
-    """The failure with its times counted from the call of `run()`, if it was called."""
-    called_ms = next(
-        (
-            happening["at_ms"]
-            for happening in failure.happenings
-            if happening["what"] == "run-called"
-        ),
-        0.0,
-    )
-
-    def moved(facts: dict[str, Any]) -> dict[str, Any]:
-        return {
-            name: value - called_ms if name.endswith("_ms") and value is not None else value
-            for name, value in facts.items()
-        }
-
-    judgement = failure.judgement
-    evidence = tuple(
-        replace(entry, events=tuple(moved(event) for event in entry.events))
-        for entry in judgement.evidence
-    )
-    return replace(
-        failure,
-        judgement=replace(judgement, evidence=evidence),
-        happenings=tuple(moved(happening) for happening in failure.happenings),
-    )
-
-
-def _names(failure: Failure) -> Names:
-    names = Names(failure.happenings)
-    for entry in failure.judgement.evidence:
-        for event in entry.events:
-            names.learn(str(event["id"]), event)
-    return names
-
-
-def _where(failure: Failure) -> str:
-    version = failure.resolved_version
-    client = failure.client if failure.client == version else f"{failure.client} ({version})"
-    return (
-        f"client {client}, scenario {failure.schedule.scenario}, "
-        f"{failure.world} world, {failure.server} server"
-    )
-
-
-def _sentence(entry: Evidence) -> str:
-    return f"{entry.verdict}: {' '.join(entry.says.split())}"
-
-
-def _way(event: dict[str, Any], names: Names) -> str:
-    """An event's way in times: `#4 ActionEvent: persisted 24.5, published 25.0, never visible`."""
-    steps = []
-    if any(f"{step}_ms" in event for step in _STEPS):
-        # The oracle gives the time of each step that was taken.
-        times = {step: event.get(f"{step}_ms") for step in _STEPS}
-        steps += [
-            f"never {step}" if at_ms is None else f"{step} {clock(at_ms)}"
-            for step, at_ms in times.items()
-        ]
-    if event.get("trailing"):
-        steps.append("trailing: persisted after the run's last snapshot")
-    name = names.full(str(event["id"]))
-    return f"{name}: {', '.join(steps)}" if steps else name
-
-
-def _differences(schedule: Schedule) -> list[str]:
-    """One text for each field that is not benign."""
-    benign = Schedule(schedule.scenario)
-    return [
-        f"{path} = {_value(value)} (benign: {_value(attrgetter(path)(benign))})"
-        for path, value in schedule.non_default_fields().items()
-    ]
-
-
-def _value(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(_value(item) for item in value) or "none"
-    if isinstance(value, Fault):
-        return _fault(value)
-    return "none" if value is None else str(value)
-
-
-def _fault(fault: Fault) -> str:
-    """`close (code 1001) of socket at run-called`, and what else there is to it."""
-    own = {"close": f" (code {fault.code})", "stall": f" ({fault.stall_ms} ms)"}
-    nth = f" no. {fault.at.nth}" if fault.at.nth > 1 else ""
-    after = f" + {fault.at.after_ms} ms" if fault.at.after_ms else ""
-    return (
-        f"{fault.action}{own.get(fault.action, '')} of {fault.link} at {fault.at.what}{nth}{after}"
-    )
-
-
-def _replay(path: Path | None) -> str:
-    return f"replay: race replay {'FILE' if path is None else shlex.quote(str(path))}"
 
 
 def _indented(text: str, style: str = "") -> RenderableType:

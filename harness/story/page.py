@@ -1,0 +1,123 @@
+"""A failure as one page of HTML that needs nothing else: no network, no other file.
+
+The page is built as a tree of elements and written once, so whatever stands in a failure file is
+text or an attribute's value and cannot become markup. Style and script are files beside this one
+and are put into the page as they are; a policy in its head forbids it to load anything.
+"""
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from harness.failure import Failure
+from harness.story.drawing import drawing
+from harness.story.facts import (
+    benign_value,
+    names_of,
+    replay_command,
+    sentence,
+    since_run,
+    value_text,
+    way,
+    where,
+)
+from harness.story.words import in_words
+
+_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+
+def html_page(failure: Failure, path: Path | None = None, more: str = "") -> str:
+    """The page; `path` is the failure's file, `more` a paragraph below the words."""
+    shown = since_run(failure)
+    html = Element("html", {"lang": "en"})
+    head = SubElement(html, "head")
+    SubElement(head, "meta", {"charset": "utf-8"})
+    policy = {"http-equiv": "Content-Security-Policy", "content": _POLICY}
+    SubElement(head, "meta", policy)
+    SubElement(
+        head, "meta", {"name": "viewport", "content": "width=device-width, initial-scale=1"}
+    )
+    verdicts = ", ".join(failure.judgement.verdicts)
+    _add(head, "title", f"{verdicts}: {failure.schedule.scenario}, {failure.resolved_version}")
+    _add(head, "style", _beside("page.css"))
+    body = SubElement(html, "body")
+    _add(SubElement(body, "h1"), "b", verdicts)
+    _add(body, "p", where(failure), kind="where")
+    _add(body, "p", in_words(failure), kind="words")
+    if more:
+        _add(body, "p", more, kind="words")
+    body.append(_figure(shown))
+    _evidence(body, shown)
+    _schedule(body, failure)
+    for thread, stack in failure.stacks.items():
+        _add(body, "h2", f"where thread {thread} was")
+        _add(body, "pre", stack)
+    _add(body, "h2", "again")
+    _add(body, "pre", replay_command(path).removeprefix("replay: "))
+    _add(body, "script", _beside("page.js"))
+    return f"<!DOCTYPE html>\n{tostring(html, encoding='unicode', method='html')}\n"
+
+
+def _figure(shown: Failure) -> Element:
+    figure = Element("figure")
+    caption = SubElement(figure, "figcaption")
+    _add(
+        caption,
+        "span",
+        "Milliseconds since run() was called; shaded: nothing to tell, shortened. "
+        "Drag to move, Ctrl and wheel to zoom, double click for all.",
+    )
+    for name, label, title in (
+        ("closer", "+", "closer"),
+        ("farther", "−", "farther"),
+        ("home", "all", "all of it"),
+    ):
+        button = _add(caption, "button", label)
+        button.attrib |= {"id": name, "type": "button", "title": title}
+    figure.append(drawing(shown))
+    return figure
+
+
+def _evidence(body: Element, shown: Failure) -> None:
+    names = names_of(shown)
+    _add(body, "h2", "evidence")
+    for entry in shown.judgement.evidence:
+        _add(body, "p", sentence(entry))
+        events = SubElement(body, "ul")
+        for event in entry.events:
+            item = _add(events, "li", way(event, names), kind="concerned")
+            item.set("data-event", str(event["id"]))
+    for note in shown.judgement.notes:
+        _add(body, "p", f"note: {note}")
+
+
+def _schedule(body: Element, failure: Failure) -> None:
+    _add(body, "h2", "what differs from a benign schedule")
+    table = SubElement(body, "table")
+    fields = failure.schedule.non_default_fields()
+    _row(table, "th", "field", "here", "benign")
+    for path, value in fields.items():
+        _row(table, "td", path, value_text(value), value_text(benign_value(path)))
+    if not fields:
+        _row(table, "td", "nothing", "", "")
+    details = SubElement(body, "details")
+    _add(details, "summary", "the whole schedule")
+    _add(details, "pre", json.dumps(failure.schedule.to_dict(), indent=2))
+
+
+def _row(table: Element, tag: str, *cells: str) -> None:
+    row = SubElement(table, "tr")
+    for cell in cells:
+        _add(row, tag, cell)
+
+
+def _add(parent: Element, tag: str, text: str, kind: str = "") -> Element:
+    element = SubElement(parent, tag, {"class": kind} if kind else {})
+    element.text = text
+    return element
+
+
+def _beside(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,70 @@
+"""A failure as a test that stands alone: a file of pytest for somebody else's repository."""
+
+import json
+import re
+import textwrap
+from pathlib import Path
+from typing import Final
+
+from harness.failure import Failure
+from harness.story.facts import where
+from harness.story.words import in_words
+
+_TEMPLATE: Final = '''\
+"""{story}"""
+
+import json
+import os
+
+from harness.testing import assert_schedule_passes
+
+SCHEDULE = json.loads(
+    r"""
+{schedule}
+"""
+)
+
+
+def test_{name}() -> None:
+    assert_schedule_passes(SCHEDULE, client=os.environ.get("RACE_CLIENT", "installed"))
+'''
+
+_WIDTH: Final = 99
+
+
+def pytest_file(failure: Failure, path: Path) -> str:
+    """The file's text; `path` is the failure's file."""
+    verdicts = ", ".join(failure.judgement.verdicts)
+    paragraphs = [
+        f"A race that was lost: {verdicts}.",
+        f"{where(failure)}. Written by `race export` of race-harness {failure.harness_version} "
+        f"from {path.name}, digest {failure.digest}.",
+        f"What happened there, in milliseconds since run() was called: {in_words(failure)}",
+        "The schedule is run against the openhands-sdk that is installed, or against the client "
+        "that the environment variable RACE_CLIENT names: a release, a PATH, a PATH@REVISION. "
+        "Needs race-harness.",
+    ]
+    story = "\n\n".join(
+        textwrap.fill(
+            _docstring(paragraph), _WIDTH, break_long_words=False, break_on_hyphens=False
+        )
+        for paragraph in paragraphs
+    )
+    # ASCII, and no quotation mark in it follows two others: safe in a raw string.
+    schedule = json.dumps(failure.schedule.to_dict(), indent=2)
+    name = f"{failure.schedule.scenario}_{failure.judgement.headline}_{failure.digest[:8]}"
+    return _TEMPLATE.format(
+        story=story + "\n", schedule=schedule, name=re.sub(r"[^a-z0-9]+", "_", name.lower())
+    )
+
+
+def _docstring(text: str) -> str:
+    """Text for a docstring in triple quotes, whatever it holds."""
+    quoted = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return "".join(
+        character if character.isprintable() else _escape(character) for character in quoted
+    )
+
+
+def _escape(character: str) -> str:
+    return " " if character.isspace() else character.encode("unicode_escape").decode()

@@ -1,0 +1,38 @@
+"""For tests in other repositories: one schedule against the client that is installed.
+
+`race export` writes such tests.
+"""
+
+from typing import Any
+
+from harness.campaign.campaign import examine, keep
+from harness.campaign.client import INSTALLED, find_client
+from harness.campaign.pool import Workers
+from harness.schedule import Schedule
+from harness.story.timeline import short_story
+
+
+def assert_schedule_passes(schedule: dict[str, Any], client: str = INSTALLED) -> None:
+    """Run a schedule once, in its JSON form, and fail unless the client does all that it should.
+
+    `client` is as on the command line: `installed`, a release, a PATH, a PATH@REVISION. The trial
+    of a client that fails is kept below `.race/failures`, to be shown and replayed.
+
+    Raises:
+        AssertionError: the client fails, or the schedule breaks it before `run()` is reached.
+        UsageError: this is no schedule.
+        ClientUnavailable: there is no such client.
+        WorldBroken: the trial left the simulation.
+    """
+    __tracebackhide__ = True
+    checked = Schedule.from_dict(schedule)
+    found = find_client(client, lambda _line: None)
+    with Workers(found.python, found.adapter, 1) as workers:
+        workers.wait_ready()
+        failure = examine(found, workers, checked)
+    match failure.judgement.verdicts:
+        case ("ok",):
+            return
+        case ("void",):
+            raise AssertionError("; ".join(failure.judgement.notes))
+    raise AssertionError(short_story(failure, keep(failure)))

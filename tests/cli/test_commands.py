@@ -1,0 +1,342 @@
+"""The commands as people and scripts call them: exit status, stdout, stderr, files."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import scenarios
+from harness import __version__
+from harness.failure import Failure
+from harness.schedule import Fault, Moment, Network
+
+Race = Callable[..., subprocess.CompletedProcess[str]]
+
+RACE = [sys.executable, "-m", "harness.cli"]
+
+
+def call(folder: Path, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*RACE, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture
+def race(tmp_path: Path) -> Race:
+    """Calls `race` in an empty folder."""
+    return lambda *arguments, **environment: call(tmp_path, *arguments, **environment)
+
+
+def error_of(done: subprocess.CompletedProcess[str], status: int) -> str:
+    """The one line that an error is."""
+    assert done.returncode == status, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("race: ")
+    assert done.stderr.endswith("\n")
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+# bad usage
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "reference", "--scenario", "nope"], "no scenario 'nope'; there are: clean, cut"),
+        (["run", "reference:charm"], "no bug 'charm'"),
+        (["run", "reference", "--reps", "0"], "'--reps'"),
+        (["run", "reference", "--seed", "-1"], "'--seed'"),
+        (["run", "reference", "--hurry"], "--hurry"),
+        (["run"], "Missing argument"),
+        (["compare"], "Missing argument"),
+        (["jog"], "jog"),
+        (["replay", "missing.json"], "cannot read missing.json"),
+        (["serve", "--port", "65536"], "'--port'"),
+        (["serve", "--server-version", "newest"], "'newest' is not a release"),
+    ],
+    ids=" ".join,
+)
+def test_bad_usage_is_one_line_and_2(race: Race, arguments: list[str], says: str) -> None:
+    assert says in error_of(race(*arguments), 2)
+
+
+@pytest.mark.parametrize(("command", "place"), [("run", "missing/numbers.json"), ("compare", ".")])
+def test_where_no_numbers_can_be_written_nothing_else_is_tried(
+    race: Race, command: str, place: str
+) -> None:
+    """Not even the client, which is wrong, too."""
+    assert f"cannot write {place}" in error_of(race(command, "/no/such", "--json", place), 2)
+
+
+def test_without_arguments_there_is_help(race: Race) -> None:
+    done = race()
+    assert done.returncode == 2
+    assert "Usage: race" in done.stdout + done.stderr
+    assert "compare" in done.stdout + done.stderr
+
+
+# clients that cannot be had
+
+
+@pytest.mark.parametrize("client", ["/no/such/place", "/nope@HEAD"])
+def test_an_unknown_client_is_one_line_and_3(race: Race, tmp_path: Path, client: str) -> None:
+    # One that can be had does not run before.
+    error_of(race("compare", "reference:eager", client, "--reps", 1), 3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_that_does_not_answer_is_one_line_and_3(race: Race, tmp_path: Path) -> None:
+    done = race(
+        "run", "9.9.9", UV_DEFAULT_INDEX="http://127.0.0.1:9", RACE_HOME=str(tmp_path / "home")
+    )
+    assert done.returncode == 3
+    assert done.stdout == ""
+    progress, error = done.stderr.splitlines()
+    assert progress == "resolving 9.9.9"
+    assert error.startswith("race: the package index http://127.0.0.1:9")
+
+
+# run
+
+
+def test_all_pass_is_0(race: Race, tmp_path: Path) -> None:
+    done = race("run", "reference", "--reps", 10)
+    assert done.returncode == 0
+    assert "10 / 10 = 100.0 %" in done.stdout
+    assert "final-events, seed 0" in done.stdout
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_is_1_with_a_story_and_a_file_to_replay(race: Race, tmp_path: Path) -> None:
+    done = race("run", "reference:eager", "--reps", 5, COLUMNS="80")
+    assert done.returncode == 1
+    assert "0 / 5 = 0.0 %" in done.stdout
+    story = done.stderr.splitlines()
+    assert len(story) <= 8
+    assert "client reference:eager" in story[0]
+    # Whole, however narrow the terminal: to be pasted.
+    (command,) = [line for line in story if line.startswith("replay: ")]
+    path = command.removeprefix("replay: race replay ")
+    assert Failure.read(tmp_path / path).client == "reference:eager"
+
+
+# compare
+
+SPREAD = {"mean", "p50", "p95", "p99"}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, dict[str, Any]]:
+    """A folder, the text and the numbers of a comparison in which one client fails."""
+    folder = tmp_path_factory.mktemp("compared")
+    done = call(
+        folder, "compare", "reference", "reference:poll", "--reps", 60, "--json", "numbers.json"
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""
+    return folder, done.stdout, json.loads((folder / "numbers.json").read_text())
+
+
+def test_the_numbers_of_a_comparison(compared: tuple[Path, str, dict[str, Any]]) -> None:
+    folder, _, numbers = compared
+    assert set(numbers) == {"schema", "scenario", "seed", "world", "server", "clients", "pairs"}
+    head = [numbers[key] for key in ("schema", "scenario", "seed", "world", "server")]
+    assert head == [1, "final-events", 0, "sim", "fake"]
+    assert [client["client"] for client in numbers["clients"]] == ["reference", "reference:poll"]
+    for client in numbers["clients"]:
+        assert {key: type(value) for key, value in client.items()} == {
+            "client": str,
+            "resolved_version": str,
+            "reps": int,
+            "passed": int,
+            "pass_rate": float,
+            "ci95": list,
+            "verdicts": dict,
+            "void": int,
+            "wall_ms": dict,
+            "virtual_s": dict,
+            "trials_per_s": float,
+            "campaign_digest": str,
+            "first_failure": str if client["client"] == "reference:poll" else type(None),
+        }
+        assert set(client["wall_ms"]) == set(client["virtual_s"]) == SPREAD
+        assert client["resolved_version"] == __version__
+        assert client["reps"] == 60
+        assert client["void"] == 0
+        assert client["pass_rate"] == client["passed"] / 60
+        low, high = client["ci95"]
+        assert 0 <= low <= client["pass_rate"] <= high <= 1
+        assert client["verdicts"]["ok"] == client["passed"]
+        assert sum(client["verdicts"].values()) == 60  # no trial here has two
+        assert re.fullmatch("[0-9a-f]{32}", client["campaign_digest"])
+    good, poll = numbers["clients"]
+    assert good["passed"] == 60
+    assert poll["passed"] < 60
+    assert Failure.read(folder / poll["first_failure"]).judgement.headline == "late"
+    (pair,) = numbers["pairs"]
+    assert set(pair) == {"a", "b", "only_a", "only_b", "both", "p_value"}
+    assert (pair["a"], pair["b"]) == ("reference", "reference:poll")
+    assert (pair["only_a"], pair["only_b"], pair["both"]) == (0, 60 - poll["passed"], 0)
+    assert 0 < pair["p_value"] < 1
+
+
+def test_the_table_says_the_same(compared: tuple[Path, str, dict[str, Any]]) -> None:
+    _, text, numbers = compared
+    passed = numbers["clients"][1]["passed"]
+    assert "60 / 60 = 100.0 %" in text
+    assert f"{passed} / 60 = " in text
+    assert f"only in reference:poll {60 - passed}" in text
+
+
+def test_markdown_is_a_table_for_github(race: Race) -> None:
+    done = race("compare", "reference:eager", "--reps", 5, "--markdown")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    rows = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    header, rule, row = rows
+    assert re.fullmatch(r"\|(-+:?\|)+", re.sub(r"\|:", "|", rule))
+    assert len({row.count("|") for row in rows}) == 1
+    assert header.startswith("| client | reps |")
+    assert row.startswith(f"| `reference:eager ({__version__})` | 5 | 0 / 5 = 0.0 %")
+    # The rows are one block, so that GitHub sees a table.
+    assert "\n".join(rows) in done.stdout
+
+
+def test_json_to_stdout_is_json_and_the_same_for_any_number_of_jobs(race: Race) -> None:
+    def digests(jobs: int) -> list[str]:
+        arguments = ["reference", "--reps", 12, "--jobs", jobs, "--seed", 5]
+        done = race("compare", *arguments, "--json", "-")
+        assert done.returncode == 0
+        numbers = json.loads(done.stdout)
+        assert numbers["seed"] == 5
+        return [client["campaign_digest"] for client in numbers["clients"]]
+
+    assert digests(1) == digests(2)
+
+
+# replay
+
+
+@pytest.fixture
+def failure(compared: tuple[Path, str, dict[str, Any]]) -> Path:
+    folder, _, numbers = compared
+    return folder / str(numbers["clients"][1]["first_failure"])
+
+
+def test_replaying_a_fresh_failure_is_0(race: Race, failure: Path) -> None:
+    done = race("replay", failure, "--times", 3)
+    assert done.returncode == 0
+    assert "verdict: late; the file's (late) in 3 of 3" in done.stdout
+    assert "trace digest: the file's in 3 of 3" in done.stdout
+    assert done.stdout.endswith("\nreproduced\n")
+    # The timeline is there, too.
+    assert "run() returns" in done.stdout
+    assert done.stderr == ""
+
+
+def test_replaying_with_a_client_that_works_is_1(race: Race, failure: Path) -> None:
+    done = race("replay", failure, "--client", "reference")
+    assert done.returncode == 1
+    assert "verdict: ok; the file's (late) in 0 of 1" in done.stdout
+    assert done.stdout.endswith("\nNOT reproduced\n")
+
+
+def test_a_trial_that_does_something_else_is_1_whatever_its_verdict(
+    race: Race, failure: Path, tmp_path: Path
+) -> None:
+    replace(Failure.read(failure), digest="0123").write(tmp_path / "other.json")
+    done = race("replay", "other.json")
+    assert done.returncode == 1
+    assert "(late) in 1 of 1" in done.stdout
+    assert "trace digest: the file's in 0 of 1" in done.stdout
+
+
+def test_replaying_what_never_reaches_run_is_1_and_says_why(
+    race: Race, failure: Path, tmp_path: Path
+) -> None:
+    cut = Network(faults=(Fault("reset", at=Moment("persisted"), link="rest"),))
+    before = Failure.read(failure)
+    schedule = replace(before.schedule, network=cut)
+    replace(before, schedule=schedule).write(tmp_path / "void.json")
+    done = race("replay", "void.json")
+    assert done.returncode == 1
+    assert "verdict: void; the file's (late) in 0 of 1" in done.stdout
+    assert "ReadError" in done.stdout
+
+
+@pytest.mark.parametrize("share", [0.5, 0.999])
+def test_a_truncated_failure_file_is_one_line_and_2(
+    race: Race, failure: Path, tmp_path: Path, share: float
+) -> None:
+    whole = failure.read_bytes()
+    (tmp_path / "cut.json").write_bytes(whole[: int(share * len(whole))])
+    assert "cut.json is not a whole JSON file" in error_of(race("replay", "cut.json"), 2)
+
+
+def test_the_numbers_are_no_failure_file(
+    race: Race, compared: tuple[Path, str, dict[str, Any]]
+) -> None:
+    folder, *_ = compared
+    assert "holds no schedule" in error_of(race("replay", folder / "numbers.json"), 2)
+
+
+# scenarios and serve
+
+
+def test_scenarios_lists_all_with_what_is_known(race: Race) -> None:
+    done = race("scenarios")
+    assert done.returncode == 0
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
+    for name in scenarios.names():
+        assert rows[name].rstrip().endswith(scenarios.load(name).fails or "none")
+
+
+def test_serve_is_there_for_this_machine_alone_until_ctrl_c() -> None:
+    with subprocess.Popen(
+        [*RACE, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            address = first.split()[0]
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
+            created = httpx.post(f"{address}/api/conversations", json={"agent": {}})
+            assert created.status_code == 201
+            listening = {
+                peer.split(":")[0]
+                for table in ("tcp", "tcp6")
+                for peer, state in listeners(process.pid, table)
+                if state == "0A"
+            }
+            assert listening == {"0100007F"}
+            process.send_signal(signal.SIGINT)
+            told, complaints = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 0
+    assert complaints == ""
+    assert "POST conversations" in told
+
+
+def listeners(pid: int, table: str) -> list[tuple[str, str]]:
+    """Local address and state of each of the process' sockets."""
+    links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.exists()]
+    mine = {link[8:-1] for link in links if link.startswith("socket:[")}
+    rows = [row.split() for row in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]]
+    return [(row[1], row[3]) for row in rows if row[9] in mine]

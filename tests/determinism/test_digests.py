@@ -1,0 +1,277 @@
+"""A schedule decides a trial: every byte, every switch and every instant of it.
+
+The digest of a trial covers all three, so equal digests are equal trials.
+"""
+
+import importlib.util
+import itertools
+import os
+import random
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+import scenarios
+from harness.campaign.draw import draw_schedules
+from harness.campaign.pool import Workers
+from harness.clients.reference import ReferenceAdapter
+from harness.schedule import (
+    Caller,
+    Fault,
+    Interleaving,
+    Link,
+    Moment,
+    Network,
+    Schedule,
+    Script,
+    ServerTiming,
+)
+from harness.server.app import create_app
+from harness.sim.serving import UvicornSite
+from harness.trace import Trace
+from harness.trial import run_trial
+
+
+def drawn(seed, count, scenario="final-events"):
+    return list(draw_schedules(scenarios.load(scenario), seed, count))
+
+
+def digests(workers, schedules):
+    results = workers.run(schedules, lambda result: None)
+    assert [result.void for result in results] == [None] * len(schedules)
+    return [result.digest for result in results]
+
+
+def workers_of_each_kind(adapter, monkeypatch, stack):
+    """Two sets of workers with other hash seeds, other numbers of jobs, other environments."""
+    made = []
+    for jobs, hash_seed, zone in ((1, "0", "UTC"), (2, "4321", "Asia/Tokyo")):
+        monkeypatch.setenv("PYTHONHASHSEED", hash_seed)
+        monkeypatch.setenv("TZ", zone)
+        monkeypatch.setenv("BALLAST", "x" * 1_000 * jobs)
+        # Both start at once: importing the client is slow.
+        made.append(stack.enter_context(Workers(sys.executable, adapter, jobs)))
+    for workers in made:
+        workers.wait_ready()
+    return made
+
+
+# -- the reference client
+
+
+@pytest.fixture(scope="module")
+def reference_workers():
+    with pytest.MonkeyPatch.context() as monkeypatch, ExitStack() as stack:
+        yield workers_of_each_kind("reference", monkeypatch, stack)
+
+
+def test_two_processes_run_the_same_trials(reference_workers):
+    """Whatever ran before in them, and in whatever order: each digest belongs to its schedule."""
+    one, other = reference_workers
+    schedules = drawn(seed=1, count=40)
+    first = digests(one, schedules)
+    digests(other, drawn(seed=9, count=7, scenario="cut-at-run"))
+    assert digests(other, schedules) == first
+    assert digests(other, schedules[::-1]) == first[::-1]
+    assert digests(one, schedules[20:]) == first[20:]
+
+
+def test_another_seed_gives_other_trials(reference_workers):
+    one, _ = reference_workers
+    found = [digests(one, drawn(seed=seed, count=20)) for seed in (1, 2)]
+    assert len({digest for several in found for digest in several}) == 40
+
+
+@pytest.mark.parametrize("scenario", ["cut-at-run", "clean", "delayed-callback"])
+def test_the_other_scenarios_are_decided_as_well(reference_workers, scenario):
+    one, other = reference_workers
+    schedules = drawn(seed=3, count=8, scenario=scenario)
+    assert digests(one, schedules) == digests(other, schedules)
+
+
+def test_the_whole_trial_is_the_same_and_not_its_digest_only(reference_workers):
+    one, other = reference_workers
+    schedule = drawn(seed=1, count=3)[2]
+    (first, whole), (second, same) = one.run_whole(schedule), other.run_whole(schedule)
+    assert whole == same
+    assert replace(first, wall_ms=0) == replace(second, wall_ms=0)
+
+
+def test_this_process_runs_the_same_trials_as_well(reference_workers, site):
+    schedules = drawn(seed=1, count=10)
+    here = [run_trial(schedule, ReferenceAdapter(), site).digest for schedule in schedules]
+    assert here == digests(reference_workers[0], schedules)
+
+
+# -- the real client
+
+
+def test_two_processes_run_the_same_trials_of_the_sdk(monkeypatch):
+    if importlib.util.find_spec("openhands") is None:
+        pytest.skip("openhands-sdk is not installed in this environment")
+    with ExitStack() as stack:
+        one, other = workers_of_each_kind("openhands", monkeypatch, stack)
+        schedules = drawn(seed=1, count=30)
+        first = digests(one, schedules)
+        cut = drawn(seed=5, count=10, scenario="cut-at-run")
+        first_cut = digests(one, cut)
+        assert digests(other, cut) == first_cut
+        assert digests(other, schedules) == first
+        assert len(set(first + first_cut)) == 40
+        assert digests(one, drawn(seed=2, count=30)) != first
+
+
+# -- controls: the digest sees what differs
+
+
+@pytest.fixture(scope="module")
+def site():
+    return UvicornSite(create_app())
+
+
+PLAIN = Schedule("test")
+SWITCHING = replace(PLAIN, interleaving=Interleaving(1))
+
+DIFFERENT = {
+    "entropy": replace(PLAIN, entropy=1),
+    "rest latency": replace(PLAIN, network=Network(rest=Link(0.6))),
+    "socket latency": replace(PLAIN, network=Network(socket=Link(0.6))),
+    "jitter": replace(PLAIN, network=Network(socket=Link(0.5, 0.1))),
+    "publication": replace(PLAIN, server=ServerTiming(publish_ms=0.6)),
+    "thinking": replace(PLAIN, server=ServerTiming(think_ms=200.1)),
+    "script": replace(PLAIN, script=Script(tool_calls=1)),
+    "callback": replace(PLAIN, caller=Caller(callback_ms=0.1)),
+    "fault": replace(PLAIN, network=Network(faults=(Fault("stall", Moment(), stall_ms=1),))),
+    "switches": SWITCHING,
+    "other switches": replace(PLAIN, interleaving=Interleaving(2)),
+}
+
+
+@pytest.mark.parametrize("schedule", DIFFERENT.values(), ids=list(DIFFERENT))
+def test_whatever_a_schedule_changes_changes_the_digest(schedule, site):
+    one, same, other = (
+        run_trial(each, ReferenceAdapter(), site).digest for each in (PLAIN, PLAIN, schedule)
+    )
+    assert one == same != other
+
+
+class Wordy(ReferenceAdapter):
+    """Sends a text of its own before each run."""
+
+    def __init__(self, text):
+        super().__init__()
+        self._text = text
+
+    def connect(self, url, on_event):
+        made = super().connect(url, on_event)
+        send = made.send_message
+        made.send_message = lambda _text: send(self._text())
+        return made
+
+
+def test_one_other_byte_changes_the_digest(site):
+    texts = ("Please finish.", "Please finish.", "Please finish!")
+    one, same, other = (
+        run_trial(PLAIN, Wordy(lambda text=text: text), site).digest for text in texts
+    )
+    assert one == same != other
+
+
+def test_one_more_thread_changes_the_digest(site):
+    """It does nothing, but the scheduler has switched to it."""
+
+    def text_by_way_of_a_thread():
+        thread = threading.Thread(target=int)
+        thread.start()
+        thread.join()
+        return "Please finish."
+
+    plain, more = (
+        run_trial(PLAIN, Wordy(text), site).digest
+        for text in (lambda: "Please finish.", text_by_way_of_a_thread)
+    )
+    assert plain != more
+
+
+copied_clock = time.perf_counter_ns  # out of reach of patches, as `from time import ...` is
+counter = itertools.count()
+kept_objects: list[object] = []
+
+
+def address():
+    kept_objects.append(object())
+    return id(kept_objects[-1])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [lambda: next(counter), lambda: copied_clock(), lambda: time.process_time_ns(), address],
+    ids=["state of the process", "copied clock", "CPU time", "addresses"],
+)
+def test_a_client_that_is_not_decided_by_the_schedule_shows(source, site):
+    """What the tests of equal digests would look like if something escaped."""
+    found = {run_trial(PLAIN, Wordy(lambda: str(source())), site).digest for _ in range(4)}
+    assert len(found) > 1
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        lambda: time.time_ns(),
+        lambda: time.perf_counter(),
+        lambda: os.urandom(8).hex(),
+        lambda: random.random(),
+        lambda: random.Random().random(),
+        lambda: ThreadPoolExecutor(3, "pool").submit(time.monotonic).result(),
+    ],
+    ids=["time", "performance counter", "urandom", "random", "new generator", "executor"],
+)
+def test_a_client_that_uses_clocks_and_randomness_is_decided(source, site):
+    found = {run_trial(SWITCHING, Wordy(lambda: str(source())), site).digest for _ in range(4)}
+    assert len(found) == 1
+
+
+# -- the digest itself
+
+
+def _digest(*acts):
+    trace = Trace(lambda: 0)
+    for act in acts:
+        act(trace)
+    return trace.digest()
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda t: t.note_bytes("0up", b"abc"), lambda t: t.note_bytes("0up", b"abd")),
+        (lambda t: t.note_bytes("0up", b"abc"), lambda t: t.note_bytes("1up", b"abc")),
+        (lambda t: t.note_bytes("0up", b"abc"), lambda t: t.note_bytes("0down", b"abc")),
+        (lambda t: t.note(1, 2), lambda t: t.note(2, 1)),
+        (lambda t: t.record("client", "a"), lambda t: t.record("server", "a")),
+        (lambda t: t.record("client", "a", x=1), lambda t: t.record("client", "a", x=2)),
+    ],
+)
+def test_what_is_noted_counts(one, other):
+    assert _digest(one) == _digest(one) != _digest(other)
+    assert _digest(one, other) != _digest(other, one)
+
+
+def test_when_it_happens_counts():
+    def digest(now):
+        trace = Trace(lambda: now)
+        trace.record("client", "run-called")
+        return trace.digest()
+
+    assert digest(1) != digest(2)
+
+
+def test_how_bytes_are_cut_into_chunks_counts():
+    whole = _digest(lambda t: t.note_bytes("0up", b"abcd"))
+    cut = _digest(lambda t: t.note_bytes("0up", b"ab"), lambda t: t.note_bytes("0up", b"cd"))
+    assert whole != cut

@@ -1,0 +1,226 @@
+"""Faults: they strike at the moment that the schedule names, and do what their name says."""
+
+import pytest
+from alone import Alone
+
+from harness.clients.reference import ReferenceAdapter
+from harness.schedule import Fault, Link, Moment, Schedule, Script
+from harness.schedule import Network as NetworkSchedule
+from harness.server.app import create_app
+from harness.sim.faults import MOMENTS, Faults, close_frame
+from harness.sim.serving import PORT, UvicornSite
+from harness.trial import run_trial
+
+
+class Ear:
+    def __init__(self, alone):
+        self.heard = []
+        self._alone = alone
+
+    def received(self, data):
+        self.heard.append((self._alone.now_s, bytes(data)))
+
+    def ended(self):
+        self.heard.append((self._alone.now_s, "end"))
+
+    def broken(self):
+        self.heard.append((self._alone.now_s, "reset"))
+
+
+class Line:
+    """One socket and one REST connection, and the faults that strike them."""
+
+    def __init__(self, *faults):
+        self.alone = Alone(network=NetworkSchedule(rest=Link(0), socket=Link(0)))
+        self.trace = self.alone.kernel.trace
+        network = self.alone.network
+        Faults(self.alone.kernel, network, faults)
+        network.listen(PORT, lambda connection: None)
+        self.ends = {}
+        for kind in ("rest", "socket"):
+            network.connect(PORT, kind, self._attach)
+
+    def _attach(self, connection):
+        for pipe in (connection.up, connection.down):
+            pipe.attach(
+                self.ends.setdefault((connection.kind, pipe is connection.up), Ear(self.alone))
+            )
+
+    def play(self, *happenings):
+        """Let things happen, one each second from second 1 on, while both ends talk."""
+
+        def program():
+            import time
+
+            for number, (lane, what, detail) in enumerate(happenings, 1):
+                self.alone.kernel.call_at(
+                    number * 1_000_000_000,
+                    lambda lane=lane, what=what, detail=detail: drop(
+                        self.trace.record(lane, what, **detail)
+                    ),
+                )
+            time.sleep(len(happenings) + 100)
+
+        self.alone.run(program)
+        return self
+
+    @property
+    def strikes(self):
+        """When faults struck, in seconds."""
+        return [
+            happening.at_ns / 1e9
+            for happening in self.trace.happenings
+            if happening.what == "fault"
+        ]
+
+    def heard(self, kind, *, server=False):
+        return self.ends[kind, server].heard
+
+
+def drop(_value):
+    pass
+
+
+CALLED = ("client", "run-called", {})
+PERSISTED = ("server", "persisted", {"event": "e", "kind": "k"})
+
+
+def test_without_its_moment_a_fault_never_strikes():
+    line = Line(Fault("reset", Moment("run-called"))).play(PERSISTED, PERSISTED)
+    assert line.strikes == []
+    assert line.heard("socket") == []
+
+
+@pytest.mark.parametrize(("nth", "at"), [(1, [2]), (2, [3]), (3, [5]), (4, [])])
+def test_the_nth_time_counts(nth, at):
+    line = Line(Fault("reset", Moment("persisted", nth=nth)))
+    line.play(CALLED, PERSISTED, PERSISTED, CALLED, PERSISTED)
+    assert line.strikes == at
+
+
+@pytest.mark.parametrize("after_ms", [0, 1.5, 2_500])
+def test_some_time_after_the_moment(after_ms):
+    line = Line(Fault("reset", Moment("run-called", after_ms=after_ms))).play(CALLED)
+    assert line.strikes == pytest.approx([1 + after_ms / 1000])
+
+
+@pytest.mark.parametrize(("lane", "what"), MOMENTS)
+def test_every_moment_of_the_table_is_noticed(lane, what):
+    line = Line(Fault("half-open", Moment(MOMENTS[lane, what])))
+    line.play(
+        CALLED if what != "run-called" else PERSISTED, (lane, what, {"event": "e", "peer": 1})
+    )
+    assert line.strikes == [2]
+
+
+def test_the_answer_to_the_run_request_is_a_moment():
+    """Of several requests under way, the one that asked for the run."""
+    line = Line(Fault("stall", Moment("run-answered"), stall_ms=1)).play(
+        ("rest", "request", {"route": "GET conversation", "number": 1}),
+        ("rest", "request", {"route": "POST run", "number": 2}),
+        ("rest", "answer", {"number": 1}),
+        ("rest", "answer", {"number": 2}),
+        ("rest", "answer", {"number": 3}),
+    )
+    assert line.strikes == [4]
+
+
+def test_several_faults_strike_each_at_its_own_moment():
+    line = Line(
+        Fault("stall", Moment("run-called"), stall_ms=10),
+        Fault("reset", Moment("persisted"), link="rest"),
+        Fault("reset", Moment("persisted")),
+    ).play(CALLED, PERSISTED)
+    assert line.strikes == [1, 2, 2]
+    assert line.heard("rest") == line.heard("socket") == [(2, "reset")]
+
+
+@pytest.mark.parametrize("link", ["rest", "socket"])
+def test_a_reset_reaches_both_ends_of_its_link_only(link):
+    line = Line(Fault("reset", Moment("run-called"), link=link)).play(CALLED)
+    other = "socket" if link == "rest" else "rest"
+    assert line.heard(link) == line.heard(link, server=True) == [(1, "reset")]
+    assert line.heard(other) == line.heard(other, server=True) == []
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011, 4999])
+def test_a_close_says_goodbye_to_both_ends_and_hangs_up(code):
+    line = Line(Fault("close", Moment("run-called"), code=code)).play(CALLED)
+    assert line.heard("socket") == [(1, close_frame(code, masked=False)), (1, "end")]
+    assert line.heard("socket", server=True) == [(1, close_frame(code, masked=True)), (1, "end")]
+    assert line.alone.network.newest("socket") is None
+
+
+def test_a_half_open_link_is_silent_and_a_stalled_one_speaks_later():
+    def talk(line):
+        def send():
+            for connection in line.alone.network.connections:
+                connection.up.send(b"up")
+                connection.down.send(b"down")
+
+        line.alone.at(1_500, send)
+        return line.play(CALLED)
+
+    silent = talk(Line(Fault("half-open", Moment("run-called"))))
+    assert silent.heard("socket") == silent.heard("socket", server=True) == []
+    assert silent.heard("rest") == [(1.5, b"down")]
+    stalled = talk(Line(Fault("stall", Moment("run-called"), stall_ms=4_000)))
+    assert stalled.heard("socket") == [(5, b"down")]
+    assert stalled.heard("socket", server=True) == [(5, b"up")]
+    assert stalled.heard("rest", server=True) == [(1.5, b"up")]
+
+
+def test_with_no_connection_left_a_fault_does_nothing():
+    line = Line(
+        Fault("reset", Moment("persisted", nth=1)), Fault("reset", Moment("persisted", nth=2))
+    ).play(PERSISTED, PERSISTED)
+    assert line.strikes == [1]
+
+
+def test_close_frames_are_legal():
+    """RFC 6455: FIN and opcode 8, then the code in network order; a client's is masked."""
+    assert close_frame(1001, masked=False) == bytes([0x88, 2, 0x03, 0xE9])
+    assert close_frame(1001, masked=True) == bytes([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xE9])
+
+
+# -- in whole trials
+
+
+@pytest.fixture(scope="module")
+def whole_site():
+    return UvicornSite(create_app())
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "run-called",
+        "run-requested",
+        "run-answered",
+        "run-started",
+        "run-ended",
+        "persisted",
+        "frame-sent",
+        "snapshot-sent",
+        "subscribed",
+    ],
+)
+def test_every_moment_of_a_schedule_comes_in_a_trial(what, whole_site):
+    """A stall of nothing: the fault strikes and the client is none the worse."""
+    schedule = Schedule(
+        "test", network=NetworkSchedule(faults=(Fault("stall", Moment(what), stall_ms=1),))
+    )
+    trial = run_trial(schedule, ReferenceAdapter(), whole_site)
+    struck = [happening for happening in trial.happenings if happening.what == "fault"]
+    assert [happening.detail["action"] for happening in struck] == ["stall"]
+    assert trial.judgement.verdicts == ("ok",)
+
+
+def test_a_fault_with_a_moment_that_never_comes_does_not_strike(whole_site):
+    fault = Fault("reset", Moment("run-called", nth=2))
+    schedule = Schedule(
+        "test", script=Script(tool_calls=1), network=NetworkSchedule(faults=(fault,))
+    )
+    trial = run_trial(schedule, ReferenceAdapter(), whole_site)
+    assert not [happening for happening in trial.happenings if happening.what == "fault"]
+    assert trial.judgement.verdicts == ("ok",)

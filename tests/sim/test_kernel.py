@@ -1,0 +1,570 @@
+"""The kernel: one thread at a time, in an order that is decided, on virtual time."""
+
+import asyncio
+import gc
+import queue
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alone import DAY_S, Alone, run_alone
+from leftovers import LEFTOVERS
+
+from harness.sim.kernel import SECOND
+
+
+def _strands(alone, *bodies):
+    """Run bodies as strands, and wait for all of them."""
+
+    def program():
+        for strand in [alone.kernel.spawn(body, body.__name__) for body in bodies]:
+            alone.kernel.join(strand)
+
+    alone.run(program)
+
+
+# -- time
+
+
+def test_hours_of_sleep_pass_in_virtual_time():
+    def program():
+        began = time.monotonic(), time.perf_counter(), time.time(), time.monotonic_ns()
+        time.sleep(10 * 3600)
+        ended = time.monotonic(), time.perf_counter(), time.time(), time.monotonic_ns()
+        return [end - start for start, end in zip(began, ended, strict=True)]
+
+    *seconds, nanoseconds = run_alone(program)
+    assert seconds == [36_000, 36_000, 36_000]
+    assert nanoseconds == 36_000 * SECOND
+
+
+def test_time_stands_still_while_a_thread_works():
+    def program():
+        began = time.monotonic_ns()
+        sum(range(100_000))
+        return time.monotonic_ns() - began
+
+    assert run_alone(program) == 0
+
+
+def test_every_trial_begins_at_the_same_instant():
+    def program():
+        return time.time(), time.monotonic(), time.perf_counter()
+
+    assert run_alone(program) == run_alone(program)
+
+
+def test_timers_fire_by_time_and_at_one_instant_in_the_order_of_their_setting():
+    alone = Alone()
+    fired = []
+    for at_ms, name in ((5, "late"), (1, "first"), (1, "second"), (0, "now"), (1, "third")):
+        alone.at(at_ms, lambda name=name: fired.append(name))
+    alone.run(lambda: time.sleep(1))
+    assert fired == ["now", "first", "second", "third", "late"]
+
+
+def test_a_timer_set_for_the_past_fires_without_turning_time_back():
+    alone = Alone()
+    fired = []
+
+    def program():
+        time.sleep(2)
+        alone.at(1_000, lambda: fired.append(alone.now_s))
+        time.sleep(1)
+
+    alone.run(program)
+    assert fired == [2]
+    assert alone.now_s == 3
+
+
+def test_a_cancelled_timer_never_fires():
+    alone = Alone()
+    fired = []
+
+    def program():
+        timer = alone.kernel.call_at(SECOND, lambda: fired.append("cancelled"))
+        alone.kernel.call_at(SECOND, lambda: fired.append("kept"))
+        timer.cancel()
+        time.sleep(2)
+
+    alone.run(program)
+    assert fired == ["kept"]
+
+
+def test_threads_that_wake_at_one_instant_do_so_in_the_order_of_going_to_sleep():
+    alone = Alone()
+    order = []
+
+    def sleeper(name):
+        def body():
+            time.sleep(1)
+            order.append(name)
+
+        return body
+
+    _strands(alone, *(sleeper(name) for name in "abcd"))
+    assert order == list("abcd")
+
+
+# -- who goes on
+
+
+def test_without_a_seed_a_thread_runs_until_it_blocks():
+    alone = Alone()
+    order = []
+
+    def worker(name):
+        def body():
+            for _ in range(3):
+                order.append(name)
+                alone.kernel.pause()
+
+        return body
+
+    _strands(alone, *(worker(name) for name in "abc"))
+    assert order == list("aaabbbccc")
+
+
+def _walk(seed):
+    """The order in which three threads get to take their steps."""
+    alone = Alone(seed=seed)
+    order = []
+
+    def worker(name):
+        def body():
+            for _ in range(8):
+                order.append(name)
+                alone.kernel.pause()
+
+        return body
+
+    _strands(alone, *(worker(name) for name in "abc"))
+    assert sorted(order) == sorted("abc" * 8)
+    return "".join(order), alone.kernel.trace.digest()
+
+
+def test_a_random_walk_is_the_same_for_the_same_seed():
+    assert _walk(7) == _walk(7)
+
+
+def test_random_walks_differ_between_seeds():
+    """Beside the test above: the scheduler is not deterministic by having nothing to decide."""
+    walks = [_walk(seed) for seed in range(20)]
+    assert len({order for order, _ in walks}) == 20
+    assert len({digest for _, digest in walks}) == 20
+
+
+def test_a_random_walk_finds_a_lost_update_that_running_until_blocked_cannot():
+    def counted(seed):
+        alone = Alone(seed=seed)
+        total = 0
+
+        def add():
+            nonlocal total
+            seen = total
+            alone.kernel.pause()
+            total = seen + 1
+
+        _strands(alone, add, add)
+        return total
+
+    assert counted(None) == 2
+    assert {counted(seed) for seed in range(20)} == {1, 2}
+
+
+def test_only_one_thread_runs_at_a_time():
+    """Without any lock, and with work that a real switch interval would interrupt."""
+
+    def program():
+        inside = []
+        most = 0
+
+        def work():
+            nonlocal most
+            for _ in range(20):
+                inside.append(None)
+                most = max(most, len(inside))
+                sum(range(20_000))
+                inside.pop()
+                time.sleep(0)
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return most
+
+    assert run_alone(program, seed=3) == 1
+
+
+# -- the ends that a trial can come to
+
+
+def _two_locks_crossed():
+    first, second = threading.Lock(), threading.Lock()
+
+    def take_second_then_first():
+        with second:
+            time.sleep(1)
+            with first:
+                pass
+
+    thread = threading.Thread(target=take_second_then_first, name="crossing")
+    thread.start()
+    with first:
+        time.sleep(1)
+        with second:
+            pass
+    thread.join()
+
+
+def test_a_deadlock_ends_the_trial_with_every_stack():
+    alone = Alone()
+    alone.run(_two_locks_crossed)
+    assert alone.kernel.stop_reason == "deadlock: every thread waits and no timer is left"
+    titles = sorted(alone.kernel.stacks)
+    assert titles == ["0 main (waits: lock)", "1 crossing (waits: lock)"]
+    main, crossing = (alone.kernel.stacks[title] for title in titles)
+    assert "in _two_locks_crossed" in main
+    assert "in take_second_then_first" in crossing
+    assert "take_second" not in main
+
+
+def test_what_only_looks_like_a_deadlock_is_none():
+    """A timer is left: something can still happen."""
+
+    def program():
+        lock = threading.Lock()
+        lock.acquire()
+        threading.Timer(3600, lock.release).start()
+        return lock.acquire()
+
+    assert run_alone(program) is True
+
+
+def test_a_deadlock_of_main_in_a_join_ends_the_trial():
+    alone = Alone()
+
+    def wait_for_ever():
+        threading.Event().wait()
+
+    def program():
+        thread = threading.Thread(target=wait_for_ever, name="waiting")
+        thread.start()
+        thread.join()
+
+    alone.run(program)
+    assert alone.kernel.stop_reason.startswith("deadlock")
+    assert alone.kernel.violations == []
+    assert any("wait_for_ever" in stack for stack in alone.kernel.stacks.values())
+
+
+def _spin_on_a_lock():
+    lock = threading.Lock()
+    while True:
+        with lock:
+            pass
+
+
+def _spin_on_the_clock():
+    while True:
+        time.sleep(0)
+
+
+def _spin_in_a_loop():
+    async def spin():
+        while True:
+            await asyncio.sleep(0)
+
+    asyncio.run(spin())
+
+
+@pytest.mark.parametrize("spin", [_spin_on_a_lock, _spin_on_the_clock, _spin_in_a_loop])
+@pytest.mark.parametrize("where", ["main", "thread"])
+def test_a_loop_that_spins_meets_the_step_limit(spin, where, every_word):
+    alone = Alone(max_steps=2_000)
+
+    def program():
+        if where == "main":
+            spin()
+        thread = threading.Thread(target=spin)
+        thread.start()
+        thread.join()
+
+    alone.run(program)
+    assert alone.kernel.stop_reason == "step limit: 2000 scheduling steps"
+    assert alone.kernel.now_ns == 0
+    assert any(spin.__name__ in stack for stack in alone.kernel.stacks.values())
+    del alone
+    gc.collect()
+    assert every_word() == []
+
+
+def test_as_many_steps_as_allowed_are_no_spinning():
+    assert run_alone(lambda: [time.sleep(0) for _ in range(1_000)], max_steps=1_000)
+
+
+def test_polling_for_ever_meets_the_virtual_time_limit():
+    alone = Alone(limit_s=60)
+
+    def program():
+        while True:
+            time.sleep(1)
+
+    alone.run(program)
+    assert alone.kernel.stop_reason == "virtual-time limit: 60 s"
+    assert alone.now_s == 60
+
+
+def test_a_sleep_up_to_the_limit_is_allowed():
+    assert run_alone(lambda: time.sleep(DAY_S) or "done", limit_s=DAY_S) == "done"
+
+
+def test_a_stopped_trial_unwinds_the_main_thread():
+    """Its `finally` blocks run, and waiting in them does not go on either."""
+    alone = Alone(limit_s=1)
+    unwound = []
+
+    def program():
+        try:
+            threading.Event().wait(10)
+        finally:
+            unwound.append(alone.now_s)
+            time.sleep(1)
+            unwound.append("waited")
+
+    alone.run(program)
+    assert unwound == [0]
+
+
+def test_an_exception_in_main_comes_out_of_the_trial():
+    with pytest.raises(LookupError, match="mine"):
+        Alone().run(lambda: (_ for _ in ()).throw(LookupError("mine")))
+
+
+@pytest.mark.parametrize("kind", ["Lock", "RLock"])
+@pytest.mark.parametrize("holder", [False, True], ids=["free", "held by another"])
+def test_a_trial_stopped_in_a_condition_is_stopped_and_does_not_raise(kind, holder):
+    """Unwinding takes the condition's lock again; that must not hide why the trial ended.
+
+    Otherwise a hang is taken for an error of the client.
+    """
+    alone = Alone(limit_s=5)
+    raised = []
+
+    def hold(condition):
+        with condition:
+            threading.Event().wait()
+
+    def program():
+        condition = threading.Condition(getattr(threading, kind)())
+        try:
+            with condition:
+                if holder:
+                    threading.Thread(target=hold, args=(condition,)).start()
+                condition.wait(3_600)
+        except Exception as error:
+            raised.append(error)
+
+    alone.run(program)
+    assert alone.kernel.stop_reason == "virtual-time limit: 5 s"
+    assert raised == []
+
+
+def test_a_client_that_waits_for_ever_hangs_and_does_not_fail():
+    """The same by way of `Event.wait`, while other threads keep time going."""
+    alone = Alone(limit_s=5)
+    raised = []
+
+    def tick():
+        while True:
+            time.sleep(1)
+
+    def program():
+        threading.Thread(target=tick).start()
+        try:
+            threading.Event().wait()
+        except Exception as error:
+            raised.append(error)
+
+    alone.run(program)
+    assert alone.kernel.stop_reason == "virtual-time limit: 5 s"
+    assert raised == []
+
+
+# -- leftover threads
+
+
+@pytest.mark.parametrize("leave", LEFTOVERS.values(), ids=LEFTOVERS)
+@pytest.mark.parametrize("head_start_s", [0, 10])
+@pytest.mark.parametrize("seed", [None, 5])
+def test_leftover_threads_are_killed_silently(leave, head_start_s, seed, every_word):
+    """Not a word, also when what they held is collected."""
+    alone = Alone(seed=seed)
+
+    def program():
+        kept = leave()
+        time.sleep(head_start_s)
+        return [kept]
+
+    assert alone.run(program) is not None
+    assert all(strand.done for strand in alone.kernel.strands[1:])
+    assert alone.kernel.violations == []
+    assert alone.kernel.stop_reason is None
+    del alone
+    gc.collect()
+    assert every_word() == []
+
+
+def test_a_process_with_leftover_threads_ends_in_silence():
+    """Also the exit handlers of `threading` and `concurrent.futures` find nothing to wait for."""
+    script = f"""
+import sys, time
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from leftovers import LEFTOVERS
+from alone import Alone
+kept = []
+for leave in LEFTOVERS.values():
+    for stopped in (False, True):
+        alone = Alone(limit_s=20)
+        alone.run(lambda: (kept.append(leave()), time.sleep(30 if stopped else 10)))
+        assert bool(alone.kernel.stop_reason) == stopped
+print(len(kept))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr, done.returncode) == (str(2 * len(LEFTOVERS)), "", 0)
+
+
+def test_a_thread_that_fails_while_it_runs_is_not_silent(every_word):
+    """What the tests above must be able to see."""
+
+    def fail():
+        raise LookupError("mine")
+
+    def program():
+        thread = threading.Thread(target=fail)
+        thread.start()
+        thread.join()
+        return thread.is_alive()
+
+    assert run_alone(program) is False
+    assert any("LookupError: mine" in word for word in every_word())
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda: time.sleep(1),
+        lambda: threading.Event().wait(),
+        lambda: threading.Event().wait(5),
+        lambda: queue.Queue().get(),
+        lambda: queue.SimpleQueue().get(timeout=5),
+        lambda: threading.Thread(target=time.sleep, args=(5,)).start(),
+        lambda: ThreadPoolExecutor(1).submit(time.sleep, 5).result(),
+        lambda: asyncio.run(asyncio.sleep(5)),
+    ],
+    ids=["sleep", "event", "event-5s", "queue", "simple-queue", "thread", "executor", "loop"],
+)
+def test_a_killed_thread_does_not_wait_in_its_finally(wait, every_word):
+    alone = Alone()
+    left = []
+
+    def stay():
+        try:
+            time.sleep(DAY_S)
+        finally:
+            left.append("finally")
+            wait()
+            left.append("waited")
+
+    def program():
+        threading.Thread(target=stay, daemon=True).start()
+        time.sleep(1)
+
+    alone.run(program)
+    assert left == ["finally"]
+    assert alone.now_s == 1
+    assert all(strand.done for strand in alone.kernel.strands[1:])
+    gc.collect()
+    assert every_word() == []
+
+
+def test_threads_are_killed_in_the_order_of_their_start():
+    alone = Alone()
+    order = []
+
+    def stay(name):
+        try:
+            time.sleep(DAY_S)
+        finally:
+            order.append(name)
+
+    def program():
+        for name in "abc":
+            threading.Thread(target=stay, args=name, daemon=True).start()
+        time.sleep(1)
+
+    alone.run(program)
+    assert order == list("abc")
+
+
+def test_a_thread_that_never_ran_is_not_run_to_be_killed():
+    alone = Alone()
+    ran = []
+    alone.run(lambda: alone.kernel.spawn(lambda: ran.append("ran")))
+    assert ran == []
+    assert all(strand.done for strand in alone.kernel.strands[1:])
+
+
+# -- exceptions in threads
+
+
+def test_a_bare_strand_that_dies_is_noted_with_its_stack():
+    alone = Alone()
+
+    def fail():
+        raise LookupError("mine")
+
+    _strands(alone, fail)
+    (violation,) = alone.kernel.violations
+    assert violation.startswith("thread fail died:")
+    assert "LookupError: mine" in violation
+
+
+def test_a_bare_strand_that_exits_dies_in_peace():
+    alone = Alone()
+    _strands(alone, sys.exit)
+    assert alone.kernel.violations == []
+
+
+def test_joining_waits_for_a_thread_that_fails():
+    alone = Alone()
+
+    def fail():
+        time.sleep(3)
+        raise LookupError
+
+    _strands(alone, fail)
+    assert alone.now_s == 3
+
+
+def test_a_call_from_a_thread_out_of_control_is_noted():
+    alone = Alone()
+    errors = []
+
+    def outside():
+        try:
+            alone.kernel.pause()
+            alone.kernel.block("nothing")
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    alone.run(lambda: None)
+    outside()
+    assert errors == ["a thread that the simulation does not control called into it"]
+    assert "in outside" in alone.kernel.violations[0]

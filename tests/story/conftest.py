@@ -1,0 +1,11 @@
+"""The failure that most of these tests look at."""
+
+import pytest
+from story_rig import late_failure
+
+from harness.failure import Failure
+
+
+@pytest.fixture
+def failure() -> Failure:
+    return late_failure()

@@ -1,0 +1,261 @@
+"""`pytest -m race`, in a folder where there is nothing at all."""
+
+import subprocess
+import sys
+
+import pytest
+
+import scenarios
+
+REFERENCE = ("-m", "race", "--race-client", "reference", "--race-reps", "5")
+EAGER = ("-m", "race", "--race-client", "reference:eager", "--race-reps", "5")
+
+Result = pytest.RunResult
+
+
+def run(pytester: pytest.Pytester, *arguments: str) -> Result:
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+
+
+def test_the_scenarios_run_in_an_empty_folder(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "-v", *REFERENCE)
+    result.assert_outcomes(passed=4)
+    assert result.ret == pytest.ExitCode.OK
+    for name in scenarios.names():
+        result.stdout.fnmatch_lines([f"*race*{name}*PASSED*"])
+    assert not (pytester.path / ".race").exists()
+
+
+def test_a_failure_is_a_short_story_and_no_traceback(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "-k", "clean", *EAGER)
+    result.assert_outcomes(failed=1, deselected=3)
+    result.stdout.fnmatch_lines(
+        [
+            "* race: clean *",
+            "0.1.0 failed 5 of 5 repetitions of clean",
+            "the first of them:",
+            "*early*client reference:eager*",
+            "replay: race replay .race/failures/clean-0.1.0-*.json",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+    result.stdout.no_fnmatch_line("*RaceLost*")
+    result.stdout.no_fnmatch_line("*pytest_plugin.py*")
+    (file,) = (pytester.path / ".race" / "failures").iterdir()
+    result.stdout.fnmatch_lines([f"replay: race replay .race/failures/{file.name}"])
+
+
+def collected(pytester: pytest.Pytester, *arguments: str) -> tuple[int, list[str]]:
+    """The exit status, and which tests would run."""
+    result = run(pytester, "--collect-only", "-q", *arguments)
+    lines = [line for line in result.outlines if "::" in line or line.startswith("race")]
+    return int(result.ret), lines
+
+
+def count_of_scenarios(lines: list[str]) -> int:
+    return sum(any(name in line for name in scenarios.names()) for line in lines)
+
+
+def test_plain_pytest_is_left_alone(pytester: pytest.Pytester) -> None:
+    status, lines = collected(pytester)
+    assert (status, lines) == (pytest.ExitCode.NO_TESTS_COLLECTED, [])
+
+
+def test_an_ini_option_adds_them_to_a_plain_pytest(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nrace = true\n")
+    status, lines = collected(pytester)
+    assert status == pytest.ExitCode.OK
+    assert count_of_scenarios(lines) == 4
+    # But not where other tests were named.
+    pytester.makepyfile(test_own="def test_it(): pass")
+    status, lines = collected(pytester, "test_own.py")
+    assert lines == ["test_own.py::test_it"]
+
+
+@pytest.mark.parametrize(
+    ("selection", "own", "ours"),
+    [
+        (("-m", "race"), 0, 4),
+        (("-m", "not race"), 1, 0),
+        (("-m", "smoke"), 0, 0),
+        (("-m", "race", "-k", "clean"), 0, 1),
+        (("-m", "race", "-k", "not clean"), 0, 3),
+        (("-k", "clean"), 0, 0),
+        ((), 1, 0),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_marks_and_names_select(
+    pytester: pytest.Pytester, selection: tuple[str, ...], own: int, ours: int
+) -> None:
+    pytester.makeini("[pytest]\nmarkers = smoke\n")
+    pytester.makepyfile(test_own="def test_it(): pass")
+    _, lines = collected(pytester, *selection)
+    assert (sum("test_it" in line for line in lines), count_of_scenarios(lines)) == (own, ours)
+
+
+ALL_KNOWN_TO_FAIL = """
+from harness.campaign.client import ClientUnderTest
+from harness.scenario import Scenario
+ClientUnderTest.is_sdk = True
+Scenario.known_to_fail = lambda self, version: True
+"""
+
+
+@pytest.mark.parametrize(
+    ("client", "reps", "outcomes", "says"),
+    [
+        ("reference:eager", "200", {"xfailed": 1}, "*known to fail*"),
+        ("reference:eager", "5", {"xfailed": 1}, "*known to fail*"),
+        # It is fixed, or the harness has gone blind.
+        ("reference", "200", {"failed": 1}, "*XPASS(strict)*known to fail*"),
+        # Too few to say so.
+        ("reference", "5", {"xpassed": 1}, "*known to fail*"),
+    ],
+)
+def test_what_is_known_to_fail_is_expected_to(
+    pytester: pytest.Pytester, client: str, reps: str, outcomes: dict[str, int], says: str
+) -> None:
+    pytester.makeconftest(ALL_KNOWN_TO_FAIL)
+    result = run(
+        pytester, "-m", "race", "-k", "clean", "-rA", "--race-client", client, "--race-reps", reps
+    )
+    result.assert_outcomes(**outcomes, deselected=3)
+    result.stdout.fnmatch_lines([says])
+
+
+def test_another_seed_is_not_what_is_known_to_fail(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(ALL_KNOWN_TO_FAIL)
+    options = ("--race-client", "reference", "--race-reps", "200", "--race-seed", "1")
+    run(pytester, "-m", "race", "-k", "clean", *options).assert_outcomes(xpassed=1, deselected=3)
+
+
+def test_a_broken_world_is_not_what_is_known_to_fail(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        ALL_KNOWN_TO_FAIL
+        + """
+from harness.campaign.pool import Workers
+from harness.errors import WorldBroken
+
+def run(*_arguments):
+    raise WorldBroken("a thread escaped")
+
+Workers.run = run
+"""
+    )
+    result = run(pytester, "-k", "clean", *REFERENCE)
+    result.assert_outcomes(failed=1, deselected=3)
+    result.stdout.fnmatch_lines(["a thread escaped"])
+
+
+VOID = """
+from dataclasses import replace
+
+from harness.campaign import draw
+from harness.schedule import Fault, Moment, Network
+
+drawn = draw.draw_schedules
+cut = Network(faults=(Fault("reset", at=Moment("persisted"), link="rest"),))
+
+def draw_schedules(*arguments):
+    return (replace(schedule, network=cut) for schedule in drawn(*arguments))
+
+draw.draw_schedules = draw_schedules
+"""
+
+
+def test_repetitions_without_a_verdict_are_no_pass(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(VOID + ALL_KNOWN_TO_FAIL)
+    result = run(pytester, "-k", "clean", *REFERENCE)
+    result.assert_outcomes(failed=1, deselected=3)
+    result.stdout.fnmatch_lines(["5 of 5 repetitions of clean were void"])
+
+
+def test_a_scenario_that_takes_too_long_fails_and_the_next_one_works(
+    pytester: pytest.Pytester,
+) -> None:
+    """Once while the client is being imported, once in the middle of the trials."""
+    pytester.makeconftest(
+        """
+import pytest
+from harness.campaign.pool import Workers
+
+real = Workers.run
+
+def pytest_collection_modifyitems(items):
+    limits = {"clean": 0.2, "delayed-callback": 3}
+    for item in items:
+        if item.name in limits:
+            item.add_marker(pytest.mark.timeout(limits[item.name]), append=False)
+
+def run(self, schedules, on_result):
+    if schedules[0].scenario == "delayed-callback":
+        schedules = schedules * 1_000_000
+    return real(self, schedules, on_result)
+
+Workers.run = run
+"""
+    )
+    result = run(pytester, "-v", *REFERENCE)
+    result.assert_outcomes(passed=2, failed=2)
+    result.stdout.fnmatch_lines(
+        ["*clean*FAILED*", "*cut-at-run*PASSED*", "*delayed-callback*FAILED*", "*events*PASSED*"]
+    )
+    result.stdout.fnmatch_lines(["*Timeout (>0.2s) from pytest-timeout*"])
+    result.stdout.fnmatch_lines(["*Timeout (>3.0s) from pytest-timeout*"])
+
+
+def test_the_timeout_is_an_option(pytester: pytest.Pytester) -> None:
+    result = run(pytester, "-k", "clean", "--race-timeout", "0.2", *REFERENCE)
+    result.assert_outcomes(failed=1, deselected=3)
+    result.stdout.fnmatch_lines(["*Timeout (>0.2s) from pytest-timeout*"])
+
+
+@pytest.mark.parametrize(
+    ("client", "says"),
+    [
+        ("/no/such/place", "no directory '/no/such/place'"),
+        ("reference:charm", "no bug 'charm' to plant; *"),
+    ],
+)
+def test_a_client_that_cannot_be_had_is_one_line(
+    pytester: pytest.Pytester, client: str, says: str
+) -> None:
+    result = run(pytester, "-m", "race", "-k", "clean", "--race-client", client)
+    result.assert_outcomes(failed=1, deselected=3)
+    place = next(i for i, line in enumerate(result.outlines) if "_ race: clean _" in line)
+    result.stdout.fnmatch_lines([says])
+    assert result.outlines[place + 2].startswith("=" * 10)
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+@pytest.mark.parametrize("reps", ["0", "many"])
+def test_a_number_of_repetitions_that_is_none(pytester: pytest.Pytester, reps: str) -> None:
+    result = run(pytester, "-m", "race", "--race-reps", reps)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--race-reps*"])
+
+
+def test_options_and_mark_are_documented(pytester: pytest.Pytester) -> None:
+    text = run(pytester, "--help", "--markers").stdout
+    text.fnmatch_lines(["*pytest -m race*", "*--race-client=CLIENT*", "*--race-reps=N*"])
+    run(pytester, "--markers").stdout.fnmatch_lines(["@pytest.mark.race: *"])
+
+
+LOADED = """
+import sys
+import pytest
+pytest.main(["--collect-only", "-q", "-m", "race", "-p", "no:cacheprovider"])
+assert "harness.pytest_plugin" in sys.modules
+print("loaded:", [m for m in sys.modules if m.startswith(("openhands", "harness.sim"))])
+"""
+
+
+def test_loading_and_collecting_imports_neither_client_nor_simulation(
+    pytester: pytest.Pytester,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED], cwd=pytester.path, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == "loaded: []", done.stdout + done.stderr
+    assert "clean" in done.stdout
