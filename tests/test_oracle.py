@@ -247,6 +247,15 @@ def test_after_a_409_the_run_in_progress_is_the_one_to_wait_for() -> None:
     assert verdicts(refused_with_409()) == ("early",)
 
 
+def test_after_a_409_the_newest_run_is_the_one_to_wait_for() -> None:
+    older = [
+        at(1, "server", "run-accepted", run=6),
+        at(1, "server", "run-started", run=6),
+        at(1, "server", "run-ended", run=6, status="finished"),
+    ]
+    assert verdicts(added(refused_with_409(), *older, after="subscribed")) == ("early",)
+
+
 def test_a_run_accepted_after_a_409_counts_instead() -> None:
     trial = added(
         refused_with_409(),
@@ -407,6 +416,13 @@ def test_state_events_in_another_order_than_the_log() -> None:
     found = judgement(moved(GOOD, "visible action", after="visible observation"))
     assert found.verdicts == ("out-of-order",)
     assert found.evidence[0].says.startswith("state.events is")
+
+
+def test_all_that_came_after_a_later_event_is_named() -> None:
+    trial = moved(GOOD, "visible observation", after="persisted message")
+    found = judgement(trial)
+    assert found.verdicts == ("out-of-order",)
+    assert [event["id"] for event in found.evidence[0].events] == ["message", "action"]
 
 
 def test_seen_before_it_was_persisted_is_in_order() -> None:

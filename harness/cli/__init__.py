@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from harness.cli import compare, demo, export, replay, run, scenarios, serve, show
+from harness.cli import compare, demo, export, hunt, replay, run, scenarios, serve, show
 from harness.cli.console import errors
 from harness.errors import HarnessError, UsageError
 
@@ -20,6 +20,7 @@ for command in (
     demo.demo,
     compare.compare,
     run.run,
+    hunt.hunt,
     replay.replay,
     show.show,
     export.export,

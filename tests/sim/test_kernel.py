@@ -401,8 +401,7 @@ def test_a_client_that_waits_for_ever_hangs_and_does_not_fail():
 
 
 @pytest.mark.parametrize("leave", LEFTOVERS.values(), ids=LEFTOVERS)
-@pytest.mark.parametrize("head_start_s", [0, 10])
-@pytest.mark.parametrize("seed", [None, 5])
+@pytest.mark.parametrize(("head_start_s", "seed"), [(0, None), (10, None), (10, 5)])
 def test_leftover_threads_are_killed_silently(leave, head_start_s, seed, every_word):
     """Not a word, also when what they held is collected."""
     alone = Alone(seed=seed)

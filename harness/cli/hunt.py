@@ -1,0 +1,129 @@
+"""`race hunt`: search for schedules on which a client fails, and shrink them."""
+
+import re
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.campaign.campaign import examine, keep
+from harness.campaign.client import find_client
+from harness.campaign.hunt import Finding, Tally
+from harness.campaign.hunt import hunt as search
+from harness.campaign.pool import Workers
+from harness.cli.console import (
+    JsonFile,
+    Seed,
+    campaign_progress,
+    check_writable,
+    output,
+    write_json,
+)
+from harness.errors import UsageError
+from harness.story.timeline import short_story
+
+SCHEMA = 1
+CONTROL = "clean"
+
+
+def hunt(
+    client: Annotated[
+        str, typer.Argument(help="A release, `latest`, PATH of a checkout, or PATH@REVISION.")
+    ],
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Only this scenario; may be given again. [default: all but the control]"
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--for", metavar="TIME", help="How long, such as 60s, 5m or 2h.")
+    ] = None,
+    examples: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many schedules. [default: 1000, or no limit with --for]"),
+    ] = None,
+    seed: Seed = 0,
+    json_file: JsonFile = None,
+) -> None:
+    """Search for distinct failures, shrink each and write it to a file.
+
+    Exit status 0 when nothing was found, 1 when something was.
+    """
+    import scenarios
+
+    check_writable(json_file)
+    names = scenario or [name for name in scenarios.names() if name != CONTROL]
+    chosen = [scenarios.load(name) for name in names]
+    seconds = parse_time(budget) if budget is not None else float("inf")
+    limit = examples or (1_000 if budget is None else 10**9)
+    findings: list[tuple[Finding, Path]] = []
+    tally = Tally()
+    with campaign_progress() as progress:
+        under_test = find_client(client, progress.step)
+        with (
+            progress.bar(f"{under_test.resolved_version:>10} hunt", examples or 0) as bar,
+            Workers(under_test.python, under_test.adapter, 1) as workers,
+        ):
+            workers.wait_ready()
+            bar.begin()
+            began = time.monotonic()
+            for finding in search(
+                chosen,
+                lambda schedule: examine(under_test, workers, schedule),
+                seed=seed,
+                examples=limit,
+                seconds=seconds,
+                tally=tally,
+            ):
+                path = keep(finding.failure)
+                findings.append((finding, path))
+                progress.step(short_story(finding.failure, path) + "\n")
+            elapsed_s = time.monotonic() - began
+    write_json(
+        json_file,
+        {
+            "schema": SCHEMA,
+            "client": client,
+            "resolved_version": under_test.resolved_version,
+            "trials": tally.trials,
+            "seconds": elapsed_s,
+            "failures": [_summary(finding, path) for finding, path in findings],
+        },
+    )
+    if str(json_file) != "-":
+        output.print(
+            f"{tally.trials} schedules in {elapsed_s:.0f} s: {len(findings)} distinct failures",
+            highlight=False,
+        )
+        for finding, path in findings:
+            output.print(
+                f"  {finding.cause}\n    race replay {path}", highlight=False, markup=False
+            )
+    if findings:
+        raise typer.Exit(1)
+
+
+def _summary(finding: Finding, path: Path) -> dict[str, object]:
+    return {
+        "path": str(path),
+        "verdict": finding.failure.judgement.headline,
+        "cause": finding.cause,
+        "found_at_trial": finding.found_at_trial,
+        "shrink_executions": finding.shrink_executions,
+        "non_default_fields": len(finding.failure.schedule.non_default_fields()),
+        "seconds": finding.seconds,
+    }
+
+
+def parse_time(text: str) -> float:
+    """Seconds in `90`, `60s`, `5m`, `2h`.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text.strip())
+    if match is None:
+        raise UsageError(f"--for {text!r} is no time: write 60s, 5m or 2h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3_600}[match[2] or "s"]
