@@ -105,7 +105,6 @@ Scenario.known_to_fail = lambda self, version: True
 @pytest.mark.parametrize(
     ("client", "reps", "outcomes", "says"),
     [
-        ("reference:eager", "200", {"xfailed": 1}, "*known to fail*"),
         ("reference:eager", "5", {"xfailed": 1}, "*known to fail*"),
         # It is fixed, or the harness has gone blind.
         ("reference", "200", {"failed": 1}, "*XPASS(strict)*known to fail*"),

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from harness.sim import kernel as kernels
+from harness.sim.copies import Patch, copies
 from harness.sim.entropy import Entropy
 from harness.sim.kernel import SECOND, Kernel
 from harness.sim.loop import SimLoop, SimTask
@@ -41,8 +42,6 @@ EPOCH_S = 1_767_225_600
 MONOTONIC_S = 1_000
 """What `time.monotonic()` says when a trial begins."""
 
-Patch = tuple[Any, str, Any]
-
 
 def table(kernel: Kernel, network: Network, entropy: Entropy) -> list[Patch]:
     """Every replacement of one trial."""
@@ -55,7 +54,7 @@ def table(kernel: Kernel, network: Network, entropy: Entropy) -> list[Patch]:
         *_client_libraries(kernel, network),
         *_blocking_waits(kernel),
     ]
-    return patches + _copies(patches)
+    return patches + copies(patches)
 
 
 def install(patches: list[Patch]) -> Callable[[], None]:
@@ -247,53 +246,6 @@ def _blocking_waits(kernel: Kernel) -> list[Patch]:
     ] + [
         # It holds the above by names of its own; asyncio's real loops are built on it.
         (selectors._BaseSelectorImpl, "__init__", refuse("selectors.BaseSelector"))
-    ]
-
-
-_CLIENT_PACKAGES = ("openhands", "httpx", "httpcore", "websockets", "anyio", "uvicorn", "fastapi")
-
-
-def _copies(patches: list[Patch]) -> list[Patch]:
-    """The same replacements where a module holds the original by a name of its own.
-
-    `from time import monotonic` copies the function out of reach of a patch on `time`.
-    """
-    replacements = {
-        id(getattr(owner, name)): (getattr(owner, name), replacement)
-        for owner, name, replacement in patches
-        if owner in (time, os, threading)
-    }
-    copies = []
-    for module_name, attribute, original in _held_names(frozenset(replacements)):
-        held, replacement = replacements[id(original)]
-        module = sys.modules.get(module_name)
-        if module is not None and getattr(module, attribute, None) is held:
-            copies.append((module, attribute, replacement))
-    return copies
-
-
-_held: tuple[tuple[int, frozenset[int]], list[tuple[str, str, Any]]] | None = None
-
-
-def _held_names(ids: frozenset[int]) -> list[tuple[str, str, Any]]:
-    """Scan the loaded modules once for each change in their number: it takes milliseconds."""
-    global _held
-    key = (len(sys.modules), ids)
-    if _held is None or _held[0] != key:
-        names = [
-            (module_name, attribute, value)
-            for module_name, module in list(sys.modules.items())
-            if module_name.partition(".")[0] in _CLIENT_PACKAGES
-            or module_name in ("queue", "threading")
-            for attribute, value in list(vars(module).items())
-            if id(value) in ids
-        ]
-        _held = (key, names)
-    return [
-        (module_name, attribute, value)
-        for module_name, attribute, value in _held[1]
-        if (sys.modules.get(module_name), attribute)
-        not in {(threading, "Lock"), (threading, "RLock"), (threading, "_allocate_lock")}
     ]
 
 
