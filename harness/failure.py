@@ -5,11 +5,21 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NotRequired, TypedDict
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
 
 from harness import __version__
 from harness.errors import UsageError
-from harness.schedule import Schedule
+from harness.schedule import Schedule, first_complaint
 from harness.verdict import ORDER, Evidence, Judgement
 
 SCHEMA = 1
@@ -77,10 +87,12 @@ class Failure:
         """Read a failure file.
 
         Raises:
-            UsageError: no such file, not JSON, truncated, or not a failure file of this schema.
+            UsageError: no such file, not JSON, truncated, or not a failure file of this schema;
+                one line with the file, the field and the reason.
         """
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            data = json.loads(text)
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
         except (ValueError, RecursionError) as error:
@@ -93,75 +105,89 @@ class Failure:
             )
         try:
             schedule = Schedule.from_dict(data["schedule"])
+            checked = _FILE.validate_json(text)
         except UsageError as error:
             raise UsageError(f"{path}: {error}") from None
-        try:
-            return Failure(
-                schedule=schedule,
-                judgement=Judgement(
-                    verdicts=_verdicts(data["verdicts"]),
-                    evidence=tuple(_evidence(entry) for entry in _list(data["evidence"])),
-                    notes=_strings(data["notes"]),
+        except ValidationError as error:
+            raise UsageError(f"{path}: {first_complaint(error, 'failure')}") from None
+        return Failure(
+            schedule=schedule,
+            judgement=Judgement(
+                verdicts=tuple(checked["verdicts"]),
+                evidence=tuple(
+                    Evidence(entry["verdict"], entry["says"], tuple(map(dict, entry["events"])))
+                    for entry in checked["evidence"]
                 ),
-                digest=_string(data["digest"]),
-                client=_string(data["client"]),
-                resolved_version=_string(data["resolved_version"]),
-                server=_string(data["server"]),
-                world=_string(data["world"]),
-                happenings=tuple(_happening(entry) for entry in _list(data["happenings"])),
-                stacks={name: _string(stack) for name, stack in _dict(data["stacks"]).items()},
-                harness_version=_string(data["harness_version"]),
-            )
-        except KeyError as error:
-            raise UsageError(f"{path} is not a whole failure file: no field {error}") from None
-        except (TypeError, ValueError) as error:
-            raise UsageError(f"{path} is not a failure file: {error}") from None
+                notes=tuple(checked["notes"]),
+            ),
+            digest=checked["digest"],
+            client=checked["client"],
+            resolved_version=checked["resolved_version"],
+            server=checked["server"],
+            world=checked["world"],
+            happenings=tuple(map(dict, checked["happenings"])),
+            stacks=checked["stacks"],
+            harness_version=checked["harness_version"],
+        )
 
 
 def _plain(value: object) -> object:
     return json.loads(json.dumps(value, default=asdict))
 
 
-def _string(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected a text, found {value!r}")
-    return value
+def _verdict(name: str) -> str:
+    if name not in ORDER:
+        raise ValueError(f"no verdict {name!r}")
+    return name
 
 
-def _strings(values: object) -> tuple[str, ...]:
-    return tuple(_string(value) for value in _list(values))
+Verdict = Annotated[str, AfterValidator(_verdict)]
+Number = FiniteFloat | None
 
 
-def _list(value: object) -> list[Any]:
-    if not isinstance(value, list):
-        raise TypeError(f"expected a list, found {value!r}")
-    return value
+@with_config(ConfigDict(extra="allow", strict=True))
+class _Happening(TypedDict):
+    at_ms: FiniteFloat
+    lane: str
+    what: str
+    event: NotRequired[str]
+    number: NotRequired[int]
+    peer: NotRequired[int | str]
+    run: NotRequired[int | None]
 
 
-def _dict(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"expected an object, found {value!r}")
-    return value
+@with_config(ConfigDict(extra="allow", strict=True))
+class _Event(TypedDict):
+    id: str
+    kind: NotRequired[str]
+    persisted_ms: NotRequired[Number]
+    published_ms: NotRequired[Number]
+    delivered_ms: NotRequired[Number]
+    visible_ms: NotRequired[Number]
 
 
-def _verdicts(values: object) -> tuple[str, ...]:
-    verdicts = _strings(values)
-    if not verdicts or not set(verdicts) <= set(ORDER):
-        raise ValueError(f"expected verdicts, found {values!r}")
-    return verdicts
+@with_config(ConfigDict(strict=True))
+class _Evidence(TypedDict):
+    verdict: Verdict
+    says: str
+    events: list[_Event]
 
 
-def _evidence(value: object) -> Evidence:
-    entry = _dict(value)
-    (verdict,) = _verdicts([entry["verdict"]])
-    events = tuple(_dict(event) for event in _list(entry["events"]))
-    return Evidence(verdict, _string(entry["says"]), events)
+@with_config(ConfigDict(strict=True))
+class _File(TypedDict):
+    """What `write` writes, the schedule apart, which checks itself."""
+
+    verdicts: Annotated[list[Verdict], Field(min_length=1)]
+    evidence: list[_Evidence]
+    notes: list[str]
+    digest: str
+    client: str
+    resolved_version: str
+    server: str
+    world: str
+    happenings: list[_Happening]
+    stacks: dict[str, str]
+    harness_version: str
 
 
-def _happening(value: object) -> dict[str, Any]:
-    happening = _dict(value)
-    _string(happening["lane"])
-    _string(happening["what"])
-    if not isinstance(happening["at_ms"], int | float):
-        raise TypeError(f"expected milliseconds, found {happening['at_ms']!r}")
-    return happening
+_FILE = TypeAdapter(_File)

@@ -180,14 +180,19 @@ class Schedule:
             # The JSON route: there a list may stand for a tuple, all else stays strict.
             return _ADAPTER.validate_json(json.dumps(data))
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"]) or "schedule"
-            raise UsageError(f"schedule field {where!r}: {first['msg']}") from None
+            raise UsageError(f"schedule {first_complaint(error, 'schedule')}") from None
 
     def non_default_fields(self) -> dict[str, Any]:
         """Dotted path to value of each field that is not benign (scenario and entropy aside)."""
         benign = Schedule(self.scenario, self.entropy)
         return dict(_differences(self, benign, ""))
+
+
+def first_complaint(error: ValidationError, whole: str) -> str:
+    """The first thing wrong in a JSON value: its path (or the whole's name) and the reason."""
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or whole
+    return f"field {where!r}: {first['msg']}"
 
 
 _ADAPTER = TypeAdapter(Schedule)

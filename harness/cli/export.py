@@ -8,7 +8,6 @@ import typer
 from harness.cli.show import write_text
 from harness.errors import UsageError
 from harness.failure import Failure
-from harness.story.facts import legible
 from harness.story.pytest_file import pytest_file
 
 
@@ -22,7 +21,7 @@ def export(
 
     It needs race-harness and openhands-sdk, and nothing else of the repository that it is put in.
     """
-    text = pytest_file(legible(Failure.read(file), file), file)
+    text = pytest_file(Failure.read(file), file)
     if out.exists():
         # Somebody may have written tests there.
         raise UsageError(f"{out} is there already: remove it, or name another file with -o")

@@ -1,14 +1,12 @@
 """What every telling of a failure shares: its times since `run()`, its names, its sentences."""
 
-import json
 import shlex
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
-from harness.errors import UsageError
 from harness.failure import Failure
 from harness.schedule import Fault, Schedule
 from harness.story.names import Names, clock, endpoint
@@ -98,30 +96,6 @@ def _request(asked: dict[str, Any], position: int, end: dict[str, Any]) -> Reque
         polled=end.get("execution_status"),
         answered_at=position,
     )
-
-
-def legible(failure: Failure, path: Path) -> Failure:
-    """The failure, if its details can be told; `path` is its file.
-
-    Raises:
-        UsageError: what should be a time, a number or a text is something else.
-    """
-    try:
-        # Half a surrogate pair and an endless number are JSON for Python, and for nobody else.
-        json.dumps(asdict(failure), ensure_ascii=False, allow_nan=False).encode()
-    except ValueError as error:
-        raise UsageError(f"{path} holds what cannot be shown: {error}") from None
-    for happening in failure.happenings:
-        for name in ("event", "number", "peer", "run"):
-            if not isinstance(happening.get(name), str | int | None):
-                raise UsageError(f"{path} holds a happening with {name} {happening[name]!r}")
-    for event in (event for entry in failure.judgement.evidence for event in entry.events):
-        if not isinstance(event.get("id"), str):
-            raise UsageError(f"{path} holds an event without an id in its evidence")
-        for step in STEPS:
-            if not isinstance(event.get(f"{step}_ms"), int | float | None):
-                raise UsageError(f"{path} holds an event with {step}_ms {event[f'{step}_ms']!r}")
-    return failure
 
 
 def since_run(failure: Failure) -> Failure:

@@ -163,7 +163,7 @@ def test_a_spoilt_file_is_one_clear_line(
     )
     status, out, err = race(command, file, *outputs)
     assert (status, out) == (2, "")
-    assert re.fullmatch(rf"race: {re.escape(str(file))} .+\n", err), err
+    assert re.fullmatch(rf"race: {re.escape(str(file))}:? .+\n", err), err
     assert list(tmp_path.iterdir()) == [file]
 
 
