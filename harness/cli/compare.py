@@ -12,7 +12,7 @@ from harness.cli.console import (
     Reps,
     Scenario,
     Seed,
-    check_writable,
+    check_outputs,
     output,
     write_json,
 )
@@ -37,7 +37,7 @@ def compare(
     """Run the same schedules against several clients and compare their pass rates."""
     import scenarios
 
-    check_writable(json_file)
+    check_outputs(json_file, markdown=markdown)
     comparison = measure(clients, scenarios.load(scenario), reps=reps, seed=seed, jobs=jobs)
     write_json(json_file, comparison.to_dict())
     if markdown:

@@ -100,6 +100,17 @@ def check_writable(path: Path | None) -> None:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
 
 
+def check_outputs(json_file: Path | None, *, markdown: bool) -> None:
+    """Find out before the trials whether the results have somewhere to go.
+
+    Raises:
+        UsageError: the file cannot be written, or two forms would go to stdout.
+    """
+    if markdown and str(json_file) == "-":
+        raise UsageError("--markdown and --json - both print to stdout: give --json a file")
+    check_writable(json_file)
+
+
 def write_json(path: Path | None, data: dict[str, Any]) -> None:
     if path is None:
         return

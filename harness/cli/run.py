@@ -13,7 +13,7 @@ from harness.cli.console import (
     Reps,
     Scenario,
     Seed,
-    check_writable,
+    check_outputs,
     errors,
     output,
     write_json,
@@ -38,7 +38,7 @@ def run(
     """Run a scenario against one client; exit status 0 only if every trial passed, else 1."""
     import scenarios
 
-    check_writable(json_file)
+    check_outputs(json_file, markdown=markdown)
     comparison = measure([client], scenarios.load(scenario), reps=reps, seed=seed, jobs=jobs)
     write_json(json_file, comparison.to_dict())
     if markdown:

@@ -132,7 +132,8 @@ class _Story:
         yield Text("what differs from a benign schedule:", style="bold")
         for difference in differences(failure.schedule) or ["nothing"]:
             yield _indented(difference)
-        yield Text(replay_command(self._path), style="bold")
+        # Folded, it could not be pasted.
+        yield Text(replay_command(self._path), style="bold", no_wrap=True, overflow="ignore")
 
 
 def _lanes(rows: Sequence[Row], width: int) -> Table:

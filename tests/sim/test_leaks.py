@@ -117,12 +117,16 @@ def test_the_ends_are_what_they_are_called(whole_site):
 # -- attributes
 
 
-def patched_owners():
-    """Every module and class that a trial may touch."""
+def patched():
+    """Owner and name of every attribute that a trial replaces."""
     alone = Alone()
     table = patches.table(alone.kernel, alone.network, alone._entropy)
-    owners = {id(owner): owner for owner, _, _ in table}
-    owners |= {
+    return [(owner, name) for owner, name, _ in table]
+
+
+def touched_owners():
+    """The modules and classes that a trial may touch, whatever it replaces in them."""
+    owners = {
         id(owner): owner
         for owner in (
             threading,
@@ -155,12 +159,18 @@ def patched_owners():
 
 
 def attributes():
-    """(owner, name) to object, of every attribute of these; nothing is left to chance."""
-    return {
+    """(owner, name) to object: of every attribute of these, and of every copy that is replaced.
+
+    Other attributes of modules that hold a copy are their own: Hypothesis, for one, keeps time.
+    """
+    found = {
         (getattr(owner, "__name__", repr(owner)), name): value
-        for owner in patched_owners()
+        for owner in touched_owners()
         for name, value in list(vars(owner).items())
     }
+    for owner, name in patched():
+        found[getattr(owner, "__name__", repr(owner)), name] = vars(owner)[name]
+    return found
 
 
 @every_end

@@ -16,7 +16,9 @@ from harness.sim.watchdog import Watchdog
 def report(text):
     print(text, flush=True)
 
-real_lock = _thread.allocate_lock
+def real_lock(make=_thread.allocate_lock):
+    return make()
+
 Watchdog(report, patience_s={patience}).start()
 """
 
