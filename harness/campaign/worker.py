@@ -19,6 +19,7 @@ from dataclasses import asdict
 from multiprocessing.connection import Connection
 from typing import Any
 
+from harness.campaign.affinity import OneCore
 from harness.clients import Adapter
 from harness.errors import HarnessError
 from harness.schedule import Interleaving, Schedule, Script
@@ -65,15 +66,17 @@ def prepare(adapter_name: str) -> tuple[Adapter, UvicornSite]:
 def run_trials(
     adapter: Adapter, site: UvicornSite, schedules: Iterable[Schedule]
 ) -> Iterator[Trial]:
-    """Run a trial of each schedule, collecting garbage in between now and then.
+    """Run a trial of each schedule, on one core, collecting garbage in between now and then.
 
     Raises:
         WorldBroken: a trial escaped the simulation.
     """
-    for number, schedule in enumerate(schedules, start=1):
-        yield run_trial(schedule, adapter, site)
+    core = OneCore()
+    for number, schedule in enumerate(schedules):
         if number % COLLECT_EVERY == 0:
             gc.collect()
+            core.settle()
+        yield run_trial(schedule, adapter, site)
 
 
 def _fork_job(
