@@ -7,6 +7,7 @@ costs a wake-up and cold caches: measured in turns in one process, some 25 % of 
 import contextlib
 import ctypes
 import os
+import time
 
 
 class OneCore:
@@ -21,4 +22,6 @@ class OneCore:
         # A container may forbid it; then trials are only slower.
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, self._allowed)
+            # Whoever wakes up is put on an idle core, if there is one; a busy one is not left.
+            time.sleep(0.002)
             os.sched_setaffinity(0, {self._current_core()})
