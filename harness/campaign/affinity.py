@@ -5,23 +5,35 @@ costs a wake-up and cold caches: measured in turns in one process, some 25 % of 
 """
 
 import contextlib
-import ctypes
 import os
+import random
 import time
+
+CROWDED = 1.3
+"""Wall time over CPU time from which on somebody else must be using the core."""
 
 
 class OneCore:
-    """Keeps the calling thread, and those it starts, on the core that it is on."""
+    """Keeps the calling thread, and those it starts, on one core. `first` numbers the jobs, so
+    that those of one campaign begin on different cores."""
 
-    def __init__(self) -> None:
-        self._allowed = os.sched_getaffinity(0)
-        self._current_core = ctypes.CDLL(None).sched_getcpu
+    def __init__(self, first: int) -> None:
+        self._cores = sorted(os.sched_getaffinity(0))
+        self._core = first
+        self._cpu_s = time.process_time()
+        # Not of a trial, and two workers on one core are not to leave it for the same other one.
+        self._coin = random.Random(os.getpid())
 
-    def settle(self) -> None:
-        """Let the system choose a core anew, then stay there: call it now and then."""
+    def settle(self, busy_s: float) -> None:
+        """Stay, or move on from a crowded core; call it now and then.
+
+        `busy_s` is the wall time, in seconds, that trials took since the last call.
+        """
+        cpu_s = time.process_time()
+        crowded = busy_s > CROWDED * (cpu_s - self._cpu_s)
+        self._cpu_s = cpu_s
+        if crowded and self._coin.random() < 0.5:
+            self._core += 1
         # A container may forbid it; then trials are only slower.
         with contextlib.suppress(OSError):
-            os.sched_setaffinity(0, self._allowed)
-            # Whoever wakes up is put on an idle core, if there is one; a busy one is not left.
-            time.sleep(0.002)
-            os.sched_setaffinity(0, {self._current_core()})
+            os.sched_setaffinity(0, {self._cores[self._core % len(self._cores)]})

@@ -64,19 +64,24 @@ def prepare(adapter_name: str) -> tuple[Adapter, UvicornSite]:
 
 
 def run_trials(
-    adapter: Adapter, site: UvicornSite, schedules: Iterable[Schedule]
+    adapter: Adapter, site: UvicornSite, schedules: Iterable[Schedule], job: int = 0
 ) -> Iterator[Trial]:
     """Run a trial of each schedule, on one core, collecting garbage in between now and then.
+
+    `job` is the number of the core to begin with.
 
     Raises:
         WorldBroken: a trial escaped the simulation.
     """
-    core = OneCore()
+    core, busy_s = OneCore(job), 0.0
     for number, schedule in enumerate(schedules):
         if number % COLLECT_EVERY == 0:
             gc.collect()
-            core.settle()
-        yield run_trial(schedule, adapter, site)
+            core.settle(busy_s)
+            busy_s = 0.0
+        trial = run_trial(schedule, adapter, site)
+        busy_s += trial.wall_ms / 1e3
+        yield trial
 
 
 def _fork_job(
@@ -89,7 +94,8 @@ def _fork_job(
         for connection in connections:
             if connection is not mine:
                 connection.close()
-        _work(mine, adapter, site)
+        # Jobs of one worker begin on different cores, and workers of their own anywhere.
+        _work(mine, adapter, site, job=os.getppid() + connections.index(mine))
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
@@ -98,7 +104,7 @@ def _fork_job(
     os._exit(0)
 
 
-def _work(connection: Connection, adapter: Adapter, site: UvicornSite) -> None:
+def _work(connection: Connection, adapter: Adapter, site: UvicornSite, job: int) -> None:
     watchdog = Watchdog(lambda report: _send(connection, {"trouble": report}))
     watchdog.start()
     _send(connection, {"ready": {"version": adapter.version}})
@@ -112,7 +118,7 @@ def _work(connection: Connection, adapter: Adapter, site: UvicornSite) -> None:
                 yield Schedule.from_dict(request["schedule"])
 
     try:
-        for trial in run_trials(adapter, site, requested()):
+        for trial in run_trials(adapter, site, requested(), job):
             answer: dict[str, Any] = {"result": asdict(trial.result(request["index"]))}
             if request["whole"]:
                 answer["trial"] = _whole(trial)
