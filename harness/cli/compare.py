@@ -13,11 +13,8 @@ from harness.cli.console import (
     Scenario,
     Seed,
     check_outputs,
-    output,
-    write_json,
 )
-from harness.cli.measure import measure
-from harness.cli.tables import comparison_markdown, comparison_table
+from harness.cli.measure import measure, report
 
 
 def compare(
@@ -39,8 +36,4 @@ def compare(
 
     check_outputs(json_file, markdown=markdown)
     comparison = measure(clients, scenarios.load(scenario), reps=reps, seed=seed, jobs=jobs)
-    write_json(json_file, comparison.to_dict())
-    if markdown:
-        print(comparison_markdown(comparison), end="")
-    elif str(json_file) != "-":
-        output.print(comparison_table(comparison))
+    report(comparison, json_file=json_file, markdown=markdown)

@@ -1,6 +1,7 @@
 """What `run`, `compare` and `demo` have in common: clients measured on the same schedules."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from harness.campaign.campaign import Campaign, run_campaign
 from harness.campaign.client import ClientUnderTest, find_client
@@ -8,7 +9,8 @@ from harness.campaign.draw import draw_schedules
 from harness.campaign.pool import Workers
 from harness.campaign.summary import Comparison
 from harness.campaign.summary import compare as summarise_all
-from harness.cli.console import Bar, campaign_progress
+from harness.cli.console import Bar, campaign_progress, output, write_json
+from harness.cli.tables import comparison_markdown, comparison_table
 from harness.scenario import Scenario
 from harness.schedule import Schedule
 
@@ -40,6 +42,19 @@ def measure(
     return summarise_all(
         scenario.name, seed, [(campaign.summary, campaign.results) for campaign in campaigns]
     )
+
+
+def report(comparison: Comparison, *, json_file: Path | None, markdown: bool) -> None:
+    """Write the numbers and print the table, in the form that was asked for.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    write_json(json_file, comparison.to_dict())
+    if markdown:
+        print(comparison_markdown(comparison), end="")
+    elif str(json_file) != "-":
+        output.print(comparison_table(comparison))
 
 
 def _run(client: ClientUnderTest, schedules: Sequence[Schedule], jobs: int, bar: Bar) -> Campaign:

@@ -15,11 +15,8 @@ from harness.cli.console import (
     Seed,
     check_outputs,
     errors,
-    output,
-    write_json,
 )
-from harness.cli.measure import measure
-from harness.cli.tables import comparison_markdown, comparison_table
+from harness.cli.measure import measure, report
 from harness.failure import Failure
 from harness.story.timeline import short_story
 
@@ -40,11 +37,7 @@ def run(
 
     check_outputs(json_file, markdown=markdown)
     comparison = measure([client], scenarios.load(scenario), reps=reps, seed=seed, jobs=jobs)
-    write_json(json_file, comparison.to_dict())
-    if markdown:
-        print(comparison_markdown(comparison), end="")
-    elif str(json_file) != "-":
-        output.print(comparison_table(comparison))
+    report(comparison, json_file=json_file, markdown=markdown)
     summary = comparison.clients[0]
     if summary.first_failure is not None:
         path = Path(summary.first_failure)

@@ -37,7 +37,7 @@ class UvicornSite:
         self._headers = [(b"server", b"race-harness")]
 
     async def serve(self, ready: Callable[[], object], stop: asyncio.Event) -> None:
-        """Serve until `stop` is set. Ends connections without a goodbye, as a killed server."""
+        """Serve until `stop` is set, then say goodbye to each connection and hang up."""
         state = ServerState()
         state.default_headers = self._headers
 
