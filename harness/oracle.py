@@ -312,7 +312,7 @@ def _own_delays_ns(schedule: Schedule, ledger: Ledger) -> int:
     """What the schedule itself adds between the server's end and the client's knowing."""
     network, caller = schedule.network, schedule.caller
     links_ms = sum(link.latency_ms + link.jitter_ms for link in (network.rest, network.socket))
-    stalls_ms = sum(fault.stall_ms for fault in network.faults if fault.action == "stall")
+    stalls_ms = sum(fault.for_ms for fault in network.faults if fault.action == "stall")
     callbacks_ms = caller.callback_ms * len(ledger.callbacks)
     return round((4 * links_ms + stalls_ms + callbacks_ms) * 1e6)
 

@@ -15,31 +15,55 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from harness.errors import UsageError
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 Milliseconds = Annotated[float, Field(ge=0, le=3_600_000)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Count = Annotated[int, Field(ge=0, le=1_000)]
+Nth = Annotated[int, Field(ge=1, le=10_000)]
 
 
 @dataclass(frozen=True)
-class Script:
-    """What the agent does in each run."""
+class Turn:
+    """What the agent does in one run: tool calls, then an end."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     tool_calls: Count = 0
-    """Action and observation pairs before the finish."""
-    outcome: Literal["finished", "error", "stuck"] = "finished"
+    """Calls of a tool before the end; each gives an action and an observation."""
+    calls_each: Annotated[int, Field(ge=1, le=20)] = 1
+    """Tool calls in one answer of the LLM: all their actions come before the observations."""
+    failing_calls: Count = 0
+    """So many of the first tool calls get an `AgentErrorEvent` instead of an observation."""
+    outcome: Literal["finished", "error", "stuck", "paused", "waiting_for_confirmation"] = (
+        "finished"
+    )
+    """`paused`: another client pauses the conversation. `waiting_for_confirmation`: an action
+    waits to be confirmed, which the next `run()` does."""
+    says: Literal["finish-tool", "message"] = "finish-tool"
+    """How it ends when it finishes: by a tool call, or by an answer without one."""
     stop_hook_denials: Count = 0
     """How often a stop hook takes `finished` back to `running` before it lets the run end."""
 
 
 @dataclass(frozen=True)
+class Script(Turn):
+    """What the agent does: the first run, then the others. Runs beyond those are benign."""
+
+    later: tuple[Turn, ...] = ()
+
+    def turn(self, run: int) -> Turn:
+        """Of the `run`th run that the server accepts, counted from one."""
+        if run == 1:
+            return self
+        return self.later[run - 2] if run - 2 < len(self.later) else Turn()
+
+
+@dataclass(frozen=True)
 class ServerTiming:
-    """How long each act of the server takes."""
+    """How long each act of the server takes, and what it lets others overtake."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -53,10 +77,23 @@ class ServerTiming:
     """An action, to its observation."""
     persist_ms: Milliseconds = 0.5
     """One append to the event log."""
+    status_ms: Milliseconds = 0.0
+    """The last event of a run persisted, to its final status being assigned: a busy machine."""
     publish_ms: Milliseconds = 0.5
     """A publication scheduled, to its frame written. First in, first out."""
+    other_subscriber_ms: Milliseconds = 0.0
+    """How much longer each publication takes for another subscriber, such as a webhook. The
+    tail of a run waits for it, the frames of others do not."""
     snapshot_ms: Milliseconds = 1.0
     """Building a full-state frame once the state lock is held."""
+    clock_ms: Milliseconds = 0.0
+    """Resolution of the clock that events are stamped by; 0: no two events are stamped alike."""
+    status_overtakes: Count = 0
+    """How many frames scheduled before it the frame of a final status overtakes. Publications
+    are coroutines of their own; one that waits for a full socket buffer lets later ones pass
+    (up to 1.22.0 webhooks share the socket, too)."""
+    flushes_first: bool = False
+    """Counterfactual: REST tells a final status only when every frame before it was sent."""
 
 
 @dataclass(frozen=True)
@@ -71,25 +108,45 @@ class Link:
     """The most that a chunk is late beyond the latency; TCP still never reorders."""
 
 
+LinkKind = Literal["socket", "rest"]
+
+
+@dataclass(frozen=True)
+class ConnectionLink(Link):
+    """The link of one connection alone, such as the socket after it has reconnected."""
+
+    kind: LinkKind = "socket"
+    nth: Nth = 2
+    """Which connection of its kind, counted from one in the order of connecting."""
+
+
 @dataclass(frozen=True)
 class Moment:
-    """The `nth` time that something happens in the trial."""
+    """The `nth` time that something happens, since the trial began or `run()` was called."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     what: Literal[
         "run-called",
+        "run-returned",
         "run-requested",
+        "run-accepted",
         "run-answered",
         "run-started",
         "run-ended",
+        "run-cleared",
         "persisted",
         "frame-sent",
+        "frame-delivered",
         "snapshot-sent",
         "subscribed",
+        "polled",
     ] = "run-called"
-    nth: Annotated[int, Field(ge=1, le=10_000)] = 1
+    nth: Nth = 1
     after_ms: Milliseconds = 0.0
+    since: Literal["start", "run-called"] = "start"
+    """`run-called`: the first call of `run()`. Events are counted the same on every release
+    from there on, while what comes before differs."""
 
 
 @dataclass(frozen=True)
@@ -100,17 +157,19 @@ class Fault:
     close      the server sends a WebSocket close frame (RFC 6455, section 5.5.1)
     stall      nothing is delivered for a while; TCP then delivers all of it
     half-open  nothing is delivered any more and neither end is told
+    refuse     new connections are refused for a while, as by a restarting proxy
+    reject     the next connection is closed with `code` as soon as it is subscribed
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    action: Literal["reset", "close", "stall", "half-open"]
+    action: Literal["reset", "close", "stall", "half-open", "refuse", "reject"]
     at: Moment = field(default_factory=Moment)
-    link: Literal["socket", "rest"] = "socket"
+    link: LinkKind = "socket"
     code: Annotated[int, Field(ge=1000, le=4999)] = 1001
-    """Of `close` only."""
-    stall_ms: Milliseconds = 0.0
-    """Of `stall` only."""
+    """Of `close` and `reject` only."""
+    for_ms: Milliseconds = 0.0
+    """Of `stall` and `refuse` only."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +178,50 @@ class Network:
 
     rest: Link = field(default_factory=Link)
     socket: Link = field(default_factory=Link)
+    connections: tuple[ConnectionLink, ...] = ()
     faults: tuple[Fault, ...] = ()
+
+
+Route = Literal[
+    "conversation", "events", "create", "send-message", "run", "pause", "interrupt", "any"
+]
+
+
+@dataclass(frozen=True)
+class RestFault:
+    """What becomes of some requests of one route, at a proxy between client and server.
+
+    delay     it takes `delay_ms` longer
+    status    the client gets `status` instead (RFC 9110, section 15)
+    timeout   no answer ever comes; the connection stays open
+    truncate  the connection ends in the middle of the answer's body
+    empty     counterfactual: a page of events that holds none and says that it is the last
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    action: Literal["delay", "status", "timeout", "truncate", "empty"]
+    route: Route = "conversation"
+    """`conversation`: the polls of the status. `events`: the pages of the event log."""
+    nth: Nth = 1
+    times: Nth = 1
+    """That request of the route and so many in all, one after another."""
+    since: Literal["start", "run-called"] = "run-called"
+    """Where counting begins: the trial, or the first call of `run()`."""
+    delay_ms: Milliseconds = 0.0
+    status: Annotated[int, Field(ge=400, le=599)] = 503
+    acted: bool = True
+    """Whether the server got the request and acted on it: then only its answer suffers."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that the caller does meanwhile, on a thread of its own."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    what: Literal["run", "send-message", "pause", "interrupt", "close"]
+    at: Moment = field(default_factory=lambda: Moment("run-started"))
 
 
 @dataclass(frozen=True)
@@ -131,11 +233,41 @@ class Caller:
     pause_ms: Milliseconds = 100.0
     """The conversation created, to the message sent. Up to 1.9 the constructor did not wait for
     the socket to be subscribed, and lost what came before."""
+    runs: Annotated[int, Field(ge=1, le=100)] = 1
+    """How often it sends a message and calls `run()`."""
+    between_ms: Milliseconds = 0.0
+    """A `run()` returned, to the next message sent."""
+    blocking: bool = True
+    """False: `run(blocking=False)`, which only starts a run."""
+    timeout_s: Seconds | None = None
+    """What `run(timeout=...)` is given; None: nothing."""
+    acts: tuple[Act, ...] = ()
     callback_ms: Milliseconds = 0.0
     """How long the public callback takes on the events of `callback_on`."""
+    callback_raises: bool = False
+    """Whether it raises on them in the end."""
     callback_on: Literal["finish", "all"] = "finish"
+    looks_again_s: Seconds = 0.0
+    """A test that was repaired instead of the client: after `run()` it waits so long at most
+    for the finish observation to become visible."""
     settle_s: Seconds = 10.0
-    """After `run()` returned, before the late judgements and `close()`."""
+    """After the last `run()` returned, before the late judgements and `close()`."""
+
+
+@dataclass(frozen=True)
+class LineStall:
+    """The thread that comes to a line of the client's source is not scheduled for a while.
+
+    A line is named by its function's qualified name and its text, so that it is the same on
+    every release that has it; on others nothing happens.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    function: Annotated[str, Field(min_length=1, max_length=200)]
+    line: Annotated[str, Field(min_length=1, max_length=400)]
+    nth: Nth = 1
+    for_ms: Milliseconds = 0.0
 
 
 @dataclass(frozen=True)
@@ -145,7 +277,13 @@ class Interleaving:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    """None: a thread runs until it blocks. A number: random switches at scheduling points."""
+    """None: a thread runs until it blocks. A number: `strategy` switches at scheduling points."""
+    strategy: Literal["random-walk", "pct", "pos"] = "random-walk"
+    depth: Annotated[int, Field(ge=1, le=20)] = 3
+    """Of `pct` only: how many ordering constraints the race needs."""
+    at_lines: bool = False
+    """Whether every line of the client's source is a scheduling point, too."""
+    stalls: tuple[LineStall, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,9 +296,12 @@ class Schedule:
     script: Script = field(default_factory=Script)
     server: ServerTiming = field(default_factory=ServerTiming)
     network: Network = field(default_factory=Network)
+    rest: tuple[RestFault, ...] = ()
     caller: Caller = field(default_factory=Caller)
     interleaving: Interleaving = field(default_factory=Interleaving)
-    schema: Literal[1] = SCHEMA
+    counterfactual: bool = False
+    """Lets the server do what no released server does; see `departures`."""
+    schema: Literal[2] = SCHEMA
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, with every field spelled out."""
@@ -168,6 +309,23 @@ class Schedule:
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), sort_keys=True)
+
+    def departures(self) -> tuple[str, ...]:
+        """Where it lets the server do what no released server does, each with its field."""
+        found = ["server.flushes_first"] if self.server.flushes_first else []
+        found += [
+            f"rest[{index}], an empty page"
+            for index, fault in enumerate(self.rest)
+            if fault.action == "empty"
+        ]
+        return tuple(found)
+
+    def __post_init__(self) -> None:
+        if self.departures() and not self.counterfactual:
+            raise ValueError(
+                f"{', '.join(self.departures())}: no released server does that; set "
+                "counterfactual to try it all the same"
+            )
 
     @staticmethod
     def from_dict(data: object) -> "Schedule":
@@ -191,8 +349,10 @@ class Schedule:
 def first_complaint(error: ValidationError, whole: str) -> str:
     """The first thing wrong in a JSON value: its path (or the whole's name) and the reason."""
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or whole
-    return f"field {where!r}: {first['msg']}"
+    where = ""
+    for part in first["loc"]:
+        where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)
+    return f"field {(where or whole)!r}: {first['msg']}"
 
 
 _ADAPTER = TypeAdapter(Schedule)
@@ -205,5 +365,9 @@ def _differences(value: Any, benign: Any, path: str) -> Iterator[tuple[str, Any]
             continue
         if is_dataclass(mine):
             yield from _differences(mine, theirs, f"{path}{entry.name}.")
+        elif isinstance(mine, tuple):
+            # Each fault, act or stall counts for itself.
+            for index, one in enumerate(mine):
+                yield f"{path}{entry.name}[{index}]", one
         else:
             yield f"{path}{entry.name}", mine

@@ -63,7 +63,7 @@ def test_a_person_finds_in_it_what_to_do_and_what_was_special(file: Path) -> Non
     data = json.loads(file.read_text())
     assert data["replay"] == f"race replay {file}"
     assert data["non_default_fields"]["caller.pause_ms"] == 1.0
-    assert data["non_default_fields"]["network.faults"][0]["action"] == "reset"
+    assert data["non_default_fields"]["network.faults[0]"]["action"] == "reset"
     assert data["schema"] == 1
 
 

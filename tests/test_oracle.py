@@ -444,7 +444,7 @@ SLOW = Schedule(
     network=Network(
         rest=Link(100.0, 10.0),
         socket=Link(200.0, 20.0),
-        faults=(Fault("stall", stall_ms=5_000.0), Fault("reset", stall_ms=77_000.0)),
+        faults=(Fault("stall", for_ms=5_000.0), Fault("reset", for_ms=77_000.0)),
     ),
     caller=Caller(callback_ms=1_000.0),
 )

@@ -7,16 +7,19 @@ finds *a* border between passing and failing; where a field has several, there m
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
 from harness.errors import HarnessError, WorldBroken
-from harness.schedule import Fault, Moment, Schedule
+from harness.schedule import Schedule
 
 _DECIMALS: Final = 1
 """To which fields that are no whole numbers are bisected, as they are drawn."""
+_NAMES: Final = ("code", "status")
+"""Numbers that name something: between two of them there is nothing."""
+_LEFT_OUT: Final = object()
 
 
 class AlreadyPasses(HarnessError):
@@ -151,34 +154,56 @@ def _worth_bisecting(changes: list[_Change]) -> list[_Change]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _changes(schedule: Schedule) -> Iterator[_Change]:
     """Every single step towards the benign schedule: field by field, and fault by fault."""
     benign = Schedule(schedule.scenario)
     for path, value in schedule.non_default_fields().items():
-        if path == "network.faults":
-            for index in range(len(schedule.network.faults)):
-                yield from _fault_changes(schedule, index)
+        steps = _steps(path)
+        if isinstance(steps[-1], int):
+            yield from _element_changes(schedule, path, steps, value)
         else:
-            applied = partial(_with, schedule, path.split("."))
+            applied = partial(_with, schedule, steps)
             yield _Change(path, value, attrgetter(path)(benign), applied)
 
 
-def _fault_changes(schedule: Schedule, index: int) -> Iterator[_Change]:
-    """The fault left out; its numbers made benign."""
-    faults = schedule.network.faults
-    fault, path = faults[index], ["network", "faults"]
-    rest = (*faults[:index], *faults[index + 1 :])
-    name = f"network.faults[{index}]"
-    yield _Change(name, fault, None, lambda _none: _with(schedule, path, rest))
-    benign = Fault(fault.action, Moment(fault.at.what), fault.link, fault.code)
-    for field in ("at.nth", "at.after_ms", "stall_ms"):
-        value, default = attrgetter(field)(fault), attrgetter(field)(benign)
-        if value != default:
-            applied = partial(_with, schedule, [*path, index, *field.split(".")])
-            yield _Change(f"{name}.{field}", value, default, applied)
+def _element_changes(
+    schedule: Schedule, path: str, steps: Sequence[str | int], element: Any
+) -> Iterator[_Change]:
+    """A fault, act or stall left out; its numbers made benign."""
+    yield _Change(path, element, None, lambda _none: _with(schedule, steps, _LEFT_OUT))
+    for field, value, default in _numbers(element, ()):
+        applied = partial(_with, schedule, [*steps, *field])
+        yield _Change(f"{path}.{'.'.join(field)}", value, default, applied)
+
+
+def _numbers(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """Path, value and default of each number within that is not its default."""
+    for entry in fields(value):
+        inner = getattr(value, entry.name)
+        here = (*path, entry.name)
+        if is_dataclass(inner):
+            yield from _numbers(inner, here)
+        elif (
+            entry.name not in _NAMES
+            and _is_number(inner)
+            and _is_number(entry.default)
+            and inner != entry.default
+        ):
+            yield here, inner, entry.default
+
+
+def _steps(path: str) -> list[str | int]:
+    """`network.faults[0]` as `network`, `faults`, 0."""
+    found: list[str | int] = []
+    for part in path.split("."):
+        name, _, index = part.partition("[")
+        found.append(name)
+        if index:
+            found.append(int(index.removesuffix("]")))
+    return found
 
 
 def _with(value: Any, path: Sequence[str | int], other: Any) -> Any:
@@ -187,5 +212,7 @@ def _with(value: Any, path: Sequence[str | int], other: Any) -> Any:
         return other
     field, *below = path
     if isinstance(field, int):
-        return (*value[:field], _with(value[field], below, other), *value[field + 1 :])
+        inner = _with(value[field], below, other)
+        kept = () if inner is _LEFT_OUT else (inner,)
+        return (*value[:field], *kept, *value[field + 1 :])
     return replace(value, **{field: _with(getattr(value, field), below, other)})

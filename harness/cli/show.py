@@ -14,7 +14,7 @@ from harness.cli.console import campaign_progress, check_writable, errors, outpu
 from harness.errors import UsageError
 from harness.failure import Failure
 from harness.schedule import Schedule
-from harness.story.facts import value_text
+from harness.story.fields import value_text
 from harness.story.mermaid import sequence_diagram
 from harness.story.page import html_page
 from harness.story.perfetto import trace_events

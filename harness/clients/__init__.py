@@ -21,8 +21,17 @@ class Client(Protocol):
 
     def send_message(self, text: str) -> None: ...
 
-    def run(self) -> None:
-        """Start a run and wait for its end, with the client's own defaults."""
+    def run(self, *, blocking: bool = True, timeout_s: float | None = None) -> None:
+        """Start a run and wait for its end, with the client's own defaults.
+
+        Not `blocking`, it only starts one. `timeout_s` is in seconds, of virtual time.
+        """
+
+    def pause(self) -> None:
+        """Ask the server to pause the run."""
+
+    def interrupt(self) -> None:
+        """Ask the server to interrupt what the agent is doing."""
 
     def count(self) -> int:
         """How many events `state.events` holds. Never blocks and is no scheduling point."""

@@ -37,8 +37,19 @@ class OpenHandsClient:
     def send_message(self, text: str) -> None:
         self._conversation.send_message(text)
 
-    def run(self) -> None:
-        self._conversation.run()
+    def run(self, *, blocking: bool = True, timeout_s: float | None = None) -> None:
+        options: dict[str, Any] = {}
+        if not blocking:
+            options["blocking"] = False
+        if timeout_s is not None:
+            options["timeout"] = timeout_s
+        self._conversation.run(**options)
+
+    def pause(self) -> None:
+        self._conversation.pause()
+
+    def interrupt(self) -> None:
+        self._conversation.interrupt()
 
     def count(self) -> int:
         return len(self._conversation.state.events._cached_events)

@@ -63,7 +63,7 @@ class ReferenceClient:
         message = {"role": "user", "content": content, "run": False}
         self._http.post(f"{self._path}/events", json=message).raise_for_status()
 
-    def run(self) -> None:
+    def run(self, *, blocking: bool = True, timeout_s: float | None = None) -> None:
         self._snapshot.clear()
         self._http.post(f"{self._path}/run").raise_for_status()
         if self._bug == "eager":
@@ -93,6 +93,12 @@ class ReferenceClient:
         status = self._status()
         if status in ("error", "stuck") and self._bug != "cheerful":
             raise RuntimeError(f"the run ended in {status}")
+
+    def pause(self) -> None:
+        self._http.post(f"{self._path}/pause").raise_for_status()
+
+    def interrupt(self) -> None:
+        self._http.post(f"{self._path}/interrupt").raise_for_status()
 
     def count(self) -> int:
         return len(self._events)

@@ -68,7 +68,7 @@ class Faults:
             connection.up.drop()
             connection.down.drop()
         elif fault.action == "stall":
-            until_ns = self._kernel.now_ns + round(fault.stall_ms * MILLISECOND)
+            until_ns = self._kernel.now_ns + round(fault.for_ms * MILLISECOND)
             connection.up.stall(until_ns)
             connection.down.stall(until_ns)
         else:

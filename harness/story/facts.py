@@ -3,12 +3,10 @@
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
 from harness.failure import Failure
-from harness.schedule import Fault, Schedule
 from harness.story.names import Names, clock, endpoint
 from harness.verdict import Evidence
 
@@ -162,38 +160,6 @@ def way(event: dict[str, Any], names: Names) -> str:
         steps.append("trailing: persisted after the run's last snapshot")
     name = names.full(str(event["id"]))
     return f"{name}: {', '.join(steps)}" if steps else name
-
-
-def differences(schedule: Schedule) -> list[str]:
-    """One text for each field that is not benign."""
-    return [
-        f"{path} = {value_text(value)} (benign: {value_text(benign_value(path))})"
-        for path, value in schedule.non_default_fields().items()
-    ]
-
-
-def benign_value(path: str) -> object:
-    """What the field at that path is by default."""
-    value: object = attrgetter(path)(Schedule("any"))
-    return value
-
-
-def value_text(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(value_text(item) for item in value) or "none"
-    if isinstance(value, Fault):
-        return _fault(value)
-    return "none" if value is None else str(value)
-
-
-def _fault(fault: Fault) -> str:
-    """`close (code 1001) of socket at run-called`, and what else there is to it."""
-    own = {"close": f" (code {fault.code})", "stall": f" ({fault.stall_ms} ms)"}
-    nth = f" no. {fault.at.nth}" if fault.at.nth > 1 else ""
-    after = f" + {fault.at.after_ms} ms" if fault.at.after_ms else ""
-    return (
-        f"{fault.action}{own.get(fault.action, '')} of {fault.link} at {fault.at.what}{nth}{after}"
-    )
 
 
 def replay_command(path: Path | None) -> str:

@@ -13,16 +13,8 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from harness.failure import Failure
 from harness.story.drawing import drawing
-from harness.story.facts import (
-    benign_value,
-    names_of,
-    replay_command,
-    sentence,
-    since_run,
-    value_text,
-    way,
-    where,
-)
+from harness.story.facts import names_of, replay_command, sentence, since_run, way, where
+from harness.story.fields import benign_value, value_text
 from harness.story.words import in_words
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"

@@ -18,15 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.failure import Failure
-from harness.story.facts import (
-    differences,
-    names_of,
-    replay_command,
-    sentence,
-    since_run,
-    way,
-    where,
-)
+from harness.story.facts import names_of, replay_command, sentence, since_run, way, where
+from harness.story.fields import differences
 from harness.story.names import clock, several
 from harness.story.rows import COLUMNS, Row, Tone, tell
 

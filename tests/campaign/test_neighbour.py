@@ -120,20 +120,20 @@ def test_a_choice_is_all_or_nothing_and_loses_to_any_shorter_move() -> None:
 
 
 def test_faults_are_left_out_one_by_one_or_made_milder() -> None:
-    stall = Fault("stall", Moment("persisted", nth=3, after_ms=80.0), stall_ms=400.0)
+    stall = Fault("stall", Moment("persisted", nth=3, after_ms=80.0), for_ms=400.0)
     schedule = Schedule("any", network=Network(faults=(Fault("reset"), stall)))
     found = nearest_passing(schedule, lambda s: stall not in s.network.faults)
     assert found is not None
     # A tenth is less of 400 than of 80.
-    assert (found.path, found.passing) == ("network.faults[1].stall_ms", 399.9)
+    assert (found.path, found.passing) == ("network.faults[1].for_ms", 399.9)
     found = nearest_passing(schedule, lambda s: all(f.action != "reset" for f in s.network.faults))
     assert found is not None
     assert (found.path, found.passing) == ("network.faults[0]", None)
     assert found.schedule.network.faults == (stall,)
-    found = nearest_passing(schedule, lambda s: all(f.stall_ms < 100 for f in s.network.faults))
+    found = nearest_passing(schedule, lambda s: all(f.for_ms < 100 for f in s.network.faults))
     assert found is not None
-    assert (found.path, found.passing) == ("network.faults[1].stall_ms", 99.9)
-    assert found.schedule.network.faults == (Fault("reset"), replace(stall, stall_ms=99.9))
+    assert (found.path, found.passing) == ("network.faults[1].for_ms", 99.9)
+    assert found.schedule.network.faults == (Fault("reset"), replace(stall, for_ms=99.9))
     found = nearest_passing(schedule, lambda s: s.network.faults[-1].at.nth == 2)
     assert found is None
     found = nearest_passing(schedule, lambda s: s.network.faults[-1].at.nth < 3)

@@ -88,7 +88,7 @@ SCHEDULES = {
     "stop hook": replace(BENIGN, script=Script(stop_hook_denials=2)),
     "jitter": replace(BENIGN, network=Network(rest=Link(5, 60), socket=Link(5, 60))),
     "socket stalls": replace(
-        BENIGN, network=Network(faults=(Fault("stall", Moment("run-started"), stall_ms=4_000),))
+        BENIGN, network=Network(faults=(Fault("stall", Moment("run-started"), for_ms=4_000),))
     ),
     "socket cut later": replace(
         BENIGN, network=Network(faults=(Fault("reset", Moment("run-started", after_ms=50)),))

@@ -146,7 +146,7 @@ DIFFERENT = {
     "thinking": replace(PLAIN, server=ServerTiming(think_ms=200.1)),
     "script": replace(PLAIN, script=Script(tool_calls=1)),
     "callback": replace(PLAIN, caller=Caller(callback_ms=0.1)),
-    "fault": replace(PLAIN, network=Network(faults=(Fault("stall", Moment(), stall_ms=1),))),
+    "fault": replace(PLAIN, network=Network(faults=(Fault("stall", Moment(), for_ms=1),))),
     "switches": SWITCHING,
     "other switches": replace(PLAIN, interleaving=Interleaving(2)),
 }

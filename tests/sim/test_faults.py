@@ -115,7 +115,7 @@ def test_every_moment_of_the_table_is_noticed(lane, what):
 
 def test_the_answer_to_the_run_request_is_a_moment():
     """Of several requests under way, the one that asked for the run."""
-    line = Line(Fault("stall", Moment("run-answered"), stall_ms=1)).play(
+    line = Line(Fault("stall", Moment("run-answered"), for_ms=1)).play(
         ("rest", "request", {"route": "GET conversation", "number": 1}),
         ("rest", "request", {"route": "POST run", "number": 2}),
         ("rest", "answer", {"number": 1}),
@@ -127,7 +127,7 @@ def test_the_answer_to_the_run_request_is_a_moment():
 
 def test_several_faults_strike_each_at_its_own_moment():
     line = Line(
-        Fault("stall", Moment("run-called"), stall_ms=10),
+        Fault("stall", Moment("run-called"), for_ms=10),
         Fault("reset", Moment("persisted"), link="rest"),
         Fault("reset", Moment("persisted")),
     ).play(CALLED, PERSISTED)
@@ -164,7 +164,7 @@ def test_a_half_open_link_is_silent_and_a_stalled_one_speaks_later():
     silent = talk(Line(Fault("half-open", Moment("run-called"))))
     assert silent.heard("socket") == silent.heard("socket", server=True) == []
     assert silent.heard("rest") == [(1.5, b"down")]
-    stalled = talk(Line(Fault("stall", Moment("run-called"), stall_ms=4_000)))
+    stalled = talk(Line(Fault("stall", Moment("run-called"), for_ms=4_000)))
     assert stalled.heard("socket") == [(5, b"down")]
     assert stalled.heard("socket", server=True) == [(5, b"up")]
     assert stalled.heard("rest", server=True) == [(1.5, b"up")]
@@ -208,7 +208,7 @@ def whole_site():
 def test_every_moment_of_a_schedule_comes_in_a_trial(what, whole_site):
     """A stall of nothing: the fault strikes and the client is none the worse."""
     schedule = Schedule(
-        "test", network=NetworkSchedule(faults=(Fault("stall", Moment(what), stall_ms=1),))
+        "test", network=NetworkSchedule(faults=(Fault("stall", Moment(what), for_ms=1),))
     )
     trial = run_trial(schedule, ReferenceAdapter(), whole_site)
     struck = [happening for happening in trial.happenings if happening.what == "fault"]

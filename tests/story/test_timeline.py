@@ -336,7 +336,7 @@ def test_underneath_stand_evidence_differences_and_the_way_back(failure: Failure
         schedule=replace(
             failure.schedule,
             network=Network(
-                faults=(Fault("close", Moment("persisted", 2, 5.0)), Fault("stall", stall_ms=9.0))
+                faults=(Fault("close", Moment("persisted", 2, 5.0)), Fault("stall", for_ms=9.0))
             ),
         ),
     )
