@@ -57,7 +57,7 @@ class Profile:
     user (local_conversation.py, `_default_callback`)."""
 
     rescans_for_messages: bool
-    """From 1.44: a message that arrived during the step that finishes takes `finished` back to
+    """From 1.45: a message that arrived during the step that finishes takes `finished` back to
     `running` (local_conversation.py, `_arun`). Before, it is left unread until the next run."""
 
     stuck_can_go_on: bool
@@ -96,7 +96,7 @@ class Profile:
             task_checked_first=release >= (1, 29, 0),
             waits_for_pending=release >= (1, 10, 0),
             tracks_last_user_message=release >= (1, 11, 5),
-            rescans_for_messages=release >= (1, 44, 0),
+            rescans_for_messages=release >= (1, 45, 0),
             stuck_can_go_on=release >= (1, 13, 1),
             header_authentication=release >= (1, 12, 0),
             first_frame_authentication=release >= (1, 18, 1),
