@@ -72,6 +72,8 @@ class Ledger:
     unanswered: set[int] = field(default_factory=set)
     """REST requests without an answer when `run()` ended."""
     rest_faults: bool = False
+    stalled_ms: float = 0.0
+    """How long the client's threads were stalled at lines, all together."""
 
     @staticmethod
     def of(happenings: Sequence[Happening]) -> "Ledger":
@@ -169,6 +171,10 @@ def _fault(ledger: Ledger, _position: int, happening: Happening) -> None:
         ledger.rest_faults = True
 
 
+def _line_stalled(ledger: Ledger, _position: int, happening: Happening) -> None:
+    ledger.stalled_ms += happening.detail["for_ms"]
+
+
 _ENTRIES: dict[tuple[str, str], Callable[[Ledger, int, Happening], None]] = {
     ("server", "persisted"): _persisted,
     ("server", "run-accepted"): _run_accepted,
@@ -185,6 +191,7 @@ _ENTRIES: dict[tuple[str, str], Callable[[Ledger, int, Happening], None]] = {
     ("rest", "request"): _request,
     ("rest", "answer"): _answer,
     ("network", "fault"): _fault,
+    ("client", "line-stalled"): _line_stalled,
 }
 
 
@@ -314,7 +321,7 @@ def _own_delays_ns(schedule: Schedule, ledger: Ledger) -> int:
     links_ms = sum(link.latency_ms + link.jitter_ms for link in (network.rest, network.socket))
     stalls_ms = sum(fault.for_ms for fault in network.faults if fault.action == "stall")
     callbacks_ms = caller.callback_ms * len(ledger.callbacks)
-    return round((4 * links_ms + stalls_ms + callbacks_ms) * 1e6)
+    return round((4 * links_ms + stalls_ms + ledger.stalled_ms + callbacks_ms) * 1e6)
 
 
 def _callbacks(ledger: Ledger, outcome: Outcome) -> list[Evidence]:

@@ -56,7 +56,7 @@ class Program:
             self._returned("raised")
         else:
             self._returned("returned")
-        time.sleep(self._caller.settle_s)
+        self._settle()
         self.look()
         self._settled = tuple(client.visible())
         self._trace.record("client", "close-called")
@@ -67,6 +67,19 @@ class Program:
             self._trace.record("client", "close-raised", error=_describe(error))
         else:
             self._trace.record("client", "close-returned")
+
+    def _settle(self) -> None:
+        """A thread that was stalled at a line gets as much longer as it was stalled."""
+        slept_s = 0.0
+        due_s = self._caller.settle_s
+        while slept_s < due_s:
+            time.sleep(due_s - slept_s)
+            slept_s, due_s = due_s, self._caller.settle_s + self._stalled_s()
+
+    def _stalled_s(self) -> float:
+        happenings = self._trace.happenings
+        stalls = (entry.detail["for_ms"] for entry in happenings if entry.what == "line-stalled")
+        return sum(stalls) / 1000
 
     def _returned(self, how: Literal["returned", "raised"]) -> None:
         # No scheduling point between the return and this look.

@@ -1,6 +1,10 @@
 """Hypothesis strategies for the parts of a schedule."""
 
+from collections.abc import Sequence
+
 from hypothesis import strategies as st
+
+from harness.schedule import LineStall
 
 
 def milliseconds(low: float, high: float, *, benign: float) -> st.SearchStrategy[float]:
@@ -18,3 +22,22 @@ def milliseconds(low: float, high: float, *, benign: float) -> st.SearchStrategy
 def switches() -> st.SearchStrategy[int | None]:
     """A seed for random thread switches, or none."""
     return st.none() | st.integers(0, 2**32 - 1)
+
+
+def line_stalls(lines: Sequence[tuple[str, str]]) -> st.SearchStrategy[tuple[LineStall, ...]]:
+    """Up to three stalls at some of these lines (function, text), for 5 virtual seconds at most.
+
+    Short stalls are as likely as long ones: a few tenths of a millisecond are enough to reorder
+    what happens within the machine, and seconds to reorder polls. Shrinks to short ones, then to
+    none.
+    """
+    if not lines:
+        return st.just(())
+    tenths = st.integers(1, 100) | st.integers(1, 5_000) | st.integers(1, 50_000)
+    stall = st.builds(
+        lambda line, nth, tenths: LineStall(line[0], line[1], nth, tenths / 10),
+        st.sampled_from(lines),
+        st.integers(1, 3),
+        tenths,
+    )
+    return st.lists(stall, max_size=3).map(tuple)

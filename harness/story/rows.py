@@ -205,6 +205,9 @@ class _Teller:
                 column: Column = "rest" if happening.get("link") == "rest" else "socket"
                 fault = f"fault: {happening.get('action')}{self._peer(happening)}"
                 return _row(happening, column, fault, tone=Tone.FAULT)
+            case "line-stalled":
+                column = "client" if happening.get("thread") == "main" else "socket"
+                return _row(happening, column, _stall(happening), tone=Tone.FAULT)
         return _unknown(happening)
 
     def _event(self, happening: dict[str, Any]) -> Row:
@@ -308,6 +311,12 @@ def _unknown(happening: dict[str, Any]) -> Row:
     where = "" if lane in _LANES else f"{lane}: "
     column = _LANES.get(lane, "client")
     return _row(happening, column, f"{where}{happening['what']}", _clipped(details))
+
+
+def _stall(happening: dict[str, Any]) -> str:
+    """Such as `stalled 12.5 ms in Client.run at "return"`."""
+    where = f'in {happening.get("function")} at "{happening.get("line")}"'
+    return _clipped(f"stalled {happening.get('for_ms')} ms {where}")
 
 
 def _clipped(text: str) -> str:
