@@ -77,9 +77,8 @@ class Program:
             slept_s, due_s = due_s, self._caller.settle_s + self._stalled_s()
 
     def _stalled_s(self) -> float:
-        happenings = self._trace.happenings
-        stalls = (entry.detail["for_ms"] for entry in happenings if entry.what == "line-stalled")
-        return sum(stalls) / 1000
+        stalls = [entry for entry in self._trace.happenings if entry.what == "line-stalled"]
+        return sum(float(stall.detail["for_ms"]) for stall in stalls) / 1000
 
     def _returned(self, how: Literal["returned", "raised"]) -> None:
         # No scheduling point between the return and this look.

@@ -480,6 +480,13 @@ def test_a_stall_is_more_than_ten_seconds_beyond_the_schedules_own_delays(
     assert f"{limit_ms / 1000:.1f} s after" in found.evidence[0].says
 
 
+def test_a_stall_at_a_line_is_not_the_clients_own() -> None:
+    stalled = at(60, "client", "line-stalled", function="f", line="x", thread="main", for_ms=500.0)
+    for limit_ns, expected in ((10_504_000_000, OK), (10_504_000_001, ("stall",))):
+        trial = added(returning(limit_ns), stalled, after="snapshot 1")
+        assert verdicts(trial) == expected
+
+
 def test_without_a_snapshot_the_last_status_is_the_servers_end() -> None:
     trial = without(returning(10_002_000_000), "snapshot 1")
     # `run-ended` came 2 ms before the snapshot would have.

@@ -26,7 +26,7 @@ from harness.sim.stalls import Lines
 from harness.trace import Happening
 
 LIMIT_S = 300
-"""Virtual seconds that a trial may take beyond its settle time; a stall at a line does not count."""
+"""Virtual seconds that a trial may take beyond its settle time and its stalls at lines."""
 LEAVE_S = 60
 """Virtual seconds that threads have to end by themselves after a trial, before they are killed."""
 
