@@ -206,7 +206,8 @@ class _Teller:
                 fault = f"fault: {happening.get('action')}{self._peer(happening)}"
                 return _row(happening, column, fault, tone=Tone.FAULT)
             case "line-stalled":
-                column = "client" if happening.get("thread") == "main" else "socket"
+                callers = str(happening.get("thread")).startswith(("main", "caller: "))
+                column = "client" if callers else "socket"
                 return _row(happening, column, _stall(happening), tone=Tone.FAULT)
         return _unknown(happening)
 
