@@ -50,9 +50,8 @@ def switches() -> st.SearchStrategy[int | None]:
 def line_stalls(lines: Sequence[tuple[str, str]]) -> st.SearchStrategy[tuple[LineStall, ...]]:
     """Up to three stalls at some of these lines (function, text), for 5 virtual seconds at most.
 
-    Short stalls are as likely as long ones: a few tenths of a millisecond are enough to reorder
-    what happens within the machine, and seconds to reorder polls. Shrinks to short ones, then to
-    none.
+    They are of three scales: some milliseconds reorder what happens within the machine, some
+    hundred what the network brings, seconds whole polls. Shrinks to short ones, then to none.
     """
     if not lines:
         return st.just(())

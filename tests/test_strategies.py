@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 from hypothesis import find, given, settings
-from hypothesis import strategies as st
 
 from harness.schedule import Interleaving, LineStall, Schedule
 from harness.strategies import line_stalls
@@ -26,7 +25,9 @@ def test_stalls_are_few_and_at_lines_that_there_are(stalls: tuple[LineStall, ...
 
 
 def simplest(condition: Callable[[tuple[LineStall, ...]], bool]) -> tuple[LineStall, ...]:
-    return find(line_stalls(LINES), condition, settings=settings(database=None))
+    return find(
+        line_stalls(LINES), condition, settings=settings(database=None, max_examples=2_000)
+    )
 
 
 def test_they_shrink_to_none() -> None:
@@ -45,16 +46,3 @@ def test_a_stall_shrinks_to_the_shortest_that_does_it(least_ms: float) -> None:
 
 def test_without_lines_there_are_no_stalls() -> None:
     assert find(line_stalls([]), lambda _: True) == ()
-
-
-def test_short_stalls_are_as_likely_as_long_ones() -> None:
-    drawn: list[float] = []
-
-    @given(st.lists(line_stalls(LINES), min_size=5, max_size=5))
-    @settings(max_examples=50, derandomize=True, database=None)
-    def collect(many: list[tuple[LineStall, ...]]) -> None:
-        drawn.extend(stall.for_ms for stalls in many for stall in stalls)
-
-    collect()
-    assert sum(for_ms <= 10 for for_ms in drawn) > len(drawn) / 5
-    assert sum(for_ms > 500 for for_ms in drawn) > len(drawn) / 10

@@ -320,6 +320,43 @@ def test_other_tools_keep_their_ids():
     assert nothing_is_left()
 
 
+def test_lines_that_another_tool_asked_for_are_let_alone():
+    """CPython goes on telling of them in frames that were running when it gave up its id."""
+    interleaving = stalls(LineStall("steps", 'log("one")', for_ms=1), seed=1, at_lines=True)
+    alone = Alone(choice=choice_of(interleaving))
+    lines = Lines(alone.kernel, interleaving, SOURCE)
+    told = []
+
+    def program():
+        with lines.watched():
+            told.append(lines._line(program.__code__, 1))
+
+    alone.run(program)
+    assert told == [MONITORING.DISABLE]
+
+
+def test_a_tool_that_had_our_id_before_does_not_matter():
+    def with_every_line_told():
+        for tool in (3, 4):
+            MONITORING.use_tool_id(tool, "another")
+            MONITORING.register_callback(tool, MONITORING.events.LINE, lambda *_: None)
+            MONITORING.set_events(tool, MONITORING.events.LINE)
+        yield
+        for tool in (3, 4):
+            MONITORING.set_events(tool, 0)
+            MONITORING.free_tool_id(tool)
+        yield
+
+    running = with_every_line_told()
+    next(running)
+    next(running)
+    played = play(
+        lambda: small_client.steps(void),
+        stalls(LineStall("steps", 'log("one")', for_ms=1), seed=1, at_lines=True),
+    )
+    assert len(played.stalls) == 1
+
+
 def test_a_thread_that_is_not_under_control_is_let_alone():
     interleaving = stalls(LineStall("steps", 'log("one")', for_ms=1), seed=1, at_lines=True)
     kernel = Kernel(choice_of(interleaving), limit_ns=1)
