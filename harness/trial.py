@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from harness.clients import Adapter
+from harness.clients.undisturbed import UndisturbedAdapter
 from harness.oracle import judge
 from harness.program import Outcome, Program
 from harness.schedule import Schedule
@@ -46,7 +47,9 @@ def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
         WorldBroken: the simulation lost control; there is no verdict then.
     """
     began = time.perf_counter()
-    simulation = Simulation(schedule)
+    simulation = Simulation(schedule, adapter.source)
+    if simulation.lines.needed:
+        adapter = UndisturbedAdapter(adapter, simulation.lines.look)
     profile = Profile.of(adapter.server_version)
     site.app.state.server = server = AgentServer(schedule, simulation.trace, profile)
     program = Program(schedule, adapter, simulation.trace, simulation.gate)

@@ -3,7 +3,8 @@
 It runs in the client's environment, where only the trial core's few dependencies are sure to be.
 After the slow import and a warm-up it forks one process per job, before which no thread is left.
 Each job speaks JSON over a socket of its own: first {"ready": {"version", "server_version"}} or
-{"trouble": text}, then one answer for each request {"index", "schedule", "whole"}.
+{"trouble": text}, then one answer for each request {"index", "schedule", "whole"}. The request
+{"lines": true} asks for the lines of the client's source instead.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ from harness.clients import Adapter
 from harness.errors import HarnessError
 from harness.schedule import Interleaving, Schedule, Script
 from harness.server.app import create_app
+from harness.sim import source
 from harness.sim.serving import UvicornSite
 from harness.sim.watchdog import Watchdog
 from harness.trial import Trial, run_trial
@@ -116,6 +118,9 @@ def _work(connection: Connection, adapter: Adapter, site: UvicornSite, job: int)
         with contextlib.suppress(EOFError):
             while True:
                 request = json.loads(connection.recv_bytes())
+                if "lines" in request:
+                    _send(connection, {"lines": source.lines(adapter.source)})
+                    continue
                 yield Schedule.from_dict(request["schedule"])
 
     try:

@@ -49,6 +49,8 @@ class Adapter(Protocol):
     """The client's version, PEP 440."""
     server_version: str
     """The release whose server it is tested against."""
+    source: tuple[str, ...]
+    """Modules, or packages of them, that are the client's: a schedule may refer to their lines."""
 
     def connect(self, url: str, on_event: OnEvent) -> Client:
         """Create a conversation; `on_event` is its public callback."""
