@@ -29,7 +29,7 @@ CONTROL = "clean"
 
 def hunt(
     client: Annotated[
-        str, typer.Argument(help="A release, `latest`, PATH of a checkout, or PATH@REVISION.")
+        str, typer.Argument(help="A release, `latest`, PATH, PATH@REVISION, or FILE.py[:NAME].")
     ],
     scenario: Annotated[
         list[str] | None,
