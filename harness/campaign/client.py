@@ -55,8 +55,9 @@ def find_client(argument: str, progress: Callable[[str], None]) -> ClientUnderTe
     here = Path(sys.executable)
     if own := own_clients.split(argument):
         path, name = own
+        own_clients.check_file(path)
         adapter = f"{path.resolve()}:{name}"
-        return ClientUnderTest(argument, _version_of_own(here, adapter), here, adapter)
+        return ClientUnderTest(argument, _version_told(here, adapter), here, adapter)
     if argument.partition(":")[0] == "reference":
         _check_reference(argument)
         return ClientUnderTest(argument, __version__, here, argument)
@@ -76,10 +77,8 @@ def find_client(argument: str, progress: Callable[[str], None]) -> ClientUnderTe
     return ClientUnderTest(argument, environment.resolved_version, environment.python, "openhands")
 
 
-def _version_of_own(python: Path, adapter: str) -> str:
-    """Asks a worker: what is not ours is not imported here."""
-    if found := own_clients.split(adapter):
-        own_clients.check_file(found[0])
+def _version_told(python: Path, adapter: str) -> str:
+    """By a worker: what is not ours is not imported here."""
     with Workers(python, adapter, 1) as workers:
         workers.wait_ready()
         return workers.version

@@ -1,7 +1,7 @@
 """The job runner's client once more: all of its I/O in one event loop, on a thread of its own.
 
-`Http` is httpx.AsyncClient beneath, `Plain` a few lines on `asyncio.open_connection`; the socket is
-that of websockets. `RacyHttp` returns as `own_client.Racy` does.
+`Http` is httpx.AsyncClient beneath, `Plain` a few lines on `asyncio.open_connection`; the socket
+is that of websockets. `RacyHttp` returns as `own_client.Racy` does.
 """
 
 import asyncio
