@@ -24,8 +24,8 @@ class Client(Protocol):
     """One conversation of the client under test, as a program uses it.
 
     Methods block as those of the client do, and what they raise is the client's own failure.
-    NotImplementedError says that it has no such thing: `pause` and `interrupt`, which few
-    schedules ask for, and `run` with an option that it does not know.
+    NotImplementedError says that there is no such thing: `pause` and `interrupt`, which few
+    schedules ask for, or `run` with that option. A trial that asks for it is void.
     """
 
     def send_message(self, text: str) -> None: ...

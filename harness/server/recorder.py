@@ -1,30 +1,22 @@
-"""Records what goes over REST, for a server of any kind.
+"""Records what goes over REST, and spoils what the schedule says, for a server of any kind.
 
 Timelines show it, faults wait for it ("when `POST /run` is answered"), and the oracle excuses a
-client that raised because it was never answered.
+client that could not know better.
 """
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from harness.schedule import Route
+from harness.schedule import Route, Schedule
 from harness.server.rest import STATUS_IN_SCOPE
+from harness.server.rest_faults import ROUTES, CutOffError, Proxy, RestFaults
 from harness.trace import Trace
 
-NAMES: Final[dict[Route, str]] = {
-    "create": "POST conversations",
-    "send-message": "POST events",
-    "run": "POST run",
-    "pause": "POST pause",
-    "interrupt": "POST interrupt",
-    "conversation": "GET conversation",
-    "events": "GET events/search",
-}
-"""The schedule's name of a route, to the recording's, which is the fake agent server's."""
+_NAMES = {route: name for name, route in ROUTES.items()}
 
 
 class Recorder:
@@ -33,14 +25,17 @@ class Recorder:
     `routes` says which of its routes are what: `{"POST /jobs/{id}/start": "run"}`, in Starlette's
     path syntax and the schedule's names. Others are recorded by method and path.
 
-    A handler that tells the status of a run puts it into `scope["execution_status"]` as well: the
-    request is a poll then.
+    A handler that tells the status of a run sets `scope[STATUS_IN_SCOPE]` to it as well: then the
+    request is a poll.
     """
 
-    def __init__(self, app: ASGIApp, trace: Trace, routes: Mapping[str, Route]) -> None:
+    def __init__(
+        self, app: ASGIApp, schedule: Schedule, trace: Trace, routes: Mapping[str, Route]
+    ) -> None:
         self._app = app
         self._trace = trace
-        self._routes = [(*_pattern(path), NAMES[name]) for path, name in routes.items()]
+        self._faults = RestFaults(schedule.rest, trace)
+        self._routes = [(*_pattern(path), _NAMES[route]) for path, route in routes.items()]
         self._requests = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,8 +60,17 @@ class Recorder:
                     told["execution_status"] = scope[STATUS_IN_SCOPE]
                 trace.record("rest", "answer", **told)
 
+        app = self._app
+        fault = self._faults.of_request(route)
+        if fault is not None:
+            self._faults.record(fault, number)
+            app = Proxy(app, fault, hidden=STATUS_IN_SCOPE)
         try:
-            await self._app(scope, receive, answer)
+            await app(scope, receive, answer)
+        except CutOffError:
+            answered = True
+            trace.record("rest", "answer", number=number, status=status, cut=True)
+            raise
         finally:
             if not answered:
                 trace.record("rest", "unanswered", number=number)

@@ -86,7 +86,7 @@ class JobServer:
             Route("/jobs/{id}/log", self._read_or_write, methods=["GET", "POST"]),
             WebSocketRoute("/jobs/{id}/stream", self._stream),
         ]
-        self.app = Recorder(Starlette(routes=handlers), trace, ROUTES)
+        self.app = Recorder(Starlette(routes=handlers), schedule, trace, ROUTES)
 
     async def aclose(self):
         for run in self._runs:

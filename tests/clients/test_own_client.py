@@ -13,12 +13,14 @@ import scenarios
 from harness.campaign.draw import draw_schedules
 from harness.errors import WorldBroken
 from harness.schedule import (
+    Act,
     Caller,
     Fault,
     Interleaving,
     Link,
     Moment,
     Network,
+    RestFault,
     Schedule,
     Script,
 )
@@ -84,7 +86,7 @@ def test_a_failed_run_has_to_be_raised(adapter):
     schedule = Schedule("test", script=Script(outcome="error"))
     trial = run_trial(schedule, adapter, SITE)
     raises = isinstance(adapter, own_client.Right)
-    assert trial.outcome.ended == ("raised" if raises else "returned")
+    assert trial.outcome.calls[0].ended == ("raised" if raises else "returned")
     assert trial.judgement.verdicts == (("ok",) if raises else ("spurious-error",))
 
 
@@ -144,6 +146,41 @@ def test_faults_strike_at_moments_of_its_own_server(adapter):
     answered = what.index(("network", "fault")) - 1
     assert trial.happenings[answered].what == "answer"
     assert trial.judgement.verdicts == ("ok",)
+
+
+@pytest.mark.parametrize("action", ["status", "truncate", "timeout"])
+def test_single_answers_are_spoiled_as_those_of_any_server(action):
+    schedule = Schedule("test", rest=(RestFault(action, route="events"),))
+    trial = run_trial(schedule, own_client.Right(), SITE)
+    (fault,) = [
+        entry for entry in trial.happenings if (entry.lane, entry.what) == ("rest", "fault")
+    ]
+    assert fault.detail["action"] == action
+    assert trial.outcome.calls[0].ended == "raised"
+    assert trial.judgement.verdicts == ("ok",), "it could not know better"
+
+
+@pytest.mark.parametrize(
+    ("caller", "what"),
+    [
+        (Caller(timeout_s=5), "run"),
+        (Caller(blocking=False), "run"),
+        (Caller(acts=(Act("pause"),)), "pause"),
+        (Caller(acts=(Act("interrupt"),)), "interrupt"),
+    ],
+)
+def test_what_a_client_cannot_do_is_no_failure_of_it(caller, what):
+    trial = run_trial(Schedule("test", caller=caller), own_client.Right(), SITE)
+    assert trial.judgement is None
+    asks = f"the client cannot do what the schedule asks for: {what}: NotImplementedError"
+    assert trial.result(0).void.startswith(asks)
+
+
+def test_it_may_run_again_and_meanwhile():
+    caller = Caller(runs=3, acts=(Act("send-message"),))
+    trial = run_trial(Schedule("test", caller=caller), own_client.Right(), SITE)
+    assert trial.judgement.verdicts == ("ok",)
+    assert [call.ended for call in trial.outcome.calls] == ["returned"] * 3
 
 
 def test_polls_tell_their_status():

@@ -31,7 +31,6 @@ from harness.schedule import (
     Script,
     ServerTiming,
 )
-from harness.server.app import create_app
 from harness.sim.serving import UvicornSite
 from harness.trace import Trace
 from harness.trial import run_trial
@@ -131,7 +130,7 @@ def test_two_processes_run_the_same_trials_of_the_sdk(monkeypatch):
 
 @pytest.fixture(scope="module")
 def site():
-    return UvicornSite(create_app())
+    return UvicornSite()
 
 
 PLAIN = Schedule("test")
