@@ -205,6 +205,7 @@ for _name in (
     "sock_recv",
     "sock_recv_into",
     "sock_recvfrom",
+    "sock_recvfrom_into",
     "sock_sendall",
     "sock_sendto",
     "start_tls",

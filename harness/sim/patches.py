@@ -52,6 +52,7 @@ def table(kernel: Kernel, network: Network, entropy: Entropy) -> list[Patch]:
         *_entropy(entropy),
         *_asyncio(kernel, network),
         *_client_libraries(kernel, network),
+        *_aiohttp(),
         *_blocking_waits(kernel),
     ]
     return patches + copies(patches)
@@ -239,6 +240,15 @@ def _async_httpcore() -> list[Patch]:
     except ImportError:  # It needs anyio.
         return []
     return [(backend, "is_socket_readable", lambda sock: sock is None or sock.readable())]
+
+
+def _aiohttp() -> list[Patch]:
+    """Its sockets draw their masks from one generator for the whole process."""
+    return [
+        (make, "__kwdefaults__", {**make.__kwdefaults__, "random": random.Random(0)})
+        for module in _loaded("aiohttp.http_websocket")
+        if "random" in ((make := module.WebSocketWriter.__init__).__kwdefaults__ or {})
+    ]
 
 
 def _blocking_waits(kernel: Kernel) -> list[Patch]:
