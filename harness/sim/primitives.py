@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from harness.sim import kernel as kernels
-from harness.sim.kernel import SECOND, Strand
+from harness.sim.kernel import Strand
 
 
 class SimLock:
@@ -43,7 +43,7 @@ class SimLock:
             return True
         if not blocking:
             return False
-        deadline = None if timeout == -1 else kernel.now_ns + round(timeout * SECOND)
+        deadline = None if timeout == -1 else kernel.after(timeout)
         me = kernel.strand_of_caller()
         while True:
             self._waiters.append(me)
@@ -114,7 +114,7 @@ class SimThreadHandle:
             return
         deadline = None
         if timeout is not None and timeout >= 0:
-            deadline = kernel.now_ns + round(timeout * SECOND)
+            deadline = kernel.after(timeout)
         kernel.join(self.strand, deadline)
 
 
