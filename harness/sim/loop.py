@@ -9,6 +9,7 @@ from math import ceil
 from typing import Any
 
 from harness.errors import WorldBroken
+from harness.schedule import LinkKind
 from harness.sim.kernel import SECOND, Kernel, Strand
 from harness.sim.network import HOST, Connection, Network
 from harness.sim.transport import SimTransport
@@ -121,7 +122,7 @@ class SimLoop(asyncio.BaseEventLoop):
             raise self._kernel.refusal("TLS")
         connection = self._connected.pop(sock, None) if sock is not None else None
         if connection is None:
-            connection = await self._connect(host, port)
+            connection = await self._connect(host, port, _kind(protocol_factory))
         protocol = protocol_factory()
         transport = SimTransport(self, protocol, connection, client=True)
         transport.open()
@@ -130,9 +131,10 @@ class SimLoop(asyncio.BaseEventLoop):
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
         """Connect through the simulated network. The real socket stays as it is: it is but the
         name under which `create_connection` finds the connection (so does aiohttp)."""
-        self._connected[sock] = await self._connect(*address[:2])
+        host, port, *_ = address
+        self._connected[sock] = await self._connect(host, port, "rest")
 
-    async def _connect(self, host: str | None, port: int | None) -> Connection:
+    async def _connect(self, host: str | None, port: int | None, kind: LinkKind) -> Connection:
         if host not in HOSTS or port is None:
             raise self._kernel.refusal(f"a connection to {host}:{port}")
         connected: asyncio.Future[Connection | None] = self.create_future()
@@ -147,7 +149,7 @@ class SimLoop(asyncio.BaseEventLoop):
 
             self.post(context, resolve)
 
-        self._network.connect(port, "socket", done)
+        self._network.connect(port, kind, done)
         connection = await connected
         if connection is None:
             raise ConnectionRefusedError(111, f"Connect call failed {(host, port)!r}")
@@ -181,6 +183,13 @@ class SimLoop(asyncio.BaseEventLoop):
         if host not in HOSTS:
             raise self._kernel.refusal(f"a name look-up of {host!r}")
         return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (HOST, port))]
+
+
+def _kind(protocol_factory: object) -> LinkKind:
+    """What a connection is going to be for, as well as it is known before its first bytes."""
+    maker = getattr(protocol_factory, "func", protocol_factory)
+    library = str(getattr(maker, "__module__", "")).partition(".")[0]
+    return "socket" if library == "websockets" else "rest"
 
 
 def _refused(name: str) -> Callable[..., object]:

@@ -26,17 +26,16 @@ class Watchdog:
     def __init__(self, report: Callable[[str], None], patience_s: float = PATIENCE_S) -> None:
         self._report = report
         self._patience_s = patience_s
-        self._watching = _thread.allocate_lock()
-        self._gone = _thread.allocate_lock()
 
     def start(self) -> None:
-        self._watching.acquire()
+        self._stop, self._gone = _thread.allocate_lock(), _thread.allocate_lock()
+        self._stop.acquire()
         self._gone.acquire()
         _thread.start_new_thread(self._watch, ())
 
     def stop(self) -> None:
         """Returns when it does not watch any more, such as before a fork."""
-        self._watching.release()
+        self._stop.release()
         self._gone.acquire()
 
     def _watch(self) -> None:
@@ -47,7 +46,7 @@ class Watchdog:
     def _look_on(self) -> None:
         seen: tuple[Kernel | None, int] = (None, 0)
         quiet_s = 0.0
-        while not self._watching.acquire(timeout=self._patience_s / 20):
+        while not self._stop.acquire(timeout=self._patience_s / 20):
             kernel = kernels.active
             now = (kernel, kernel.steps if kernel is not None else 0)
             quiet_s = quiet_s + self._patience_s / 20 if kernel and now == seen else 0.0

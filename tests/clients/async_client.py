@@ -83,11 +83,13 @@ class AsyncClient(Client):
 
     async def _run(self):
         await self._rest.call("POST", f"{self._path}/start")
-        while (await self._rest.call("GET", self._path))["state"] == "working":
+        while (state := (await self._rest.call("GET", self._path))["state"]) == "working":
             await asyncio.sleep(0.1)
         if not self._racy:
             for line in await self._rest.call("GET", f"{self._path}/log"):
                 self._take(line)
+        if state in ("error", "stuck"):
+            raise RuntimeError(f"the job ended in {state}")
 
     async def _close(self):
         self._listening.cancel()

@@ -43,7 +43,7 @@ class JobClient(Client):
         if not self._racy:
             for line in self._http.get(f"{self._path}/log").json():
                 self._take(line)
-        if state != "finished":
+        if state in ("error", "stuck"):
             raise RuntimeError(f"the job ended in {state}")
 
     def visible(self):

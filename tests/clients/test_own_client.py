@@ -1,6 +1,7 @@
 """A client with a protocol, a server and an adapter of its own: nothing here is of OpenHands."""
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -54,10 +55,22 @@ def test_the_right_client_is_let_pass(scenario):
     assert set(verdicts_of(own_client.Right(), drawn(scenario, REPS))) == {("ok",)}
 
 
-@pytest.mark.parametrize("scenario", scenarios.names())
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "final-events",
+        "cut-at-run",
+        "failed-by-poll",
+        "half-open",
+        "message-during-run",
+        "socket-rejected",
+        "stale-status",
+        "strict-server",
+    ],
+)
 @pytest.mark.parametrize("adapter", RIGHT.values(), ids=list(RIGHT))
-def test_so_it_is_in_every_scenario_and_with_every_library(adapter, scenario):
-    assert set(verdicts_of(adapter, drawn(scenario, 20))) == {("ok",)}
+def test_so_it_is_in_other_scenarios_and_with_other_libraries(adapter, scenario):
+    assert set(verdicts_of(adapter, drawn(scenario, 8))) == {("ok",)}
 
 
 @pytest.mark.parametrize("adapter", RACY.values(), ids=list(RACY))
@@ -85,9 +98,22 @@ def test_the_evidence_is_in_the_servers_own_words():
 def test_a_failed_run_has_to_be_raised(adapter):
     schedule = Schedule("test", script=Script(outcome="error"))
     trial = run_trial(schedule, adapter, SITE)
-    raises = isinstance(adapter, own_client.Right)
-    assert trial.outcome.calls[0].ended == ("raised" if raises else "returned")
-    assert trial.judgement.verdicts == (("ok",) if raises else ("spurious-error",))
+    assert trial.outcome.calls[0].ended == "raised"
+    assert trial.judgement.verdicts == ("ok",)
+
+
+def test_one_that_hides_a_failed_run_is_caught():
+    class Cheerful(own_client.JobClient):
+        def run(self, **options):
+            with contextlib.suppress(RuntimeError):
+                super().run(**options)
+
+    class Adapter(own_client.Right):
+        def connect(self, url, on_event):
+            return Cheerful(url, on_event, False)
+
+    schedule = Schedule("test", script=Script(outcome="error"))
+    assert run_trial(schedule, Adapter(), SITE).judgement.verdicts == ("spurious-error",)
 
 
 @pytest.mark.parametrize("adapter", RIGHT.values(), ids=list(RIGHT))

@@ -12,11 +12,14 @@ import urllib.request
 
 import httpx
 import pytest
+import websockets
 import websockets.sync.client
 from alone import Alone
 from sim_rig import both
 
 from harness.errors import WorldBroken
+from harness.schedule import Link
+from harness.schedule import Network as NetworkSchedule
 from harness.sim.loop import SimLoop
 from harness.sim.serving import PORT
 
@@ -45,6 +48,24 @@ def test_httpx_async_takes_its_latencies(site):
     body, seconds = in_loop(site, program, network=both(50))
     assert body == b"x" * 100_000
     assert seconds == pytest.approx(0.2)  # a handshake, a request
+
+
+def test_connections_take_the_link_that_they_are_for(site):
+    """From the handshake on, though nothing was sent yet."""
+
+    async def program(url):
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+            await client.get("/peer")
+        rested = loop.time()
+        async with websockets.connect(f"{url.replace('http', 'ws')}/echo", proxy=None):
+            return rested - began, loop.time() - rested
+
+    links = NetworkSchedule(rest=Link(10), socket=Link(100))
+    (for_rest, for_socket), _ = in_loop(site, program, network=links)
+    assert for_rest == pytest.approx(0.04)
+    assert for_socket == pytest.approx(0.4)
 
 
 def test_httpx_async_keeps_a_connection_and_uses_it_again(site):
