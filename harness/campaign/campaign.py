@@ -79,6 +79,7 @@ def examine(client: ClientUnderTest, workers: Workers, schedule: Schedule) -> Fa
         client=client.anywhere,
         resolved_version=client.resolved_version,
         server=client.server,
+        server_version=workers.server_version or None,
         world="sim",
         happenings=tuple(whole["happenings"]),
         stacks=whole["stacks"],

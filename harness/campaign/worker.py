@@ -2,7 +2,7 @@
 
 It runs in the client's environment, where only the trial core's few dependencies are sure to be.
 After the slow import and a warm-up it forks one process per job, before which no thread is left.
-Each job speaks JSON over a socket of its own: first {"ready": {"version"}} or
+Each job speaks JSON over a socket of its own: first {"ready": {"version", "server_version"}} or
 {"trouble": text, "status"?: exit status}, then one answer for each request
 {"index", "schedule", "whole"}.
 """
@@ -113,7 +113,8 @@ def _fork_job(
 def _work(connection: Connection, adapter: Adapter, site: UvicornSite, job: int) -> None:
     watchdog = Watchdog(lambda report: _send(connection, {"trouble": report}))
     watchdog.start()
-    _send(connection, {"ready": {"version": adapter.version}})
+    versions = {"version": adapter.version, "server_version": _server_version(adapter)}
+    _send(connection, {"ready": versions})
     request: dict[str, Any] = {}
 
     def requested() -> Iterator[Schedule]:
@@ -131,6 +132,10 @@ def _work(connection: Connection, adapter: Adapter, site: UvicornSite, job: int)
             _send(connection, answer)
     except HarnessError as error:
         _send(connection, _trouble(error))
+
+
+def _server_version(adapter: Adapter) -> str:
+    return str(getattr(adapter, "server_version", ""))
 
 
 def _whole(trial: Trial) -> dict[str, Any]:

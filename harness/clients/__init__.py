@@ -58,7 +58,8 @@ class Client(Protocol):
 class Adapter(Protocol):
     """How to use one kind of client, and the server that it speaks with.
 
-    Made once a process: importing a client is slow.
+    Made once a process: importing a client is slow. A `server_version`, if it has one, is told in
+    reports.
     """
 
     version: str

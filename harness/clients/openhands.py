@@ -72,7 +72,7 @@ class OpenHandsAdapter:
     """Connects `RemoteConversation`s."""
 
     def __init__(self) -> None:
-        self.version = importlib.metadata.version("openhands-sdk")
+        self.version = self.server_version = importlib.metadata.version("openhands-sdk")
         # Never called: the agent's script is the server's.
         llm = LLM(model="openai/scripted", api_key=SecretStr("unused"), usage_id="agent")
         self._agent = Agent(llm=llm, tools=[])
@@ -82,4 +82,4 @@ class OpenHandsAdapter:
 
     def serve(self, schedule: Schedule, trace: Trace) -> Server:
         """The server of the client's own release."""
-        return FakeServer(self.version, schedule, trace)
+        return FakeServer(self.server_version, schedule, trace)
