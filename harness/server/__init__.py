@@ -1,23 +1,16 @@
 """What serves a trial: the seam, and behind it the fake agent server.
 
-A server of another kind needs an ASGI app and a dozen lines that tell the trace what it does. The
-oracle knows nothing else of it, so these have to be told at the instant at which they are so:
+A server of another kind is an ASGI application that tells the trace, at the instant at which it
+becomes so, with no `await` in between:
 
-```text
-trace.record("server", "run-accepted", run=1)                a request for a run was accepted
-trace.record("server", "run-started", run=1)                 the run has begun
-trace.record("server", "persisted", event=id, kind="Log")    an event can be read from now on
-trace.record("server", "run-ended", run=1, status="finished")
-                                                  the end can be read; `error` and `stuck` are
-                                                  failures, which `run()` has to raise
-trace.record("socket", "subscribed", peer=port)              the first byte of a stream may come
-trace.record("socket", "frame-sent", event=id, kind="Log", peer=port)
-                                                  after the frame was given to the socket
-```
+server   run-accepted {run}, run-started {run}, run-ended {run, status}, run-refused {status},
+         persisted {event, kind}
+socket   subscribed {peer}, frame-sent {event, kind, peer}
 
-Runs are numbered from one. Event ids are those that the client shows, and unique. `peer` is the
-client's port, `scope["client"][1]`. `harness.server.requests.Requests` records what goes over
-REST. `harness.trace` has the whole vocabulary; what else of it is told shows up in the timeline.
+Runs are numbered from one; a status of `error` or `stuck` is a failure, which `run()` has to raise.
+Event ids are those that the client shows. `peer` is the client's port, `scope["client"][1]`.
+`harness.server.recorder` adds what goes over REST. docs/your-own-client.md says why each is needed
+and has an example; all else that `harness.trace` knows of is optional and shows in timelines.
 """
 
 from typing import Protocol

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -293,3 +294,25 @@ def test_it_is_short_and_imports_no_openhands():
     text = Path(own_client.__file__).read_text(encoding="utf-8")
     assert len(text.splitlines()) < 150
     assert "openhands" not in text
+
+
+DOC = Path(__file__).parents[2] / "docs" / "your-own-client.md"
+
+
+def test_the_page_shows_the_file_whole():
+    page = DOC.read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)\n```", page, re.DOTALL)
+    text = Path(own_client.__file__).read_text(encoding="utf-8")
+    assert "\n\n\n".join(blocks) + "\n" == text
+
+
+def test_the_page_lists_what_has_to_be_told():
+    page = DOC.read_text(encoding="utf-8")
+    listed = set(re.findall(r'`\("(\w+)", "([\w-]+)"', page))
+    trial = run_trial(BENIGN, own_client.Right(), SITE)
+    told = {
+        (entry.lane, entry.what)
+        for entry in trial.happenings
+        if entry.lane in ("server", "socket") and entry.what != "frame-delivered"
+    }
+    assert told == listed - {("server", "run-refused")}
