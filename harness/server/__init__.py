@@ -7,8 +7,9 @@ server   run-accepted {run}, run-started {run}, run-ended {run, status}, run-ref
          persisted {event, kind}
 socket   subscribed {peer}, frame-sent {event, kind, peer}
 
-Runs are numbered from one; a status of `error` or `stuck` is a failure, which `run()` has to raise.
-Event ids are those that the client shows. `peer` is the client's port, `scope["client"][1]`.
+Runs are numbered from one; a status of `error` or `stuck` is a failure, which `run()` has to
+raise. Event ids are those that the client shows. `peer` is the client's port,
+`scope["client"][1]`.
 `harness.server.recorder` adds what goes over REST. docs/your-own-client.md says why each is needed
 and has an example; all else that `harness.trace` knows of is optional and shows in timelines.
 """
