@@ -19,9 +19,9 @@ import scenarios
 from harness import __version__
 from harness.cli import main
 from harness.cli.console import output
-from harness.cli.show import NONE_PASSES
 from harness.failure import Failure
 from harness.schedule import Fault, Moment, Network
+from harness.story.nearest import NONE_PASSES
 
 Race = Callable[..., subprocess.CompletedProcess[str]]
 
