@@ -106,6 +106,9 @@ class Program:
         self._trace.record("client", "run-called", call=number)
         try:
             client.run(blocking=self._caller.blocking, timeout_s=self._caller.timeout_s)
+        except NotImplementedError as error:
+            del self._calls[number]
+            self._void = _unfit("run", error)
         except Exception as error:
             self._ended(client, number, "raised", _describe(error))
         else:
@@ -176,6 +179,9 @@ class Program:
         self._trace.record("client", "act-called", act=what)
         try:
             do[what]()
+        except NotImplementedError as error:
+            self._void = _unfit(what, error)
+            return False
         except Exception as error:
             self._trace.record("client", "act-raised", act=what, error=_describe(error))
             return False
@@ -223,6 +229,10 @@ class Program:
             void=self._void,
             stopped=stopped,
         )
+
+
+def _unfit(what: str, error: NotImplementedError) -> str:
+    return f"the client cannot do what the schedule asks for: {what}: {_describe(error)}"
 
 
 def _describe(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from harness.campaign import bootstrap
-from harness.errors import WorldBroken
+from harness.errors import ClientUnavailable, WorldBroken
 from harness.schedule import Schedule
 from harness.verdict import TrialResult
 
@@ -33,6 +33,7 @@ class Workers:
         jobs: how many trials run at once, each in a process of its own.
 
     Raises:
+        ClientUnavailable: there is no such client in the file that was named.
         WorldBroken: a worker could not be started or import the client, lost control of a trial,
             or died.
     """
@@ -151,7 +152,8 @@ class Workers:
         except (EOFError, OSError):
             raise self._trouble() from None
         if "trouble" in answer:
-            raise WorldBroken(answer["trouble"].strip())
+            unavailable = answer.get("status") == ClientUnavailable.exit_code
+            raise (ClientUnavailable if unavailable else WorldBroken)(answer["trouble"].strip())
         return answer
 
     def _trouble(self) -> WorldBroken:

@@ -6,6 +6,10 @@ import os
 from typing import Any
 
 from harness.clients import Client, OnEvent, SeenEvent
+from harness.schedule import Schedule
+from harness.server import Server
+from harness.server.app import FakeServer
+from harness.trace import Trace
 
 # Read at import: no price list from the network, no banner on the terminal.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -82,3 +86,7 @@ class OpenHandsAdapter:
 
     def connect(self, url: str, on_event: OnEvent) -> Client:
         return OpenHandsClient(self._agent, url, on_event)
+
+    def serve(self, schedule: Schedule, trace: Trace) -> Server:
+        """The server of the client's own release."""
+        return FakeServer(self.server_version, schedule, trace)

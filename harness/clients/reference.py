@@ -19,6 +19,10 @@ import websockets
 from harness import __version__
 from harness.clients import Client, OnEvent, SeenEvent
 from harness.errors import UsageError
+from harness.schedule import Schedule
+from harness.server import Server
+from harness.server.app import FakeServer
+from harness.trace import Trace
 
 BUGS = {
     "none": "works",
@@ -174,3 +178,6 @@ class ReferenceAdapter:
 
     def connect(self, url: str, on_event: OnEvent) -> Client:
         return ReferenceClient(url, on_event, self._bug)
+
+    def serve(self, schedule: Schedule, trace: Trace) -> Server:
+        return FakeServer(self.server_version, schedule, trace)

@@ -299,7 +299,7 @@ class Kernel:
 
     def refusal(self, what: str) -> WorldBroken:
         """Note that a trial reached for something real; the caller raises what this returns."""
-        stack = "".join(traceback.format_stack(limit=16)[:-1])
+        stack = "".join(traceback.format_stack(limit=32)[:-1])
         self.violations.append(f"{what} inside a trial was refused, at:\n{stack}")
         return WorldBroken(f"{what} inside a trial was refused")
 

@@ -154,8 +154,10 @@ class Simulation:
         async def serve() -> None:
             stop = asyncio.Event()
             stopping.append((asyncio.get_running_loop(), stop))
-            await site.serve(started.set, stop)
-            await shutdown()
+            try:
+                await site.serve(started.set, stop)
+            finally:
+                await shutdown()
 
         def run() -> None:
             try:

@@ -32,7 +32,6 @@ from harness.schedule import (
     Script,
     ServerTiming,
 )
-from harness.server.app import create_app
 from harness.sim import source
 from harness.sim.serving import UvicornSite
 from harness.trace import Trace
@@ -161,7 +160,7 @@ def test_two_processes_run_the_same_trials_of_the_sdk(monkeypatch):
 
 @pytest.fixture(scope="module")
 def site():
-    return UvicornSite(create_app())
+    return UvicornSite()
 
 
 PLAIN = Schedule("test")
