@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from harness.clients.reference import BUGS, ReferenceAdapter
+from harness.clients.reference.crude import BUGS, ReferenceAdapter
 from harness.errors import UsageError
 from harness.schedule import (
     Caller,
