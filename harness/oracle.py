@@ -1,206 +1,31 @@
 """The oracle: compares what the caller saw with what the server did, and gives the verdicts.
 
-Pure: it reads the happenings of a trial and the outcome, nothing else. Positions in the trace,
-not times, decide what came before what, because much happens at one instant of virtual time.
+Pure: it reads the happenings of a trial and the outcome, nothing else. Every call of `run()` is
+judged by itself; events and callbacks once, after settling.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from harness.program import Outcome
+from harness.ledger import Ledger, LogEntry
+from harness.program import Call, Outcome
 from harness.schedule import Schedule
 from harness.trace import Happening
 from harness.verdict import ORDER, Evidence, Judgement
 
 STALL_NS = 10_000_000_000
 """How long `run()` may go on after the server was done, beyond the schedule's own delays."""
+PROMISE_NS = 250_000_000
+"""How much later or sooner than `run(timeout=...)` says it may give up, beyond those delays."""
 SETTLED_NS = 5_000_000_000
 """An event persisted less than this before the end of the settle time is not judged by it."""
-
-
-@dataclass(slots=True)
-class LogEntry:
-    """One persisted event and what became of it. Times are trial nanoseconds."""
-
-    id: str
-    kind: str
-    position: int
-    persisted_ns: int
-    trailing: bool
-    published_ns: int | None = None
-    delivered_ns: int | None = None
-    visible_ns: int | None = None
-
-    def facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = {"id": self.id, "kind": self.kind}
-        for name in ("persisted", "published", "delivered", "visible"):
-            at_ns = getattr(self, f"{name}_ns")
-            if at_ns is not None:
-                facts[f"{name}_ms"] = at_ns / 1e6
-        if self.trailing:
-            facts["trailing"] = True
-        return facts
-
-
-@dataclass(slots=True)
-class Run:
-    """One run of the agent on the server. Positions in the trace."""
-
-    number: int
-    started: int | None = None
-    ended: int | None = None
-    status: str | None = None
-    done_ns: int | None = None
-    """When the post-run snapshot was published, or else the last status assigned."""
-
-
-@dataclass
-class Ledger:
-    """The trace of a trial, sorted by what the oracle asks."""
-
-    log: dict[str, LogEntry] = field(default_factory=dict)
-    runs: dict[int, Run] = field(default_factory=dict)
-    callbacks: list[str] = field(default_factory=list)
-    called: int | None = None
-    returned: int | None = None
-    returned_ns: int = 0
-    settled_ns: int = 0
-    subscribed: int | None = None
-    run_of_call: Run | None = None
-    unanswered: set[int] = field(default_factory=set)
-    """REST requests without an answer when `run()` ended."""
-    rest_faults: bool = False
-
-    @staticmethod
-    def of(happenings: Sequence[Happening]) -> "Ledger":
-        ledger = Ledger()
-        for position, happening in enumerate(happenings):
-            enter = _ENTRIES.get((happening.lane, happening.what))
-            if enter is not None:
-                enter(ledger, position, happening)
-        for happening in happenings:
-            _follow_event(ledger, happening)
-        return ledger
-
-
-def _persisted(ledger: Ledger, position: int, happening: Happening) -> None:
-    detail = happening.detail
-    ledger.log[detail["event"]] = LogEntry(
-        id=detail["event"],
-        kind=_kind(detail),
-        position=position,
-        persisted_ns=happening.at_ns,
-        trailing=bool(detail.get("trailing")),
-    )
-
-
-def _kind(detail: dict[str, Any]) -> str:
-    """Such as `ConversationStateUpdateEvent(execution_status)` or `ActionEvent(finish)`."""
-    inner = detail.get("key") or detail.get("tool_name")
-    return f"{detail['kind']}({inner})" if inner else str(detail["kind"])
-
-
-def _run_accepted(ledger: Ledger, _position: int, happening: Happening) -> None:
-    run = ledger.runs[happening.detail["run"]] = Run(happening.detail["run"])
-    # The request may still have been on its way when run() returned.
-    if ledger.called is not None and (ledger.returned is None or ledger.run_of_call is None):
-        ledger.run_of_call = run
-
-
-def _run_refused(ledger: Ledger, _position: int, _happening: Happening) -> None:
-    # Told that a run is on its way (409), the caller waits for that one.
-    if ledger.called is not None and ledger.run_of_call is None and ledger.runs:
-        ledger.run_of_call = ledger.runs[max(ledger.runs)]
-
-
-def _run_started(ledger: Ledger, position: int, happening: Happening) -> None:
-    ledger.runs[happening.detail["run"]].started = position
-
-
-def _run_ended(ledger: Ledger, position: int, happening: Happening) -> None:
-    run = ledger.runs[happening.detail["run"]]
-    run.ended = position
-    run.status = happening.detail["status"]
-    run.done_ns = happening.at_ns
-
-
-def _snapshot(ledger: Ledger, _position: int, happening: Happening) -> None:
-    run = ledger.runs.get(happening.detail.get("run") or 0)
-    if run is not None:
-        run.done_ns = happening.at_ns
-
-
-def _called(ledger: Ledger, position: int, _happening: Happening) -> None:
-    ledger.called = position
-
-
-def _returned(ledger: Ledger, position: int, happening: Happening) -> None:
-    ledger.returned = position
-    ledger.returned_ns = happening.at_ns
-
-
-def _close_called(ledger: Ledger, _position: int, happening: Happening) -> None:
-    ledger.settled_ns = happening.at_ns
-
-
-def _callback(ledger: Ledger, _position: int, happening: Happening) -> None:
-    ledger.callbacks.append(happening.detail["event"])
-
-
-def _subscribed(ledger: Ledger, position: int, _happening: Happening) -> None:
-    if ledger.subscribed is None:
-        ledger.subscribed = position
-
-
-def _request(ledger: Ledger, _position: int, happening: Happening) -> None:
-    if ledger.returned is None:
-        ledger.unanswered.add(happening.detail["number"])
-
-
-def _answer(ledger: Ledger, _position: int, happening: Happening) -> None:
-    if ledger.returned is None:
-        ledger.unanswered.discard(happening.detail["number"])
-
-
-def _fault(ledger: Ledger, _position: int, happening: Happening) -> None:
-    if happening.detail["link"] == "rest" and ledger.returned is None:
-        ledger.rest_faults = True
-
-
-_ENTRIES: dict[tuple[str, str], Callable[[Ledger, int, Happening], None]] = {
-    ("server", "persisted"): _persisted,
-    ("server", "run-accepted"): _run_accepted,
-    ("server", "run-refused"): _run_refused,
-    ("server", "run-started"): _run_started,
-    ("server", "run-ended"): _run_ended,
-    ("server", "snapshot"): _snapshot,
-    ("client", "run-called"): _called,
-    ("client", "run-returned"): _returned,
-    ("client", "run-raised"): _returned,
-    ("client", "close-called"): _close_called,
-    ("client", "callback"): _callback,
-    ("socket", "subscribed"): _subscribed,
-    ("rest", "request"): _request,
-    ("rest", "answer"): _answer,
-    ("network", "fault"): _fault,
-}
-
-
-def _follow_event(ledger: Ledger, happening: Happening) -> None:
-    """Note the first time that an event of the log was sent, delivered, visible.
-
-    A second pass, since releases up to 1.44 may publish an event before it is persisted.
-    """
-    name = {
-        "frame-sent": "published_ns",
-        "frame-delivered": "delivered_ns",
-        "visible": "visible_ns",
-    }.get(happening.what)
-    entry = ledger.log.get(happening.detail.get("event", "")) if name else None
-    if name and entry is not None and getattr(entry, name) is None:
-        setattr(entry, name, happening.at_ns)
+REQUEST_S = 30.0
+"""What a client may wait for an answer that never comes: the SDK's own limit of a request."""
+RETRY_S = 2.0
+"""What one spoiled answer may cost it besides."""
+PERSISTS = 3
+"""So many spoiled answers in a row are a fault that persists, which a client may give in to."""
 
 
 def judge(schedule: Schedule, happenings: Sequence[Happening], outcome: Outcome) -> Judgement:
@@ -211,17 +36,16 @@ def judge(schedule: Schedule, happenings: Sequence[Happening], outcome: Outcome)
         for entry in ledger.log.values()
         if entry.trailing
     ]
-    if outcome.ended == "never":
+    notes += [f"counterfactual: {departure}" for departure in schedule.departures()]
+    never = [call for call in outcome.calls if call.ended == "never"]
+    if never:
         why = outcome.stopped or "the trial ended first"
-        evidence = [Evidence("hang", f"run() never returned ({why})")]
-        return _judgement(evidence, notes)
-    evidence = []
-    if outcome.ended == "returned":
-        evidence += _end_of_run(ledger)
-        evidence += _at_return(ledger, outcome)
-        evidence += _stall(schedule, ledger)
-    else:
-        evidence += _raised(ledger, outcome)
+        says = f"{_name(never[0], outcome)} never returned ({why})"
+        return _judgement([Evidence("hang", says)], notes)
+    evidence: list[Evidence] = []
+    for call in outcome.calls:
+        judged = _Call(schedule, ledger, outcome, call)
+        evidence += judged.evidence()
     evidence += _lost(ledger, outcome)
     evidence += _callbacks(ledger, outcome)
     return _judgement(evidence, notes)
@@ -233,36 +57,150 @@ def _judgement(evidence: Iterable[Evidence], notes: Sequence[str]) -> Judgement:
     return Judgement(verdicts, tuple(ordered), tuple(notes))
 
 
-def _end_of_run(ledger: Ledger) -> list[Evidence]:
-    run = ledger.run_of_call
-    assert ledger.returned is not None
-    if run is None or run.started is None:
-        return [Evidence("unrun", "run() returned and the server never began a run for it")]
-    if run.ended is None or run.ended > ledger.returned:
-        begun = run.started < ledger.returned
-        state = "was still going on" if begun else "had not begun"
-        return [Evidence("early", f"run() returned while the server's run {state}")]
-    if run.status in ("error", "stuck"):
-        says = f"run() returned as if all were well, but the run ended in {run.status!r}"
-        return [Evidence("spurious-error", says)]
-    return []
+def _name(call: Call, outcome: Outcome) -> str:
+    return "run()" if len(outcome.calls) == 1 else f"call {call.number} of run()"
 
 
-def _at_return(ledger: Ledger, outcome: Outcome) -> list[Evidence]:
-    assert ledger.returned is not None
-    at_return, settled = set(outcome.visible_at_return), set(outcome.visible_settled)
-    late = [
-        entry
-        for entry in ledger.log.values()
-        if entry.position < ledger.returned
-        and not entry.trailing
-        and entry.id not in at_return
-        and entry.id in settled
-    ]
-    if not late:
-        return []
-    says = f"{_count(late)} persisted before run() returned, visible only afterwards"
-    return [Evidence("late", says, _facts(late))]
+class _Call:
+    """The judgement of one call of `run()` that ended."""
+
+    def __init__(self, schedule: Schedule, ledger: Ledger, outcome: Outcome, call: Call) -> None:
+        self._schedule = schedule
+        self._ledger = ledger
+        self._call = call
+        self._settled = set(outcome.visible_settled)
+        self._name = _name(call, outcome)
+        self._entry = ledger.calls[call.number]
+        assert self._entry.ended is not None
+        self._ended = self._entry.ended
+
+    def evidence(self) -> Iterator[Evidence]:
+        closed = self._ledger.closed is not None and self._ledger.closed < self._ended
+        blocking = self._schedule.caller.blocking
+        if self._call.ended == "raised":
+            yield from self._raised(closed=closed)
+        elif blocking and not closed:
+            yield from self._end_of_run()
+            yield from self._late()
+        if blocking:
+            yield from self._stall()
+
+    def _end_of_run(self) -> Iterator[Evidence]:
+        run = self._entry.run
+        if run is None or run.started is None or self._unheard():
+            says = f"{self._name} returned and the server never began a run for it"
+            yield Evidence("unrun", says)
+        elif run.ended is None or run.ended > self._ended:
+            begun = run.started < self._ended
+            state = "was still going on" if begun else "had not begun"
+            says = f"{self._name} returned while the server's run {state}"
+            yield Evidence("early", says)
+        elif run.status in ("error", "stuck"):
+            yield Evidence(
+                "spurious-error",
+                f"{self._name} returned as if all were well, but the run ended in {run.status!r}",
+            )
+
+    def _unheard(self) -> bool:
+        """Whether the tail of an older run refused it, and so nobody ran for its message."""
+        run, called = self._entry.run, self._entry.called
+        return (
+            self._entry.refused_by_tail
+            and run is not None
+            and run.ended is not None
+            and any(run.ended < message < called for message in self._ledger.messages)
+        )
+
+    def _late(self) -> Iterator[Evidence]:
+        visible = set(self._call.visible)
+        late = [
+            entry
+            for entry in self._ledger.log.values()
+            if entry.position < self._ended
+            and not entry.trailing
+            and entry.id not in visible
+            and entry.id in self._settled
+        ]
+        if late:
+            says = (
+                f"{_count(late)} persisted before {self._name} returned, visible only afterwards"
+            )
+            yield Evidence("late", says, _facts(late))
+
+    def _raised(self, *, closed: bool) -> Iterator[Evidence]:
+        error = self._call.error or ""
+        timeout_s = self._schedule.caller.timeout_s
+        run = self._entry.run
+        gave_up = "TimeoutError" in error
+        if gave_up and timeout_s is not None:
+            took_ns = self._ended_after_ns()
+            if took_ns < timeout_s * 1e9 - PROMISE_NS and not self._excused():
+                says = (
+                    f"{self._name} raised {error!r} after {took_ns / 1e9:.2f} s, "
+                    f"before its timeout of {timeout_s:g} s"
+                )
+                yield Evidence("spurious-error", says)
+            return
+        failed = run is not None and run.status in ("error", "stuck")
+        if gave_up or failed or closed or self._excused():
+            return
+        says = f"{self._name} raised {error!r} although the run did not fail"
+        yield Evidence("spurious-error", says)
+
+    def _excused(self) -> bool:
+        """Whether the client could not have known better."""
+        requests = self._entry.requests.values()
+        if self._entry.network_fault or any(request.status is None for request in requests):
+            return True
+        spoiled = [request for request in requests if request.fault not in (None, "delay")]
+        # Whether a run was begun is anybody's guess then; and whoever cannot read the events
+        # rather says so than hides it.
+        if any(request.route in ("POST run", "GET events/search") for request in spoiled):
+            return True
+        # A status of the client's own making, such as 401 or 404, is not to be tried again.
+        if any(400 <= (r.status or 0) < 500 and r.status not in (408, 429) for r in spoiled):
+            return True
+        last = [request.fault not in (None, "delay") for request in requests][-PERSISTS:]
+        return len(last) == PERSISTS and all(last)
+
+    def _stall(self) -> Iterator[Evidence]:
+        timeout_s = self._schedule.caller.timeout_s
+        own_ns = _own_delays_ns(self._schedule, self._ledger)
+        took_ns = self._ended_after_ns()
+        if timeout_s is not None and took_ns > timeout_s * 1e9 + PROMISE_NS + own_ns:
+            says = (
+                f"{self._name} ended after {took_ns / 1e9:.2f} s, its timeout was {timeout_s:g} s"
+            )
+            yield Evidence("stall", says)
+            return
+        run = self._entry.run
+        failed = run is not None and run.status in ("error", "stuck")
+        if run is None or run.done_ns is None or (self._call.ended == "raised" and not failed):
+            return
+        late_ns = self._entry.ended_ns - max(run.done_ns, self._entry.called_ns)
+        if late_ns > STALL_NS + own_ns:
+            says = (
+                f"{self._name} {self._call.ended} {late_ns / 1e9:.1f} s after the server was done"
+            )
+            yield Evidence("stall", says)
+
+    def _ended_after_ns(self) -> int:
+        return self._entry.ended_ns - self._entry.called_ns
+
+
+def _own_delays_ns(schedule: Schedule, ledger: Ledger) -> int:
+    """What the schedule itself adds between the server's end and the client's knowing."""
+    network, caller = schedule.network, schedule.caller
+    links = [network.rest, network.socket, *network.connections]
+    links_ms = sum(link.latency_ms + link.jitter_ms for link in links)
+    faults_ms = sum(f.for_ms for f in network.faults if f.action in ("stall", "refuse"))
+    stalls_ms = sum(stall.for_ms for stall in schedule.interleaving.stalls)
+    callbacks_ms = caller.callback_ms * len(ledger.callbacks)
+    rest_s = 0.0
+    for fault in schedule.rest:
+        each_s = fault.delay_ms / 1000 + RETRY_S
+        rest_s += fault.times * (each_s + (REQUEST_S if fault.action == "timeout" else 0.0))
+    return round((4 * links_ms + faults_ms + stalls_ms + callbacks_ms) * 1e6 + rest_s * 1e9)
 
 
 def _lost(ledger: Ledger, outcome: Outcome) -> list[Evidence]:
@@ -279,42 +217,14 @@ def _lost(ledger: Ledger, outcome: Outcome) -> list[Evidence]:
 
 def _settled_entries(ledger: Ledger) -> list[LogEntry]:
     """Events that had the time to become visible before the settle time was over."""
+    if ledger.closed is not None:
+        return []  # Nobody promises events to a caller that has closed.
     latest_ns = ledger.settled_ns - SETTLED_NS
     return [
         entry
         for entry in ledger.log.values()
         if entry.persisted_ns <= max(latest_ns, ledger.returned_ns)
     ]
-
-
-def _raised(ledger: Ledger, outcome: Outcome) -> list[Evidence]:
-    run = ledger.run_of_call
-    error = outcome.error or ""
-    if "TimeoutError" in error or ledger.rest_faults or ledger.unanswered:
-        return []  # the client could not have known better
-    if run is not None and run.status in ("error", "stuck"):
-        return []
-    return [Evidence("spurious-error", f"run() raised {error!r} although the run did not fail")]
-
-
-def _stall(schedule: Schedule, ledger: Ledger) -> list[Evidence]:
-    run = ledger.run_of_call
-    if run is None or run.done_ns is None:
-        return []
-    late_ns = ledger.returned_ns - run.done_ns
-    if late_ns <= STALL_NS + _own_delays_ns(schedule, ledger):
-        return []
-    says = f"run() returned {late_ns / 1e9:.1f} s after the server was done"
-    return [Evidence("stall", says)]
-
-
-def _own_delays_ns(schedule: Schedule, ledger: Ledger) -> int:
-    """What the schedule itself adds between the server's end and the client's knowing."""
-    network, caller = schedule.network, schedule.caller
-    links_ms = sum(link.latency_ms + link.jitter_ms for link in (network.rest, network.socket))
-    stalls_ms = sum(fault.for_ms for fault in network.faults if fault.action == "stall")
-    callbacks_ms = caller.callback_ms * len(ledger.callbacks)
-    return round((4 * links_ms + stalls_ms + callbacks_ms) * 1e6)
 
 
 def _callbacks(ledger: Ledger, outcome: Outcome) -> list[Evidence]:
@@ -347,17 +257,23 @@ def _callbacks(ledger: Ledger, outcome: Outcome) -> list[Evidence]:
 
 
 def _out_of_order(order: Sequence[str], log: dict[str, LogEntry]) -> list[LogEntry]:
-    """Events of the log that came after a later one."""
+    """Events of the log that came after a later one, though the server had sent them before it."""
     swapped = []
-    latest = -1
+    before: list[LogEntry] = []
     for event in order:
         entry = log.get(event)
         if entry is None:
             continue
-        if entry.position < latest:
+        later = (other for other in before if other.position > entry.position)
+        if any(not _overtaken(entry, other) for other in later):
             swapped.append(entry)
-        latest = max(latest, entry.position)
+        before.append(entry)
     return swapped
+
+
+def _overtaken(entry: LogEntry, later: LogEntry) -> bool:
+    """Whether the server itself sent the later one first."""
+    return entry.sent is not None and later.sent is not None and later.sent < entry.sent
 
 
 def _count(entries: Sequence[LogEntry]) -> str:

@@ -1,62 +1,93 @@
 """The caller's side of a trial: the program that uses the client, and what it got to see."""
 
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from harness.clients import Adapter, Client, SeenEvent
-from harness.schedule import Schedule
+from harness.schedule import Act, Moment, Schedule
 from harness.trace import Trace
+
+Gate = Callable[[], None]
+"""Blocks its caller until a moment of the trial has come."""
+
+LOOK_EVERY_S = 0.1
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of `run()`. Ids are in the client's own order."""
+
+    number: int
+    ended: Literal["returned", "raised", "never"]
+    error: str | None = None
+    """What it raised."""
+    visible: tuple[str, ...] = ()
+    """Ids in `state.events` at the instant it returned or raised."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the caller got, for the oracle. Ids are in the client's own order."""
+    """What the caller got, for the oracle."""
 
-    ended: Literal["returned", "raised", "never", "void"]
-    error: str | None
-    """What was raised, by `run()` or (if void) before it."""
-    visible_at_return: tuple[str, ...]
-    """Ids in `state.events` at the instant `run()` returned or raised."""
+    calls: tuple[Call, ...]
+    """In the order of their begin."""
     visible_settled: tuple[str, ...]
     """Ids in `state.events` after the settle time, before `close()`."""
+    void: str | None = None
+    """Why `run()` was never reached, if so."""
     stopped: str | None = None
     """Why the simulation had to end the trial, if it did."""
 
 
 class Program:
-    """Connects, sends a message, calls `run()`, settles, closes."""
+    """Connects; sends a message and calls `run()`, some times; settles; closes.
 
-    def __init__(self, schedule: Schedule, adapter: Adapter, trace: Trace) -> None:
+    `gate` makes what blocks until a moment, for what the caller does meanwhile on other threads.
+    It is called before the trial begins, so that the moments are counted from its begin.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        adapter: Adapter,
+        trace: Trace,
+        gate: Callable[[Moment], Gate],
+    ) -> None:
         self._caller = schedule.caller
         self._adapter = adapter
         self._trace = trace
+        self._acts = [(act, gate(act.at)) for act in schedule.caller.acts]
         self._client: Client | None = None
-        self._ended: Literal["returned", "raised", "never", "void"] = "void"
-        self._error: str | None = None
-        self._at_return: tuple[str, ...] = ()
+        self._void: str | None = "no reason given"
+        self._calls: dict[int, Call] = {}
         self._settled: tuple[str, ...] = ()
         self._seen: set[str] = set()
         self._seen_count = 0
+        self._finish_observed = False
 
     def play(self, url: str) -> None:
+        caller = self._caller
         try:
             self._client = client = self._adapter.connect(url, self._callback)
-            time.sleep(self._caller.pause_ms / 1000)
+            time.sleep(caller.pause_ms / 1000)
             client.send_message("Please finish.")
         except Exception as error:
-            self._error = _describe(error)
+            self._void = _describe(error)
             return
-        self._ended = "never"
-        self._trace.record("client", "run-called")
-        try:
-            client.run()
-        except Exception as error:
-            self._error = _describe(error)
-            self._returned("raised")
-        else:
-            self._returned("returned")
-        time.sleep(self._caller.settle_s)
+        self._void = None
+        busy = [self._meanwhile(client, act, gate) for act, gate in self._acts]
+        self._run(client)
+        for _ in range(caller.runs - 1):
+            time.sleep(caller.between_ms / 1000)
+            if not self._try(client, "send-message"):
+                break
+            self._run(client)
+        for wait_until_done in busy:
+            wait_until_done()
+        time.sleep(caller.settle_s)
         self.look()
         self._settled = tuple(client.visible())
         self._trace.record("client", "close-called")
@@ -68,14 +99,73 @@ class Program:
         else:
             self._trace.record("client", "close-returned")
 
-    def _returned(self, how: Literal["returned", "raised"]) -> None:
+    def _run(self, client: Client) -> None:
+        number = len(self._calls) + 1
+        self._calls[number] = Call(number, "never")
+        self._trace.record("client", "run-called", call=number)
+        try:
+            client.run(blocking=self._caller.blocking, timeout_s=self._caller.timeout_s)
+        except Exception as error:
+            self._ended(client, number, "raised", _describe(error))
+        else:
+            self._ended(client, number, "returned", None)
+            self._look_again()
+
+    def _ended(
+        self, client: Client, number: int, how: Literal["returned", "raised"], error: str | None
+    ) -> None:
         # No scheduling point between the return and this look.
         self.look()
-        if self._client is not None:
-            self._at_return = self._settled = tuple(self._client.visible())
-        self._ended = how
-        detail = {} if self._error is None else {"error": self._error}
-        self._trace.record("client", f"run-{how}", **detail)
+        self._settled = visible = tuple(client.visible())
+        self._calls[number] = Call(number, how, error, visible)
+        detail = {} if error is None else {"error": error}
+        self._trace.record("client", f"run-{how}", call=number, **detail)
+
+    def _look_again(self) -> None:
+        """What a test does that was repaired instead of the client. It changes no verdict."""
+        until = time.monotonic() + self._caller.looks_again_s
+        while not self._finish_observed and time.monotonic() < until:
+            time.sleep(LOOK_EVERY_S)
+
+    def _meanwhile(self, client: Client, act: Act, gate: Gate) -> Callable[[], None]:
+        """Start a thread that waits for an act's moment. The result waits for its end, if the
+        moment came."""
+        begun = False
+
+        def wait_and_act() -> None:
+            nonlocal begun
+            gate()
+            begun = True
+            if act.what == "run":
+                self._run(client)
+            else:
+                self._try(client, act.what)
+
+        thread = threading.Thread(target=wait_and_act, name=f"caller: {act.what}", daemon=True)
+        thread.start()
+
+        def wait_until_done() -> None:
+            if begun:
+                thread.join()
+
+        return wait_until_done
+
+    def _try(self, client: Client, what: str) -> bool:
+        """Do something that may fail, which is then the end of it."""
+        do: dict[str, Callable[[], None]] = {
+            "send-message": lambda: client.send_message("Go on."),
+            "pause": client.pause,
+            "interrupt": client.interrupt,
+            "close": client.close,
+        }
+        self._trace.record("client", "act-called", act=what)
+        try:
+            do[what]()
+        except Exception as error:
+            self._trace.record("client", "act-raised", act=what, error=_describe(error))
+            return False
+        self._trace.record("client", "act-returned", act=what)
+        return True
 
     def look(self) -> None:
         """Note which events have become visible since the last look."""
@@ -92,22 +182,30 @@ class Program:
 
     def _callback(self, event: SeenEvent) -> None:
         self._trace.record("client", "callback", event=event.id, kind=event.kind)
-        slow = self._caller.callback_on == "all" or (
-            event.tool_name == "finish" and event.kind in ("ActionEvent", "ObservationEvent")
+        of_finish = event.tool_name == "finish" and event.kind in (
+            "ActionEvent",
+            "ObservationEvent",
         )
-        if slow and self._caller.callback_ms:
-            time.sleep(self._caller.callback_ms / 1000)
+        if of_finish and event.kind == "ObservationEvent":
+            self._finish_observed = True
+        caller = self._caller
+        if not (of_finish or caller.callback_on == "all"):
+            return
+        if caller.callback_ms:
+            time.sleep(caller.callback_ms / 1000)
             self._trace.record("client", "callback-done", event=event.id)
+        if caller.callback_raises:
+            self._trace.record("client", "callback-raised", event=event.id)
+            raise RuntimeError("the user's callback fails")
 
     def outcome(self, stopped: str | None) -> Outcome:
         """What came of it; `stopped` says why the trial was ended from outside, if it was."""
         visible = tuple(self._client.visible()) if self._client is not None else ()
-        never = self._ended == "never"
+        calls = tuple(self._calls[number] for number in sorted(self._calls))
         return Outcome(
-            ended=self._ended,
-            error=self._error,
-            visible_at_return=visible if never else self._at_return,
-            visible_settled=visible if never else self._settled,
+            calls=calls,
+            visible_settled=visible if stopped is not None else self._settled,
+            void=self._void,
             stopped=stopped,
         )
 

@@ -1,6 +1,31 @@
-"""Hypothesis strategies for the parts of a schedule."""
+"""Hypothesis strategies: for single fields, and for whole families of faults.
+
+A *family* takes a schedule and varies one side of it. Families combine: each leaves alone what the
+others vary, and everything shrinks to what the schedule had before, so that what is left of a
+shrunk schedule is the explanation. All draw only what a real server or network can do.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from hypothesis import strategies as st
+
+from harness.errors import UsageError
+from harness.schedule import (
+    Act,
+    ConnectionLink,
+    Fault,
+    Interleaving,
+    Link,
+    Moment,
+    RestFault,
+    Schedule,
+    Script,
+    Turn,
+)
+
+PATIENT_S = 90.0
+"""Settle time where only keep-alive (20 s and 20 s, RFC 6455 section 5.5.2) tells of a fault."""
 
 
 def milliseconds(low: float, high: float, *, benign: float) -> st.SearchStrategy[float]:
@@ -18,3 +43,225 @@ def milliseconds(low: float, high: float, *, benign: float) -> st.SearchStrategy
 def switches() -> st.SearchStrategy[int | None]:
     """A seed for random thread switches, or none."""
     return st.none() | st.integers(0, 2**32 - 1)
+
+
+@st.composite
+def during_run(draw: st.DrawFn, longest_ms: float = 2_000) -> Moment:
+    """A moment between the call of `run()` and a while after the server's end."""
+    what = draw(
+        st.sampled_from(
+            [
+                "run-called",
+                "run-requested",
+                "run-answered",
+                "run-started",
+                "persisted",
+                "frame-sent",
+                "run-ended",
+                "run-cleared",
+                "snapshot-sent",
+            ]
+        )
+    )
+    several = what in ("persisted", "frame-sent")
+    return Moment(
+        what,
+        nth=draw(st.integers(1, 6)) if several else 1,
+        after_ms=draw(milliseconds(0, longest_ms, benign=0)),
+        since="run-called" if several else "start",
+    )
+
+
+@st.composite
+def latency(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """Slow links, slow server: nothing breaks, all is late."""
+    server, network = schedule.server, schedule.network
+    return replace(
+        schedule,
+        server=replace(
+            server,
+            start_ms=draw(milliseconds(0.1, 3_000, benign=server.start_ms)),
+            think_ms=draw(milliseconds(1, 3_000, benign=server.think_ms)),
+            tool_ms=draw(milliseconds(0, 500, benign=server.tool_ms)),
+            persist_ms=draw(milliseconds(0, 50, benign=server.persist_ms)),
+            status_ms=draw(milliseconds(0, 200, benign=server.status_ms)),
+            publish_ms=draw(milliseconds(0, 2_000, benign=server.publish_ms)),
+            snapshot_ms=draw(milliseconds(0, 500, benign=server.snapshot_ms)),
+            answer_run_ms=draw(milliseconds(0, 1_000, benign=server.answer_run_ms)),
+            other_subscriber_ms=draw(milliseconds(0, 2_000, benign=server.other_subscriber_ms)),
+        ),
+        network=replace(
+            network,
+            rest=draw(_links(network.rest)),
+            socket=draw(_links(network.socket)),
+        ),
+    )
+
+
+@st.composite
+def _links(draw: st.DrawFn, link: Link) -> Link:
+    return Link(
+        latency_ms=draw(milliseconds(0.1, 500, benign=link.latency_ms)),
+        jitter_ms=draw(milliseconds(0, 200, benign=link.jitter_ms)),
+    )
+
+
+@st.composite
+def socket(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """The WebSocket breaks once or twice during the run, and reconnecting may be hard."""
+    network = schedule.network
+    faults = draw(st.lists(_socket_fault(), max_size=2))
+    after = ConnectionLink(latency_ms=draw(milliseconds(0.1, 1_000, benign=0.5)))
+    silent = any(fault.action == "half-open" for fault in faults)
+    return replace(
+        schedule,
+        network=replace(
+            network,
+            faults=(*network.faults, *faults),
+            connections=network.connections if after == ConnectionLink() else (after,),
+        ),
+        caller=replace(schedule.caller, settle_s=PATIENT_S) if silent else schedule.caller,
+    )
+
+
+@st.composite
+def _socket_fault(draw: st.DrawFn) -> Fault:
+    action = draw(st.sampled_from(["reset", "close", "stall", "half-open", "refuse", "reject"]))
+    return Fault(
+        action,  # type: ignore[arg-type]
+        at=draw(during_run()),
+        code=draw(st.sampled_from(_CODES)) if action in ("close", "reject") else 1001,
+        for_ms=draw(milliseconds(1, 4_000, benign=1_000)) if action in ("stall", "refuse") else 0,
+    )
+
+
+_CODES = [1001, 1000, 1011, 1012, 1013, 4001, 4004]
+"""RFC 6455 section 7.4.1 and the IANA registry; 4001 and 4004 are the agent server's own."""
+
+
+@st.composite
+def rest(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """Single answers of REST are late, refused, cut off or never come."""
+    faults = draw(st.lists(_rest_fault(), max_size=2))
+    return replace(schedule, rest=(*schedule.rest, *faults))
+
+
+@st.composite
+def _rest_fault(draw: st.DrawFn) -> RestFault:
+    action = draw(st.sampled_from(["status", "delay", "truncate", "timeout"]))
+    route = draw(st.sampled_from(["conversation", "events", "run"]))
+    return RestFault(
+        action,  # type: ignore[arg-type]
+        route,  # type: ignore[arg-type]
+        nth=draw(st.integers(1, 4)),
+        times=draw(st.integers(1, 2)),
+        delay_ms=draw(milliseconds(1, 4_000, benign=1_000)) if action == "delay" else 0.0,
+        status=draw(st.sampled_from([503, 500, 502, 504, 429])) if action == "status" else 503,
+        acted=draw(st.sampled_from([True, False])),
+    )
+
+
+@st.composite
+def caller(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """The caller does more than one thing, or is slow, or fails itself."""
+    acts = draw(st.lists(_acts(), max_size=2))
+    return replace(
+        schedule,
+        caller=replace(
+            schedule.caller,
+            runs=draw(st.integers(1, 3)),
+            between_ms=draw(milliseconds(0, 500, benign=0)),
+            acts=(*schedule.caller.acts, *acts),
+            callback_ms=draw(milliseconds(0, 1_000, benign=0)),
+            callback_on=draw(st.sampled_from(["finish", "all"])),
+            callback_raises=draw(st.sampled_from([False, True])),
+        ),
+    )
+
+
+@st.composite
+def _acts(draw: st.DrawFn) -> Act:
+    what = draw(st.sampled_from(["send-message", "pause", "run", "interrupt", "close"]))
+    return Act(what, draw(during_run(500)))  # type: ignore[arg-type]
+
+
+@st.composite
+def script(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """The agent calls tools, fails, gets stuck, is paused, asks, is sent back by a stop hook."""
+    first = draw(_turns())
+    later = tuple(draw(st.lists(_turns(), max_size=2)))
+    values = {name: getattr(first, name) for name in Turn.__dataclass_fields__}
+    return replace(schedule, script=Script(**values, later=later))
+
+
+@st.composite
+def _turns(draw: st.DrawFn) -> Turn:
+    return Turn(
+        tool_calls=draw(st.integers(0, 3) | st.sampled_from([0, 60])),
+        calls_each=draw(st.integers(1, 3)),
+        failing_calls=draw(st.integers(0, 1)),
+        outcome=draw(
+            st.sampled_from(["finished", "error", "stuck", "paused", "waiting_for_confirmation"])
+        ),
+        says=draw(st.sampled_from(["finish-tool", "message"])),
+        stop_hook_denials=draw(st.integers(0, 2)),
+    )
+
+
+@st.composite
+def order(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """Frames of a final status that overtake others, and events stamped alike."""
+    return replace(
+        schedule,
+        server=replace(
+            schedule.server,
+            publish_ms=draw(milliseconds(0, 500, benign=schedule.server.publish_ms)),
+            status_overtakes=draw(st.integers(0, 3)),
+            clock_ms=draw(st.sampled_from([0.0, 1.0, 15.6])),
+        ),
+    )
+
+
+@st.composite
+def interleaving(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """Threads are switched at random, in one of three ways."""
+    seed = draw(switches())
+    if seed is None:
+        return schedule
+    return replace(
+        schedule,
+        interleaving=Interleaving(
+            seed=seed,
+            strategy=draw(st.sampled_from(["random-walk", "pct", "pos"])),
+            at_lines=draw(st.sampled_from([False, True])),
+        ),
+    )
+
+
+Family = Callable[[Schedule], st.SearchStrategy[Schedule]]
+
+FAMILIES: dict[str, Family] = {
+    "latency": latency,
+    "socket": socket,
+    "rest": rest,
+    "caller": caller,
+    "script": script,
+    "order": order,
+    "interleaving": interleaving,
+}
+"""Every fault family by its name."""
+
+
+def with_faults(
+    schedules: st.SearchStrategy[Schedule], families: Sequence[str]
+) -> st.SearchStrategy[Schedule]:
+    """These schedules, with faults of some families added.
+
+    Raises:
+        UsageError: there is no such family; the message lists those there are.
+    """
+    for name in families:
+        if name not in FAMILIES:
+            raise UsageError(f"no fault family {name!r}; there are: {', '.join(FAMILIES)}")
+        schedules = schedules.flatmap(FAMILIES[name])
+    return schedules

@@ -35,7 +35,7 @@ class Trial:
             digest=self.digest,
             virtual_s=_run_seconds(self.happenings),
             wall_ms=self.wall_ms,
-            void=None if self.judgement is not None else self.outcome.error or "no reason given",
+            void=self.outcome.void,
         )
 
 
@@ -49,11 +49,11 @@ def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
     simulation = Simulation(schedule)
     profile = Profile.of(adapter.server_version)
     site.app.state.server = server = AgentServer(schedule, simulation.trace, profile)
-    program = Program(schedule, adapter, simulation.trace)
+    program = Program(schedule, adapter, simulation.trace, simulation.gate)
     ending = simulation.run(site, program.play, program.look, server.aclose)
     happenings = ending.happenings
     outcome = program.outcome(ending.stopped)
-    judgement = None if outcome.ended == "void" else judge(schedule, happenings, outcome)
+    judgement = None if outcome.void is not None else judge(schedule, happenings, outcome)
     return Trial(
         schedule=schedule,
         outcome=outcome,
@@ -66,12 +66,14 @@ def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
 
 
 def _run_seconds(happenings: tuple[Happening, ...]) -> float:
-    """Virtual seconds from the call of `run()` to its end, or to the trial's end."""
+    """Virtual seconds from the first call of `run()` to its end, or to the trial's end."""
     called = ended = None
     for happening in happenings:
-        if happening.lane == "client" and happening.what == "run-called":
+        if happening.detail.get("call") != 1:
+            continue
+        if happening.what == "run-called":
             called = happening.at_ns
-        elif happening.what in ("run-returned", "run-raised"):
+        else:
             ended = happening.at_ns
     if called is None:
         return 0.0

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.oracle import judge
-from harness.program import Outcome
+from harness.program import Call, Outcome
 from harness.schedule import Caller, Fault, Link, Network, Schedule
 from harness.trace import Happening
 from harness.verdict import MEANINGS, ORDER, Judgement
@@ -108,24 +108,21 @@ def raised(trial: Trial, error: str) -> Trial:
 
 def outcome_of(trial: Trial) -> Outcome:
     """What the caller of this trial saw."""
-    at_return: tuple[str, ...] | None = None
+    calls: dict[int, Call] = {}
     settled: tuple[str, ...] | None = None
     now: tuple[str, ...] = ()
-    ended, error = "never", None
     for happening in trial:
+        number = happening.detail.get("call", 1)
         if happening.what == "visible":
             now += (happening.detail["event"],)
+        elif happening.what == "run-called":
+            calls[number] = Call(number, "never")
         elif happening.what in ("run-returned", "run-raised"):
-            ended, at_return = happening.what.removeprefix("run-"), now
-            error = happening.detail.get("error")
+            ended: Any = happening.what.removeprefix("run-")
+            calls[number] = Call(number, ended, happening.detail.get("error"), now)
         elif happening.what == "close-called":
             settled = now
-    return Outcome(
-        ended=ended,  # type: ignore[arg-type]
-        error=error,
-        visible_at_return=now if at_return is None else at_return,
-        visible_settled=now if settled is None else settled,
-    )
+    return Outcome(tuple(calls.values()), visible_settled=now if settled is None else settled)
 
 
 def judgement(trial: Trial, schedule: Schedule | None = None) -> Judgement:

@@ -49,9 +49,11 @@ class Context:
         return str(UUID(int=self._random.getrandbits(128), version=4))
 
     def timestamp(self) -> str:
-        """Naive ISO, microseconds, each later than the one before: clients sort by it."""
+        """Naive ISO, microseconds, each later than the one before: clients sort by it. Only a
+        coarse clock stamps two events alike."""
         now = self.trace.now_ns() // 1000
-        self._last_microsecond = max(now, self._last_microsecond + 1)
+        tick = round(self.timing.clock_ms * 1000)
+        self._last_microsecond = now - now % tick if tick else max(now, self._last_microsecond + 1)
         at = self._epoch + timedelta(microseconds=self._last_microsecond)
         return at.isoformat(timespec="microseconds")
 

@@ -12,8 +12,9 @@ from harness.server.event_log import EventLog
 from harness.server.locks import StateLock
 from harness.server.profile import Profile
 from harness.server.pub_sub import PubSub, describe
+from harness.server.rest_faults import RestFaults
 from harness.server.run import Run
-from harness.server.wire import FULL_STATE, Event, EventFactory
+from harness.server.wire import FINAL, FULL_STATE, Event, EventFactory
 from harness.trace import Trace
 
 EPOCH = datetime(2026, 1, 1)
@@ -41,6 +42,7 @@ class AgentServer:
         self.context = Context(schedule, trace, profile, epoch)
         self.trace = trace
         self.profile = profile
+        self.rest_faults = RestFaults(schedule.rest, trace)
         self.session_api_keys = session_api_keys
         self.conversations: dict[str, Conversation] = {}
 
@@ -76,6 +78,8 @@ class Conversation:
         self.lock = StateLock(self._save)
         self.status = "idle"
         """In live memory."""
+        self.unconfirmed: list[Event] = []
+        """Actions that wait to be confirmed."""
         self._saved_status = "idle"
         """In base_state.json."""
         self._created_at = context.timestamp()
@@ -124,6 +128,11 @@ class Conversation:
 
     async def read_status(self) -> str:
         """What REST says."""
+        status = await self._status_of_release()
+        flushing = self.context.timing.flushes_first and self.pub_sub.busy()
+        return "running" if flushing and status in FINAL else status
+
+    async def _status_of_release(self) -> str:
         if self.context.profile.status_from_persisted_state:
             return self._saved_status
         if self.context.profile.status_takes_state_lock:

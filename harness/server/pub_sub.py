@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from harness.server.context import Context
-from harness.server.wire import FULL_STATE, Event, encode
+from harness.server.wire import FINAL, FULL_STATE, Event, encode
 
 
 class Socket(Protocol):
@@ -30,7 +30,7 @@ class Subscriber:
 class _Publication:
     event: Event
     due: float
-    sent: asyncio.Future[None]
+    done: asyncio.Future[None]
 
 
 class PubSub:
@@ -38,12 +38,15 @@ class PubSub:
 
     In the real server a publication is a coroutine that the event loop gets round to some time
     after it was scheduled (async_utils.py, `AsyncCallbackWrapper`): a busy loop and slow
-    subscribers make it late. All of them queue on one loop, so none overtakes another.
+    subscribers make it late. All of them queue on one loop, so none overtakes another, unless one
+    waits for a full socket buffer: the schedule says when the frame of a final status profits.
     """
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._queue: deque[_Publication] = deque()
+        self._pending: dict[asyncio.Future[None], None] = {}  # In the order of scheduling.
+        self._publisher: asyncio.Task[None] | None = None
         self._subscribers: list[Subscriber] = []
 
     def subscribe(self, socket: Socket, peer: int) -> Subscriber:
@@ -65,19 +68,31 @@ class PubSub:
         self._subscribers.clear()
 
     def schedule(self, event: Event) -> None:
-        """Publish after the schedule's lag, and after everything scheduled before."""
+        """Publish after the schedule's lag, and after everything scheduled before it."""
         self._context.trace.record("server", "publication", event=event["id"])
         loop = asyncio.get_running_loop()
-        due = loop.time() + self._context.timing.publish_ms / 1000
-        self._queue.append(_Publication(event, due, loop.create_future()))
-        if len(self._queue) == 1:
-            self._context.spawn(self._drain(), "publisher")
+        timing = self._context.timing
+        due = loop.time() + timing.publish_ms / 1000
+        place = len(self._queue)
+        if event.get("key") == "execution_status" and event["value"] in FINAL:
+            place = max(0, place - timing.status_overtakes)
+        if place < len(self._queue):
+            due = self._queue[place].due
+        done = loop.create_future()
+        self._queue.insert(place, _Publication(event, due, done))
+        self._pending[done] = None
+        if self._publisher is None:
+            self._publisher = self._context.spawn(self._drain(), "publisher")
+
+    def busy(self) -> bool:
+        """Whether frames that were scheduled have not been sent yet."""
+        return bool(self._queue)
 
     async def wait_for_pending(self, seconds_each: float | None = None) -> None:
         """Wait for what is scheduled now, at most so long for each in turn (async_utils.py,
         `wait_for_pending`)."""
-        for publication in list(self._queue):
-            await asyncio.wait({publication.sent}, timeout=seconds_each)
+        for done in list(self._pending):
+            await asyncio.wait({done}, timeout=seconds_each)
 
     async def broadcast(self, event: Event) -> None:
         """Send to every subscriber now. One that fails is skipped: it does not disturb the
@@ -96,13 +111,23 @@ class PubSub:
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()
         while self._queue:
-            publication = self._queue[0]
-            late = publication.due - loop.time()
+            late = self._queue[0].due - loop.time()
             if late > 0:
                 await asyncio.sleep(late)
+            await self._context.loop_turn()
+            # Another one may have overtaken the first meanwhile.
+            publication = self._queue.popleft()
             await self.broadcast(publication.event)
-            self._queue.popleft()
-            publication.sent.set_result(None)
+            more_s = self._context.timing.other_subscriber_ms / 1000
+            if more_s:
+                loop.call_later(more_s, self._done, publication.done)
+            else:
+                self._done(publication.done)
+        self._publisher = None
+
+    def _done(self, done: asyncio.Future[None]) -> None:
+        done.set_result(None)
+        del self._pending[done]
 
 
 def describe(event: Event) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from harness.server.conversation import AgentServer
 from harness.server.rest import STATUS_IN_SCOPE, Answer
+from harness.server.rest_faults import CutOffError, Proxy
 
 
 class Recording:
@@ -54,10 +55,18 @@ class Recording:
         app = self._app
         if path.startswith("/api/") and not _has_key(server, scope):
             app = Answer({"detail": "Unauthorized"}, 401)
+        fault = server.rest_faults.of_request(route)
+        if fault is not None:
+            server.rest_faults.record(fault, number)
+            app = Proxy(app, fault, hidden=STATUS_IN_SCOPE)
         try:
             await app(scope, receive, answer)
         except ClientDisconnect:
             pass  # In the middle of the request's body.
+        except CutOffError:
+            answered = True
+            trace.record("rest", "answer", number=number, status=status, cut=True)
+            raise
         except Exception as failure:
             server.context.note_failure(failure)
             raise

@@ -31,11 +31,11 @@ class Run:
         self._conversation = conversation
         self._context = conversation.context
         self._profile = conversation.context.profile
-        self._script = conversation.context.script
-        self._denials_left = self._script.stop_hook_denials
-        self._steps = 0
+        self._turn = conversation.context.script.turn(number)
+        self._denials_left = self._turn.stop_hook_denials
+        self._calls = 0
         self._ended = False
-        self._open_action: Event | None = None
+        self._open_actions: list[Event] = []
         self._interrupt = asyncio.Event()
 
     def interrupt(self) -> None:
@@ -92,15 +92,27 @@ class Run:
             if conversation.status == "finished":
                 # Only here are stop hooks asked: everyone could see `finished` in between.
                 return await self._denied_by_stop_hook()
-            if self._script.outcome == "stuck" and self._out_of_tool_calls():
+            outcome = self._turn.outcome if self._out_of_tool_calls() else None
+            if outcome == "stuck":
                 # The detector looks before the LLM is asked (`_check_stuck_or_nudge`).
                 await self._finish_with("stuck")
                 return True
+            if conversation.status == "waiting_for_confirmation":
+                await conversation.set_status("running", self.number)
+            if conversation.unconfirmed:
+                # Running again confirms; the agent does what is pending before it asks the LLM
+                # (agent.py, `astep`).
+                await self._observe(conversation.unconfirmed)
+                conversation.unconfirmed = []
+                return True
+            if outcome == "paused":
+                # By another client. It takes the lock when it can, and the step goes on.
+                self._context.spawn(conversation.pause(), "pause")
             await self._think()
-            if self._script.outcome == "error" and self._out_of_tool_calls():
+            if outcome == "error":
                 raise _LLMError
-            await self._act()
-            return True
+            await self._act(outcome)
+            return conversation.status != "waiting_for_confirmation"
 
     async def _denied_by_stop_hook(self) -> bool:
         if self._denials_left == 0:
@@ -120,20 +132,49 @@ class Run:
                 await stack.enter_async_context(self._conversation.lock.lent())
             await self._wait(self._context.timing.think_ms)
 
-    async def _act(self) -> None:
-        """Action, tool, observation (agent.py, `_execute_actions`); the finish tool's status is
-        assigned after its observation, with nothing awaited in between."""
-        conversation = self._conversation
-        finishes = self._out_of_tool_calls()
-        action = conversation.events.action("finish" if finishes else "think")
-        await conversation.emit(action, self.number)
-        self._open_action = action
+    async def _act(self, outcome: str | None) -> None:
+        """What the LLM's answer asks for: some tool calls, or the end (agent.py, `astep`).
+
+        The status is assigned after the last event, with nothing awaited in between.
+        """
+        conversation, events = self._conversation, self._conversation.events
+        if outcome == "finished" and self._turn.says == "message":
+            await conversation.emit(events.answer("Done."), self.number)
+        elif outcome == "finished":
+            finish = await self._call("finish")
+            await self._observe([finish])
+        elif outcome == "waiting_for_confirmation":
+            conversation.unconfirmed = [await self._call("think")]
+        else:
+            left = self._turn.tool_calls - self._calls
+            calls = min(self._turn.calls_each, left) if outcome is None else 1
+            actions = [await self._call("think") for _ in range(calls)]
+            await self._observe(actions)
+            self._calls += calls
+        if outcome in ("finished", "waiting_for_confirmation"):
+            await self._context.wait(self._context.timing.status_ms)
+            await self._finish_with(outcome)
+
+    async def _call(self, tool: str) -> Event:
+        action = self._conversation.events.action(tool)
+        await self._conversation.emit(action, self.number)
+        return action
+
+    async def _observe(self, actions: list[Event]) -> None:
+        """Run the tools of some actions, then tell what came of each, in the order of the calls
+        (agent.py, `_execute_actions`)."""
+        conversation, events = self._conversation, self._conversation.events
+        self._open_actions = actions
         await self._wait(self._context.timing.tool_ms)
-        self._open_action = None
-        await conversation.emit(conversation.events.observation(action), self.number)
-        self._steps += 1
-        if finishes:
-            await self._finish_with("finished")
+        self._open_actions = []
+        for number, action in enumerate(actions, self._calls):
+            fails = number < self._turn.failing_calls and action["tool_name"] != "finish"
+            result = (
+                events.failed_tool(action, "The tool refused.")
+                if fails
+                else events.observation(action)
+            )
+            await conversation.emit(result, self.number)
 
     async def _fail(self) -> None:
         """The status comes first, then the reason. Up to 1.22 the handler is outside of the
@@ -150,8 +191,8 @@ class Run:
         """The handler of `CancelledError` in `arun`."""
         conversation = self._conversation
         async with conversation.lock:
-            if self._open_action is not None:
-                lost = conversation.events.interrupted_tool(self._open_action)
+            for action in self._open_actions:
+                lost = conversation.events.failed_tool(action, "The call was interrupted.")
                 await conversation.emit(lost, self.number)
             await self._finish_with("paused")
             await conversation.emit(conversation.events.interrupt(), self.number)
@@ -168,7 +209,7 @@ class Run:
         await conversation.publish_snapshot(self.number)
 
     def _out_of_tool_calls(self) -> bool:
-        return self._steps >= self._script.tool_calls
+        return self._calls >= self._turn.tool_calls
 
     async def _finish_with(self, status: str) -> None:
         """Assign a status that ends the run, unless a stop hook is going to take it back."""

@@ -12,6 +12,8 @@ from harness.server.context import Context
 Event = dict[str, Any]
 
 FULL_STATE = "full_state"
+FINAL = ("finished", "error", "stuck", "paused", "waiting_for_confirmation")
+"""Statuses that a run ends in."""
 
 encode = json.JSONEncoder(separators=(",", ":")).encode
 """Compact JSON, as the real server's."""
@@ -73,11 +75,17 @@ class EventFactory:
             tool_call_id=action["tool_call_id"],
         )
 
-    def interrupted_tool(self, action: Event) -> Event:
+    def answer(self, text: str) -> Event:
+        """The agent's own message, without a tool call."""
+        message = {"role": "assistant", "content": [{"type": "text", "text": text}]}
+        return self._event("MessageEvent", "agent", llm_message=message)
+
+    def failed_tool(self, action: Event, error: str) -> Event:
+        """Takes the place of an observation."""
         return self._event(
             "AgentErrorEvent",
             "agent",
-            error="The call was interrupted.",
+            error=error,
             tool_name=action["tool_name"],
             tool_call_id=action["tool_call_id"],
         )

@@ -1,83 +1,81 @@
 """Faults: what the network does, when the trial reaches a moment that the schedule names."""
 
 import struct
-from collections import Counter
+from collections.abc import Sequence
 
+from harness.moments import Moments
 from harness.schedule import Fault
 from harness.sim.kernel import MILLISECOND, Kernel
-from harness.sim.network import Network
+from harness.sim.network import Connection, Network
 from harness.trace import Happening
-
-MOMENTS = {
-    ("client", "run-called"): "run-called",
-    ("server", "run-requested"): "run-requested",
-    ("server", "run-started"): "run-started",
-    ("server", "run-ended"): "run-ended",
-    ("server", "persisted"): "persisted",
-    ("server", "snapshot"): "snapshot-sent",
-    ("socket", "frame-sent"): "frame-sent",
-    ("socket", "subscribed"): "subscribed",
-}
-"""Lane and name of a happening, to the name that schedules use for it."""
 
 
 class Faults:
-    """Listens to the trace and strikes at the moments of the schedule's faults."""
+    """Strikes at the moments of the schedule's faults."""
 
-    def __init__(self, kernel: Kernel, network: Network, faults: tuple[Fault, ...]) -> None:
+    def __init__(
+        self, kernel: Kernel, network: Network, moments: Moments, faults: Sequence[Fault]
+    ) -> None:
         self._kernel = kernel
         self._network = network
-        self._faults = faults
-        self._seen: Counter[str] = Counter()
-        self._run_requests: set[int] = set()
-        if faults:
-            kernel.trace.listeners.append(self._notice)
+        self._rejections: list[Fault] = []
+        for fault in faults:
+            moments.when(fault.at, lambda fault=fault: self._plan(fault))  # type: ignore[misc]
+        if any(fault.action == "reject" for fault in faults):
+            kernel.trace.listeners.append(self._reject)
 
-    def _notice(self, happening: Happening) -> None:
-        moment = self._moment(happening)
-        if moment is None:
-            return
-        self._seen[moment] += 1
-        for fault in self._faults:
-            if fault.at.what == moment and fault.at.nth == self._seen[moment]:
-                if fault.at.after_ms:
-                    at_ns = self._kernel.now_ns + round(fault.at.after_ms * MILLISECOND)
-                    self._kernel.call_at(at_ns, lambda fault=fault: self._strike(fault))  # type: ignore[misc]
-                else:
-                    self._strike(fault)
-
-    def _moment(self, happening: Happening) -> str | None:
-        if happening.lane == "rest":
-            number = happening.detail.get("number", 0)
-            if happening.what == "request" and happening.detail["route"] == "POST run":
-                self._run_requests.add(number)
-            answered = happening.what == "answer" and number in self._run_requests
-            return "run-answered" if answered else None
-        return MOMENTS.get((happening.lane, happening.what))
+    def _plan(self, fault: Fault) -> None:
+        if fault.at.after_ms:
+            at_ns = self._kernel.now_ns + round(fault.at.after_ms * MILLISECOND)
+            self._kernel.call_at(at_ns, lambda: self._strike(fault))
+        else:
+            self._strike(fault)
 
     def _strike(self, fault: Fault) -> None:
+        until_ns = self._kernel.now_ns + round(fault.for_ms * MILLISECOND)
+        if fault.action == "refuse":
+            self._record(fault, for_ms=fault.for_ms)
+            self._network.refuse(fault.link, until_ns)
+            return
+        if fault.action == "reject":
+            self._rejections.append(fault)
+            return
         connection = self._network.newest(fault.link)
         if connection is None:
             return
-        self._kernel.trace.record(
-            "network", "fault", action=fault.action, link=fault.link, peer=connection.peer
-        )
+        if fault.action == "close":
+            self._close(connection, fault)
+            return
+        self._record(fault, peer=connection.peer)
         if fault.action == "reset":
             connection.reset()
         elif fault.action == "half-open":
             connection.up.drop()
             connection.down.drop()
-        elif fault.action == "stall":
-            until_ns = self._kernel.now_ns + round(fault.for_ms * MILLISECOND)
+        else:
             connection.up.stall(until_ns)
             connection.down.stall(until_ns)
-        else:
-            # As a proxy or load balancer does: it says goodbye to both sides and hangs up.
-            connection.down.send(close_frame(fault.code, masked=False))
-            connection.up.send(close_frame(fault.code, masked=True))
-            connection.down.finish()
-            connection.up.finish()
-            connection.alive = False
+
+    def _reject(self, happening: Happening) -> None:
+        if happening.what != "subscribed" or not self._rejections:
+            return
+        connection = self._network.by_peer(happening.detail["peer"])
+        if connection is not None:
+            self._close(connection, self._rejections.pop(0))
+
+    def _close(self, connection: Connection, fault: Fault) -> None:
+        """As a proxy or load balancer does: it says goodbye to both sides and hangs up."""
+        self._record(fault, peer=connection.peer, code=fault.code)
+        connection.down.send(close_frame(fault.code, masked=False))
+        connection.up.send(close_frame(fault.code, masked=True))
+        connection.down.finish()
+        connection.up.finish()
+        connection.alive = False
+
+    def _record(self, fault: Fault, **detail: object) -> None:
+        self._kernel.trace.record(
+            "network", "fault", action=fault.action, link=fault.link, **detail
+        )
 
 
 def close_frame(code: int, *, masked: bool) -> bytes:

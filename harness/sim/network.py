@@ -9,13 +9,13 @@ socket buffers of the operating system were large).
 """
 
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
-from harness.schedule import Link
+from harness.schedule import Link, LinkKind
 from harness.schedule import Network as NetworkSchedule
 from harness.sim.kernel import MILLISECOND, Kernel
 
@@ -137,7 +137,13 @@ class Connection:
     """A TCP connection: `up` leads to the server, `down` to the client."""
 
     def __init__(
-        self, kernel: Kernel, schedule: NetworkSchedule, entropy: int, number: int, kind: str
+        self,
+        kernel: Kernel,
+        schedule: NetworkSchedule,
+        entropy: int,
+        number: int,
+        kind: LinkKind,
+        nth: Counter[LinkKind],
     ) -> None:
         self.number = number
         self.peer = FIRST_CLIENT_PORT + number
@@ -145,6 +151,7 @@ class Connection:
         self.kind = kind
         self.alive = True
         self._schedule = schedule
+        self._nth = nth
         link = self._link(kind)
         self.up, self.down = (
             Pipe(kernel, f"{number}{way}", link, random.Random(f"{entropy} {number} {way}"))
@@ -154,8 +161,9 @@ class Connection:
     def client_writes(self, data: bytes) -> None:
         """The client's first bytes tell what the connection is for."""
         if self.up.sent == 0 and data:
-            kind = "socket" if b"upgrade: websocket" in data.lower() else "rest"
+            kind: LinkKind = "socket" if b"upgrade: websocket" in data.lower() else "rest"
             if kind != self.kind:
+                self._nth[self.kind] -= 1
                 self.kind = kind
                 self.up.link = self.down.link = self._link(kind)
         self.up.send(data)
@@ -166,7 +174,11 @@ class Connection:
         self.up.reset()
         self.down.reset()
 
-    def _link(self, kind: str) -> Link:
+    def _link(self, kind: LinkKind) -> Link:
+        self._nth[kind] += 1
+        for link in self._schedule.connections:
+            if (link.kind, link.nth) == (kind, self._nth[kind]):
+                return link
         return self._schedule.socket if kind == "socket" else self._schedule.rest
 
 
@@ -180,6 +192,8 @@ class Network:
         self._entropy = entropy
         self._listeners: dict[int, Callable[[Connection], None]] = {}
         self._numbers = count()
+        self._nth: Counter[LinkKind] = Counter()
+        self._refused_until_ns: dict[LinkKind, int] = {}
 
     def listen(self, port: int, accept: Callable[[Connection], None]) -> None:
         """`accept` is called outside every strand when a client has connected."""
@@ -190,17 +204,24 @@ class Network:
     def unlisten(self, port: int) -> None:
         self._listeners.pop(port, None)
 
-    def connect(self, port: int, kind: str, done: Callable[[Connection | None], None]) -> None:
+    def refuse(self, kind: LinkKind, until_ns: int) -> None:
+        """Refuse new connections of a kind (RFC 9293, section 3.5.2: a SYN that is reset)."""
+        self._refused_until_ns[kind] = max(until_ns, self._refused_until_ns.get(kind, 0))
+
+    def connect(
+        self, port: int, kind: LinkKind, done: Callable[[Connection | None], None]
+    ) -> None:
         """Open a connection; `done` gets it after one round trip, or None if it is refused."""
+        number = next(self._numbers)
         connection = Connection(
-            self.kernel, self._schedule, self._entropy, next(self._numbers), kind
+            self.kernel, self._schedule, self._entropy, number, kind, self._nth
         )
         one_way_ns = round(connection.up.link.latency_ms * MILLISECOND)
         start_ns = self.kernel.now_ns
 
         def arrive() -> None:
             accept = self._listeners.get(port)
-            if accept is None:
+            if accept is None or self.kernel.now_ns < self._refused_until_ns.get(kind, 0):
                 self.kernel.call_at(start_ns + 2 * one_way_ns, lambda: done(None))
                 return
             self.connections.append(connection)
@@ -210,7 +231,7 @@ class Network:
 
         self.kernel.call_at(start_ns + one_way_ns, arrive)
 
-    def newest(self, kind: str) -> Connection | None:
+    def newest(self, kind: LinkKind) -> Connection | None:
         """The newest living connection of a kind, if there is one."""
         for connection in reversed(self.connections):
             if connection.alive and connection.kind == kind:

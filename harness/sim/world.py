@@ -13,13 +13,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from harness.errors import WorldBroken
-from harness.schedule import Schedule
+from harness.moments import Moments
+from harness.schedule import Moment, Schedule
 from harness.sim import guard, patches
 from harness.sim import kernel as kernels
 from harness.sim.choice import RandomWalk, RunUntilBlocked
 from harness.sim.entropy import Entropy
 from harness.sim.faults import Faults
-from harness.sim.kernel import SECOND, Choice, Kernel
+from harness.sim.kernel import MILLISECOND, SECOND, Choice, Kernel, Strand
 from harness.sim.network import Network
 from harness.sim.serving import URL, UvicornSite
 from harness.trace import Happening
@@ -53,7 +54,32 @@ class Simulation:
         self._entropy = Entropy(self.kernel, schedule.entropy)
         self._seed = schedule.entropy
         self._delivery_marks()
-        Faults(self.kernel, self._network, schedule.network.faults)
+        self._moments = Moments(self.trace)
+        Faults(self.kernel, self._network, self._moments, schedule.network.faults)
+
+    def gate(self, moment: Moment) -> Callable[[], None]:
+        """What blocks the thread that calls it until the moment has come, and its `after_ms`."""
+        kernel = self.kernel
+        passed_ns: int | None = None
+        waiting: Strand | None = None
+
+        def come() -> None:
+            nonlocal passed_ns
+            passed_ns = kernel.now_ns
+            if waiting is not None:
+                kernel.wake(waiting)
+
+        def wait() -> None:
+            nonlocal waiting
+            waiting = kernel.strand_of_caller()
+            while passed_ns is None:
+                kernel.block(f"moment {moment.what}")
+            left_ns = passed_ns + round(moment.after_ms * MILLISECOND) - kernel.now_ns
+            if left_ns > 0:
+                kernel.block("sleep", kernel.now_ns + left_ns)
+
+        self._moments.when(moment, come)
+        return wait
 
     def run(
         self,

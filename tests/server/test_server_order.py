@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from server_rig import BASE, HELLO, NEW, OLD, Rig, plain_run, rig, told, until
 
-from harness.schedule import Script
+from harness.schedule import Script, Turn
 
 MESSAGE = ["SystemPromptEvent", "MessageEvent"]
 FINISH = ["ActionEvent", "ObservationEvent", "execution_status=finished"]
@@ -252,7 +252,9 @@ def test_an_error_tells_the_status_before_the_reason(version: str) -> None:
 @pytest.mark.parametrize(("version", "again"), [(OLD, "stuck"), (NEW, "running")])
 def test_stuck(version: str, again: str) -> None:
     async def trial() -> None:
-        async with rig(version, Script(outcome="stuck")) as subject:
+        async with rig(
+            version, Script(outcome="stuck", later=(Turn(outcome="stuck"),))
+        ) as subject:
             await subject.create()
             socket = await subject.connect()
             await plain_run(subject)

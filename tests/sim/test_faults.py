@@ -4,10 +4,11 @@ import pytest
 from alone import Alone
 
 from harness.clients.reference import ReferenceAdapter
+from harness.moments import NAMES, Moments
 from harness.schedule import Fault, Link, Moment, Schedule, Script
 from harness.schedule import Network as NetworkSchedule
 from harness.server.app import create_app
-from harness.sim.faults import MOMENTS, Faults, close_frame
+from harness.sim.faults import Faults, close_frame
 from harness.sim.serving import PORT, UvicornSite
 from harness.trial import run_trial
 
@@ -34,7 +35,7 @@ class Line:
         self.alone = Alone(network=NetworkSchedule(rest=Link(0), socket=Link(0)))
         self.trace = self.alone.kernel.trace
         network = self.alone.network
-        Faults(self.alone.kernel, network, faults)
+        Faults(self.alone.kernel, network, Moments(self.trace), faults)
         network.listen(PORT, lambda connection: None)
         self.ends = {}
         for kind in ("rest", "socket"):
@@ -104,9 +105,9 @@ def test_some_time_after_the_moment(after_ms):
     assert line.strikes == pytest.approx([1 + after_ms / 1000])
 
 
-@pytest.mark.parametrize(("lane", "what"), MOMENTS)
+@pytest.mark.parametrize(("lane", "what"), NAMES)
 def test_every_moment_of_the_table_is_noticed(lane, what):
-    line = Line(Fault("half-open", Moment(MOMENTS[lane, what])))
+    line = Line(Fault("half-open", Moment(NAMES[lane, what])))
     line.play(
         CALLED if what != "run-called" else PERSISTED, (lane, what, {"event": "e", "peer": 1})
     )

@@ -191,9 +191,9 @@ def test_a_whole_trial_that_reaches_out_has_no_verdict(reach, what, where):
             made = super().connect(url, on_event)
             run = made.run
 
-            def reach_and_run():
+            def reach_and_run(**options):
                 reach()
-                run()
+                run(**options)
 
             made.run = reach_and_run
             return made

@@ -473,10 +473,11 @@ def test_messages_come_back(site):
 @pytest.mark.parametrize("code", [1000, 1001, 1011, 4001])
 def test_a_close_frame_tells_its_code_to_both_ends(site, code):
     def strike(simulation):
+        from harness.moments import Moments
         from harness.sim.faults import Faults
 
         faults = (Fault("close", Moment("run-called"), code=code),)
-        Faults(simulation.kernel, simulation._network, faults)
+        Faults(simulation.kernel, simulation._network, Moments(simulation.trace), faults)
 
         def act():
             simulation.trace.record("client", "run-called")
