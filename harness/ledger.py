@@ -20,6 +20,8 @@ class LogEntry:
     position: int
     persisted_ns: int
     trailing: bool
+    run: int | None = None
+    """The run that brought it, if one did."""
     sent: int | None = None
     """Position of its first frame."""
     published_ns: int | None = None
@@ -122,6 +124,7 @@ def _persisted(ledger: Ledger, position: int, happening: Happening) -> None:
         position=position,
         persisted_ns=happening.at_ns,
         trailing=bool(detail.get("trailing")),
+        run=detail.get("run"),
     )
     if detail["kind"] == "MessageEvent" and detail.get("run") is None:
         ledger.messages.append(position)

@@ -117,6 +117,7 @@ class _Call:
             entry
             for entry in self._ledger.log.values()
             if entry.position < self._ended
+            and self._concerns(entry)
             and not entry.trailing
             and entry.id not in visible
             and entry.id in self._settled
@@ -126,6 +127,13 @@ class _Call:
                 f"{_count(late)} persisted before {self._name} returned, visible only afterwards"
             )
             yield Evidence("late", says, _facts(late))
+
+    def _concerns(self, entry: LogEntry) -> bool:
+        """Not what others do after the run's end, of which nobody can know all at any instant."""
+        run = self._entry.run
+        if run is None or run.ended is None:
+            return True
+        return entry.position < run.ended or entry.run == run.number
 
     def _raised(self, *, closed: bool) -> Iterator[Evidence]:
         error = self._call.error or ""

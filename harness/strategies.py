@@ -6,7 +6,7 @@ shrunk schedule is the explanation. All draw only what a real server or network 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from hypothesis import strategies as st
 
@@ -190,7 +190,7 @@ def script(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     """The agent calls tools, fails, gets stuck, is paused, asks, is sent back by a stop hook."""
     first = draw(_turns())
     later = tuple(draw(st.lists(_turns(), max_size=2)))
-    values = {name: getattr(first, name) for name in Turn.__dataclass_fields__}
+    values = {entry.name: getattr(first, entry.name) for entry in fields(Turn)}
     return replace(schedule, script=Script(**values, later=later))
 
 

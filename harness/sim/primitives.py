@@ -43,7 +43,11 @@ class SimLock:
             return True
         if not blocking:
             return False
-        deadline = None if timeout == -1 else kernel.now_ns + round(timeout * SECOND)
+        deadline = None
+        if timeout != -1:
+            # Some time passes in any wait: `Condition.wait_for` waits again for what is left, which
+            # may be less than a nanosecond, and would do so for ever.
+            deadline = kernel.now_ns + max(round(timeout * SECOND), 1 if timeout > 0 else 0)
         me = kernel.strand_of_caller()
         while True:
             self._waiters.append(me)

@@ -27,10 +27,6 @@ class Callbacks:
         self._thread = threading.Thread(target=self._keep_giving, name="callbacks", daemon=True)
         self._thread.start()
 
-    def is_here(self) -> bool:
-        """Whether the calling thread is the callback's."""
-        return threading.current_thread() is self._thread
-
     def _keep_giving(self) -> None:
         while self._more():
             self._give(self._log.events[self.given])

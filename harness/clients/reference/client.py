@@ -49,13 +49,16 @@ class RunFailedError(RuntimeError):
 
 
 class Call:
-    """One call of `run()` on its way."""
+    """One call of `run()` on its way. Positions in the log."""
 
     def __init__(self) -> None:
         self.before = 0
         """How many events the log had before the run was asked for."""
+        self.status_before = "idle"
         self.accepted = False
         """The server has begun a run for it; else it waits for one that was there."""
+        self.ended_before: int | None = None
+        """Where the log has the beginning of a later run, if there was one."""
         self.requested = self.over = False
         self.error: Exception | None = None
 
@@ -78,6 +81,8 @@ class ReferenceClient:
         self._doorbell = self.doorbell(socket_url, self._heard)
         self._doorbell.wait_for_greeting(GREETING_S)
         self._asking = threading.Lock()
+        self._calls: list[Call] = []
+        """Whose runs may be going on."""
 
     # -- for the user ------------------------------------------------------------------------
 
@@ -136,21 +141,21 @@ class ReferenceClient:
     # -- a run -------------------------------------------------------------------------------
 
     def _carry_out(self, call: Call) -> None:
-        self._log.awaited += 1
         try:
-            with self._asking:
-                self._prepare(call)
-                self._ask_for_run(call)
-                call.requested = True
-                self._log.tell()
-                self._await_beginning(call)
-            status = self._await_end(call)
-            self._await_callbacks()
+            with self._log.attention():
+                with self._asking:
+                    self._prepare(call)
+                    self._ask_for_run(call)
+                    call.requested = True
+                    self._log.tell()
+                    self._await_beginning(call)
+                    self._end_others(call)
+                status = self._await_end(call)
+                self._await_callbacks()
             call.error = self._failure(status)
         except Exception as error:
             call.error = error
         finally:
-            self._log.awaited -= 1
             call.over = True
             self._log.tell()
 
@@ -158,6 +163,7 @@ class ReferenceClient:
         """Know what was before."""
         self._log.sync()
         call.before = len(self._log.events)
+        call.status_before = self._log.last_status[1]
 
     def _ask_for_run(self, call: Call) -> None:
         """Until a run is on its way, this call's own or another."""
@@ -180,47 +186,88 @@ class ReferenceClient:
     def _refused(self, call: Call) -> bool:
         """The run that is there may have begun; or be about to; or have ended and be about to
         leave, and then the next request is accepted."""
-        self._log.sync()
-        statuses = {status for _, status in self._log.statuses(call.before)}
-        return self._log.last_status[1] == "running" or bool(statuses & (ENDS | {"running"}))
+        for _ in range(2):
+            self._log.sync()
+            if self._log.last_status[1] == "running" or self._statuses(call) & ENDS:
+                return True
+            self._log.pause(ASK_AGAIN_S)
+        self._prepare(call)
+        return False
 
     def _unanswered(self, call: Call, error: LostError, asking_s: float) -> bool:
         """If the server acted upon it, the log shows it by and by, and else a refusal."""
         if asking_s > GIVE_UP_S:
             raise UnreachableError(f"no run could be started: {error}") from error
         self._log.sync()
-        call.accepted = self._has_begun(call)
+        call.accepted = self._beginning(call) is not None
         return call.accepted
 
-    def _has_begun(self, call: Call) -> bool:
-        return any(status == "running" for _, status in self._log.statuses(call.before))
+    def _statuses(self, call: Call) -> set[str]:
+        return {status for _, status in self._log.statuses(call.before)}
+
+    def _beginning(self, call: Call) -> int | None:
+        """Where the log has it: `running`, unless an action was to be confirmed."""
+        confirms = call.status_before == "waiting_for_confirmation"
+        for position, status in self._log.statuses(call.before):
+            if status == "running" or (confirms and status in ENDS):
+                return position
+        return None
+
+    def _may_do_nothing(self, call: Call) -> bool:
+        """Nothing need begin where the conversation is finished."""
+        return "finished" in {call.status_before} | self._statuses(call)
 
     def _await_beginning(self, call: Call) -> None:
-        """Until the log shows it, which may take an agent's start. Before, every status is that
-        of an earlier run."""
-        while call.accepted and not self._has_begun(call):
-            known = len(self._log.events)
-            if self._log.last_status[1] == "finished" and self._quiet():
-                return  # There was nothing to do.
-            self._log.wait(lambda known=known: len(self._log.events) > known)  # type: ignore[misc]
+        """Until the log shows it, which may take an agent's start. Until then every status is
+        that of an earlier run."""
+        if call.accepted:
+            self._log.wait(lambda: self._beginning(call) is not None or self._may_do_nothing(call))
+
+    def _end_others(self, call: Call) -> None:
+        """A run that is accepted says that all others are over."""
+        if call.accepted:
+            self._log.sync()
+            position = self._beginning(call)
+            for other in self._calls:
+                other.ended_before = len(self._log.events) if position is None else position
+            self._calls.clear()
+        self._calls.append(call)
 
     def _await_end(self, call: Call) -> str:
         """The status that the run ended in."""
-        while True:
+        while call.ended_before is None:
             last = self._log.last_status
-            if last[1] == "running":
-                self._log.wait(lambda last=last: self._log.last_status != last)  # type: ignore[misc]
-            elif self._stays(last):
-                return last[1]
+            if call.accepted and self._beginning(call) is None:
+                if self._quiet(call):
+                    return last[1]  # There was nothing to do.
+            elif last[1] == "running":
+                self._await_news(call)
+            elif self._stays(call, last):
+                break
+        return self._end(call)
 
-    def _stays(self, last: tuple[int, str]) -> bool:
+    def _end(self, call: Call) -> str:
+        """Others may have set `idle` or `paused` meanwhile; what is left is of the run itself."""
+        for position, status in reversed(self._log.statuses(call.before)):
+            later = call.ended_before is not None and position >= call.ended_before
+            if status in ENDS - {"paused"} and not later:
+                return status
+        return "paused"
+
+    def _await_news(self, call: Call, timeout_s: float | None = None) -> bool:
+        known = len(self._log.events)
+        return self._log.wait(
+            lambda: len(self._log.events) > known or call.ended_before is not None, timeout_s
+        )
+
+    def _stays(self, call: Call, last: tuple[int, str]) -> bool:
         """Whether a last status that is not `running` is the end; takes its time to find out."""
         position, status = last
         interrupted = any(
             event["kind"] == "InterruptEvent" for event in self._log.events[position:]
         )
         if status == "idle" or (status == "paused" and not interrupted):
-            return self._quiet()
+            return self._quiet(call)
         self._take_turns()
         return self._log.last_status == last
 
@@ -230,16 +277,16 @@ class ReferenceClient:
             self._ask("secrets", {"secrets": {}})
         self._log.sync()
 
-    def _quiet(self) -> bool:
+    def _quiet(self, call: Call) -> bool:
         """Whether nothing happens for a while."""
         known = len(self._log.events)
-        if self._log.wait(lambda: len(self._log.events) > known, QUIET_S):
+        if self._await_news(call, QUIET_S):
             return False
         self._log.sync()
         return len(self._log.events) == known
 
     def _await_callbacks(self) -> None:
-        """Until the callback is through with what is visible, unless this is called in it."""
+        """Until the callback is through with what is visible."""
         known = len(self._log.events)
         self._log.wait(lambda: self._callbacks.given >= known)
 

@@ -5,9 +5,10 @@ other source does. One thread reads on from the last event it knows, when the do
 else at every heartbeat, so a socket that is gone, or dead without a word, costs a second.
 """
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from harness.clients.reference.http import Event, LostError, Rest
 
@@ -40,8 +41,7 @@ class EventLog:
         self.last_status = (-1, "idle")
         """Position and value of the last status; a conversation begins `idle`, which is in no
         log."""
-        self.awaited = 0
-        """How many wait for a run."""
+        self._awaited = 0
         self._rest = rest
         self._changed = threading.Condition(threading.Lock())
         self._rung = False
@@ -76,6 +76,17 @@ class EventLog:
         if not condition() and self._unreachable():
             raise UnreachableError(f"no event could be read for {GIVE_UP_S:g} s")
         return held
+
+    @contextlib.contextmanager
+    def attention(self) -> Iterator[None]:
+        """Meanwhile somebody waits for a run."""
+        with self._changed:
+            self._awaited += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._awaited -= 1
 
     def tell(self) -> None:
         """Let those who wait look again."""
@@ -134,7 +145,7 @@ class EventLog:
         return not self.closed
 
     def _heartbeat_s(self) -> float | None:
-        return HEARTBEAT_S if self.awaited else IDLE_HEARTBEAT_S
+        return HEARTBEAT_S if self._awaited else IDLE_HEARTBEAT_S
 
     def _unreachable(self) -> bool:
         since = self._failing_since
