@@ -48,7 +48,7 @@ def switches() -> st.SearchStrategy[int | None]:
 @st.composite
 def during_run(draw: st.DrawFn, longest_ms: float = 2_000) -> Moment:
     """A moment between the call of `run()` and a while after the server's end."""
-    what = draw(
+    what: str = draw(
         st.sampled_from(
             [
                 "run-called",
@@ -181,7 +181,7 @@ def caller(draw: st.DrawFn, schedule: Schedule) -> Schedule:
 
 @st.composite
 def _acts(draw: st.DrawFn) -> Act:
-    what = draw(st.sampled_from(["send-message", "pause", "run", "interrupt", "close"]))
+    what: str = draw(st.sampled_from(["send-message", "pause", "run", "interrupt", "close"]))
     return Act(what, draw(during_run(500)))  # type: ignore[arg-type]
 
 

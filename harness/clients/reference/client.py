@@ -31,8 +31,8 @@ from collections.abc import Callable
 from harness.clients import OnEvent
 from harness.clients.reference.callbacks import Callbacks
 from harness.clients.reference.doorbell import Doorbell
-from harness.clients.reference.events import GIVE_UP_S, EventLog, UnreachableError
-from harness.clients.reference.http import LostError, Rest
+from harness.clients.reference.events import GIVE_UP_S, STATUS, EventLog, UnreachableError
+from harness.clients.reference.http import Event, LostError, Rest
 
 GREETING_S = 5.0
 """How long to wait for the socket at first; without it everything works, but later."""
@@ -46,6 +46,13 @@ CONFLICT = 409
 
 class RunFailedError(RuntimeError):
     """The run ended in `error` or `stuck`."""
+
+
+def is_the_agents(event: Event) -> bool:
+    """Whether only a run brings such an event; others come from whoever uses the conversation."""
+    if event["kind"] == "ConversationStateUpdateEvent":
+        return event["key"] == STATUS and event["value"] not in ("idle", "paused")
+    return event["source"] != "user"
 
 
 class Call:
@@ -162,6 +169,9 @@ class ReferenceClient:
     def _prepare(self, call: Call) -> None:
         """Know what was before."""
         self._log.sync()
+        self._remember(call)
+
+    def _remember(self, call: Call) -> None:
         call.before = len(self._log.events)
         call.status_before = self._log.last_status[1]
 
@@ -186,12 +196,12 @@ class ReferenceClient:
     def _refused(self, call: Call) -> bool:
         """The run that is there may have begun; or be about to; or have ended and be about to
         leave, and then the next request is accepted."""
-        for _ in range(2):
+        for pause_s in (ASK_AGAIN_S, 0):
             self._log.sync()
             if self._log.last_status[1] == "running" or self._statuses(call) & ENDS:
                 return True
-            self._log.pause(ASK_AGAIN_S)
-        self._prepare(call)
+            self._log.pause(pause_s)
+        self._remember(call)
         return False
 
     def _unanswered(self, call: Call, error: LostError, asking_s: float) -> bool:
@@ -213,15 +223,20 @@ class ReferenceClient:
                 return position
         return None
 
-    def _may_do_nothing(self, call: Call) -> bool:
-        """Nothing need begin where the conversation is finished."""
-        return "finished" in {call.status_before} | self._statuses(call)
-
     def _await_beginning(self, call: Call) -> None:
         """Until the log shows it, which may take an agent's start. Until then every status is
-        that of an earlier run."""
+        that of an earlier run. Nothing need begin where the conversation was finished."""
+
+        def begun() -> bool:
+            return self._beginning(call) is not None
+
+        def may_do_nothing() -> bool:
+            return "finished" in {call.status_before} | self._statuses(call)
+
         if call.accepted:
-            self._log.wait(lambda: self._beginning(call) is not None or self._may_do_nothing(call))
+            self._log.wait(lambda: begun() or may_do_nothing())
+            if not begun():
+                self._log.wait(begun, QUIET_S)
 
     def _end_others(self, call: Call) -> None:
         """A run that is accepted says that all others are over."""
@@ -238,10 +253,9 @@ class ReferenceClient:
         while call.ended_before is None:
             last = self._log.last_status
             if call.accepted and self._beginning(call) is None:
-                if self._quiet(call):
-                    return last[1]  # There was nothing to do.
-            elif last[1] == "running":
-                self._await_news(call)
+                break  # There was nothing to do.
+            if last[1] == "running":
+                self._await_news(call, last)
             elif self._stays(call, last):
                 break
         return self._end(call)
@@ -254,11 +268,8 @@ class ReferenceClient:
                 return status
         return "paused"
 
-    def _await_news(self, call: Call, timeout_s: float | None = None) -> bool:
-        known = len(self._log.events)
-        return self._log.wait(
-            lambda: len(self._log.events) > known or call.ended_before is not None, timeout_s
-        )
+    def _await_news(self, call: Call, last: tuple[int, str]) -> None:
+        self._log.wait(lambda: self._log.last_status != last or call.ended_before is not None)
 
     def _stays(self, call: Call, last: tuple[int, str]) -> bool:
         """Whether a last status that is not `running` is the end; takes its time to find out."""
@@ -278,12 +289,16 @@ class ReferenceClient:
         self._log.sync()
 
     def _quiet(self, call: Call) -> bool:
-        """Whether nothing happens for a while."""
+        """Whether the agent does nothing for a while."""
         known = len(self._log.events)
-        if self._await_news(call, QUIET_S):
+
+        def acts() -> bool:
+            return any(map(is_the_agents, self._log.events[known:]))
+
+        if self._log.wait(lambda: acts() or call.ended_before is not None, QUIET_S):
             return False
         self._log.sync()
-        return len(self._log.events) == known
+        return not acts()
 
     def _await_callbacks(self) -> None:
         """Until the callback is through with what is visible."""

@@ -1,0 +1,3 @@
+from harness.clients.reference.client import ReferenceClient
+
+FAULTS: dict[str, type[ReferenceClient]] = {}
