@@ -52,7 +52,7 @@ def is_the_agents(event: Event) -> bool:
     """Whether only a run brings such an event; others come from whoever uses the conversation."""
     if event["kind"] == "ConversationStateUpdateEvent":
         return event["key"] == STATUS and event["value"] not in ("idle", "paused")
-    return event["source"] != "user"
+    return str(event["source"]) != "user"
 
 
 class Call:
@@ -123,7 +123,7 @@ class ReferenceClient:
         # On a thread of its own, so that neither the deadline nor close() waits for the network.
         call = Call()
         threading.Thread(target=self._carry_out, args=(call,), name="run", daemon=True).start()
-        if not self._log.wait(lambda: call.over or (call.requested and not blocking), timeout_s):
+        if not self._wait(lambda: call.over or (call.requested and not blocking), timeout_s):
             raise TimeoutError(f"the run has not ended within {timeout_s} s")
         if call.error is not None:
             raise call.error
@@ -144,6 +144,9 @@ class ReferenceClient:
         self._log.close()
         self._doorbell.close()
         self._rest.close()
+
+    def _wait(self, condition: Callable[[], bool], timeout_s: float | None) -> bool:
+        return self._log.wait(condition, timeout_s)
 
     # -- a run -------------------------------------------------------------------------------
 

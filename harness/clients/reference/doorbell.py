@@ -76,10 +76,15 @@ class Doorbell:
                 self._url, proxy=None, max_size=None, close_timeout=1
             ) as socket:
                 async for frame in socket:
-                    greeted = True
-                    self._heard(frame)
+                    text = frame if isinstance(frame, str) else frame.decode()
+                    if greeted:
+                        self._ring(text)
+                    else:
+                        greeted = True
+                        self._greeted(text, again=self._answered.is_set())
+                        self._answered.set()
         return greeted, socket.close_code if socket is not None else None
 
-    def _heard(self, frame: str | bytes) -> None:
-        self._ring(frame if isinstance(frame, str) else frame.decode())
-        self._answered.set()
+    def _greeted(self, frame: str, *, again: bool) -> None:
+        """The first frame of a connection; `again`: of another one."""
+        self._ring(frame)

@@ -26,11 +26,13 @@ class Rest:
     twice the time.
     """
 
+    patience_s: float | None = PATIENCE_S
+    """How long the next answer may take."""
+
     def __init__(self, url: str, conversation_id: str) -> None:
         self._http = httpx.Client(base_url=url, trust_env=False)
         self._id = conversation_id
         self._path = f"/api/conversations/{conversation_id}"
-        self._patience_s = PATIENCE_S
 
     def create(self) -> None:
         """With the id that the client has chosen, so that it may be done twice."""
@@ -64,15 +66,18 @@ class Rest:
     ) -> httpx.Response:
         began = time.monotonic()
         try:
-            answer = self._http.request(method, path, timeout=self._patience_s, **content)
+            answer = self._http.request(method, path, timeout=self.patience_s, **content)
             if answer.status_code not in accepted:
                 answer.raise_for_status()
             answer.json()
         except httpx.TimeoutException as error:
-            self._patience_s = min(2 * self._patience_s, MOST_PATIENCE_S)
+            self._adapt(2 * (time.monotonic() - began))
             raise LostError(f"{method} {path}: no answer in time") from error
         except (httpx.HTTPError, ValueError, RuntimeError) as error:
             # A RuntimeError: the client was closed meanwhile.
             raise LostError(f"{method} {path}: {error}") from error
-        self._patience_s = max(PATIENCE_S, 2 * (time.monotonic() - began))
+        self._adapt(2 * (time.monotonic() - began))
         return answer
+
+    def _adapt(self, seconds: float) -> None:
+        self.patience_s = min(max(PATIENCE_S, seconds), MOST_PATIENCE_S)

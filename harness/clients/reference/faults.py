@@ -1,3 +1,0 @@
-from harness.clients.reference.client import ReferenceClient
-
-FAULTS: dict[str, type[ReferenceClient]] = {}
