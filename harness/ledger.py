@@ -20,8 +20,6 @@ class LogEntry:
     position: int
     persisted_ns: int
     trailing: bool
-    run: int | None = None
-    """The run that brought it, if one did."""
     sent: int | None = None
     """Position of its first frame."""
     published_ns: int | None = None
@@ -47,6 +45,7 @@ class Run:
     started: int | None = None
     ended: int | None = None
     status: str | None = None
+    done: int | None = None
     done_ns: int | None = None
     """When the post-run snapshot was published, or else the last status assigned."""
 
@@ -70,6 +69,8 @@ class CallEntry:
     called_ns: int
     ended: int | None = None
     ended_ns: int = 0
+    status: str = "idle"
+    """The server's status when it ended."""
     run: Run | None = None
     """The server's run for it: the one that it began, or the one that was going on (409)."""
     refused: bool = False
@@ -89,6 +90,8 @@ class Ledger:
     runs: dict[int, Run] = field(default_factory=dict)
     calls: dict[int, CallEntry] = field(default_factory=dict)
     callbacks: list[str] = field(default_factory=list)
+    status: str = "idle"
+    """The server's, as of the last entry."""
     messages: list[int] = field(default_factory=list)
     """Where the user's own messages were persisted."""
     subscribed: int | None = None
@@ -124,7 +127,6 @@ def _persisted(ledger: Ledger, position: int, happening: Happening) -> None:
         position=position,
         persisted_ns=happening.at_ns,
         trailing=bool(detail.get("trailing")),
-        run=detail.get("run"),
     )
     if detail["kind"] == "MessageEvent" and detail.get("run") is None:
         ledger.messages.append(position)
@@ -169,6 +171,10 @@ def _asker(ledger: Ledger) -> CallEntry | None:
     return None
 
 
+def _status(ledger: Ledger, _position: int, happening: Happening) -> None:
+    ledger.status = happening.detail["status"]
+
+
 def _run_started(ledger: Ledger, position: int, happening: Happening) -> None:
     ledger.runs[happening.detail["run"]].started = position
 
@@ -177,13 +183,13 @@ def _run_ended(ledger: Ledger, position: int, happening: Happening) -> None:
     run = ledger.runs[happening.detail["run"]]
     run.ended = position
     run.status = happening.detail["status"]
-    run.done_ns = happening.at_ns
+    run.done, run.done_ns = position, happening.at_ns
 
 
-def _snapshot(ledger: Ledger, _position: int, happening: Happening) -> None:
+def _snapshot(ledger: Ledger, position: int, happening: Happening) -> None:
     run = ledger.runs.get(happening.detail.get("run") or 0)
     if run is not None:
-        run.done_ns = happening.at_ns
+        run.done, run.done_ns = position, happening.at_ns
 
 
 def _called(ledger: Ledger, position: int, happening: Happening) -> None:
@@ -193,7 +199,7 @@ def _called(ledger: Ledger, position: int, happening: Happening) -> None:
 
 def _ended(ledger: Ledger, position: int, happening: Happening) -> None:
     call = ledger.calls[happening.detail.get("call", 1)]
-    call.ended = position
+    call.ended, call.status = position, ledger.status
     call.ended_ns = happening.at_ns
 
 
@@ -246,6 +252,7 @@ _ENTRIES: dict[tuple[str, str], Callable[[Ledger, int, Happening], None]] = {
     ("server", "run-accepted"): _run_accepted,
     ("server", "run-refused"): _run_refused,
     ("server", "run-started"): _run_started,
+    ("server", "status"): _status,
     ("server", "run-ended"): _run_ended,
     ("server", "snapshot"): _snapshot,
     ("client", "run-called"): _called,

@@ -90,6 +90,8 @@ class _Call:
         if run is None or run.started is None or self._unheard():
             says = f"{self._name} returned and the server never began a run for it"
             yield Evidence("unrun", says)
+        elif self._entry.status == "paused":
+            return  # As its caller, or another client, has asked.
         elif run.ended is None or run.ended > self._ended:
             begun = run.started < self._ended
             state = "was still going on" if begun else "had not begun"
@@ -113,11 +115,13 @@ class _Call:
 
     def _late(self) -> Iterator[Evidence]:
         visible = set(self._call.visible)
+        run = self._entry.run
+        # What others add after the run, such as the caller's next message, may be on its way.
+        until = self._ended if run is None or run.done is None else min(run.done, self._ended)
         late = [
             entry
             for entry in self._ledger.log.values()
-            if entry.position < self._ended
-            and self._concerns(entry)
+            if entry.position < until
             and not entry.trailing
             and entry.id not in visible
             and entry.id in self._settled
@@ -127,13 +131,6 @@ class _Call:
                 f"{_count(late)} persisted before {self._name} returned, visible only afterwards"
             )
             yield Evidence("late", says, _facts(late))
-
-    def _concerns(self, entry: LogEntry) -> bool:
-        """Not what others do after the run's end, of which nobody can know all at any instant."""
-        run = self._entry.run
-        if run is None or run.ended is None:
-            return True
-        return entry.position < run.ended or entry.run == run.number
 
     def _raised(self, *, closed: bool) -> Iterator[Evidence]:
         error = self._call.error or ""
@@ -201,7 +198,7 @@ def _own_delays_ns(schedule: Schedule, ledger: Ledger) -> int:
     network, caller = schedule.network, schedule.caller
     links = [network.rest, network.socket, *network.connections]
     links_ms = sum(link.latency_ms + link.jitter_ms for link in links)
-    faults_ms = sum(f.for_ms for f in network.faults if f.action in ("stall", "refuse"))
+    faults_ms = sum(fault.for_ms for fault in network.faults if fault.action == "stall")
     stalls_ms = sum(stall.for_ms for stall in schedule.interleaving.stalls)
     callbacks_ms = caller.callback_ms * len(ledger.callbacks)
     rest_s = 0.0

@@ -6,7 +6,7 @@ shrunk schedule is the explanation. All draw only what a real server or network 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict, replace
 
 from hypothesis import strategies as st
 
@@ -18,6 +18,7 @@ from harness.schedule import (
     Interleaving,
     Link,
     Moment,
+    Network,
     RestFault,
     Schedule,
     Script,
@@ -46,9 +47,18 @@ def switches() -> st.SearchStrategy[int | None]:
 
 
 @st.composite
+def networks(
+    draw: st.DrawFn, *faults: Fault, connections: tuple[ConnectionLink, ...] = ()
+) -> Network:
+    """Links that are in order, with a latency of at most 50 ms; and these faults."""
+    latency = milliseconds(0.1, 50, benign=0.5)
+    return Network(Link(draw(latency)), Link(draw(latency)), connections, faults)
+
+
+@st.composite
 def during_run(draw: st.DrawFn, longest_ms: float = 2_000) -> Moment:
     """A moment between the call of `run()` and a while after the server's end."""
-    what: str = draw(
+    what = draw(
         st.sampled_from(
             [
                 "run-called",
@@ -65,7 +75,7 @@ def during_run(draw: st.DrawFn, longest_ms: float = 2_000) -> Moment:
     )
     several = what in ("persisted", "frame-sent")
     return Moment(
-        what,
+        what,  # type: ignore[arg-type]
         nth=draw(st.integers(1, 6)) if several else 1,
         after_ms=draw(milliseconds(0, longest_ms, benign=0)),
         since="run-called" if several else "start",
@@ -181,7 +191,7 @@ def caller(draw: st.DrawFn, schedule: Schedule) -> Schedule:
 
 @st.composite
 def _acts(draw: st.DrawFn) -> Act:
-    what: str = draw(st.sampled_from(["send-message", "pause", "run", "interrupt", "close"]))
+    what = draw(st.sampled_from(["send-message", "pause", "run", "interrupt", "close"]))
     return Act(what, draw(during_run(500)))  # type: ignore[arg-type]
 
 
@@ -190,8 +200,7 @@ def script(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     """The agent calls tools, fails, gets stuck, is paused, asks, is sent back by a stop hook."""
     first = draw(_turns())
     later = tuple(draw(st.lists(_turns(), max_size=2)))
-    values = {entry.name: getattr(first, entry.name) for entry in fields(Turn)}
-    return replace(schedule, script=Script(**values, later=later))
+    return replace(schedule, script=Script(**asdict(first), later=later))
 
 
 @st.composite

@@ -267,6 +267,14 @@ class Kernel:
         heapq.heappush(self._timers, (timer.at_ns, self._timer_count, timer))
         return timer
 
+    def after(self, seconds: float) -> int:
+        """The instant so many seconds from now, in nanoseconds.
+
+        Any time is at least one nanosecond: whoever waits for the rest of a time that rounds to
+        nothing, in a loop, would wait for ever without time passing.
+        """
+        return self.now_ns + (max(1, round(seconds * SECOND)) if seconds > 0 else 0)
+
     def strand_of_caller(self) -> Strand:
         return self._me()
 

@@ -89,7 +89,7 @@ def _time(kernel: Kernel) -> list[Patch]:
     def sleep(seconds: float) -> None:
         if seconds < 0:
             raise ValueError("sleep length must be non-negative")
-        kernel.block("sleep", kernel.now_ns + round(seconds * SECOND))
+        kernel.block("sleep", kernel.after(seconds))
 
     def clock(start_s: int, name: str) -> list[Patch]:
         start_ns = start_s * SECOND

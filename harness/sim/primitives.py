@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 
 from harness.sim import kernel as kernels
-from harness.sim.kernel import SECOND, Strand
+from harness.sim.kernel import Strand
 
 
 class SimLock:
@@ -43,11 +43,7 @@ class SimLock:
             return True
         if not blocking:
             return False
-        deadline = None
-        if timeout != -1:
-            # Some time passes in any wait: `Condition.wait_for` waits again for what is left, which
-            # may be less than a nanosecond, and would do so for ever.
-            deadline = kernel.now_ns + max(round(timeout * SECOND), 1 if timeout > 0 else 0)
+        deadline = None if timeout == -1 else kernel.after(timeout)
         me = kernel.strand_of_caller()
         while True:
             self._waiters.append(me)
@@ -118,7 +114,7 @@ class SimThreadHandle:
             return
         deadline = None
         if timeout is not None and timeout >= 0:
-            deadline = kernel.now_ns + round(timeout * SECOND)
+            deadline = kernel.after(timeout)
         kernel.join(self.strand, deadline)
 
 

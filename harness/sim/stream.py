@@ -7,7 +7,7 @@ connection_pool.py); its pool, its h11 and all of httpx stay as they are.
 from collections.abc import Iterable
 from typing import Any
 
-from harness.sim.kernel import SECOND, Kernel, Strand
+from harness.sim.kernel import Kernel, Strand
 from harness.sim.network import HOST, Connection, Network
 
 
@@ -51,7 +51,7 @@ class SimStream:
         import httpcore
 
         self._kernel.pause()
-        deadline = None if timeout is None else self._kernel.now_ns + round(timeout * SECOND)
+        deadline = None if timeout is None else self._kernel.after(timeout)
         while not (self._buffer or self._over or self._reset or self._closed):
             self._reader = self._kernel.strand_of_caller()
             try:
@@ -136,7 +136,7 @@ class SimBackend:
                 kernel.wake(me)
 
         self._network.connect(port, "rest", done)
-        deadline = None if timeout is None else kernel.now_ns + round(timeout * SECOND)
+        deadline = None if timeout is None else kernel.after(timeout)
         while not outcome:
             if not kernel.block("connect", deadline) and not outcome:
                 given_up = True
@@ -151,4 +151,4 @@ class SimBackend:
 
     def sleep(self, seconds: float) -> None:
         kernel = self._kernel
-        kernel.block("sleep", kernel.now_ns + round(seconds * SECOND))
+        kernel.block("sleep", kernel.after(seconds))
