@@ -74,11 +74,13 @@ def deadline(draw: st.DrawFn, schedule: Schedule) -> Schedule:
 
 
 def families() -> dict[str, Scenario]:
-    """Each fault family alone, a deadline, and all of them together."""
+    """Each fault family alone, a deadline, two pairs, and all of them together."""
     benign = st.just(Schedule("zoo"))
     found = {name: with_faults(benign, [name]) for name in FAMILIES}
     found["deadline"] = benign.flatmap(deadline)
-    found["all"] = with_faults(benign, list(FAMILIES))
+    for together in (("script", "socket"), ("latency", "caller"), tuple(FAMILIES)):
+        name = "all" if len(together) == len(FAMILIES) else " and ".join(together)
+        found[name] = with_faults(benign, together)
     return {
         name: Scenario(f"zoo-{name}", name, lambda strategy=strategy: strategy)  # type: ignore[misc]
         for name, strategy in found.items()

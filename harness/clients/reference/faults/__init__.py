@@ -20,7 +20,6 @@ FAULTS: dict[str, type[ReferenceClient]] = {
     "failed-poll-ends": waiting.FailedPollEnds,
     "silent-error": waiting.SilentError,
     "revived-unnoticed": waiting.RevivedUnnoticed,
-    "paused-is-over": waiting.PausedIsOver,
     "conflict-raises": asking.ConflictRaises,
     "conflict-is-over": asking.ConflictIsOver,
     "hopeful-post": asking.HopefulPost,

@@ -6,7 +6,7 @@ from harness.clients.reference.client import ReferenceClient
 from harness.clients.reference.doorbell import Doorbell
 from harness.clients.reference.events import EventLog
 from harness.clients.reference.faults.hearing import HearingClient, TwoReadersLog
-from harness.clients.reference.http import Event, LostError
+from harness.clients.reference.http import Event, LostError, Rest
 
 
 class StrictBoundaryLog(EventLog):
@@ -14,8 +14,7 @@ class StrictBoundaryLog(EventLog):
         page_id = None
         last = self.events[-1]["timestamp"] if self.events else ""
         while True:
-            recent = {"timestamp__gte": last} if last else {}
-            items, page_id = self._rest.page(page_id, **recent)
+            items, page_id = self._rest.page(page_id, timestamp__gte=last or "1970-01-01")
             self._take([event for event in items if event["timestamp"] > last])
             if page_id is None:
                 return
@@ -91,10 +90,10 @@ class OnePage(ReferenceClient):
 
 
 class LostUpdateLog(TwoReadersLog):
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, rest: Rest) -> None:
         self._known: set[str] = set()
         self._cursor: str | None = None
-        super().__init__(*arguments)  # type: ignore[arg-type]
+        super().__init__(rest)
 
     def _read(self) -> None:
         page_id = self._cursor

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from harness.clients import OnEvent
 from harness.clients.reference.client import ENDS, Call
 from harness.clients.reference.faults.hearing import (
     POLL_S,
@@ -62,6 +63,9 @@ class UnreadFallback(PollingClient):
         polled: list[str] = []
         running = call.status_before == "idle"
         while True:
+            if call.accepted and call.status_before == "finished":
+                super()._await_beginning(call)
+                return super()._await_end(call)
             if self._log.wait(ended, POLL_S) and self._stays(call, self._log.last_status):
                 return self._end(call)
             status = self._poll() or "unknown"
@@ -89,7 +93,8 @@ class FrameOnly(HearingClient):
         self._end_heard = False
 
     def _await_end(self, call: Call) -> str:
-        self._log.wait(lambda: self._end_heard)
+        if self._beginning(call) is not None:
+            self._log.wait(lambda: self._end_heard)
         return super()._await_end(call)
 
 
@@ -100,9 +105,9 @@ class NoDrain(HearingClient):
     Source: the review of pull request #1832, under "Queue Draining Race Condition".
     """
 
-    def __init__(self, *arguments: object) -> None:
+    def __init__(self, url: str, on_event: OnEvent) -> None:
         self._ends_heard: list[str] = []
-        super().__init__(*arguments)  # type: ignore[arg-type]
+        super().__init__(url, on_event)
 
     def _hear(self, event: Event) -> None:
         if event.get("key") == "execution_status" and event["value"] in ENDS:
@@ -140,7 +145,8 @@ class ArmedLate(HearingClient):
         self._armed = True
 
     def _await_end(self, call: Call) -> str:
-        self._log.wait(lambda: self._snapshot, 30)
+        if self._beginning(call) is not None:
+            self._log.wait(lambda: self._snapshot, 30)
         return super()._await_end(call)
 
 
@@ -165,8 +171,10 @@ class GreetingEndsRun(HearingClient):
         self._log.wait(lambda: self._snapshot or self._beginning(call) is not None)
 
     def _await_end(self, call: Call) -> str:
-        self._log.wait(lambda: self._snapshot or self._log.last_status[1] in ENDS)
-        if self._snapshot:
+        begun = self._beginning(call) is not None
+        if begun:
+            self._log.wait(lambda: self._snapshot or self._log.last_status[1] in ENDS)
+        if begun and self._snapshot:
             self._log.sync()
             return self._end(call)
         return super()._await_end(call)
@@ -179,8 +187,10 @@ class FirstFinished(HearingClient):
     """
 
     def _await_end(self, call: Call) -> str:
+        if self._beginning(call) is None:
+            return super()._await_end(call)
         self._log.wait(lambda: bool(self._statuses(call) & ENDS))
-        self._log.sync()
+        self._take_turns()
         return self._end(call)
 
 
@@ -233,7 +243,7 @@ class SilentError(HearingClient):
 
     def _failure(self, status: str) -> Exception | None:
         if status in ("error", "stuck"):
-            self._log.wait(lambda: self._failed, 2)
+            self._log.wait(lambda: self._failed, 1)
         return super()._failure(status) if self._failed else None
 
 
@@ -245,13 +255,3 @@ class RevivedUnnoticed(PollingClient):
 
     def _stays(self, call: Call, last: tuple[int, str]) -> bool:
         return True if last[1] == "idle" else super()._stays(call, last)
-
-
-class PausedIsOver(PollingClient):
-    """Takes `paused` for the end at once, though the LLM still answers and the step is done.
-
-    Source: 1.58.0, for which the snapshot that pause() publishes is the end.
-    """
-
-    def _stays(self, call: Call, last: tuple[int, str]) -> bool:
-        return True if last[1] == "paused" else super()._stays(call, last)
