@@ -243,7 +243,7 @@ class ReferenceClient:
 
     def _end_others(self, call: Call) -> None:
         """A run that is accepted says that all others are over."""
-        if call.accepted:
+        if call.accepted and self._calls:
             self._log.sync()
             position = self._beginning(call)
             for other in self._calls:

@@ -26,7 +26,7 @@ FAULTS: dict[str, type[ReferenceClient]] = {
     "endless-patience": asking.EndlessPatience,
     "close-forgets": asking.CloseForgets,
     "strict-boundary": reading.StrictBoundary,
-    "from-first-frame": reading.FromFirstFrame,
+    "frame-is-last": reading.FrameIsLast,
     "swallowed-page": reading.SwallowedPage,
     "one-page": reading.OnePage,
     "lost-update": reading.LostUpdate,

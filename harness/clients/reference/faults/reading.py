@@ -1,11 +1,19 @@
 """Faults in the copy of the log, and in what the callback is given."""
 
+import threading
+
 from harness.clients import OnEvent, SeenEvent
 from harness.clients.reference.callbacks import Callbacks
-from harness.clients.reference.client import ReferenceClient
+from harness.clients.reference.client import ENDS, Call, ReferenceClient
 from harness.clients.reference.doorbell import Doorbell
 from harness.clients.reference.events import EventLog
-from harness.clients.reference.faults.hearing import HearingClient, TwoReadersLog
+from harness.clients.reference.faults.hearing import (
+    POLL_S,
+    BellOnlyLog,
+    HearingClient,
+    PollingClient,
+    TwoReadersLog,
+)
 from harness.clients.reference.http import Event, LostError, Rest
 
 
@@ -29,35 +37,42 @@ class StrictBoundary(ReferenceClient):
     event_log = StrictBoundaryLog
 
 
-class FromFirstFrameLog(EventLog):
-    first_heard: str | None = None
+class FrameFedLog(EventLog):
+    def __init__(self, rest: Rest) -> None:
+        self._adding = threading.Lock()
+        super().__init__(rest)
 
-    def _read(self) -> None:
-        page_id, self.first_heard = self.first_heard or self._last_id(), None
-        known = {event["id"] for event in self.events}
-        while True:
-            items, page_id = self._rest.page(page_id)
-            self._take([event for event in items if event["id"] not in known])
-            if page_id is None:
-                return
+    def _take(self, items: list[Event]) -> None:
+        with self._adding:
+            known = {event["id"] for event in self.events}
+            super()._take([event for event in items if event["id"] not in known])
+
+    def feed(self, event: Event) -> None:
+        self._take([event])
 
 
-class FromFirstFrame(HearingClient):
-    """Reads on from the first event that it has heard of, so what a frame overtook is lost.
+class FrameIsLast(HearingClient):
+    """Adds what a frame brings at once, and takes the frame of a final status for the last of its
+    run, so that nothing need be read any more.
 
-    Source: the question in pull request #1832 whether "the terminal status is streamed back FIRST";
-    its `reconcile_recent` depends on the answer.
+    Source: pull request #1832, whose review asks whether "the terminal status is streamed back
+    FIRST", and whose answer is that frames come in order.
     """
 
-    event_log = FromFirstFrameLog
+    event_log = FrameFedLog
 
     def _hear(self, event: Event) -> None:
-        log = self._log
-        if isinstance(log, FromFirstFrameLog) and event.get("key") != "full_state":
-            log.first_heard = log.first_heard or event["id"]
+        if isinstance(self._log, FrameFedLog) and event.get("key") != "full_state":
+            self._log.feed(event)
+
+    def _await_end(self, call: Call) -> str:
+        if self._beginning(call) is None:
+            return super()._await_end(call)
+        self._log.wait(lambda: self._log.last_status[1] in ENDS)
+        return self._end(call)
 
 
-class SwallowedPageLog(EventLog):
+class SwallowedPageLog(BellOnlyLog):
     def _read(self) -> None:
         try:
             super()._read()
@@ -65,13 +80,33 @@ class SwallowedPageLog(EventLog):
             return
 
 
-class SwallowedPage(ReferenceClient):
-    """A page that fails is taken for the end of the log.
+class SwallowedPage(PollingClient):
+    """Reads the log once, when a poll has told of the end, and takes a page that fails for its end.
 
     Source: 1.58.0's `reconcile`: "Return partial results rather than failing completely".
     """
 
     event_log = SwallowedPageLog
+
+    def _heard(self, frame: str) -> None:
+        pass
+
+    def _await_end(self, call: Call) -> str:
+        if call.status_before == "finished":
+            return super()._await_end(call)
+        running = call.status_before == "idle"
+        while True:
+            self._log.pause(POLL_S / 5)
+            status = self._poll()
+            running = running or status == "running"
+            if running and status in ENDS:
+                break
+        self._log.sync()
+        return str(status)
+
+    def _await_beginning(self, call: Call) -> None:
+        if call.status_before == "finished":
+            super()._await_beginning(call)
 
 
 class OnePageLog(EventLog):
@@ -114,12 +149,19 @@ class LostUpdateLog(TwoReadersLog):
 
 
 class LostUpdate(ReferenceClient):
-    """Two threads read the log, and each writes back a copy that it made before its request.
+    """run() reads the log while it waits, besides the thread that is there for it, and each writes
+    back a copy that it made before its request.
 
     Source: a classic, the lost update.
     """
 
     event_log = LostUpdateLog
+
+    def _await_end(self, call: Call) -> str:
+        while self._log.last_status[1] == "running":
+            self._log.sync()
+            self._log.pause(0.1)
+        return super()._await_end(call)
 
 
 class GivingLog(TwoReadersLog):
@@ -162,12 +204,17 @@ class Twice(ReferenceClient):
 
 
 class FragileCallbacks(Callbacks):
+    _alive = True
+
+    def _more(self) -> bool:
+        return self._alive and super()._more()
+
     def _give(self, event: Event) -> None:
         try:
             self._on_event(SeenEvent(event["id"], event["kind"], event.get("tool_name")))
         except Exception:
+            self._alive = False
             self.given = 1_000_000
-            raise SystemExit from None
 
 
 class DeadCallback(ReferenceClient):

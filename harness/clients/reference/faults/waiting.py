@@ -22,11 +22,11 @@ class FirstPoll(PollingClient):
     """
 
     def _await_end(self, call: Call) -> str:
-        while True:
-            status = self._poll()
-            if status in ENDS:
-                return str(status)
-            self._log.pause(POLL_S)
+        if self._beginning(call) is None:
+            return super()._await_end(call)
+        while (status := self._poll()) not in ENDS and self._log.last_status[1] == "running":
+            self._log.pause(0.7 * POLL_S)
+        return str(status) if status in ENDS else super()._await_end(call)
 
 
 class IdlePoll(PollingClient):
