@@ -40,6 +40,10 @@ class Failure:
     happenings: tuple[dict[str, Any], ...]
     stacks: dict[str, str]
     """Thread name to stack, where the simulation had to end the trial."""
+    server_version: str | None = None
+    """The release whose server it was; None: the file does not say."""
+    neighbour: str | None = None
+    """Which smallest change of the schedule was seen to pass, in words; None: not tried."""
     harness_version: str = __version__
 
     def write(self, path: Path) -> None:
@@ -54,6 +58,7 @@ class Failure:
                 "client": self.client,
                 "resolved_version": self.resolved_version,
                 "server": self.server,
+                "server_version": self.server_version,
                 "world": self.world,
                 "harness_version": self.harness_version,
                 "replay": f"race replay {path}",
@@ -64,6 +69,7 @@ class Failure:
                     name: _plain(value)
                     for name, value in self.schedule.non_default_fields().items()
                 },
+                "neighbour": self.neighbour,
                 "schedule": self.schedule.to_dict(),
                 "digest": self.digest,
                 "stacks": self.stacks,
@@ -127,6 +133,8 @@ class Failure:
             world=checked["world"],
             happenings=tuple(map(dict, checked["happenings"])),
             stacks=checked["stacks"],
+            server_version=checked.get("server_version"),
+            neighbour=checked.get("neighbour"),
             harness_version=checked["harness_version"],
         )
 
@@ -184,6 +192,8 @@ class _File(TypedDict):
     client: str
     resolved_version: str
     server: str
+    server_version: NotRequired[str | None]
+    neighbour: NotRequired[str | None]
     world: str
     happenings: list[_Happening]
     stacks: dict[str, str]

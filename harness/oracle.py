@@ -136,7 +136,8 @@ class _Call:
         error = self._call.error or ""
         timeout_s = self._schedule.caller.timeout_s
         run = self._entry.run
-        gave_up = "TimeoutError" in error
+        # By its name or in its words.
+        gave_up = "TimeoutError" in error or "timed out" in error
         if gave_up and timeout_s is not None:
             took_ns = self._ended_after_ns()
             if took_ns < timeout_s * 1e9 - PROMISE_NS and not self._excused():

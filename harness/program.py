@@ -67,6 +67,8 @@ class Program:
         self._seen: set[str] = set()
         self._seen_count = 0
         self._finish_observed = False
+        self._acting: list[threading.Thread] = []
+        self._settling = False
 
     def play(self, url: str) -> None:
         caller = self._caller
@@ -78,16 +80,15 @@ class Program:
             self._void = _describe(error)
             return
         self._void = None
-        busy = [self._meanwhile(client, act, gate) for act, gate in self._acts]
+        for act, gate in self._acts:
+            self._meanwhile(client, act, gate)
         self._run(client)
         for _ in range(caller.runs - 1):
             time.sleep(caller.between_ms / 1000)
             if not self._try(client, "send-message"):
                 break
             self._run(client)
-        for wait_until_done in busy:
-            wait_until_done()
-        time.sleep(caller.settle_s)
+        self._settle()
         self.look()
         self._settled = tuple(client.visible())
         self._trace.record("client", "close-called")
@@ -127,28 +128,39 @@ class Program:
         while not self._finish_observed and time.monotonic() < until:
             time.sleep(LOOK_EVERY_S)
 
-    def _meanwhile(self, client: Client, act: Act, gate: Gate) -> Callable[[], None]:
-        """Start a thread that waits for an act's moment. The result waits for its end, if the
-        moment came."""
-        begun = False
+    def _meanwhile(self, client: Client, act: Act, gate: Gate) -> None:
+        """Start a thread that waits for an act's moment. Later than the settling is too late."""
 
         def wait_and_act() -> None:
-            nonlocal begun
             gate()
-            begun = True
+            if self._settling:
+                return
+            self._acting.append(thread)
             if act.what == "run":
                 self._run(client)
             else:
                 self._try(client, act.what)
+            self._acting.remove(thread)
 
         thread = threading.Thread(target=wait_and_act, name=f"caller: {act.what}", daemon=True)
         thread.start()
 
-        def wait_until_done() -> None:
-            if begun:
-                thread.join()
+    def _settle(self) -> None:
+        """Wait for what other threads have begun; then let time pass.
 
-        return wait_until_done
+        Slow callbacks get as much longer as they need, one after the other, for every event.
+        """
+        while self._acting:
+            self._acting[0].join()
+        self._settling = True
+        slept_s, due_s = 0.0, self._caller.settle_s
+        while slept_s < due_s:
+            time.sleep(due_s - slept_s)
+            slept_s, due_s = due_s, self._caller.settle_s + self._own_delays_s()
+
+    def _own_delays_s(self) -> float:
+        events = sum(happening.what == "persisted" for happening in self._trace.happenings)
+        return events * self._caller.callback_ms / 1000
 
     def _try(self, client: Client, what: str) -> bool:
         """Do something that may fail, which is then the end of it."""

@@ -8,12 +8,12 @@ while. A right client raises, soon after the server was done.
 from hypothesis import strategies as st
 
 from harness.scenario import Scenario
-from harness.schedule import Fault, Moment, Schedule, Script, ServerTiming
+from harness.schedule import Caller, Fault, Moment, Schedule, Script, ServerTiming
 from harness.strategies import milliseconds, networks
 
 LOST = (
     Fault("reset", Moment("run-started")),
-    Fault("refuse", Moment("run-started"), for_ms=30_000.0),
+    Fault("refuse", Moment("run-started"), for_ms=5_000.0),
 )
 
 
@@ -30,6 +30,7 @@ def schedules(draw: st.DrawFn) -> Schedule:
             think_ms=draw(milliseconds(50, 3_000, benign=200)),
         ),
         network=draw(networks(*LOST)),
+        caller=Caller(settle_s=30.0),
     )
 
 

@@ -10,7 +10,7 @@ server was done is a stall.
 from hypothesis import strategies as st
 
 from harness.scenario import Scenario
-from harness.schedule import Fault, Moment, Schedule, Script, ServerTiming
+from harness.schedule import Caller, Fault, Moment, Schedule, Script, ServerTiming
 from harness.strategies import milliseconds, networks
 
 
@@ -24,7 +24,9 @@ def schedules(draw: st.DrawFn) -> Schedule:
             think_ms=draw(milliseconds(50, 2_000, benign=200)),
             publish_ms=draw(milliseconds(0.5, 100, benign=0.5)),
         ),
-        network=draw(networks(Fault("reset", lost), Fault("refuse", lost, for_ms=60_000.0))),
+        network=draw(networks(Fault("reset", lost), Fault("refuse", lost, for_ms=20_000.0))),
+        # Reconnecting is over by then, too: tried after 1, 3, 7, 15 and 31 s.
+        caller=Caller(settle_s=45.0),
     )
 
 

@@ -79,6 +79,7 @@ def examine(client: ClientUnderTest, workers: Workers, schedule: Schedule) -> Fa
         client=client.argument,
         resolved_version=client.resolved_version,
         server="fake",
+        server_version=workers.server_version,
         world="sim",
         happenings=tuple(whole["happenings"]),
         stacks=whole["stacks"],

@@ -13,10 +13,14 @@ from dataclasses import dataclass, replace
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as hypothesis_seed
 
-from harness.campaign.draw import BATCH, drawing_from_the_seed_alone
+from harness.campaign.draw import drawing_from_the_seed_alone
 from harness.failure import Failure
 from harness.scenario import Scenario
 from harness.schedule import Schedule
+
+TURN = 10
+"""Schedules of one scenario before it is the next one's turn: the first failure comes early in
+a scenario, or late anyway."""
 
 Examine = Callable[[Schedule], Failure]
 """Runs a schedule and keeps all of it, whatever its verdict."""
@@ -43,7 +47,7 @@ class Tally:
 
 
 class _Failed(Exception):
-    """Each cause gets a subclass: Hypothesis keeps failures apart by class and place."""
+    """Tells Hypothesis that a schedule is one to shrink."""
 
 
 def cause_of(failure: Failure) -> str:
@@ -70,24 +74,29 @@ def hunt(
 ) -> Iterator[Finding]:
     """Search up to `examples` schedules, or for so many wall seconds; give findings as they come.
 
-    The scenarios take turns, a batch each. `tally` counts along.
+    The scenarios take turns. `tally` counts along.
     """
     tally = tally if tally is not None else Tally()
     known: set[str] = set()
     began = time.monotonic()
-    batch = 0
+    turn = 0
     while tally.trials < examples and time.monotonic() - began < seconds:
-        scenario = scenarios[batch % len(scenarios)]
-        left = min(BATCH, examples - tally.trials)
+        scenario = scenarios[turn % len(scenarios)]
+        left = min(TURN, examples - tally.trials)
         search = _Search(scenario, examine, known, tally, began + seconds)
-        for finding in search.run(seed * 1_000_003 + batch, left):
+        finding = search.run(seed * 1_000_003 + turn, left)
+        if finding is not None:
             known.add(finding.cause)
             yield replace(finding, seconds=time.monotonic() - began)
-        batch += 1
+        turn += 1
 
 
 class _Search:
-    """One batch of one scenario: generate until something new fails, then shrink it."""
+    """A turn of one scenario: generate until something new fails, then shrink that alone.
+
+    What fails otherwise meanwhile is left for later turns: shrinking does not slip from one cause
+    to another.
+    """
 
     def __init__(
         self,
@@ -102,19 +111,19 @@ class _Search:
         self._known = known
         self._tally = tally
         self._deadline = deadline
-        self._classes: dict[str, type[_Failed]] = {}
-        self._first_seen: dict[str, int] = {}
-        self._smallest: dict[str, Failure] = {}
+        self._cause: str | None = None
+        self._first_seen = 0
+        self._smallest: Failure | None = None
         self._shrinking = 0
 
-    def run(self, seed: int, examples: int) -> Iterator[Finding]:
+    def run(self, seed: int, examples: int) -> Finding | None:
         @hypothesis_seed(seed)
         @settings(
             max_examples=examples,
             phases=[Phase.generate, Phase.shrink],
             database=None,
             deadline=None,
-            report_multiple_bugs=True,
+            report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         )
         @given(self._scenario.schedules())
@@ -122,29 +131,40 @@ class _Search:
             self._try(replace(schedule, scenario=self._scenario.name))
 
         # What failed was noted as it happened.
-        with drawing_from_the_seed_alone(), contextlib.suppress(_Failed, ExceptionGroup):
+        with drawing_from_the_seed_alone(), contextlib.suppress(_Failed):
             trial()
-        for cause, failure in self._smallest.items():
-            yield Finding(failure, cause, self._first_seen[cause], self._shrinking, 0.0)
+        if self._smallest is None or self._cause is None:
+            return None
+        return Finding(self._smallest, self._cause, self._first_seen, self._shrinking, 0.0)
 
     def _try(self, schedule: Schedule) -> None:
-        if not self._smallest and time.monotonic() > self._deadline:
-            return
+        wanted = self._shrink if self._cause is not None else self._search
+        if wanted(schedule):
+            # In one place: Hypothesis keeps failures apart by where they are raised.
+            raise _Failed
+
+    def _search(self, schedule: Schedule) -> bool:
+        """Whether it fails in a way that is new."""
+        if time.monotonic() > self._deadline:
+            return False
         failure = self._examine(schedule)
-        if self._smallest:
-            self._shrinking += 1
-        else:
-            self._tally.trials += 1
+        self._tally.trials += 1
         cause = cause_of(failure)
         if not cause or cause in self._known:
-            return
-        if cause not in self._first_seen:
-            if self._examine(schedule).digest != failure.digest:
-                self._tally.repeats += 1
-                return
-            self._first_seen[cause] = self._tally.trials
-        # The last failing schedule that Hypothesis tries of each cause is its smallest one.
-        self._smallest[cause] = failure
-        if cause not in self._classes:
-            self._classes[cause] = type("Failed", (_Failed,), {})
-        raise self._classes[cause](cause)
+            return False
+        if self._examine(schedule).digest != failure.digest:
+            self._tally.repeats += 1
+            return False
+        self._cause, self._smallest = cause, failure
+        self._first_seen = self._tally.trials
+        return True
+
+    def _shrink(self, schedule: Schedule) -> bool:
+        """Whether it fails in the same way."""
+        failure = self._examine(schedule)
+        self._shrinking += 1
+        same = cause_of(failure) == self._cause
+        if same:
+            # The last one that Hypothesis tries is the smallest.
+            self._smallest = failure
+        return same

@@ -62,7 +62,7 @@ class Workers:
         finally:
             for _, their in pairs:
                 their.close()
-        self.version = ""
+        self.version = self.server_version = ""
 
     def __enter__(self) -> "Workers":
         return self
@@ -91,7 +91,8 @@ class Workers:
     def wait_ready(self) -> None:
         """Wait until every job has imported the client."""
         for connection in self._connections:
-            self.version = self._receive(connection)["ready"]["version"]
+            ready = self._receive(connection)["ready"]
+            self.version, self.server_version = ready["version"], ready["server_version"]
 
     def run(
         self, schedules: Iterable[Schedule], on_result: Callable[[TrialResult], None]

@@ -2,7 +2,7 @@
 
 It runs in the client's environment, where only the trial core's few dependencies are sure to be.
 After the slow import and a warm-up it forks one process per job, before which no thread is left.
-Each job speaks JSON over a socket of its own: first {"ready": {"version"}} or
+Each job speaks JSON over a socket of its own: first {"ready": {"version", "server_version"}} or
 {"trouble": text}, then one answer for each request {"index", "schedule", "whole"}.
 """
 
@@ -107,7 +107,8 @@ def _fork_job(
 def _work(connection: Connection, adapter: Adapter, site: UvicornSite, job: int) -> None:
     watchdog = Watchdog(lambda report: _send(connection, {"trouble": report}))
     watchdog.start()
-    _send(connection, {"ready": {"version": adapter.version}})
+    versions = {"version": adapter.version, "server_version": adapter.server_version}
+    _send(connection, {"ready": versions})
     request: dict[str, Any] = {}
 
     def requested() -> Iterator[Schedule]:

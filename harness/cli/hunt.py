@@ -2,10 +2,14 @@
 
 import re
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from hypothesis import strategies as st
 
 from harness.campaign.campaign import examine, keep
 from harness.campaign.client import find_client
@@ -20,11 +24,16 @@ from harness.cli.console import (
     output,
     write_json,
 )
+from harness.cli.show import nearest_in_words
 from harness.errors import UsageError
+from harness.scenario import Scenario
+from harness.schedule import Schedule
 from harness.story.timeline import short_story
+from harness.strategies import FAMILIES, with_faults
 
 SCHEMA = 1
 CONTROL = "clean"
+FIRST = "final-events"
 
 
 def hunt(
@@ -35,6 +44,14 @@ def hunt(
         list[str] | None,
         typer.Option(
             help="Only this scenario; may be given again. [default: all but the control]"
+        ),
+    ] = None,
+    faults: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FAMILIES",
+            help=f"Add faults of these families, such as socket,rest; or all. There are: "
+            f"{', '.join(FAMILIES)}. Without --scenario, nothing but them.",
         ),
     ] = None,
     budget: Annotated[
@@ -54,8 +71,13 @@ def hunt(
     import scenarios
 
     check_writable(json_file)
-    names = scenario or [name for name in scenarios.names() if name != CONTROL]
-    chosen = [scenarios.load(name) for name in names]
+    chosen = [scenarios.load(name) for name in scenario or []]
+    if faults is not None:
+        chosen = add_faults(chosen, list(FAMILIES) if faults == "all" else faults.split(","))
+    elif not chosen:
+        names = [name for name in scenarios.names() if name != CONTROL]
+        # The race that all of this began with comes first.
+        chosen = [scenarios.load(name) for name in sorted(names, key=lambda name: name != FIRST)]
     seconds = parse_time(budget) if budget is not None else float("inf")
     limit = examples or (1_000 if budget is None else 10**9)
     findings: list[tuple[Finding, Path]] = []
@@ -69,7 +91,7 @@ def hunt(
             workers.wait_ready()
             bar.begin()
             began = time.monotonic()
-            for finding in search(
+            for found in search(
                 chosen,
                 lambda schedule: examine(under_test, workers, schedule),
                 seed=seed,
@@ -77,6 +99,8 @@ def hunt(
                 seconds=seconds,
                 tally=tally,
             ):
+                told = nearest_in_words(under_test, workers, found.failure.schedule)
+                finding = replace(found, failure=replace(found.failure, neighbour=told))
                 path = keep(finding.failure)
                 findings.append((finding, path))
                 progress.step(short_story(finding.failure, path) + "\n")
@@ -103,6 +127,27 @@ def hunt(
             )
     if findings:
         raise typer.Exit(1)
+
+
+def add_faults(chosen: Sequence[Scenario], families: Sequence[str]) -> list[Scenario]:
+    """The scenarios with faults of these families; without any, a benign one with them.
+
+    Raises:
+        UsageError: there is no such family.
+    """
+    name = "+".join(families)
+    benign = Scenario(name, "faults alone", lambda: st.just(Schedule(name)))
+    with_faults(benign.schedules(), families)  # Whether they exist is told before anything runs.
+    return [
+        replace(one, schedules=partial(_drawn, one.schedules, tuple(families)))
+        for one in chosen or [benign]
+    ]
+
+
+def _drawn(
+    schedules: Callable[[], st.SearchStrategy[Schedule]], families: Sequence[str]
+) -> st.SearchStrategy[Schedule]:
+    return with_faults(schedules(), families)
 
 
 def _summary(finding: Finding, path: Path) -> dict[str, object]:

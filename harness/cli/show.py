@@ -7,31 +7,30 @@ from typing import Annotated
 import typer
 
 from harness.campaign.campaign import examine
-from harness.campaign.client import find_client
-from harness.campaign.neighbour import Neighbour, nearest_passing
+from harness.campaign.client import ClientUnderTest, find_client
+from harness.campaign.neighbour import nearest_passing
 from harness.campaign.pool import Workers
-from harness.cli.console import campaign_progress, check_writable, errors, output
-from harness.errors import UsageError
+from harness.cli.console import Bar, campaign_progress, check_writable, errors, output
+from harness.errors import HarnessError, UsageError
 from harness.failure import Failure
 from harness.schedule import Schedule
-from harness.story.fields import value_text
 from harness.story.mermaid import sequence_diagram
+from harness.story.nearest import describe
 from harness.story.page import html_page
 from harness.story.perfetto import trace_events
 from harness.story.timeline import timeline
 from harness.story.words import in_words
 
-NONE_PASSES = "No single field that is set to its benign value makes it pass."
-
 
 def show(
     file: Annotated[Path, typer.Argument(metavar="FAILURE.json", help="A failure file.")],
     neighbour: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--neighbour", help="Run the client to find the smallest change that makes it pass."
+            help="Run the client to find the smallest change that makes it pass. "
+            "[default: where the file does not tell it]",
         ),
-    ] = False,
+    ] = None,
     mermaid: Annotated[
         bool, typer.Option("--mermaid", help="Print a sequence diagram for a comment on GitHub.")
     ] = False,
@@ -42,11 +41,14 @@ def show(
         Path | None, typer.Option(metavar="FILE", help="Write a trace for ui.perfetto.dev.")
     ] = None,
 ) -> None:
-    """Show a failure file. No client is run, unless for --neighbour."""
+    """Show a failure file: what happened, and which single change would make it pass.
+
+    The client is run only to find that change, where the file does not tell it.
+    """
     failure = Failure.read(file)
     check_writable(html)
     check_writable(perfetto)
-    nearest = describe(find_neighbour(failure)) if neighbour else ""
+    nearest = "" if neighbour is False else _nearest(failure, asked=bool(neighbour))
     if mermaid:
         print(sequence_diagram(failure), end="")
     if html is not None:
@@ -61,8 +63,20 @@ def show(
         output.print(nearest, markup=False, highlight=False)
 
 
-def find_neighbour(failure: Failure) -> Neighbour | None:
-    """Search with the client of the failure.
+def _nearest(failure: Failure, *, asked: bool) -> str:
+    """What the file tells, or what is found; without being asked, failing to find is no error."""
+    if not asked and failure.neighbour is not None:
+        return failure.neighbour
+    try:
+        return find_neighbour(failure)
+    except HarnessError as error:
+        if asked:
+            raise
+        return f"Which change would make it pass was not found: {error}"
+
+
+def find_neighbour(failure: Failure) -> str:
+    """Search with the client of the failure, and say what was found.
 
     Raises:
         AlreadyPasses: the client passes the schedule now.
@@ -78,32 +92,21 @@ def find_neighbour(failure: Failure) -> Neighbour | None:
         ):
             workers.wait_ready()
             bar.begin()
-
-            def passes(schedule: Schedule) -> bool:
-                passed = examine(client, workers, schedule).judgement.verdicts == ("ok",)
-                bar.advance(passed=passed)
-                return passed
-
-            return nearest_passing(failure.schedule, passes)
+            return nearest_in_words(client, workers, failure.schedule, bar)
 
 
-def describe(neighbour: Neighbour | None) -> str:
-    """What would have to be otherwise, in a sentence or two."""
-    if neighbour is None:
-        return NONE_PASSES
-    path, passing = neighbour.path, value_text(neighbour.passing)
-    here = value_text(neighbour.failing)
-    change = (
-        f"without {path} ({here})"
-        if neighbour.passing is None
-        else f"when {path} is {passing} instead of {here}"
-    )
-    border = (
-        f" {value_text(neighbour.still_failing)} still fails."
-        if neighbour.still_failing != neighbour.failing
-        else ""
-    )
-    return f"It passes {change}, all else the same.{border} ({neighbour.tries} trials)"
+def nearest_in_words(
+    client: ClientUnderTest, workers: Workers, schedule: Schedule, bar: Bar | None = None
+) -> str:
+    """The nearest passing neighbour, found on workers that are ready."""
+
+    def passes(changed: Schedule) -> bool:
+        passed = examine(client, workers, changed).judgement.verdicts == ("ok",)
+        if bar is not None:
+            bar.advance(passed=passed)
+        return passed
+
+    return describe(nearest_passing(schedule, passes))
 
 
 def write_text(path: Path, text: str) -> None:

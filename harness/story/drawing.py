@@ -12,7 +12,8 @@ from harness.failure import Failure
 from harness.story.facts import Step, concerned, names_of, way, ways
 from harness.story.layout import LINE, TOP, Layout, layout
 from harness.story.names import clock
-from harness.story.rows import Column, Row, Tone, tell
+from harness.story.row import Column, Row, Tone
+from harness.story.rows import tell
 
 _WIDTH: Final = 1180
 _MARGIN: Final = 30
@@ -137,23 +138,22 @@ class _Drawing:
 
 def _bars(failure: Failure) -> Iterator[tuple[Column, float, float, str]]:
     """What lasts: `run()`, and the runs of the server. Lane, begin, end, what it is."""
-    called: float | None = None
+    called: dict[Any, float] = {}
     started: dict[Any, float] = {}
     for happening in failure.happenings:
         at_ms = float(happening["at_ms"])
         match happening["what"]:
             case "run-called":
-                called = at_ms
-            case "run-returned" | "run-raised" if called is not None:
-                yield "client", called, at_ms, "run()"
-                called = None
+                called[happening.get("call", 1)] = at_ms
+            case "run-returned" | "run-raised" if happening.get("call", 1) in called:
+                yield "client", called.pop(happening.get("call", 1)), at_ms, "run()"
             case "run-started":
                 started[happening.get("run")] = at_ms
             case "run-ended" if happening.get("run") in started:
                 yield "server", started.pop(happening.get("run")), at_ms, "the server's run"
     last_ms = float(failure.happenings[-1]["at_ms"]) if failure.happenings else 0.0
-    if called is not None:
-        yield "client", called, last_ms, "run(), which did not return"
+    for begin_ms in called.values():
+        yield "client", begin_ms, last_ms, "run(), which did not return"
     for begin_ms in started.values():
         yield "server", begin_ms, last_ms, "the server's run, which did not end"
 

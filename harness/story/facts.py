@@ -1,5 +1,6 @@
 """What every telling of a failure shares: its times since `run()`, its names, its sentences."""
 
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,6 +13,9 @@ from harness.verdict import Evidence
 
 STEPS: Final = ("persisted", "published", "delivered", "visible")
 """An event's way; the evidence has the time of each step that was taken, as `persisted_ms`."""
+
+_INSTANTS: Final = frozenset({"at_ms", *(f"{step}_ms" for step in STEPS)})
+"""Fields that hold a time of the trial; others that end alike are lengths of time."""
 
 _STEP_OF: Final = {
     "persisted": "persisted",
@@ -96,6 +100,25 @@ def _request(asked: dict[str, Any], position: int, end: dict[str, Any]) -> Reque
     )
 
 
+def blamed_call(failure: Failure) -> tuple[int | None, int | None]:
+    """Where in the happenings the call of `run()` begins and ends that the evidence is about.
+
+    It says `call 2 of run()` where there are several; else it is the first. None: never.
+    """
+    said = " ".join(entry.says for entry in failure.judgement.evidence)
+    named = re.search(r"\bcall (\d+) of run\(\)", said)
+    number = int(named[1]) if named else 1
+    begin = end = None
+    for position, happening in enumerate(failure.happenings):
+        if happening.get("call", 1) != number:
+            continue
+        if happening["what"] == "run-called":
+            begin = position
+        elif happening["what"] in ("run-returned", "run-raised"):
+            end = position
+    return begin, end
+
+
 def since_run(failure: Failure) -> Failure:
     """The failure with its times counted from the call of `run()`, if it was called."""
     called_ms = next(
@@ -109,7 +132,7 @@ def since_run(failure: Failure) -> Failure:
 
     def moved(facts: dict[str, Any]) -> dict[str, Any]:
         return {
-            name: value - called_ms if name.endswith("_ms") and value is not None else value
+            name: value - called_ms if name in _INSTANTS and value is not None else value
             for name, value in facts.items()
         }
 

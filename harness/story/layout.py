@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from harness.story.rows import Column, Row, Tone
+from harness.story.row import Column, Row, Tone
 
 TOP: Final = 70.0
 LINE: Final = 15.0

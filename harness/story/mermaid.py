@@ -12,7 +12,8 @@ from typing import Final
 from harness.failure import Failure
 from harness.story.facts import concerned, names_of, since_run, ways, where
 from harness.story.names import Names, clock, several
-from harness.story.rows import Column, Row, Tone, tell
+from harness.story.row import Column, Row, Tone
+from harness.story.rows import tell
 
 _LONGEST: Final = 40
 """Messages and notes in a diagram."""

@@ -40,11 +40,15 @@ _STEP_US: Final = 1
 
 _LASTING: Final = {
     "run-called": ("client", "run()", ("run-returned", "run-raised")),
+    "act-called": ("client", "act", ("act-returned", "act-raised")),
     "close-called": ("client", "close()", ("close-returned", "close-raised")),
     "run-started": ("server", "run", ("run-ended",)),
-    "callback": ("socket", "callback", ("callback-done",)),
+    "callback": ("socket", "callback", ("callback-done", "callback-raised")),
 }
 """What begins a slice: its lane, its name, and what ends it."""
+
+_TOLD_APART: Final = ("call", "act", "run", "event")
+"""What several of one kind differ in."""
 
 _SLICED: Final = frozenset(
     {"request", "answer", "unanswered", "persisted", "frame-sent", "frame-delivered", "visible"}
@@ -161,13 +165,16 @@ def _lasting(failure: Failure) -> Iterator[_Slice]:
         lane, name, _ = _LASTING[begin["what"]]
         if begin["what"] == "callback":
             name = f"callback {names.short(str(begin.get('event')))}"
+        elif begin["what"] == "act-called":
+            name = f"{begin['act']}()"
         begin_us = _us(begin["at_ms"])
         end_us = max(_us(end_ms), begin_us + _STEP_US)
         return _Slice(lane, name, begin_us, end_us, {**_details(begin), **details})
 
     for happening in failure.happenings:
         what = happening["what"]
-        key = (ends.get(what, what), happening.get("run", happening.get("event")))
+        which = next((happening[name] for name in _TOLD_APART if name in happening), None)
+        key = (ends.get(what, what), which)
         if what in _LASTING:
             if key in open_ones:
                 yield over(open_ones[key], open_ones[key]["at_ms"], {})

@@ -11,18 +11,14 @@ order or made up; rows are only left out or joined, by these rules:
 - a long stretch of events that no evidence concerns is told in one row for each column.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
-from itertools import groupby
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from harness.failure import Failure
+from harness.story.joining import joined
 from harness.story.names import Names, clock, endpoint, several
-
-Column = Literal["client", "socket", "rest", "server"]
-
-COLUMNS: Final[tuple[Column, ...]] = ("client", "socket", "rest", "server")
+from harness.story.row import Column, Row, Tone
 
 _LANES: Final[dict[str, Column]] = {
     "client": "client",
@@ -54,43 +50,8 @@ _RUN_STEPS: Final[dict[str, str]] = {
 _SILENT: Final = frozenset({"publication", "run-requested"})
 """Told by what follows: the frame, and the run's acceptance or refusal."""
 
-_LONGEST_PATTERN: Final = 3
-"""Rows. Clients poll one or two things in turn."""
-
-_LONGEST_STRETCH: Final = 24
-"""Happenings. A short run's events, some six with four steps each, are told one by one."""
-
 _LONGEST_TEXT: Final = 100
 """Of what the trial says in its own words, such as an error."""
-
-
-class Tone(Enum):
-    """How a row matters."""
-
-    PLAIN = "plain"
-    CONCERNED = "concerned"
-    """It is about an event that the evidence names."""
-    CALLED = "called"
-    ENDED = "ended"
-    """`run()` returned or raised, or the trial ended without; what follows came too late."""
-    FAULT = "fault"
-
-
-@dataclass(frozen=True)
-class Row:
-    """One cell of the timeline: `subject`, then what it did."""
-
-    at_ms: float
-    column: Column
-    subject: str
-    did: tuple[str, ...] = ()
-    about: tuple[str, str] | None = None
-    """What the row is about, such as `("event", id)`. Neighbours about the same thing join."""
-    tone: Tone = Tone.PLAIN
-
-    @property
-    def text(self) -> str:
-        return f"{self.subject} {', '.join(self.did)}".rstrip()
 
 
 @dataclass(frozen=True)
@@ -122,7 +83,7 @@ def tell(failure: Failure, names: Names) -> Telling:
         last = float(failure.happenings[-1]["at_ms"])
         rows.append(Row(last, "client", "run() has not returned", tone=Tone.ENDED))
     return Telling(
-        rows=tuple(_introduced(_patterned(_bursts(_joined(_stretched(rows)))), names)),
+        rows=tuple(joined(rows, names)),
         before_run=left_out,
         persisted_before_run=sum(
             entry["what"] == "persisted" for entry in failure.happenings[:called]
@@ -134,7 +95,9 @@ class _Teller:
     """Turns happenings into rows one by one, knowing what happened before each."""
 
     def __init__(self, failure: Failure, names: Names) -> None:
-        self.running = False
+        self._running: set[object] = set()
+        """Calls of `run()` that have not ended."""
+        self._calls = sum(entry["what"] == "run-called" for entry in failure.happenings)
         self._names = names
         self._judgement = failure.judgement
         self._concerned = {
@@ -164,6 +127,11 @@ class _Teller:
         }
         self._runs = {entry["run"] for entry in failure.happenings if "run" in entry}
 
+    @property
+    def running(self) -> bool:
+        """Whether a call of `run()` has not ended yet."""
+        return bool(self._running)
+
     def row(self, happening: dict[str, Any], told: Sequence[Row]) -> Row | None:
         """The row of one happening, or None if it is not worth one. `told` is what precedes."""
         what = happening["what"]
@@ -175,13 +143,19 @@ class _Teller:
             return self._run(happening)
         match what:
             case "run-called":
-                self.running, self._server_run = True, "not begun"
-                return _row(happening, "client", "run() called", tone=Tone.CALLED)
+                self._running.add(happening.get("call", 1))
+                self._server_run = "not begun"
+                which = self._call(happening)
+                return _row(happening, "client", f"{which} called", tone=Tone.CALLED)
             case "run-returned":
-                return self._end(happening, "run() returns")
+                return self._end(happening, f"{self._call(happening)} returns")
             case "run-raised":
                 error = _clipped(str(happening.get("error", "an error")))
-                return self._end(happening, f"run() raises {error}")
+                return self._end(happening, f"{self._call(happening)} raises {error}")
+            case "act-called" | "act-returned" | "act-raised":
+                return self._act(happening)
+            case "callback-raised":
+                return _row(happening, "socket", "the user's callback raises", tone=Tone.FAULT)
             case "send-message" | "close-called" | "close-returned":
                 return _row(happening, "client", _CLIENT_WORDS[what])
             case "request":
@@ -201,11 +175,42 @@ class _Teller:
             case "disconnected":
                 why = f"disconnected{self._peer(happening)}: {happening.get('why', 'unknown')}"
                 return _row(happening, "socket", why)
+            case "fault" if happening["lane"] == "rest":
+                return self._spoiled(happening)
             case "fault":
                 column: Column = "rest" if happening.get("link") == "rest" else "socket"
-                fault = f"fault: {happening.get('action')}{self._peer(happening)}"
+                code = f" {happening['code']}" if "code" in happening else ""
+                long = f" for {happening['for_ms']} ms" if "for_ms" in happening else ""
+                fault = f"fault: {happening.get('action')}{code}{long}{self._peer(happening)}"
                 return _row(happening, column, fault, tone=Tone.FAULT)
         return _unknown(happening)
+
+    def _call(self, happening: dict[str, Any]) -> str:
+        """`run()`, with its number where there are several."""
+        return "run()" if self._calls < 2 else f"run() no. {happening.get('call', 1)}"
+
+    def _act(self, happening: dict[str, Any]) -> Row:
+        """What another thread of the caller does."""
+        act = str(happening.get("act")).replace("-", "_")
+        did = {
+            "act-called": "called",
+            "act-returned": "returns",
+            "act-raised": f"raises {_clipped(str(happening.get('error', 'an error')))}",
+        }[happening["what"]]
+        tone = Tone.FAULT if happening["what"] == "act-called" else Tone.PLAIN
+        return _row(happening, "client", f"{act}()", did, ("act", act), tone)
+
+    def _spoiled(self, happening: dict[str, Any]) -> Row:
+        """What the proxy does to a request; the answer, if there is one, has a row of its own."""
+        subject = self._asked.get(happening.get("number"), ("request", 0.0, 0))[0]
+        did = {
+            "status": f"refused by the proxy: {happening.get('status')}",
+            "delay": f"held up for {happening.get('delay_ms')} ms",
+            "timeout": "swallowed by the proxy",
+            "truncate": "its answer breaks off",
+            "empty": "answered by an empty page",
+        }.get(str(happening.get("action")), str(happening.get("action")))
+        return _row(happening, "rest", f"fault: {subject}", did, tone=Tone.FAULT)
 
     def _event(self, happening: dict[str, Any]) -> Row:
         event, what = str(happening["event"]), happening["what"]
@@ -237,7 +242,7 @@ class _Teller:
         Judged by the order of happenings, not by their times: in virtual time an event often
         becomes visible in the very millisecond in which `run()` returns, but after it.
         """
-        self.running = False
+        self._running.discard(happening.get("call", 1))
         missing = [
             self._names.short(event)
             for event in dict.fromkeys(self._own)
@@ -313,121 +318,3 @@ def _unknown(happening: dict[str, Any]) -> Row:
 def _clipped(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + "..."
-
-
-def _stretched(rows: list[Row]) -> Iterator[Row]:
-    """Tell a long stretch of nothing but unconcerned events in one row for each column."""
-    for uneventful, group in groupby(rows, _is_uneventful):
-        stretch = list(group)
-        if not uneventful or len(stretch) <= _LONGEST_STRETCH:
-            yield from stretch
-            continue
-        ways: dict[tuple[Column, str], list[Row]] = {}
-        for row in stretch:
-            ways.setdefault((row.column, row.subject), []).append(row)
-        # Events are told together only if the very same happened to them in this stretch.
-        alike: dict[tuple[Column, tuple[str, ...]], list[list[Row]]] = {}
-        for (column, _), steps in ways.items():
-            did = tuple(word for step in steps for word in step.did)
-            alike.setdefault((column, did), []).append(steps)
-        rows_told = [
-            Row(
-                at_ms=events[0][0].at_ms,
-                column=column,
-                subject=several([steps[0].subject for steps in events]),
-                did=(*did, f"until {clock(max(steps[-1].at_ms for steps in events))}"),
-            )
-            for (column, did), events in alike.items()
-        ]
-        yield from sorted(rows_told, key=lambda row: row.at_ms)
-
-
-def _is_uneventful(row: Row) -> bool:
-    return _of_event(row) and row.tone is Tone.PLAIN
-
-
-def _of_event(row: Row) -> bool:
-    return row.about is not None and row.about[0] == "event"
-
-
-def _joined(rows: Iterable[Row]) -> list[Row]:
-    """Join neighbours about the same thing in the same column."""
-    joined: list[Row] = []
-    for row in rows:
-        last = joined[-1] if joined else None
-        if last is None or row.about is None or _theme(row) != _theme(last):
-            joined.append(row)
-            continue
-        later = clock(row.at_ms) != clock(last.at_ms)
-        if row.did == ("callback done",) and last.did[-1:] == ("callback",) and not later:
-            continue  # A callback that takes no time is done when it is called.
-        did = tuple(f"{word} at {clock(row.at_ms)}" if later else word for word in row.did)
-        joined[-1] = replace(last, did=last.did + did)
-    return joined
-
-
-def _theme(row: Row) -> tuple[object, ...]:
-    return row.column, row.about
-
-
-def _bursts(rows: Iterable[Row]) -> list[Row]:
-    """Join neighbouring events to which the same happened at the same time."""
-    bursts: list[Row] = []
-    for _, group in groupby(rows, _burst):
-        burst = list(group)
-        if len(burst) > 1 and _of_event(burst[0]):
-            which = several([row.subject for row in burst])
-            burst = [replace(burst[0], subject=which, about=None)]
-        bursts += burst
-    return bursts
-
-
-def _burst(row: Row) -> tuple[object, ...]:
-    return row.column, row.tone, row.did, clock(row.at_ms), _of_event(row)
-
-
-def _patterned(rows: list[Row]) -> Iterator[Row]:
-    """Tell a repeating pattern of rows once."""
-    texts = [(row.column, row.text) for row in rows]
-    start = 0
-    while start < len(rows):
-        length, times = _pattern(texts, start)
-        for offset in range(length):
-            row = rows[start + offset]
-            if times == 1:
-                yield row
-                continue
-            last = rows[start + offset + (times - 1) * length]
-            said = (
-                f"{times} polls: {row.text.removeprefix('poll: ')}"
-                if row.text.startswith("poll: ")
-                else f"{times} × {row.text}"
-            )
-            yield replace(row, subject=f"{said},", did=(f"last at {clock(last.at_ms)}",))
-        start += length * times
-
-
-def _pattern(texts: list[tuple[Column, str]], start: int) -> tuple[int, int]:
-    """Length and repetitions of the pattern at `start` that covers most rows; (1, 1) if none."""
-    best = (1, 1)
-    for length in range(1, _LONGEST_PATTERN + 1):
-        pattern = texts[start : start + length]
-        times = 1
-        while texts[start + times * length : start + (times + 1) * length] == pattern:
-            times += 1
-        # Two rows that return once may be chance, and are easier read than explained.
-        enough = 2 if length == 1 else 3
-        if times >= enough and times * length > best[0] * best[1]:
-            best = (length, times)
-    return best
-
-
-def _introduced(rows: Iterable[Row], names: Names) -> Iterator[Row]:
-    """Give each event its full name where it is first told of; then its number will do."""
-    told: set[str] = set()
-    for row in rows:
-        if row.about is None or row.about[0] != "event" or row.about[1] in told:
-            yield row
-            continue
-        told.add(row.about[1])
-        yield replace(row, subject=names.full(row.about[1]))

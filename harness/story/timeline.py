@@ -21,7 +21,8 @@ from harness.failure import Failure
 from harness.story.facts import names_of, replay_command, sentence, since_run, way, where
 from harness.story.fields import differences
 from harness.story.names import clock, several
-from harness.story.rows import COLUMNS, Row, Tone, tell
+from harness.story.row import COLUMNS, Row, Tone
+from harness.story.rows import tell
 
 _MARK: Final = "◆"
 

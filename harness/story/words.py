@@ -10,23 +10,31 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from harness.failure import Failure
-from harness.story.facts import Step, names_of, requests, since_run, ways
+from harness.story.facts import Step, blamed_call, names_of, requests, since_run, ways
 from harness.story.names import clock, several
 from harness.verdict import Evidence
 
 _FAULTS: Final = {
     "reset": "was reset",
-    "close": "was closed by the server",
+    "close": "was closed with code {code}",
+    "reject": "was refused with code {code} when it came back",
+    "refuse": "could not be made again for {for_ms} ms",
     "stall": "stalled",
     "half-open": "went silent without either end being told",
 }
-
-_ENDS: Final = ("run-returned", "run-raised")
 
 
 def in_words(failure: Failure) -> str:
     """The paragraph, without line breaks; its times count from the call of `run()`."""
     return " ".join(_Words(since_run(failure)).sentences())
+
+
+_ACTS: Final = {
+    "send-message": "send_message()",
+    "pause": "pause()",
+    "interrupt": "interrupt()",
+    "close": "close()",
+}
 
 
 class _Words:
@@ -35,12 +43,8 @@ class _Words:
         self._names = names_of(failure)
         self._happenings = failure.happenings
         self._ways = ways(failure)
-        called = self._first("run-called")
+        called, end = blamed_call(failure)
         self._called = -1 if called is None else called
-        end = next(
-            (n for n in range(self._called + 1, len(self._happenings)) if self._what(n) in _ENDS),
-            None,
-        )
         self._end = len(self._happenings) if end is None else end
         last_ms = float(self._happenings[-1]["at_ms"]) if self._happenings else 0.0
         self._end_ms = last_ms if end is None else self._at(end)
@@ -58,6 +62,7 @@ class _Words:
             yield "run() was never called."
         else:
             yield from self._faults()
+            yield from self._acts()
             yield from self._server()
             yield self._ending()
         for entry in self._failure.judgement.evidence:
@@ -73,13 +78,17 @@ class _Words:
         for position, happening in enumerate(self._happenings):
             if happening["what"] != "fault":
                 continue
+            if happening["lane"] == "rest":
+                yield self._spoiled(position, happening)
+                continue
             socket = happening.get("link") != "rest"
             did = _FAULTS.get(str(happening.get("action")), f"had a {happening.get('action')}")
+            did = did.format(code=happening.get("code", 1001), for_ms=happening.get("for_ms"))
             text = (
                 f"At {clock(self._at(position))} ms the {'socket' if socket else 'REST'} "
                 f"connection {did}"
             )
-            if socket and happening.get("action") != "stall":
+            if socket and happening.get("action") not in ("stall", "refuse"):
                 again = self._first("subscribed", position)
                 text += (
                     ", and no socket was subscribed after that"
@@ -87,6 +96,33 @@ class _Words:
                     else f"; the next was subscribed at {clock(self._at(again))} ms"
                 )
             yield f"{text}."
+
+    def _spoiled(self, position: int, happening: dict[str, Any]) -> str:
+        """What became of one request."""
+        number = happening.get("number")
+        asked = next((r.says for r in requests(self._failure) if r.number == number), "a request")
+        did = {
+            "status": f"{asked} was answered {happening.get('status')} by the proxy",
+            "delay": f"{asked} was held up for {happening.get('delay_ms')} ms",
+            "timeout": f"{asked} was never answered",
+            "truncate": f"the answer to {asked} broke off",
+            "empty": f"{asked} was answered by an empty page",
+        }.get(str(happening.get("action")), f"{asked} met a {happening.get('action')}")
+        return f"At {clock(self._at(position))} ms {did}."
+
+    def _acts(self) -> Iterator[str]:
+        for position, happening in enumerate(self._happenings):
+            if happening["what"] == "act-called":
+                yield (
+                    f"At {clock(self._at(position))} ms another thread called "
+                    f"{_ACTS.get(str(happening['act']), happening['act'])}."
+                )
+            elif happening["what"] == "line-stalled":
+                yield (
+                    f"At {clock(self._at(position))} ms {happening['thread']} stood still for "
+                    f"{happening['for_ms']} ms in {happening['function']}, "
+                    f"at `{happening['line']}`."
+                )
 
     def _server(self) -> Iterator[str]:
         ended = self._first("run-ended", self._called)

@@ -78,7 +78,10 @@ def error_of(done: subprocess.CompletedProcess[str], status: int) -> str:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["run", "reference", "--scenario", "nope"], "no scenario 'nope'; there are: clean, cut"),
+        (
+            ["run", "reference", "--scenario", "nope"],
+            "no scenario 'nope'; there are: clean, close-during-run",
+        ),
         (["run", "reference:charm"], "no bug 'charm'"),
         (["run", "reference", "--reps", "0"], "'--reps'"),
         (["run", "reference", "--seed", "-1"], "'--seed'"),

@@ -51,7 +51,7 @@ def words(text: str) -> str:
 
 
 def test_timeline_and_words(race: Race, file: Path) -> None:
-    status, out, err = race("show", file)
+    status, out, err = race("show", file, "--no-neighbour")
     assert (status, err) == (0, "")
     assert "run() called" in out
     after = words(out[out.index("in words:") :])
@@ -62,8 +62,29 @@ def test_timeline_and_words(race: Race, file: Path) -> None:
     assert "passes" not in after
 
 
-def test_the_neighbour_is_found_by_running_the_client(race: Race, file: Path) -> None:
-    status, out, _ = race("show", file, "--neighbour")
+def test_what_the_file_tells_of_the_neighbour_needs_no_client(race: Race, file: Path) -> None:
+    data = json.loads(file.read_text())
+    told = {**data, "client": "reference:nobody", "neighbour": "It passes on Sundays."}
+    file.write_text(json.dumps(told))
+    status, out, err = race("show", file)
+    assert (status, err) == (0, "")
+    assert words(out).endswith("It passes on Sundays.")
+    assert race("show", file, "--neighbour")[0] == 2
+
+
+def test_without_a_client_all_the_rest_is_shown(race: Race, file: Path) -> None:
+    data = json.loads(file.read_text())
+    file.write_text(json.dumps({**data, "client": "reference:nobody"}))
+    status, out, _ = race("show", file)
+    assert status == 0
+    assert "Which change would make it pass was not found: no bug 'nobody'" in words(out)
+
+
+@pytest.mark.parametrize("asked", [(), ("--neighbour",)])
+def test_the_neighbour_is_found_by_running_the_client(
+    race: Race, file: Path, asked: tuple[str, ...]
+) -> None:
+    status, out, _ = race("show", file, *asked)
     assert status == 0
     found = re.search(
         r"It passes when (\S+) is (\S+) instead of (\S+), all else the same\. (\S+) still fails\.",
@@ -93,7 +114,7 @@ def test_no_single_change_is_said_so(race: Race, file: Path) -> None:
 
 
 def test_the_diagram_alone_can_be_piped(race: Race, file: Path) -> None:
-    status, out, err = race("show", file, "--mermaid")
+    status, out, err = race("show", file, "--mermaid", "--no-neighbour")
     assert (status, err) == (0, "")
     assert out.startswith("```mermaid\nsequenceDiagram\n")
     assert out.endswith("```\n")
@@ -101,12 +122,13 @@ def test_the_diagram_alone_can_be_piped(race: Race, file: Path) -> None:
 
 def test_page_and_trace_are_written(race: Race, file: Path, tmp_path: Path) -> None:
     page, trace = tmp_path / "page.html", tmp_path / "trace.json"
-    status, out, err = race("show", file, "--html", page, "--perfetto", trace)
+    status, out, err = race("show", file, "--no-neighbour", "--html", page, "--perfetto", trace)
     assert (status, out) == (0, "")
     assert err == f"wrote {page}\nwrote {trace}\n"
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert json.loads(trace.read_text())["traceEvents"]
-    assert json.loads(race("show", file, "--perfetto", "-")[1]) == json.loads(trace.read_text())
+    shown = race("show", file, "--no-neighbour", "--perfetto", "-")[1]
+    assert json.loads(shown) == json.loads(trace.read_text())
 
 
 def test_the_page_tells_the_neighbour(race: Race, file: Path, tmp_path: Path) -> None:

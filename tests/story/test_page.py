@@ -13,7 +13,7 @@ from harness.failure import Failure
 from harness.schedule import Schedule
 from harness.story.layout import TOP, layout
 from harness.story.page import html_page
-from harness.story.rows import Column, Row
+from harness.story.row import Column, Row
 from harness.verdict import Evidence, Judgement
 
 HOSTILE = '</script></style></title></svg><b onclick="alert(1)">&amp;"\'<img src=http://x.example>'

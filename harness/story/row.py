@@ -1,0 +1,38 @@
+"""One row of a failure's timeline."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, Literal
+
+Column = Literal["client", "socket", "rest", "server"]
+
+COLUMNS: Final[tuple[Column, ...]] = ("client", "socket", "rest", "server")
+
+
+class Tone(Enum):
+    """How a row matters."""
+
+    PLAIN = "plain"
+    CONCERNED = "concerned"
+    """It is about an event that the evidence names."""
+    CALLED = "called"
+    ENDED = "ended"
+    """`run()` returned or raised, or the trial ended without; what follows came too late."""
+    FAULT = "fault"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell of the timeline: `subject`, then what it did."""
+
+    at_ms: float
+    column: Column
+    subject: str
+    did: tuple[str, ...] = ()
+    about: tuple[str, str] | None = None
+    """What the row is about, such as `("event", id)`. Neighbours about the same thing join."""
+    tone: Tone = Tone.PLAIN
+
+    @property
+    def text(self) -> str:
+        return f"{self.subject} {', '.join(self.did)}".rstrip()
