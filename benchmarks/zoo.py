@@ -4,9 +4,9 @@
     uv run python benchmarks/zoo.py --right 10000
 
 A fault is looked for with schedules of every fault family in turn, until one fails that the right
-client passes. A bug that any trial shows proves nothing: each fault has to pass `clean` every time,
-and nine in ten schedules without faults. `--right` runs the right client through so many schedules
-of each family instead, and shows the first failure, of which there must be none.
+client passes. A bug that any trial shows proves nothing: each fault has to pass `clean` every
+time, and nine in ten schedules without faults. `--right` runs the right client through so many
+schedules of each family instead, and shows the first failure, of which there must be none.
 """
 
 import argparse

@@ -16,7 +16,6 @@ from harness.schedule import (
     Act,
     Caller,
     Fault,
-    Interleaving,
     Link,
     Moment,
     Network,
@@ -231,16 +230,10 @@ AIMED = [
     ),
     Aimed(
         "lost-update",
-        replace(
-            BENIGN,
-            entropy=8,
-            script=Script(tool_calls=3),
-            network=Network(rest=Link(1, 100)),
-            interleaving=Interleaving(8),
-        ),
+        rest(RestFault("delay", "events", nth=4, delay_ms=500)),
         "lost",
-        replace(BENIGN, script=Script(tool_calls=3), network=Network(rest=Link(1))),
-        "the older answer comes after the newer one",
+        rest(RestFault("delay", "events", nth=4, delay_ms=500, acted=False)),
+        "an answer is older than those that overtake it; or is late and new",
     ),
     Aimed(
         "twice",

@@ -1,8 +1,9 @@
 """The reference client: one conversation, right by default.
 
 It does what `RemoteConversation` does by another design. There every source of news decides
-something: frames fill `state.events`, polls and snapshots end `run()`. Here one source decides, the
-server's log, which is read over REST; frames only say when to look (`doorbell.py`, `events.py`).
+something: frames fill `state.events`, polls and snapshots end `run()`. Here one source decides,
+the server's log, which is read over REST; frames only say when to look (`doorbell.py`,
+`events.py`).
 
 When has a run ended? A status in the log names no run, but the log is ordered, and the server runs
 a conversation once at a time:
@@ -15,10 +16,10 @@ a conversation once at a time:
   any change of a setting waits for. So the client changes nothing, twice: the first time may come
   before the hook's turn, the second cannot. If the status is still the last one, it stays.
 - What cannot be told so is whether the LLM still answers: it is awaited without the lock. That
-  matters after a pause, which takes effect when the LLM has answered, and after a message that came
-  just when the run finished. There, and where a finished conversation is run without a new message
-  (which leaves no trace in the log), nothing but quiet can be waited for: `QUIET_S` without any
-  event.
+  matters after a pause, which takes effect when the LLM has answered, and after a message that
+  came just when the run finished. There, and where a finished conversation is run without a new
+  message (which leaves no trace in the log), nothing but quiet can be waited for: `QUIET_S`
+  without any event.
 
 A request whose answer is lost may have been acted upon. The log tells, too, before it is repeated.
 """
@@ -243,13 +244,14 @@ class ReferenceClient:
 
     def _end_others(self, call: Call) -> None:
         """A run that is accepted says that all others are over."""
-        if call.accepted and self._calls:
+        others = [other for other in self._calls if not other.over]
+        if call.accepted and others:
             self._log.sync()
             position = self._beginning(call)
-            for other in self._calls:
+            for other in others:
                 other.ended_before = len(self._log.events) if position is None else position
-            self._calls.clear()
-        self._calls.append(call)
+            others = []
+        self._calls = [*others, call]
 
     def _await_end(self, call: Call) -> str:
         """The status that the run ended in."""

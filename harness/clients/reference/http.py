@@ -46,7 +46,8 @@ class Rest:
     def page(
         self, page_id: str | None, limit: int = PAGE, **filters: str
     ) -> tuple[list[Event], str | None]:
-        """Events in the log's order from that one on, and the id that the next page begins with."""
+        """Events in the log's order from that one on, and the id that the next page begins
+        with."""
         query = {"limit": str(limit), **filters} | ({"page_id": page_id} if page_id else {})
         page = self._answer("GET", f"{self._path}/events/search", params=query).json()
         return page["items"], page.get("next_page_id")

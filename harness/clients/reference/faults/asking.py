@@ -61,7 +61,7 @@ class StubbornLog(EventLog):
 class CloseForgets(ReferenceClient):
     """close() ends the connections and leaves run() waiting.
 
-    Source: a classic; "close() joins a thread that is blocked" is the released client's own.
+    Source: a classic; the released client's close() does not tell its run() either.
     """
 
     event_log = StubbornLog

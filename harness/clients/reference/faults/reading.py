@@ -81,7 +81,8 @@ class SwallowedPageLog(BellOnlyLog):
 
 
 class SwallowedPage(PollingClient):
-    """Reads the log once, when a poll has told of the end, and takes a page that fails for its end.
+    """Reads the log once, when a poll has told of the end, and takes a page that fails for its
+    end.
 
     Source: 1.58.0's `reconcile`: "Return partial results rather than failing completely".
     """
@@ -193,8 +194,8 @@ class ReadersCallbacks(Callbacks):
 
 
 class Twice(ReferenceClient):
-    """Looks whether an event is known, gives it to the callback, and only then adds it: two threads
-    that read at once both give it.
+    """Looks whether an event is known, gives it to the callback, and only then adds it: two
+    threads that read at once both give it.
 
     Source: a classic, check-then-act; the released client calls the user before its own cache.
     """

@@ -99,8 +99,8 @@ class FrameOnly(HearingClient):
 
 
 class NoDrain(HearingClient):
-    """Final statuses heard of are queued, each run takes one, and none is dropped before a run: one
-    that is left over ends the next run at once.
+    """Final statuses heard of are queued, each run takes one, and none is dropped before a run:
+    one that is left over ends the next run at once.
 
     Source: the review of pull request #1832, under "Queue Draining Race Condition".
     """
@@ -209,10 +209,9 @@ class Overshoot(HearingClient):
 
 
 class FailedPollEnds(PollingClient):
-    """Takes a poll that fails for the end: "it is not running".
+    """Takes a poll that fails for the end: it is not running, then.
 
-    Source: a classic, an error swallowed into a default; "Does this swallow errors?" is asked of
-    every such loop.
+    Source: a classic, an error swallowed into a default.
     """
 
     def _await_end(self, call: Call) -> str:
@@ -224,11 +223,11 @@ class FailedPollEnds(PollingClient):
 
 
 class SilentError(HearingClient):
-    """Knows of a run's failure by the frame alone: where that is lost, run() returns as if all were
-    well.
+    """Knows of a run's failure by the frame alone: where that is lost, run() returns as if all
+    were well.
 
-    Source: pull request #1832 keeps polling "as a health check for ERROR/STUCK states"; this is the
-    design without it.
+    Source: pull request #1832 keeps polling "as a health check for ERROR/STUCK states"; this is
+    the design without it.
     """
 
     _failed = False
