@@ -151,7 +151,8 @@ class Program:
     def _settle(self) -> None:
         """Wait for what other threads have begun; then let time pass.
 
-        Slow callbacks get as much longer as they need, one after the other, for every event.
+        Slow callbacks get as much longer as they need, one after the other, for every event; and
+        threads as much longer as they were stalled at lines.
         """
         while self._acting:
             self._acting[0].join()
@@ -163,7 +164,9 @@ class Program:
 
     def _own_delays_s(self) -> float:
         events = sum(happening.what == "persisted" for happening in self._trace.happenings)
-        return events * self._caller.callback_ms / 1000
+        stalls = [entry for entry in self._trace.happenings if entry.what == "line-stalled"]
+        stalled_ms = sum(float(stall.detail["for_ms"]) for stall in stalls)
+        return (events * self._caller.callback_ms + stalled_ms) / 1000
 
     def _try(self, client: Client, what: str) -> bool:
         """Do something that may fail, which is then the end of it."""

@@ -3,7 +3,8 @@
 import time
 from dataclasses import dataclass
 
-from harness.clients import Adapter
+from harness.clients import Adapter, source_of
+from harness.clients.undisturbed import UndisturbedAdapter
 from harness.oracle import judge
 from harness.program import Outcome, Program
 from harness.schedule import Schedule
@@ -44,9 +45,11 @@ def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
         WorldBroken: the simulation lost control; there is no verdict then.
     """
     began = time.perf_counter()
-    simulation = Simulation(schedule)
+    simulation = Simulation(schedule, source_of(adapter))
     server = adapter.serve(schedule, simulation.trace)
     site.app = server.app
+    if simulation.lines.needed:
+        adapter = UndisturbedAdapter(adapter, simulation.lines.look)
     program = Program(schedule, adapter, simulation.trace, simulation.gate)
     ending = simulation.run(site, program.play, program.look, server.aclose)
     happenings = ending.happenings

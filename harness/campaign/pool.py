@@ -123,6 +123,12 @@ class Workers:
         answer = self._receive(connection)
         return _result(answer), answer["trial"]
 
+    def source_lines(self) -> list[tuple[str, str]]:
+        """Every line of the client's source that a schedule may refer to: function and text."""
+        connection = self._connections[0]
+        self._send(connection, {"lines": True})
+        return [(function, line) for function, line in self._receive(connection)["lines"]]
+
     def _feed(self, connection: Connection, pending: Iterator[tuple[int, Schedule]]) -> int:
         for index, schedule in pending:
             self._request(connection, index, schedule, whole=False)
@@ -132,7 +138,9 @@ class Workers:
     def _request(
         self, connection: Connection, index: int, schedule: Schedule, *, whole: bool
     ) -> None:
-        request = {"index": index, "schedule": schedule.to_dict(), "whole": whole}
+        self._send(connection, {"index": index, "schedule": schedule.to_dict(), "whole": whole})
+
+    def _send(self, connection: Connection, request: dict[str, Any]) -> None:
         try:
             connection.send_bytes(json.dumps(request).encode())
         except OSError:

@@ -4,7 +4,8 @@ It runs in the client's environment, where only the trial core's few dependencie
 After the slow import and a warm-up it forks one process per job, before which no thread is left.
 Each job speaks JSON over a socket of its own: first {"ready": {"version", "server_version"}} or
 {"trouble": text, "status"?: exit status}, then one answer for each request
-{"index", "schedule", "whole"}.
+{"index", "schedule", "whole"}. The request {"lines": true} asks for the lines of the client's
+source instead.
 """
 
 import contextlib
@@ -21,9 +22,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from harness.campaign.affinity import OneCore
-from harness.clients import Adapter, own_clients
+from harness.clients import Adapter, own_clients, source_of
 from harness.errors import HarnessError
 from harness.schedule import Interleaving, Schedule, Script
+from harness.sim import source
 from harness.sim.serving import UvicornSite
 from harness.sim.watchdog import Watchdog
 from harness.trial import Trial, run_trial
@@ -122,6 +124,9 @@ def _work(connection: Connection, adapter: Adapter, site: UvicornSite, job: int)
         with contextlib.suppress(EOFError):
             while True:
                 request = json.loads(connection.recv_bytes())
+                if "lines" in request:
+                    _send(connection, {"lines": source.lines(source_of(adapter))})
+                    continue
                 yield Schedule.from_dict(request["schedule"])
 
     try:

@@ -58,8 +58,8 @@ class Client(Protocol):
 class Adapter(Protocol):
     """How to use one kind of client, and the server that it speaks with.
 
-    Made once a process: importing a client is slow. A `server_version`, if it has one, is told in
-    reports.
+    Made once a process: importing a client is slow. It may have two attributes more:
+    `server_version` (text), which is told in reports, and `source` (see `source_of`).
     """
 
     version: str
@@ -74,3 +74,11 @@ class Adapter(Protocol):
         Called before the trial's time begins: nothing may run or be random yet. What the server
         reads of the schedule is its own affair; the network and the caller follow it anyway.
         """
+
+
+def source_of(adapter: Adapter) -> tuple[str, ...]:
+    """Modules, or packages of them, that are the client's: a schedule may refer to their lines.
+
+    The adapter's `source`; none if it has none.
+    """
+    return tuple(getattr(adapter, "source", ()))

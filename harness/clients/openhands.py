@@ -71,6 +71,13 @@ class OpenHandsClient:
 class OpenHandsAdapter:
     """Connects `RemoteConversation`s."""
 
+    # The conversation, what calls its callbacks one by one, and its REST client.
+    source: tuple[str, ...] = (
+        "openhands.sdk.conversation.impl.remote_conversation",
+        "openhands.sdk.conversation.base",
+        "openhands.sdk.workspace.remote.base",
+    )
+
     def __init__(self) -> None:
         self.version = self.server_version = importlib.metadata.version("openhands-sdk")
         # Never called: the agent's script is the server's.

@@ -164,6 +164,7 @@ class ReferenceAdapter:
 
     version = __version__
     server_version = "1.58.0"
+    source: tuple[str, ...] = (__name__,)
 
     def __init__(self, bug: str = "none") -> None:
         if bug not in BUGS:

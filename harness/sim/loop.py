@@ -68,14 +68,14 @@ class SimLoop(asyncio.BaseEventLoop):
     def _wait(self, timeout: float | None) -> None:
         if self._woken or timeout == 0:
             self._woken = False
-            self._kernel.pause()
+            self._kernel.pause(self)
             return
         deadline = None
         if timeout is not None:
             deadline = self._kernel.now_ns + max(1, ceil(timeout * SECOND))
         self._waiting = self._kernel.strand_of_caller()
         try:
-            self._kernel.block("event loop", deadline)
+            self._kernel.block("event loop", deadline, self)
         finally:
             self._waiting = None
         self._woken = False
