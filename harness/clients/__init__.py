@@ -55,15 +55,23 @@ class Client(Protocol):
     def close(self) -> None: ...
 
 
+def source_of(adapter: "Adapter") -> tuple[str, ...]:
+    """The modules of its client, if it names any."""
+    return getattr(adapter, "source", ())
+
+
 class Adapter(Protocol):
     """How to use one kind of client, and the server that it speaks with.
 
-    Made once a process: importing a client is slow. It may have two attributes more:
-    `server_version` (text), which is told in reports, and `source` (see `source_of`).
+    Made once a process: importing a client is slow. A `server_version`, if it has one, is told in
+    reports.
     """
 
     version: str
     """The client's version; PEP 440 where it has releases."""
+    source: tuple[str, ...]
+    """Modules, or packages of them, that are the client's: a schedule may refer to their lines.
+    May be left out."""
 
     def connect(self, url: str, on_event: OnEvent) -> Client:
         """Create a conversation; `on_event` is its public callback."""
@@ -74,11 +82,3 @@ class Adapter(Protocol):
         Called before the trial's time begins: nothing may run or be random yet. What the server
         reads of the schedule is its own affair; the network and the caller follow it anyway.
         """
-
-
-def source_of(adapter: Adapter) -> tuple[str, ...]:
-    """Modules, or packages of them, that are the client's: a schedule may refer to their lines.
-
-    The adapter's `source`; none if it has none.
-    """
-    return tuple(getattr(adapter, "source", ()))

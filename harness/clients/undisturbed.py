@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from harness.clients import Adapter, Client, OnEvent
+from harness.clients import Adapter, Client, OnEvent, source_of
 
 
 class UndisturbedAdapter:
@@ -11,6 +11,7 @@ class UndisturbedAdapter:
 
     def __init__(self, adapter: Adapter, look: Callable[[], AbstractContextManager[None]]) -> None:
         self.version = adapter.version
+        self.source = source_of(adapter)
         self.serve = adapter.serve
         self._adapter = adapter
         self._look = look
