@@ -15,7 +15,7 @@ import pytest
 from harness import __version__
 from harness.campaign.client import ClientUnderTest, find_client
 from harness.clients import Adapter, own_clients
-from harness.clients.reference import BUGS
+from harness.clients.reference import KINDS
 from harness.errors import ClientUnavailable, UsageError, WorldBroken
 
 HERE = Path(sys.executable)
@@ -25,7 +25,7 @@ def find(argument: str) -> ClientUnderTest:
     return find_client(argument, lambda line: pytest.fail(line))
 
 
-@pytest.mark.parametrize("argument", ["reference", *(f"reference:{bug}" for bug in BUGS)])
+@pytest.mark.parametrize("argument", ["reference", *(f"reference:{bug}" for bug in KINDS)])
 def test_the_reference_client_and_each_of_its_bugs(argument: str) -> None:
     assert find(argument) == ClientUnderTest(argument, __version__, HERE, argument)
 
@@ -46,7 +46,8 @@ def test_a_bug_that_there_is_not() -> None:
 
 
 def test_the_reference_client_without_httpx(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "harness.clients.reference")
+    for name in [name for name in sys.modules if name.startswith("harness.clients.reference")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "httpx", None)
     with pytest.raises(ClientUnavailable, match="needs httpx"):
         find("reference")
