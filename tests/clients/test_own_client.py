@@ -290,6 +290,18 @@ def test_a_client_that_leaves_breaks_no_server():
     assert run_trial(schedule, Adapter(), SITE).judgement.verdicts == ("ok",)
 
 
+def test_threads_switch_at_lines_of_its_source():
+    class Adapter(own_client.Right):
+        source = (own_client.__name__,)
+
+    schedule = Schedule("test", interleaving=Interleaving(seed=2, at_lines=True))
+    run_trial(schedule, Adapter(), SITE)
+    one, again = (run_trial(schedule, Adapter(), SITE) for _ in range(2))
+    assert one.digest == again.digest
+    assert one.digest != run_trial(schedule, own_client.Right(), SITE).digest, "it names none"
+    assert one.judgement.verdicts == ("ok",)
+
+
 def test_it_is_short_and_imports_no_openhands():
     text = Path(own_client.__file__).read_text(encoding="utf-8")
     assert len(text.splitlines()) < 150

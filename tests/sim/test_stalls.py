@@ -16,7 +16,6 @@ from lines_rig import SOURCE, play
 from harness.clients.reference import ReferenceAdapter
 from harness.errors import WorldBroken
 from harness.schedule import Interleaving, LineStall, Schedule
-from harness.server.app import create_app
 from harness.sim import source
 from harness.sim.choice import choice_of
 from harness.sim.kernel import Kernel
@@ -481,7 +480,7 @@ def test_what_a_line_works_on():
 
 @pytest.fixture(scope="module")
 def whole_site():
-    return UvicornSite(create_app())
+    return UvicornSite()
 
 
 LISTED = source.lines(ReferenceAdapter.source)
