@@ -6,6 +6,7 @@ keeps no state of a trial (the imported client, the loaded application) outlives
 
 import asyncio
 import gc
+import math
 import random
 import threading
 import traceback
@@ -26,7 +27,7 @@ from harness.sim.serving import URL, UvicornSite
 from harness.trace import Happening
 
 LIMIT_S = 300
-"""Virtual seconds that a trial may take beyond its settle time."""
+"""Virtual seconds that a trial may take beyond its settle time, the agent's work and callbacks."""
 LEAVE_S = 60
 """Virtual seconds that threads have to end by themselves after a trial, before they are killed."""
 
@@ -47,7 +48,7 @@ class Simulation:
     def __init__(self, schedule: Schedule) -> None:
         seed = schedule.interleaving.seed
         choice: Choice = RunUntilBlocked() if seed is None else RandomWalk(seed)
-        limit_s = LIMIT_S + schedule.caller.settle_s
+        limit_s = LIMIT_S + schedule.caller.settle_s + _work_s(schedule)
         self.kernel = Kernel(choice, limit_ns=round(limit_s * SECOND))
         self.trace = self.kernel.trace
         self._network = Network(self.kernel, schedule.network, schedule.entropy)
@@ -189,3 +190,17 @@ class Simulation:
                     )
 
         trace.listeners.append(notice)
+
+
+def _work_s(schedule: Schedule) -> float:
+    """What the agent takes for all its turns, and the user's callback for their events."""
+    server, caller = schedule.server, schedule.caller
+    runs = caller.runs + sum(act.what == "run" for act in caller.acts)
+    milliseconds = runs * caller.between_ms
+    for turn in map(schedule.script.turn, range(1, runs + 1)):
+        steps = math.ceil(turn.tool_calls / turn.calls_each) + turn.stop_hook_denials + 1
+        milliseconds += steps * (server.think_ms + server.tool_ms + server.status_ms)
+        # An action and what came of it; a message, a status, and what goes with them.
+        events = 2 * turn.tool_calls + 5 * (turn.stop_hook_denials + 2)
+        milliseconds += events * (server.persist_ms + caller.callback_ms)
+    return milliseconds / 1000
