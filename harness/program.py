@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,6 +67,9 @@ class Program:
         self._seen: set[str] = set()
         self._seen_count = 0
         self._finish_observed = False
+        self._acts_begun = 0
+        self._acts_ended = 0
+        self._over = False
 
     def play(self, url: str) -> None:
         caller = self._caller
@@ -85,9 +88,8 @@ class Program:
             if not self._try(client, "send-message"):
                 break
             self._run(client)
-        for wait_until_done in busy:
-            wait_until_done()
-        time.sleep(caller.settle_s)
+        self._settle(busy)
+        self._over = True
         self.look()
         self._settled = tuple(client.visible())
         self._trace.record("client", "close-called")
@@ -121,6 +123,15 @@ class Program:
         detail = {} if error is None else {"error": error}
         self._trace.record("client", f"run-{how}", call=number, **detail)
 
+    def _settle(self, busy: Sequence[Callable[[], None]]) -> None:
+        """Let everything come to rest, once more if another thread has begun something since."""
+        ended = -1
+        while ended != self._acts_begun:
+            for wait_until_done in busy:
+                wait_until_done()
+            ended = self._acts_ended
+            time.sleep(self._caller.settle_s)
+
     def _look_again(self) -> None:
         """What a test does that was repaired instead of the client. It changes no verdict."""
         until = time.monotonic() + self._caller.looks_again_s
@@ -135,11 +146,15 @@ class Program:
         def wait_and_act() -> None:
             nonlocal begun
             gate()
+            if self._over:
+                return  # The caller is closing already: the moment came too late.
             begun = True
+            self._acts_begun += 1
             if act.what == "run":
                 self._run(client)
             else:
                 self._try(client, act.what)
+            self._acts_ended += 1
 
         thread = threading.Thread(target=wait_and_act, name=f"caller: {act.what}", daemon=True)
         thread.start()
