@@ -90,7 +90,7 @@ class _Call:
         if run is None or run.started is None or self._unheard():
             says = f"{self._name} returned and the server never began a run for it"
             yield Evidence("unrun", says)
-        elif self._entry.status == "paused":
+        elif self._entry.status == "paused" or self._entry.paused is not None:
             return  # As its caller, or another client, has asked.
         elif run.ended is None or run.ended > self._ended:
             begun = run.started < self._ended
@@ -117,7 +117,9 @@ class _Call:
         visible = set(self._call.visible)
         run = self._entry.run
         # What others add after the run, such as the caller's next message, may be on its way.
-        until = self._ended if run is None or run.done is None else min(run.done, self._ended)
+        # And whoever has read of a pause does not wait for the rest of the step.
+        ends = (self._ended, run.done if run is not None else None, self._entry.paused)
+        until = min(position for position in ends if position is not None)
         late = [
             entry
             for entry in self._ledger.log.values()
