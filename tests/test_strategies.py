@@ -1,4 +1,4 @@
-"""Fault families: each varies its own side, shrinks to what it got, and draws only what is real."""
+"""Fault families: each varies its own side, shrinks to what it got, draws only what is real."""
 
 import json
 from collections.abc import Callable
@@ -17,8 +17,8 @@ from harness.schedule import (
     ConnectionLink,
     Fault,
     Interleaving,
-    Link,
     LineStall,
+    Link,
     Moment,
     Network,
     RestFault,
