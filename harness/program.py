@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,9 +67,8 @@ class Program:
         self._seen: set[str] = set()
         self._seen_count = 0
         self._finish_observed = False
-        self._acts_begun = 0
-        self._acts_ended = 0
-        self._over = False
+        self._acting: list[threading.Thread] = []
+        self._settling = False
 
     def play(self, url: str) -> None:
         caller = self._caller
@@ -81,15 +80,15 @@ class Program:
             self._void = _describe(error)
             return
         self._void = None
-        busy = [self._meanwhile(client, act, gate) for act, gate in self._acts]
+        for act, gate in self._acts:
+            self._meanwhile(client, act, gate)
         self._run(client)
         for _ in range(caller.runs - 1):
             time.sleep(caller.between_ms / 1000)
             if not self._try(client, "send-message"):
                 break
             self._run(client)
-        self._settle(busy)
-        self._over = True
+        self._settle()
         self.look()
         self._settled = tuple(client.visible())
         self._trace.record("client", "close-called")
@@ -107,6 +106,9 @@ class Program:
         self._trace.record("client", "run-called", call=number)
         try:
             client.run(blocking=self._caller.blocking, timeout_s=self._caller.timeout_s)
+        except NotImplementedError as error:
+            del self._calls[number]
+            self._void = _unfit("run", error)
         except Exception as error:
             self._ended(client, number, "raised", _describe(error))
         else:
@@ -123,47 +125,48 @@ class Program:
         detail = {} if error is None else {"error": error}
         self._trace.record("client", f"run-{how}", call=number, **detail)
 
-    def _settle(self, busy: Sequence[Callable[[], None]]) -> None:
-        """Let everything come to rest, once more if another thread has begun something since."""
-        ended = -1
-        while ended != self._acts_begun:
-            for wait_until_done in busy:
-                wait_until_done()
-            ended = self._acts_ended
-            time.sleep(self._caller.settle_s)
-
     def _look_again(self) -> None:
         """What a test does that was repaired instead of the client. It changes no verdict."""
         until = time.monotonic() + self._caller.looks_again_s
         while not self._finish_observed and time.monotonic() < until:
             time.sleep(LOOK_EVERY_S)
 
-    def _meanwhile(self, client: Client, act: Act, gate: Gate) -> Callable[[], None]:
-        """Start a thread that waits for an act's moment. The result waits for its end, if the
-        moment came."""
-        begun = False
+    def _meanwhile(self, client: Client, act: Act, gate: Gate) -> None:
+        """Start a thread that waits for an act's moment. Later than the settling is too late."""
 
         def wait_and_act() -> None:
-            nonlocal begun
             gate()
-            if self._over:
-                return  # The caller is closing already: the moment came too late.
-            begun = True
-            self._acts_begun += 1
+            if self._settling:
+                return
+            self._acting.append(thread)
             if act.what == "run":
                 self._run(client)
             else:
                 self._try(client, act.what)
-            self._acts_ended += 1
+            self._acting.remove(thread)
 
         thread = threading.Thread(target=wait_and_act, name=f"caller: {act.what}", daemon=True)
         thread.start()
 
-        def wait_until_done() -> None:
-            if begun:
-                thread.join()
+    def _settle(self) -> None:
+        """Wait for what other threads have begun; then let time pass.
 
-        return wait_until_done
+        Slow callbacks get as much longer as they need, one after the other, for every event; and
+        threads as much longer as they were stalled at lines.
+        """
+        while self._acting:
+            self._acting[0].join()
+        self._settling = True
+        slept_s, due_s = 0.0, self._caller.settle_s
+        while slept_s < due_s:
+            time.sleep(due_s - slept_s)
+            slept_s, due_s = due_s, self._caller.settle_s + self._own_delays_s()
+
+    def _own_delays_s(self) -> float:
+        events = sum(happening.what == "persisted" for happening in self._trace.happenings)
+        stalls = [entry for entry in self._trace.happenings if entry.what == "line-stalled"]
+        stalled_ms = sum(float(stall.detail["for_ms"]) for stall in stalls)
+        return (events * self._caller.callback_ms + stalled_ms) / 1000
 
     def _try(self, client: Client, what: str) -> bool:
         """Do something that may fail, which is then the end of it."""
@@ -176,6 +179,9 @@ class Program:
         self._trace.record("client", "act-called", act=what)
         try:
             do[what]()
+        except NotImplementedError as error:
+            self._void = _unfit(what, error)
+            return False
         except Exception as error:
             self._trace.record("client", "act-raised", act=what, error=_describe(error))
             return False
@@ -223,6 +229,10 @@ class Program:
             void=self._void,
             stopped=stopped,
         )
+
+
+def _unfit(what: str, error: NotImplementedError) -> str:
+    return f"the client cannot do what the schedule asks for: {what}: {_describe(error)}"
 
 
 def _describe(error: BaseException) -> str:

@@ -276,32 +276,23 @@ def test_an_act_that_fails_is_recorded_and_nothing_else_ends_by_it(play: Play) -
     assert found.outcome.calls[0].ended == "returned"
 
 
-def test_a_run_that_begins_while_settling_is_waited_for(play: Play) -> None:
-    calls = 0
-
-    def run(_trace: Any) -> None:
-        nonlocal calls
-        calls += 1
-        time.sleep(1 if calls == 1 else 60)
-
-    found = play(Scripted(run=run), acts=(Act("run", Moment("run-returned", after_ms=9_000)),))
-    assert [call.ended for call in found.outcome.calls] == ["returned", "returned"]
-    returned_ms = found.time("run-returned", call=2)
-    assert found.time("close-called") == pytest.approx(returned_ms + 10_000)
-
-
-def test_an_act_that_is_over_soon_while_settling_is_settled_after_too(play: Play) -> None:
-    act = Act("send-message", Moment("run-returned", after_ms=9_000))
-    found = play(Scripted(run=takes(1)), acts=(act,))
-    assert found.time("close-called") >= found.time("act-returned") + 10_000
-
-
-def test_an_act_whose_moment_comes_while_closing_is_not_begun(play: Play) -> None:
-    act = Act("run", Moment("run-returned", after_ms=10_500))
+@pytest.mark.parametrize("what", ["run", "pause"])
+@pytest.mark.parametrize("after_ms", [1.0, 9_000.0, 10_500.0])
+def test_an_act_whose_moment_comes_while_settling_or_closing_is_not_begun(
+    play: Play, what: str, after_ms: float
+) -> None:
+    act = Act(what, Moment("run-returned", after_ms=after_ms))  # type: ignore[arg-type]
     found = play(Scripted(run=takes(1), close=takes(5)), acts=(act,))
     assert [call.number for call in found.outcome.calls] == [1]
-    assert len(found.times("run-called")) == 1
-    assert found.time("close-returned") == found.time("close-called") + 5_000
+    assert found.times("act-called") == []
+    assert found.time("close-called") == found.time("run-returned") + 10_000
+
+
+def test_an_act_between_two_calls_is_waited_for(play: Play) -> None:
+    act = Act("pause", Moment("run-returned", after_ms=100))
+    found = play(Scripted(run=takes(1), pause=takes(30)), runs=2, between_ms=500, acts=(act,))
+    assert found.time("act-returned", act="pause") == found.time("act-called", act="pause") + 3e4
+    assert found.time("close-called") == found.time("act-returned", act="pause") + 10_000
 
 
 @pytest.mark.parametrize("after_ms", [9_900.0, 10_000.1])
@@ -368,6 +359,17 @@ def test_a_raising_callback_raises_into_the_client_after_its_time(play: Play) ->
     assert play(telling(OTHER), callback_raises=True).outcome.calls[0].ended == "returned"
     on_all = play(telling(OTHER), callback_raises=True, callback_on="all")
     assert on_all.outcome.calls[0].ended == "raised"
+
+
+def test_settling_lasts_as_much_longer_as_the_callbacks_take(play: Play) -> None:
+    def run(trace: Any) -> None:
+        for number in range(4):
+            trace.record("server", "persisted", event=f"e-{number}", kind="MessageEvent")
+
+    for callback_ms, seconds in ((0.0, 10), (500.0, 12)):
+        found = play(Scripted(run=run), callback_ms=callback_ms, callback_on="all")
+        settled_ms = found.time("close-called") - found.time("run-returned")
+        assert settled_ms == pytest.approx(seconds * 1_000)
 
 
 # -- a test that looks again

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,8 @@ import scenarios
 
 REFERENCE = ("-m", "race", "--race-client", "reference", "--race-reps", "5")
 EAGER = ("-m", "race", "--race-client", "reference:eager", "--race-reps", "5")
+
+ALL = len(scenarios.names())
 
 Result = pytest.RunResult
 
@@ -19,7 +22,7 @@ def run(pytester: pytest.Pytester, *arguments: str) -> Result:
 
 def test_the_scenarios_run_in_an_empty_folder(pytester: pytest.Pytester) -> None:
     result = run(pytester, "-v", *REFERENCE)
-    result.assert_outcomes(passed=4)
+    result.assert_outcomes(passed=ALL)
     assert result.ret == pytest.ExitCode.OK
     for name in scenarios.names():
         result.stdout.fnmatch_lines([f"*race*{name}*PASSED*"])
@@ -28,7 +31,7 @@ def test_the_scenarios_run_in_an_empty_folder(pytester: pytest.Pytester) -> None
 
 def test_a_failure_is_a_short_story_and_no_traceback(pytester: pytest.Pytester) -> None:
     result = run(pytester, "-k", "clean", *EAGER)
-    result.assert_outcomes(failed=1, deselected=3)
+    result.assert_outcomes(failed=1, deselected=ALL - 1)
     result.stdout.fnmatch_lines(
         [
             "* race: clean *",
@@ -43,6 +46,14 @@ def test_a_failure_is_a_short_story_and_no_traceback(pytester: pytest.Pytester) 
     result.stdout.no_fnmatch_line("*pytest_plugin.py*")
     (file,) = (pytester.path / ".race" / "failures").iterdir()
     result.stdout.fnmatch_lines([f"replay: race replay .race/failures/{file.name}"])
+
+
+def test_a_client_of_ones_own(pytester: pytest.Pytester) -> None:
+    own = Path(__file__).parent / "clients" / "own_client.py"
+    for name, outcome in (("Right", "passed"), ("Racy", "failed")):
+        options = ("-k", "final-events", "--race-client", f"{own}:{name}", "--race-reps", "20")
+        result = run(pytester, "-m", "race", *options)
+        assert result.parseoutcomes()[outcome] == 1
 
 
 def collected(pytester: pytest.Pytester, *arguments: str) -> tuple[int, list[str]]:
@@ -66,7 +77,7 @@ def test_an_ini_option_adds_them_to_a_plain_pytest(pytester: pytest.Pytester) ->
     pytester.makeini("[pytest]\nrace = true\n")
     status, lines = collected(pytester)
     assert status == pytest.ExitCode.OK
-    assert count_of_scenarios(lines) == 4
+    assert count_of_scenarios(lines) == ALL
     # But not where other tests were named.
     pytester.makepyfile(test_own="def test_it(): pass")
     status, lines = collected(pytester, "test_own.py")
@@ -76,11 +87,11 @@ def test_an_ini_option_adds_them_to_a_plain_pytest(pytester: pytest.Pytester) ->
 @pytest.mark.parametrize(
     ("selection", "own", "ours"),
     [
-        (("-m", "race"), 0, 4),
+        (("-m", "race"), 0, ALL),
         (("-m", "not race"), 1, 0),
         (("-m", "smoke"), 0, 0),
         (("-m", "race", "-k", "clean"), 0, 1),
-        (("-m", "race", "-k", "not clean"), 0, 3),
+        (("-m", "race", "-k", "not clean"), 0, ALL - 1),
         (("-k", "clean"), 0, 0),
         ((), 1, 0),
     ],
@@ -120,7 +131,7 @@ def test_what_is_known_to_fail_is_expected_to(
     result = run(
         pytester, "-m", "race", "-k", "clean", "-rA", "--race-client", client, "--race-reps", reps
     )
-    result.assert_outcomes(**outcomes, deselected=3)
+    result.assert_outcomes(**outcomes, deselected=ALL - 1)
     result.stdout.fnmatch_lines([says])
 
 
@@ -131,7 +142,7 @@ def test_another_seed_is_not_what_is_known_to_fail(
     fewer = "from harness import pytest_plugin\npytest_plugin.REPS = 5\n"
     pytester.makeconftest(ALL_KNOWN_TO_FAIL + fewer)
     result = run(pytester, "-k", "clean", "--race-seed", seed, *REFERENCE)
-    result.assert_outcomes(**{outcome: 1}, deselected=3)
+    result.assert_outcomes(**{outcome: 1}, deselected=ALL - 1)
 
 
 def test_a_broken_world_is_not_what_is_known_to_fail(pytester: pytest.Pytester) -> None:
@@ -148,7 +159,7 @@ Workers.run = run
 """
     )
     result = run(pytester, "-k", "clean", *REFERENCE)
-    result.assert_outcomes(failed=1, deselected=3)
+    result.assert_outcomes(failed=1, deselected=ALL - 1)
     result.stdout.fnmatch_lines(["a thread escaped"])
 
 
@@ -171,7 +182,7 @@ draw.draw_schedules = draw_schedules
 def test_repetitions_without_a_verdict_are_no_pass(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(VOID + ALL_KNOWN_TO_FAIL)
     result = run(pytester, "-k", "clean", *REFERENCE)
-    result.assert_outcomes(failed=1, deselected=3)
+    result.assert_outcomes(failed=1, deselected=ALL - 1)
     result.stdout.fnmatch_lines(["5 of 5 repetitions of clean were void"])
 
 
@@ -211,7 +222,7 @@ Workers.run = run
 
 def test_the_timeout_is_an_option(pytester: pytest.Pytester) -> None:
     result = run(pytester, "-k", "clean", "--race-timeout", "0.2", *REFERENCE)
-    result.assert_outcomes(failed=1, deselected=3)
+    result.assert_outcomes(failed=1, deselected=ALL - 1)
     result.stdout.fnmatch_lines(["*Timeout (>0.2s) from pytest-timeout*"])
 
 
@@ -226,7 +237,7 @@ def test_a_client_that_cannot_be_had_is_one_line(
     pytester: pytest.Pytester, client: str, says: str
 ) -> None:
     result = run(pytester, "-m", "race", "-k", "clean", "--race-client", client)
-    result.assert_outcomes(failed=1, deselected=3)
+    result.assert_outcomes(failed=1, deselected=ALL - 1)
     place = next(i for i, line in enumerate(result.outlines) if "_ race: clean _" in line)
     result.stdout.fnmatch_lines([says])
     assert result.outlines[place + 2].startswith("=" * 10)

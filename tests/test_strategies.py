@@ -27,7 +27,7 @@ from harness.schedule import (
     ServerTiming,
     Turn,
 )
-from harness.strategies import FAMILIES, PATIENT_S, milliseconds, with_faults
+from harness.strategies import FAMILIES, PATIENT_S, line_stalls, milliseconds, with_faults
 
 PLAIN = Schedule("x", entropy=7)
 
@@ -257,3 +257,43 @@ def test_a_settle_time_of_the_schedule_is_kept_unless_patience_is_needed() -> No
     start = replace(PLAIN, caller=Caller(settle_s=45.0))
     calm = simplest(FAMILIES["socket"](start), lambda s: bool(s.network.faults))
     assert calm.caller.settle_s == 45.0
+
+
+# -- stalls at lines
+
+LINES = [("Client.run", "first()"), ("Client.run", "second()"), ("listen", "third()")]
+
+
+@given(line_stalls(LINES))
+@settings(max_examples=200)
+def test_stalls_are_few_and_at_lines_that_there_are(stalls: tuple[LineStall, ...]) -> None:
+    assert len(stalls) <= 3
+    for stall in stalls:
+        assert (stall.function, stall.line) in LINES
+        assert 1 <= stall.nth <= 3
+        assert 0.1 <= stall.for_ms <= 5_000
+        assert stall.for_ms == round(stall.for_ms, 1)
+    schedule = Schedule("test", interleaving=Interleaving(stalls=stalls))
+    assert Schedule.from_dict(schedule.to_dict()) == schedule
+
+
+def simplest_stalls(holds: Callable[[Any], bool]) -> Any:
+    return simplest(line_stalls(LINES), holds)
+
+
+def test_they_shrink_to_none() -> None:
+    assert simplest_stalls(lambda _: True) == ()
+
+
+def test_one_shrinks_to_the_first_line_for_a_short_time() -> None:
+    assert simplest_stalls(bool) == (LineStall(*LINES[0], nth=1, for_ms=0.1),)
+
+
+@pytest.mark.parametrize("least_ms", [0.7, 20.0, 4_000.0])
+def test_a_stall_shrinks_to_the_shortest_that_does_it(least_ms: float) -> None:
+    found = simplest_stalls(lambda stalls: any(stall.for_ms >= least_ms for stall in stalls))
+    assert [stall.for_ms for stall in found] == [least_ms]
+
+
+def test_without_lines_there_are_no_stalls() -> None:
+    assert simplest(line_stalls([]), lambda _: True) == ()

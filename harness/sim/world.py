@@ -10,7 +10,7 @@ import math
 import random
 import threading
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import WorldBroken
@@ -18,16 +18,18 @@ from harness.moments import Moments
 from harness.schedule import Moment, Schedule
 from harness.sim import guard, patches
 from harness.sim import kernel as kernels
-from harness.sim.choice import RandomWalk, RunUntilBlocked
+from harness.sim.choice import choice_of
 from harness.sim.entropy import Entropy
 from harness.sim.faults import Faults
-from harness.sim.kernel import MILLISECOND, SECOND, Choice, Kernel, Strand
+from harness.sim.kernel import MILLISECOND, SECOND, Kernel, Strand
 from harness.sim.network import Network
 from harness.sim.serving import URL, UvicornSite
+from harness.sim.stalls import Lines
 from harness.trace import Happening
 
 LIMIT_S = 300
-"""Virtual seconds that a trial may take beyond its settle time, the agent's work and callbacks."""
+"""Virtual seconds that a trial may take beyond its settle time, the agent's work, callbacks and
+stalls at lines."""
 LEAVE_S = 60
 """Virtual seconds that threads have to end by themselves after a trial, before they are killed."""
 
@@ -43,14 +45,17 @@ class Ending:
 
 
 class Simulation:
-    """The world of one trial. `trace` is there before anything runs."""
+    """The world of one trial. `trace` is there before anything runs.
 
-    def __init__(self, schedule: Schedule) -> None:
-        seed = schedule.interleaving.seed
-        choice: Choice = RunUntilBlocked() if seed is None else RandomWalk(seed)
+    `source` names the modules of the client to whose lines the schedule may refer.
+    """
+
+    def __init__(self, schedule: Schedule, source: Sequence[str] = ()) -> None:
+        interleaving = schedule.interleaving
         limit_s = LIMIT_S + schedule.caller.settle_s + _work_s(schedule)
-        self.kernel = Kernel(choice, limit_ns=round(limit_s * SECOND))
+        self.kernel = Kernel(choice_of(interleaving), limit_ns=round(limit_s * SECOND))
         self.trace = self.kernel.trace
+        self.lines = Lines(self.kernel, interleaving, source)
         self._network = Network(self.kernel, schedule.network, schedule.entropy)
         self._entropy = Entropy(self.kernel, schedule.entropy)
         self._seed = schedule.entropy
@@ -109,7 +114,8 @@ class Simulation:
             try:
                 stop = self._start(site, shutdown)
                 self.kernel.probe = probe
-                body(URL)
+                with self.lines.watched():
+                    body(URL)
             finally:
                 self.kernel.probe = None
                 happenings = tuple(self.trace.happenings)
@@ -150,8 +156,10 @@ class Simulation:
         async def serve() -> None:
             stop = asyncio.Event()
             stopping.append((asyncio.get_running_loop(), stop))
-            await site.serve(started.set, stop)
-            await shutdown()
+            try:
+                await site.serve(started.set, stop)
+            finally:
+                await shutdown()
 
         def run() -> None:
             try:
@@ -202,5 +210,6 @@ def _work_s(schedule: Schedule) -> float:
         milliseconds += steps * (server.think_ms + server.tool_ms + server.status_ms)
         # An action and what came of it; a message, a status, and what goes with them.
         events = 2 * turn.tool_calls + 5 * (turn.stop_hook_denials + 2)
-        milliseconds += events * (server.persist_ms + caller.callback_ms)
+        # The caller settles until every callback has come to its end.
+        milliseconds += events * (server.persist_ms + 2 * caller.callback_ms)
     return milliseconds / 1000

@@ -134,6 +134,7 @@ class Forgetful(Workers):
 
     def __init__(self, real: Workers) -> None:
         self._real = real
+        self.server_version = real.server_version
 
     def run(self, *arguments: object) -> list[TrialResult]:
         return self._real.run(*arguments)  # type: ignore[arg-type]

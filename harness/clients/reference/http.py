@@ -1,0 +1,84 @@
+"""REST as the reference client needs it: few requests, and one way to fail."""
+
+import time
+from typing import Any
+
+import httpx
+
+Event = dict[str, Any]
+
+PAGE = 100
+"""Events a page: the most that the server gives."""
+PATIENCE_S = 3.0
+"""How long an answer may take at first, in seconds: one that never comes costs no more."""
+MOST_PATIENCE_S = 60.0
+
+
+class LostError(Exception):
+    """No usable answer. Whether the server got the request and acted on it is open."""
+
+
+class Rest:
+    """The routes of one conversation. Every method raises `LostError`, whatever the reason: an
+    answer that is late, cut short, or a proxy's own.
+
+    Patience grows with the network's delays: a request that was given up is repeated with
+    twice the time.
+    """
+
+    patience_s: float | None = PATIENCE_S
+    """How long the next answer may take."""
+
+    def __init__(self, url: str, conversation_id: str) -> None:
+        self._http = httpx.Client(base_url=url, trust_env=False)
+        self._id = conversation_id
+        self._path = f"/api/conversations/{conversation_id}"
+
+    def create(self) -> None:
+        """With the id that the client has chosen, so that it may be done twice."""
+        body = {"conversation_id": self._id, "agent": {}}
+        self._answer("POST", "/api/conversations", json=body)
+
+    def status(self) -> str:
+        """What the server says of the conversation; it may lag behind the log."""
+        return str(self._answer("GET", self._path).json()["execution_status"])
+
+    def page(
+        self, page_id: str | None, limit: int = PAGE, **filters: str
+    ) -> tuple[list[Event], str | None]:
+        """Events in the log's order from that one on, and the id that the next page begins
+        with."""
+        query = {"limit": str(limit), **filters} | ({"page_id": page_id} if page_id else {})
+        page = self._answer("GET", f"{self._path}/events/search", params=query).json()
+        return page["items"], page.get("next_page_id")
+
+    def post(
+        self, route: str, body: dict[str, Any] | None = None, accepted: tuple[int, ...] = ()
+    ) -> int:
+        """The status of the answer: a success or one of `accepted`."""
+        answer = self._answer("POST", f"{self._path}/{route}", accepted, json=body or {})
+        return answer.status_code
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _answer(
+        self, method: str, path: str, accepted: tuple[int, ...] = (), **content: Any
+    ) -> httpx.Response:
+        began = time.monotonic()
+        try:
+            answer = self._http.request(method, path, timeout=self.patience_s, **content)
+            if answer.status_code not in accepted:
+                answer.raise_for_status()
+            answer.json()
+        except httpx.TimeoutException as error:
+            self._adapt(2 * (time.monotonic() - began))
+            raise LostError(f"{method} {path}: no answer in time") from error
+        except (httpx.HTTPError, ValueError, RuntimeError) as error:
+            # A RuntimeError: the client was closed meanwhile.
+            raise LostError(f"{method} {path}: {error}") from error
+        self._adapt(2 * (time.monotonic() - began))
+        return answer
+
+    def _adapt(self, seconds: float) -> None:
+        self.patience_s = min(max(PATIENCE_S, seconds), MOST_PATIENCE_S)
