@@ -293,7 +293,7 @@ def test_a_fault_with_a_moment_that_never_comes_does_not_strike(whole_site):
 
 
 class Returning(ReferenceAdapter):
-    """Comes back once when its socket has gone, and notes how that went."""
+    """Subscribes once more when its message is sent, and notes what it gets first."""
 
     def __init__(self):
         super().__init__()
@@ -301,8 +301,8 @@ class Returning(ReferenceAdapter):
 
     def connect(self, url, on_event):
         made = super().connect(url, on_event)
-        send, path = made.send_message, made._path
-        socket_url = f"{url.replace('http', 'ws', 1)}/sockets/events/{path.rpartition('/')[2]}"
+        send = made.send_message
+        socket_url = f"{url.replace('http', 'ws', 1)}/sockets/events/{made._id}"
 
         def send_and_come_back(text):
             import asyncio

@@ -8,7 +8,7 @@ from harness.sim.world import LIMIT_S, Simulation
 
 
 def limit_s(schedule):
-    return Simulation(schedule).kernel._limit_ns / SECOND
+    return Simulation(schedule).kernel.limit_ns / SECOND
 
 
 LONG = Turn(tool_calls=60)
