@@ -82,6 +82,8 @@ class CallEntry:
     requests: dict[int, Request] = field(default_factory=dict)
     network_fault: bool = False
     """Whether a REST connection was disturbed."""
+    paused: int | None = None
+    """When somebody paused the conversation: the step under way goes on, and may even win."""
 
 
 @dataclass
@@ -173,8 +175,11 @@ def _asker(ledger: Ledger) -> CallEntry | None:
     return None
 
 
-def _status(ledger: Ledger, _position: int, happening: Happening) -> None:
+def _status(ledger: Ledger, position: int, happening: Happening) -> None:
     ledger.status = happening.detail["status"]
+    if ledger.status == "paused" and happening.detail.get("run") is None:
+        for call in ledger.open_calls():
+            call.paused = position if call.paused is None else call.paused
 
 
 def _run_started(ledger: Ledger, position: int, happening: Happening) -> None:

@@ -105,7 +105,7 @@ class _Call:
 
     def _end_of_run(self) -> Iterator[Evidence]:
         run = self._run
-        if self._entry.status == "paused":
+        if self._entry.status == "paused" or self._entry.paused is not None:
             return  # As its caller, or another client, has asked, perhaps before the run began.
         if run is None or run.started is None or self._unheard():
             says = f"{self._name} returned and the server never began a run for it"
@@ -136,7 +136,9 @@ class _Call:
         visible = set(self._call.visible)
         run = self._run
         # What others add after the run, such as the caller's next message, may be on its way.
-        until = self._ended if run is None or run.done is None else min(run.done, self._ended)
+        # And whoever has read of a pause does not wait for the rest of the step.
+        ends = (self._ended, run.done if run is not None else None, self._entry.paused)
+        until = min(position for position in ends if position is not None)
         late = [
             entry
             for entry in self._ledger.log.values()

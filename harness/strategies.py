@@ -15,7 +15,6 @@ from harness.schedule import (
     Act,
     ConnectionLink,
     Fault,
-    Interleaving,
     LineStall,
     Link,
     Moment,
@@ -193,17 +192,18 @@ def _rest_fault(draw: st.DrawFn) -> RestFault:
 @st.composite
 def caller(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     """The caller does more than one thing, or is slow, or fails itself."""
+    had = schedule.caller
     acts = draw(st.lists(_acts(), max_size=2))
     return replace(
         schedule,
         caller=replace(
-            schedule.caller,
-            runs=draw(st.integers(1, 3)),
-            between_ms=draw(milliseconds(0, 500, benign=0)),
-            acts=(*schedule.caller.acts, *acts),
-            callback_ms=draw(milliseconds(0, 1_000, benign=0)),
-            callback_on=draw(st.sampled_from(["finish", "all"])),
-            callback_raises=draw(st.sampled_from([False, True])),
+            had,
+            runs=draw(st.just(had.runs) | st.integers(1, 3)),
+            between_ms=draw(milliseconds(0, 500, benign=had.between_ms)),
+            acts=(*had.acts, *acts),
+            callback_ms=draw(milliseconds(0, 1_000, benign=had.callback_ms)),
+            callback_on=draw(st.just(had.callback_on) | st.sampled_from(["finish", "all"])),
+            callback_raises=draw(st.just(had.callback_raises) | st.booleans()),
         ),
     )
 
@@ -217,9 +217,14 @@ def _acts(draw: st.DrawFn) -> Act:
 @st.composite
 def script(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     """The agent calls tools, fails, gets stuck, is paused, asks, is sent back by a stop hook."""
+    return replace(schedule, script=draw(st.just(schedule.script) | _scripts()))
+
+
+@st.composite
+def _scripts(draw: st.DrawFn) -> Script:
     first = draw(_turns())
     later = tuple(draw(st.lists(_turns(), max_size=2)))
-    return replace(schedule, script=Script(**asdict(first), later=later))
+    return Script(**asdict(first), later=later)
 
 
 @st.composite
@@ -239,13 +244,14 @@ def _turns(draw: st.DrawFn) -> Turn:
 @st.composite
 def order(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     """Frames of a final status that overtake others, and events stamped alike."""
+    had = schedule.server
     return replace(
         schedule,
         server=replace(
-            schedule.server,
-            publish_ms=draw(milliseconds(0, 500, benign=schedule.server.publish_ms)),
-            status_overtakes=draw(st.integers(0, 3)),
-            clock_ms=draw(st.sampled_from([0.0, 1.0, 15.6])),
+            had,
+            publish_ms=draw(milliseconds(0, 500, benign=had.publish_ms)),
+            status_overtakes=draw(st.just(had.status_overtakes) | st.integers(0, 3)),
+            clock_ms=draw(st.just(had.clock_ms) | st.sampled_from([0.0, 1.0, 15.6])),
         ),
     )
 
@@ -258,7 +264,8 @@ def interleaving(draw: st.DrawFn, schedule: Schedule) -> Schedule:
         return schedule
     return replace(
         schedule,
-        interleaving=Interleaving(
+        interleaving=replace(
+            schedule.interleaving,
             seed=seed,
             strategy=draw(st.sampled_from(["random-walk", "pct", "pos"])),
             at_lines=draw(st.sampled_from([False, True])),

@@ -9,7 +9,20 @@ import pytest
 
 from harness.errors import UsageError
 from harness.failure import Failure
-from harness.schedule import Caller, Fault, Network, Schedule
+from harness.schedule import (
+    Act,
+    Caller,
+    ConnectionLink,
+    Fault,
+    Interleaving,
+    LineStall,
+    Moment,
+    Network,
+    RestFault,
+    Schedule,
+    Script,
+    Turn,
+)
 from harness.verdict import Evidence, Judgement
 
 FAILURE = Failure(
@@ -167,6 +180,141 @@ def test_a_field_of_the_wrong_kind_is_refused(file: Path, name: str, value: obje
     data = json.loads(file.read_text())
     file.write_text(json.dumps({**data, name: value}))
     refused(file)
+
+
+def with_schedule(path: Path, change: dict[str, Any]) -> str:
+    """The complaint about a file whose schedule holds this instead."""
+    data = json.loads(path.read_text())
+    data["schedule"].update(change)
+    path.write_text(json.dumps(data))
+    return refused(path)
+
+
+REST = {"action": "status", "route": "conversation"}
+ACT = {"what": "pause"}
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"schema": 1}, "'schema'"),
+        ({"schema": "2"}, "'schema'"),
+        ({"wind": 3}, "'wind'"),
+        ({"rest": [REST, {**REST, "wind": 3}]}, "'rest[1].wind'"),
+        ({"rest": [{**REST, "action": "explode"}]}, "'rest[0].action'"),
+        ({"rest": [{**REST, "status": 200}]}, "'rest[0].status'"),
+        ({"rest": [{**REST, "delay_ms": -1}]}, "'rest[0].delay_ms'"),
+        ({"rest": [{**REST, "acted": 1}]}, "'rest[0].acted'"),
+        ({"rest": [{**REST, "nth": 0}]}, "'rest[0].nth'"),
+        ({"rest": {}}, "'rest'"),
+        (
+            {"caller": {"acts": [ACT, {**ACT, "at": {"after_ms": -0.1}}]}},
+            "'caller.acts[1].at.after_ms'",
+        ),
+        ({"caller": {"acts": [{"what": "sleep"}]}}, "'caller.acts[0].what'"),
+        ({"caller": {"runs": 0}}, "'caller.runs'"),
+        ({"caller": {"runs": "2"}}, "'caller.runs'"),
+        ({"caller": {"timeout_s": -1}}, "'caller.timeout_s'"),
+        ({"caller": {"looks_again_s": "soon"}}, "'caller.looks_again_s'"),
+        ({"script": {"later": [{}, {"outcome": "bored"}]}}, "'script.later[1].outcome'"),
+        ({"script": {"later": [{"later": []}]}}, "'script.later[0].later'"),
+        ({"script": {"calls_each": 0}}, "'script.calls_each'"),
+        ({"server": {"status_overtakes": -1}}, "'server.status_overtakes'"),
+        ({"server": {"clock_ms": -1}}, "'server.clock_ms'"),
+        ({"network": {"connections": [{"nth": 0}]}}, "'network.connections[0].nth'"),
+        ({"network": {"connections": [{"kind": "pipe"}]}}, "'network.connections[0].kind'"),
+        (
+            {"network": {"faults": [{"action": "refuse", "for_ms": -5}]}},
+            "'network.faults[0].for_ms'",
+        ),
+        ({"interleaving": {"strategy": "best"}}, "'interleaving.strategy'"),
+        ({"interleaving": {"depth": 0}}, "'interleaving.depth'"),
+        (
+            {"interleaving": {"stalls": [{"function": "f", "line": ""}]}},
+            "'interleaving.stalls[0].line'",
+        ),
+        ({"server": {"flushes_first": True}}, "server.flushes_first"),
+        ({"rest": [REST, {"action": "empty"}]}, "rest[1], an empty page"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_schedule_with_a_mistake_is_one_line_that_names_its_place(
+    file: Path, change: dict[str, Any], where: str
+) -> None:
+    assert where in with_schedule(file, change)
+
+
+@pytest.mark.parametrize(
+    "schema_of_schedule", [{"schema": 2}, {}], ids=["said", "left out, which is this one"]
+)
+def test_a_schedule_of_this_schema_is_read(file: Path, schema_of_schedule: object) -> None:
+    data = json.loads(file.read_text())
+    del data["schedule"]["schema"]
+    data["schedule"] |= schema_of_schedule
+    file.write_text(json.dumps(data))
+    assert Failure.read(file) == FAILURE
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where"),
+    [
+        (("happenings", 1, "at_ms"), None, "'happenings[1].at_ms'"),
+        (("happenings", 1, "at_ms"), "2", "'happenings[1].at_ms'"),
+        (("happenings", 1, "run"), "one", "'happenings[1].run'"),
+        (("happenings", 0, "event"), 7, "'happenings[0].event'"),
+        (("happenings", 0, "number"), "1", "'happenings[0].number'"),
+        (("evidence", 1, "events", 0, "id"), 7, "'evidence[1].events[0].id'"),
+        (("evidence", 1, "events", 0, "visible_ms"), "7", "'evidence[1].events[0].visible_ms'"),
+        (("evidence", 0, "verdict"), "splendid", "'evidence[0].verdict'"),
+        (("stacks", "MainThread"), 7, "'stacks.MainThread'"),
+        (("verdicts", 1), "splendid", "'verdicts[1]'"),
+        (("neighbour",), 7, "'neighbour'"),
+        (("server_version",), 1.58, "'server_version'"),
+    ],
+)
+def test_a_mistake_deep_inside_is_named_by_its_path(
+    file: Path, path: tuple[Any, ...], value: object, where: str
+) -> None:
+    data = json.loads(file.read_text())
+    inner = data
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = value
+    file.write_text(json.dumps(data))
+    assert where in refused(file)
+
+
+def test_the_neighbour_and_the_servers_release_are_kept_and_may_be_missing(file: Path) -> None:
+    told = replace(FAILURE, neighbour="It passes without\nany", server_version="1.58.0")
+    told.write(file)
+    assert Failure.read(file) == told
+    data = json.loads(file.read_text())
+    del data["neighbour"], data["server_version"]
+    file.write_text(json.dumps(data))
+    assert Failure.read(file) == FAILURE
+
+
+def test_every_part_of_a_schedule_is_read_as_it_was_written(tmp_path: Path) -> None:
+    rich = Schedule(
+        "rich",
+        script=Script(calls_each=2, later=(Turn(outcome="paused"), Turn(says="message"))),
+        network=Network(
+            connections=(ConnectionLink(7.5, kind="rest", nth=3),),
+            faults=(Fault("refuse", for_ms=1.5), Fault("reject", code=4001)),
+        ),
+        rest=(RestFault("empty", "events"), RestFault("delay", delay_ms=2.5, acted=False)),
+        caller=Caller(runs=3, acts=(Act("run", Moment("polled", 2, 1.5, "run-called")),)),
+        interleaving=Interleaving(1, "pos", stalls=(LineStall("f", "x = 1", 2, 3.5),)),
+        counterfactual=True,
+    )
+    path = tmp_path / "rich.json"
+    replace(FAILURE, schedule=rich).write(path)
+    assert Failure.read(path).schedule == rich
+    fields = json.loads(path.read_text())["non_default_fields"]
+    assert fields["caller.acts[0]"]["at"]["what"] == "polled"
+    assert {
+        "script.later[1]", "rest[0]", "rest[1]", "network.faults[1]", "interleaving.stalls[0]",
+    } < set(fields)  # fmt: skip
 
 
 def test_a_field_more_is_no_harm(file: Path) -> None:

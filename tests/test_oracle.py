@@ -5,135 +5,34 @@ A trial is a list of happenings in which every event comes to the callback and t
 """
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oracle_rig import (
+    GOOD,
+    OK,
+    Trial,
+    added,
+    at,
+    changed,
+    given_to_callback,
+    judgement,
+    moved,
+    outcome_of,
+    persisted,
+    position,
+    raised,
+    seen,
+    verdicts,
+    visible,
+    without,
+)
 
 from harness.oracle import judge
-from harness.program import Call, Outcome
 from harness.schedule import Caller, Fault, Link, Network, Schedule
 from harness.trace import Happening
 from harness.verdict import MEANINGS, ORDER, Judgement
-
-Trial = list[Happening]
-
-
-def at(ms: float, lane: str, what: str, **detail: Any) -> Happening:
-    return Happening(round(ms * 1e6), lane, what, detail)
-
-
-def persisted(ms: float, event: str, kind: str = "MessageEvent", **detail: Any) -> Happening:
-    return at(ms, "server", "persisted", event=event, kind=kind, **detail)
-
-
-def given_to_callback(ms: float, event: str) -> Happening:
-    return at(ms, "client", "callback", event=event, kind="MessageEvent")
-
-
-def visible(ms: float, event: str) -> Happening:
-    return at(ms, "client", "visible", event=event)
-
-
-def seen(ms: float, event: str) -> Trial:
-    return [given_to_callback(ms, event), visible(ms, event)]
-
-
-GOOD: Trial = [
-    at(1, "socket", "subscribed", peer=1),
-    persisted(100, "message"),
-    *seen(101, "message"),
-    at(110, "client", "run-called"),
-    at(110, "rest", "request", method="POST", route="POST run", number=1),
-    at(111, "server", "run-requested"),
-    at(111, "server", "run-accepted", run=1),
-    at(112, "rest", "answer", number=1, status=200),
-    at(112, "server", "run-started", run=1),
-    persisted(300, "action", "ActionEvent", tool_name="finish"),
-    *seen(301, "action"),
-    persisted(302, "observation", "ObservationEvent", tool_name="finish"),
-    at(302, "server", "run-ended", run=1, status="finished"),
-    *seen(303, "observation"),
-    at(304, "server", "run-cleared", run=1),
-    at(304, "server", "snapshot", status="finished", run=1),
-    at(310, "client", "run-returned"),
-    at(10_310, "client", "close-called"),
-    at(10_311, "client", "close-returned"),
-]
-
-
-def name(happening: Happening) -> str:
-    """Such as `visible action` or `run-returned`."""
-    detail = happening.detail
-    which = detail.get("event") or detail.get("run") or detail.get("number")
-    return f"{happening.what} {which}" if which else happening.what
-
-
-def position(trial: Trial, which: str) -> int:
-    (found,) = [index for index, happening in enumerate(trial) if name(happening) == which]
-    return found
-
-
-def without(trial: Trial, *names: str) -> Trial:
-    for which in names:
-        position(trial, which)
-    return [happening for happening in trial if name(happening) not in names]
-
-
-def moved(trial: Trial, which: str, *, after: str) -> Trial:
-    """One happening, directly after another and at the same instant."""
-    happening = trial[position(trial, which)]
-    rest = without(trial, which)
-    place = position(rest, after)
-    return [*rest[: place + 1], replace(happening, at_ns=rest[place].at_ns), *rest[place + 1 :]]
-
-
-def added(trial: Trial, *happenings: Happening, after: str) -> Trial:
-    place = position(trial, after) + 1
-    return [*trial[:place], *happenings, *trial[place:]]
-
-
-def changed(trial: Trial, which: str, **detail: Any) -> Trial:
-    place = position(trial, which)
-    happening = replace(trial[place], detail={**trial[place].detail, **detail})
-    return [*trial[:place], happening, *trial[place + 1 :]]
-
-
-def raised(trial: Trial, error: str) -> Trial:
-    place = position(trial, "run-returned")
-    happening = replace(trial[place], what="run-raised", detail={"error": error})
-    return [*trial[:place], happening, *trial[place + 1 :]]
-
-
-def outcome_of(trial: Trial) -> Outcome:
-    """What the caller of this trial saw."""
-    calls: dict[int, Call] = {}
-    settled: tuple[str, ...] | None = None
-    now: tuple[str, ...] = ()
-    for happening in trial:
-        number = happening.detail.get("call", 1)
-        if happening.what == "visible":
-            now += (happening.detail["event"],)
-        elif happening.what == "run-called":
-            calls[number] = Call(number, "never")
-        elif happening.what in ("run-returned", "run-raised"):
-            ended: Any = happening.what.removeprefix("run-")
-            calls[number] = Call(number, ended, happening.detail.get("error"), now)
-        elif happening.what == "close-called":
-            settled = now
-    return Outcome(tuple(calls.values()), visible_settled=now if settled is None else settled)
-
-
-def judgement(trial: Trial, schedule: Schedule | None = None) -> Judgement:
-    return judge(schedule or Schedule("by-hand"), trial, outcome_of(trial))
-
-
-def verdicts(trial: Trial, schedule: Schedule | None = None) -> tuple[str, ...]:
-    return judgement(trial, schedule).verdicts
-
-
-OK = ("ok",)
 
 
 def test_a_right_trial_is_ok() -> None:

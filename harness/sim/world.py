@@ -6,6 +6,7 @@ keeps no state of a trial (the imported client, the loaded application) outlives
 
 import asyncio
 import gc
+import math
 import random
 import threading
 import traceback
@@ -27,7 +28,8 @@ from harness.sim.stalls import Lines
 from harness.trace import Happening
 
 LIMIT_S = 300
-"""Virtual seconds that a trial may take beyond its settle time and its stalls at lines."""
+"""Virtual seconds that a trial may take beyond its settle time, the agent's work, callbacks and
+stalls at lines."""
 LEAVE_S = 60
 """Virtual seconds that threads have to end by themselves after a trial, before they are killed."""
 
@@ -50,7 +52,7 @@ class Simulation:
 
     def __init__(self, schedule: Schedule, source: Sequence[str] = ()) -> None:
         interleaving = schedule.interleaving
-        limit_s = LIMIT_S + schedule.caller.settle_s
+        limit_s = LIMIT_S + schedule.caller.settle_s + _work_s(schedule)
         self.kernel = Kernel(choice_of(interleaving), limit_ns=round(limit_s * SECOND))
         self.trace = self.kernel.trace
         self.lines = Lines(self.kernel, interleaving, source)
@@ -196,3 +198,18 @@ class Simulation:
                     )
 
         trace.listeners.append(notice)
+
+
+def _work_s(schedule: Schedule) -> float:
+    """What the agent takes for all its turns, and the user's callback for their events."""
+    server, caller = schedule.server, schedule.caller
+    runs = caller.runs + sum(act.what == "run" for act in caller.acts)
+    milliseconds = runs * caller.between_ms
+    for turn in map(schedule.script.turn, range(1, runs + 1)):
+        steps = math.ceil(turn.tool_calls / turn.calls_each) + turn.stop_hook_denials + 1
+        milliseconds += steps * (server.think_ms + server.tool_ms + server.status_ms)
+        # An action and what came of it; a message, a status, and what goes with them.
+        events = 2 * turn.tool_calls + 5 * (turn.stop_hook_denials + 2)
+        # The caller settles until every callback has come to its end.
+        milliseconds += events * (server.persist_ms + 2 * caller.callback_ms)
+    return milliseconds / 1000

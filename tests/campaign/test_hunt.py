@@ -1,18 +1,22 @@
 """The hunt finds what is planted, keeps causes apart, shrinks, and finds nothing in what works."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 import scenarios
 from harness.campaign.campaign import examine
 from harness.campaign.client import ClientUnderTest, find_client
+from harness.campaign.draw import draw_schedules
 from harness.campaign.hunt import Tally, cause_of, hunt
 from harness.campaign.pool import Workers
-from harness.cli.hunt import parse_time
+from harness.cli.hunt import add_faults, parse_time
 from harness.errors import UsageError
 from harness.failure import Failure
+from harness.scenario import Scenario
 from harness.schedule import Schedule
+from harness.strategies import FAMILIES
 from harness.verdict import Evidence, Judgement
 
 GetWorkers = Callable[[str], Workers]
@@ -125,6 +129,141 @@ def test_a_cause_does_not_depend_on_numbers() -> None:
     )
     assert cause_of(one) == cause_of(two) != ""
     assert cause_of(made_up(Schedule("x"))) == ""
+
+
+# -- one cause at a time
+
+
+def judged(schedule: Schedule, *evidence: Evidence, digest: str = "") -> Failure:
+    verdicts = tuple(dict.fromkeys(entry.verdict for entry in evidence)) or ("ok",)
+    return replace(
+        made_up(Schedule("x")),
+        schedule=schedule,
+        judgement=Judgement(verdicts, evidence),
+        digest=digest or schedule.to_json(),
+    )
+
+
+def slippery(schedule: Schedule) -> Failure:
+    """Beyond 100 ms it fails in one way, and on the way down to benign in another."""
+    latency_ms = schedule.network.socket.latency_ms
+    if latency_ms > 30:
+        return judged(schedule, Evidence("late", "too late"))
+    if latency_ms > 10:
+        return judged(schedule, Evidence("lost", "altogether"))
+    return judged(schedule)
+
+
+def test_shrinking_does_not_slip_from_one_cause_to_another() -> None:
+    """Each is shrunk to its own border, though the other fails with less."""
+    final_events = scenarios.load("final-events")
+    findings = {
+        finding.cause: finding.failure
+        for finding in hunt([final_events], slippery, seed=3, examples=300)
+    }
+    assert set(findings) == {"late: too late", "lost: altogether"}
+    borders = {cause: failure.schedule.non_default_fields() for cause, failure in findings.items()}
+    assert borders["late: too late"] == {"network.socket.latency_ms": 30.1}
+    assert borders["lost: altogether"] == {"network.socket.latency_ms": 10.1}
+    for cause, failure in findings.items():
+        assert cause_of(failure) == cause
+
+
+def test_what_fails_otherwise_while_shrinking_is_left_for_a_later_turn() -> None:
+    """It was seen, but the turn's finding is the first alone, and no trial of it is counted."""
+    tally = Tally()
+    search = hunt([scenarios.load("final-events")], slippery, seed=3, examples=300, tally=tally)
+    first = next(search)
+    assert first.found_at_trial == tally.trials
+    second = next(search)
+    assert second.cause != first.cause
+    assert second.found_at_trial > first.found_at_trial
+    assert first.shrink_executions > 0 < second.shrink_executions
+
+
+def test_a_known_cause_is_found_once() -> None:
+    def always(schedule: Schedule) -> Failure:
+        return judged(schedule, Evidence("late", f"{schedule.server.think_ms} ms too late"))
+
+    tally = Tally()
+    search = hunt([scenarios.load("final-events")], always, seed=1, examples=60, tally=tally)
+    assert [finding.cause for finding in search] == ["late: # ms too late"]
+    assert tally.trials == 60
+
+
+def test_two_verdicts_are_another_cause_than_one_of_them() -> None:
+    late, lost = Evidence("late", "1 event so"), Evidence("lost", "2 events so")
+    schedule = Schedule("x")
+    causes = [cause_of(judged(schedule, *each)) for each in ((late,), (lost,), (late, lost))]
+    assert causes == ["late: # events so", "lost: # events so", "; ".join(causes[:2])]
+
+
+@pytest.mark.parametrize("verdicts", [("ok",), ("void",), ()])
+def test_what_passed_or_was_void_has_no_cause(verdicts: tuple[str, ...]) -> None:
+    failure = replace(made_up(Schedule("x")), judgement=Judgement(verdicts))
+    assert cause_of(failure) == ""
+
+
+def test_scenarios_take_turns_under_their_own_names() -> None:
+    seen: list[str] = []
+
+    def note(schedule: Schedule) -> Failure:
+        seen.append(schedule.scenario)
+        return judged(schedule)
+
+    chosen = [scenarios.load(name) for name in ("final-events", "cut-at-run")]
+    assert list(hunt(chosen, note, seed=0, examples=35)) == []
+    assert seen == [*["final-events"] * 10, *["cut-at-run"] * 10, *["final-events"] * 10] + (
+        ["cut-at-run"] * 5
+    )
+
+
+# -- faults on top
+
+
+def drawn_from(scenario: Scenario, count: int = 60) -> list[Schedule]:
+    return list(draw_schedules(scenario, 5, count))
+
+
+def test_faults_alone_are_a_benign_schedule_with_them() -> None:
+    (scenario,) = add_faults([], ["socket", "rest"])
+    assert scenario.name == "socket+rest"
+    paths = {
+        path.partition("[")[0]
+        for schedule in drawn_from(scenario)
+        for path in schedule.non_default_fields()
+    }
+    assert paths == {"network.faults", "network.connections", "rest", "caller.settle_s"}
+
+
+def test_faults_are_added_to_each_scenario_that_is_chosen() -> None:
+    chosen = [scenarios.load(name) for name in ("cut-at-run", "final-events")]
+    with_them = add_faults(chosen, ["rest"])
+    assert [scenario.name for scenario in with_them] == ["cut-at-run", "final-events"]
+    for scenario in with_them:
+        assert any(schedule.rest for schedule in drawn_from(scenario))
+    # The scenario's own is still there.
+    assert all(
+        schedule.network.faults[0].at.what == "run-called" for schedule in drawn_from(with_them[0])
+    )
+    assert not any(schedule.rest for schedule in drawn_from(chosen[0]))
+
+
+def test_a_hunt_with_faults_shrinks_to_the_scenario_without_them() -> None:
+    """A failure that needs no fault is left with none."""
+
+    def fails_always(schedule: Schedule) -> Failure:
+        return judged(schedule, Evidence("late", "so"))
+
+    (scenario,) = add_faults([scenarios.load("cut-at-run")], list(FAMILIES))
+    (finding,) = hunt([scenario], fails_always, seed=2, examples=20)
+    left = finding.failure.schedule.non_default_fields()
+    assert list(left) == ["network.faults[0]"]
+
+
+def test_an_unknown_family_is_told_before_anything_runs() -> None:
+    with pytest.raises(UsageError, match="no fault family 'wind'"):
+        add_faults([scenarios.load("clean")], ["socket", "wind"])
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("5m", 300), ("2h", 7200), ("90", 90)])

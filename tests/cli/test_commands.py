@@ -17,11 +17,15 @@ import pytest
 
 import scenarios
 from harness import __version__
+from harness.campaign.client import ClientUnderTest
+from harness.campaign.pool import Workers
 from harness.cli import main
 from harness.cli.console import output
 from harness.failure import Failure
-from harness.schedule import Fault, Moment, Network
+from harness.schedule import Fault, Moment, Network, Schedule
 from harness.story.nearest import NONE_PASSES
+from harness.strategies import FAMILIES
+from harness.verdict import Judgement
 
 Race = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -90,6 +94,11 @@ def error_of(done: subprocess.CompletedProcess[str], status: int) -> str:
         (["run", "reference", "--hurry"], "--hurry"),
         (["run"], "Missing argument"),
         (["compare"], "Missing argument"),
+        (["hunt", "reference", "--faults", "wind"], "no fault family 'wind'; there are: latency"),
+        (["hunt", "reference", "--faults", "socket,wind"], "no fault family 'wind'"),
+        (["hunt", "reference", "--faults", ""], "no fault family ''"),
+        (["hunt", "reference", "--faults", "rest", "--scenario", "nope"], "no scenario 'nope'"),
+        (["hunt", "reference", "--for", "soon"], "--for 'soon' is no time"),
         (["jog"], "jog"),
         (["replay", "missing.json"], "cannot read missing.json"),
         (["serve", "--port", "65536"], "'--port'"),
@@ -416,6 +425,100 @@ def test_the_numbers_are_no_failure_file(
 ) -> None:
     folder, *_ = compared
     assert "holds no schedule" in error_of(quick_race("replay", folder / "numbers.json"), 2)
+
+
+# hunt
+
+FINDING = {
+    "path",
+    "verdict",
+    "cause",
+    "found_at_trial",
+    "shrink_executions",
+    "non_default_fields",
+    "seconds",
+}
+
+
+def test_what_a_hunt_finds_is_1_with_numbers_and_a_file_with_its_neighbour(
+    quick_race: Race, tmp_path: Path
+) -> None:
+    done = quick_race(
+        "hunt", "reference:deaf", "--scenario", "cut-at-run", "--examples", 3, "--json", "n.json"
+    )
+    assert done.returncode == 1
+    assert "3 schedules in " in done.stdout
+    assert ": 1 distinct failures" in done.stdout
+    numbers = json.loads((tmp_path / "n.json").read_text())
+    assert set(numbers) == {
+        "schema", "client", "resolved_version", "trials", "seconds", "failures",
+    }  # fmt: skip
+    head = [numbers[key] for key in ("schema", "client", "resolved_version", "trials")]
+    assert head == [1, "reference:deaf", __version__, 3]
+    (finding,) = numbers["failures"]
+    assert set(finding) == FINDING
+    assert (finding["verdict"], finding["found_at_trial"]) == ("lost", 1)
+    assert finding["cause"] == "lost: # events persisted and never visible"
+    failure = Failure.read(tmp_path / finding["path"])
+    assert len(failure.schedule.non_default_fields()) == finding["non_default_fields"] == 1
+    assert failure.neighbour is not None
+    assert failure.neighbour.startswith("It passes without network.faults[0] (reset of socket")
+    assert failure.server_version == "1.58.0"
+    assert f"race replay {finding['path']}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["--faults", "socket,rest"], "socket+rest"),
+        (["--faults", "rest", "--scenario", "clean"], "clean"),
+        (["--faults", "all", "--scenario", "clean", "--scenario", "final-events"], None),
+    ],
+    ids=["alone", "with a scenario", "all with two"],
+)
+def test_faults_are_added_and_a_client_that_survives_them_is_0(
+    quick_race: Race, monkeypatch: pytest.MonkeyPatch, arguments: list[str], name: str | None
+) -> None:
+    seen = trials(monkeypatch)
+    done = quick_race("hunt", "reference", *arguments, "--examples", 12, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads(done.stdout)
+    assert (numbers["trials"], numbers["failures"]) == (12, [])
+    names = {schedule.scenario for schedule in seen}
+    assert names == ({name} if name else {"clean", "final-events"})
+    assert all(schedule.departures() == () for schedule in seen)
+    assert any(schedule.rest for schedule in seen)
+
+
+def test_all_is_every_family_alone(quick_race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = trials(monkeypatch)
+    assert quick_race("hunt", "reference", "--faults", "all", "--examples", 15).returncode == 0
+    assert {schedule.scenario for schedule in seen} == {"+".join(FAMILIES)}
+    paths = {path for schedule in seen for path in schedule.non_default_fields()}
+    for part in ("server.", "network.", "rest[", "caller.", "script.", "interleaving."):
+        assert any(path.startswith(part) for path in paths), part
+
+
+def trials(monkeypatch: pytest.MonkeyPatch) -> list[Schedule]:
+    """What a hunt tries from now on; every trial passes without being run."""
+    seen: list[Schedule] = []
+
+    def passes(client: ClientUnderTest, _workers: Workers, schedule: Schedule) -> Failure:
+        seen.append(schedule)
+        return Failure(
+            schedule=schedule,
+            judgement=Judgement(("ok",)),
+            digest="",
+            client=client.argument,
+            resolved_version=client.resolved_version,
+            server="fake",
+            world="sim",
+            happenings=(),
+            stacks={},
+        )
+
+    monkeypatch.setattr("harness.cli.hunt.examine", passes)
+    return seen
 
 
 # scenarios and serve

@@ -15,25 +15,33 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
+from hypothesis import strategies as st
 
 import scenarios
 from harness.campaign.draw import draw_schedules
 from harness.campaign.pool import Workers
+from harness.cli.hunt import add_faults
 from harness.clients.reference import ReferenceAdapter
+from harness.scenario import Scenario
 from harness.schedule import (
+    Act,
     Caller,
+    ConnectionLink,
     Fault,
     Interleaving,
     LineStall,
     Link,
     Moment,
     Network,
+    RestFault,
     Schedule,
     Script,
     ServerTiming,
+    Turn,
 )
 from harness.sim import source
 from harness.sim.serving import UvicornSite
+from harness.strategies import FAMILIES
 from harness.trace import Trace
 from harness.trial import run_trial
 
@@ -119,6 +127,105 @@ def test_the_other_scenarios_are_decided_as_well(reference_workers, scenario):
     assert digests(one, schedules) == digests(other, schedules)
 
 
+def test_acts_spoiled_answers_and_whole_scripts_are_decided_as_well(reference_workers):
+    one, other = reference_workers
+    schedules = [replace(BUSY, entropy=entropy) for entropy in range(3)]
+    schedules += [
+        replace(BUSY, interleaving=Interleaving(seed, strategy, at_lines=at_lines))
+        for seed, strategy, at_lines in (
+            (5, "random-walk", False),
+            (6, "random-walk", True),
+            (7, "pct", False),
+            (8, "pct", True),
+            (9, "pos", False),
+            (10, "pos", True),
+        )
+    ]
+    first = digests(one, schedules)
+    assert digests(other, schedules[::-1]) == first[::-1]
+    assert len(set(first)) == len(schedules)
+
+
+def test_drawn_families_are_decided_as_well(reference_workers):
+    """Some of them break the client or the trial: they do so everywhere."""
+    one, other = reference_workers
+    plain = Scenario("x", "x", lambda: st.just(Schedule("x")))
+    (scenario,) = add_faults([plain], list(FAMILIES))
+    schedules = [quick(schedule) for schedule in draw_schedules(scenario, 4, 25)]
+    first, second = (
+        [(result.digest, result.void, result.verdicts) for result in workers.run(schedules, id)]
+        for workers in (one, other)
+    )
+    assert first == second
+    assert len({digest for digest, *_ in first}) == 25
+
+
+def quick(schedule):
+    """Without the long scripts, which only take long."""
+    turns = [replace(turn, tool_calls=min(turn.tool_calls, 3)) for turn in schedule.script.later]
+    script = replace(
+        schedule.script, tool_calls=min(schedule.script.tool_calls, 3), later=tuple(turns)
+    )
+    return replace(schedule, script=script)
+
+
+BUSY = Schedule(
+    "busy",
+    script=Script(
+        tool_calls=4,
+        calls_each=2,
+        failing_calls=1,
+        stop_hook_denials=1,
+        later=(Turn(outcome="paused"), Turn(outcome="error"), Turn(says="message")),
+    ),
+    server=ServerTiming(status_overtakes=2, clock_ms=15.6, other_subscriber_ms=40.0),
+    network=Network(
+        Link(0.5, 3.0),
+        Link(2.0, 9.0),
+        (ConnectionLink(20.0),),
+        (
+            Fault("stall", Moment("persisted", 3, since="run-called"), for_ms=120.0),
+            Fault("refuse", Moment("run-ended"), for_ms=300.0),
+            Fault("reject", Moment("run-started"), code=4001),
+            Fault("close", Moment("run-called", 2), code=1012),
+        ),
+    ),
+    rest=(
+        RestFault("delay", nth=2, times=2, delay_ms=33.3),
+        RestFault("truncate", "pause", acted=False),
+        RestFault("status", "send-message", status=502),
+        RestFault("timeout", "events", nth=3),
+    ),
+    caller=Caller(
+        runs=3,
+        between_ms=3_000.0,
+        acts=(
+            Act("send-message", Moment("run-started", 1, 40.0)),
+            Act("pause", Moment("persisted", 8)),
+            Act("run", Moment("run-ended", 1, 5.0)),
+            Act("interrupt", Moment("run-started", 2, 90.0)),
+        ),
+        callback_ms=4.0,
+        callback_on="all",
+        looks_again_s=1.0,
+        settle_s=15.0,
+    ),
+)
+"""Everything that can happen, at once."""
+
+
+def test_the_busy_schedule_is_busy(site):
+    """Else it would say little that two processes agree on it."""
+    trial = run_trial(BUSY, ReferenceAdapter(), site)
+    told = [(h.lane, h.what, h.detail) for h in trial.happenings]
+    acts = {detail["act"] for _, what, detail in told if what == "act-called"}
+    assert acts == {"send-message", "pause", "interrupt"}
+    faults = {detail["action"] for _, what, detail in told if what == "fault"}
+    assert {"stall", "refuse", "close", "delay", "truncate", "status"} <= faults
+    assert len(trial.outcome.calls) == 4
+    assert any(what == "callback-done" for _, what, _ in told)
+
+
 def test_the_whole_trial_is_the_same_and_not_its_digest_only(reference_workers):
     one, other = reference_workers
     schedule = drawn(seed=1, count=3)[2]
@@ -176,6 +283,20 @@ DIFFERENT = {
     "script": replace(PLAIN, script=Script(tool_calls=1)),
     "callback": replace(PLAIN, caller=Caller(callback_ms=0.1)),
     "fault": replace(PLAIN, network=Network(faults=(Fault("stall", Moment(), for_ms=1),))),
+    "refusal": replace(
+        PLAIN, network=Network(faults=(Fault("refuse", Moment("run-ended"), for_ms=1.0),))
+    ),
+    "held-up poll": replace(PLAIN, rest=(RestFault("delay", delay_ms=0.1),)),
+    "kept from the server": replace(PLAIN, rest=(RestFault("delay", delay_ms=0.1, acted=False),)),
+    "act": replace(PLAIN, caller=Caller(acts=(Act("pause"),))),
+    "two calls": replace(PLAIN, caller=Caller(runs=2)),
+    "answer": replace(PLAIN, script=Script(says="message")),
+    "clock": replace(PLAIN, server=ServerTiming(clock_ms=15.6)),
+    "other subscriber": replace(PLAIN, server=ServerTiming(other_subscriber_ms=1.0)),
+    "overtaking": replace(PLAIN, server=ServerTiming(status_overtakes=1)),
+    "a connection's link": replace(
+        PLAIN, network=Network(connections=(ConnectionLink(0.6, nth=1),))
+    ),
     "switches": SWITCHING,
     "other switches": replace(PLAIN, interleaving=Interleaving(2)),
     "strategy": replace(PLAIN, interleaving=Interleaving(1, "pct")),

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from harness.schedule import Schedule, Script, ServerTiming
+from harness.schedule import RestFault, Schedule, Script, ServerTiming
 from harness.server.app import create_app
 from harness.server.conversation import AgentServer
 from harness.server.profile import Profile
@@ -136,13 +136,21 @@ async def rig(
     script: Script | None = None,
     keys: frozenset[str] = frozenset(),
     headers: dict[str, str] | None = None,
+    rest_faults: tuple[RestFault, ...] = (),
     **timing: float,
 ) -> AsyncIterator[Rig]:
     """A server whose acts take no time, other than `timing` says."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     acts = {e.name: 0.0 for e in fields(ServerTiming) if e.name.endswith("_ms")} | timing
-    schedule = Schedule("test", 5, script=script or Script(), server=ServerTiming(**acts))
+    schedule = Schedule(
+        "test",
+        5,
+        script=script or Script(),
+        server=ServerTiming(**acts),  # type: ignore[arg-type]
+        rest=rest_faults,
+        counterfactual=True,
+    )
     trace = Trace(lambda: int((loop.time() - began) * 1e9))
     server = AgentServer(schedule, trace, Profile.of(version), session_api_keys=keys)
     APP.state.server = server

@@ -8,6 +8,7 @@ from harness.moments import NAMES, Moments
 from harness.schedule import Fault, Link, Moment, Schedule, Script
 from harness.schedule import Network as NetworkSchedule
 from harness.sim.faults import Faults, close_frame
+from harness.sim.network import FIRST_CLIENT_PORT
 from harness.sim.serving import PORT, UvicornSite
 from harness.trial import run_trial
 
@@ -170,6 +171,71 @@ def test_a_half_open_link_is_silent_and_a_stalled_one_speaks_later():
     assert stalled.heard("rest", server=True) == [(1.5, b"up")]
 
 
+SUBSCRIBED = ("socket", "subscribed", {"peer": FIRST_CLIENT_PORT + 1})
+"""Of the socket, which is the second connection of a line."""
+
+
+def attempts(line, kind, *at_ms):
+    """Connects at these instants; the answer gets whether each was refused."""
+    refused = {}
+    for each_ms in at_ms:
+        line.alone.at(
+            each_ms,
+            lambda each_ms=each_ms: line.alone.network.connect(
+                PORT, kind, lambda made: refused.update({each_ms: made is None})
+            ),
+        )
+    return refused
+
+
+@pytest.mark.parametrize("link", ["rest", "socket"])
+def test_refusing_is_of_new_connections_of_one_kind_for_a_while(link):
+    """The client of a refused connection hears of it after a round trip, like of any other."""
+    other = "socket" if link == "rest" else "rest"
+    line = Line(Fault("refuse", Moment("run-called"), link=link, for_ms=500))
+    mine = attempts(line, link, 999, 1_001, 1_499, 1_500, 2_000)
+    others = attempts(line, other, 1_001)
+    line.play(CALLED)
+    assert mine == {999: False, 1_001: True, 1_499: True, 1_500: False, 2_000: False}
+    assert others == {1_001: False}
+    # What is connected already stays so.
+    assert line.heard(link) == line.heard(link, server=True) == []
+    (fault,) = [h for h in line.trace.happenings if h.what == "fault"]
+    assert fault.detail == {"action": "refuse", "link": link, "for_ms": 500}
+
+
+def test_a_shorter_refusal_does_not_shorten_a_longer_one():
+    line = Line(
+        Fault("refuse", Moment("run-called"), for_ms=3_000),
+        Fault("refuse", Moment("persisted"), for_ms=100),
+    )
+    refused = attempts(line, "socket", 2_500, 3_900, 4_000)
+    line.play(CALLED, PERSISTED)
+    assert refused == {2_500: True, 3_900: True, 4_000: False}
+
+
+@pytest.mark.parametrize("code", [1013, 4001, 4004])
+def test_the_next_subscription_is_rejected_with_its_code(code):
+    line = Line(Fault("reject", Moment("run-called"), code=code))
+    line.play(CALLED, PERSISTED, SUBSCRIBED)
+    assert line.strikes == [3]
+    assert line.heard("socket") == [(3, close_frame(code, masked=False)), (3, "end")]
+    assert line.heard("socket", server=True) == [(3, close_frame(code, masked=True)), (3, "end")]
+    (fault,) = [h for h in line.trace.happenings if h.what == "fault"]
+    assert fault.detail["code"] == code
+
+
+def test_a_subscription_from_before_is_not_rejected_and_one_is_enough():
+    line = Line(Fault("reject", Moment("run-called"))).play(SUBSCRIBED, CALLED)
+    assert line.strikes == []
+    assert line.heard("socket") == []
+    line = Line(Fault("reject", Moment("run-called"))).play(CALLED, SUBSCRIBED, SUBSCRIBED)
+    assert line.strikes == [2]
+    twice = Fault("reject", Moment("run-called")), Fault("reject", Moment("persisted"))
+    line = Line(*twice).play(CALLED, PERSISTED, SUBSCRIBED, SUBSCRIBED)
+    assert line.strikes == [3, 4]
+
+
 def test_with_no_connection_left_a_fault_does_nothing():
     line = Line(
         Fault("reset", Moment("persisted", nth=1)), Fault("reset", Moment("persisted", nth=2))
@@ -224,3 +290,48 @@ def test_a_fault_with_a_moment_that_never_comes_does_not_strike(whole_site):
     trial = run_trial(schedule, ReferenceAdapter(), whole_site)
     assert not [happening for happening in trial.happenings if happening.what == "fault"]
     assert trial.judgement.verdicts == ("ok",)
+
+
+class Returning(ReferenceAdapter):
+    """Subscribes once more when its message is sent, and notes what it gets first."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def connect(self, url, on_event):
+        made = super().connect(url, on_event)
+        send = made.send_message
+        socket_url = f"{url.replace('http', 'ws', 1)}/sockets/events/{made._id}"
+
+        def send_and_come_back(text):
+            import asyncio
+
+            send(text)
+            asyncio.run(self._come_back(socket_url))
+
+        made.send_message = send_and_come_back
+        return made
+
+    async def _come_back(self, url):
+        import json
+
+        import websockets
+
+        async with websockets.connect(url, proxy=None) as socket:
+            try:
+                async for text in socket:
+                    self.seen.append(json.loads(text).get("key"))
+                    return
+            except websockets.ConnectionClosed as closed:
+                self.seen.append(closed.rcvd.code)
+
+
+def test_a_rejected_subscriber_does_not_even_get_its_snapshot(whole_site):
+    fault = Fault("reject", Moment("persisted"), code=4001)
+    for faults, seen in (((fault,), [4001]), ((), ["full_state"])):
+        adapter = Returning()
+        schedule = Schedule("test", network=NetworkSchedule(faults=faults))
+        trial = run_trial(schedule, adapter, whole_site)
+        assert adapter.seen == seen
+        assert trial.judgement.verdicts == ("ok",)

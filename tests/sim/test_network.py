@@ -13,7 +13,7 @@ import websockets
 from alone import DAY_S, Alone, run_alone
 from sim_rig import both, rest
 
-from harness.schedule import Fault, Link, Moment
+from harness.schedule import ConnectionLink, Fault, Link, Moment
 from harness.schedule import Network as NetworkSchedule
 from harness.sim.kernel import MILLISECOND, SECOND
 from harness.sim.network import Network, Pipe
@@ -256,6 +256,61 @@ def test_the_first_bytes_tell_what_a_connection_is_for():
     assert (plain.kind, plain.up.link.latency_ms) == ("rest", 1)
     upgraded.client_writes(b"GET / HTTP/1.1\r\n\r\n")
     assert upgraded.kind == "socket"
+
+
+SECOND_SOCKET = NetworkSchedule(
+    rest=Link(1),
+    socket=Link(10),
+    connections=(ConnectionLink(300, kind="socket", nth=2), ConnectionLink(70, 5, "rest", 3)),
+)
+
+
+def latencies(alone, *kinds):
+    """Of connections made one after another."""
+    for number, kind in enumerate(kinds):
+        alone.at(
+            number * 1_000, lambda kind=kind: alone.network.connect(PORT, kind, lambda _made: None)
+        )
+    alone.network.listen(PORT, id)
+    let_pass(alone, len(kinds) + 1)
+    return [each.up.link.latency_ms for each in alone.network.connections]
+
+
+def test_a_link_of_its_own_is_that_of_the_nth_connection_of_its_kind_alone():
+    kinds = ("rest", "socket", "rest", "socket", "rest", "socket", "rest")
+    alone = Alone(network=SECOND_SOCKET)
+    assert latencies(alone, *kinds) == [1, 10, 1, 300, 70, 10, 1]
+    third = alone.network.connections[4]
+    assert (third.up.link, third.down.link) == (SECOND_SOCKET.connections[1],) * 2
+    assert third.up.link.jitter_ms == 5
+
+
+def test_a_link_of_its_own_counts_in_the_handshake():
+    alone = Alone(network=SECOND_SOCKET)
+    alone.network.listen(PORT, id)
+    connected = []
+    for at_ms in (0, 1_000):
+        alone.at(
+            at_ms,
+            lambda: alone.network.connect(
+                PORT, "socket", lambda _made: connected.append(alone.now_s)
+            ),
+        )
+    let_pass(alone, 3)
+    assert connected == [0.02, 1.6]
+
+
+def test_a_connection_that_turns_out_a_socket_is_counted_as_one():
+    """A socket client that connects by the REST backend, as the websockets of threads do."""
+    alone = Alone(network=SECOND_SOCKET)
+    assert latencies(alone, "rest", "rest", "rest") == [1, 1, 70]
+    one, two, three = alone.network.connections
+    for connection in (one, two, three):
+        connection.client_writes(b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n")
+    assert [each.up.link.latency_ms for each in (one, two, three)] == [10, 300, 10]
+    # None of them counts as a REST connection any more.
+    alone.network.connect(PORT, "rest", lambda _made: None)
+    assert alone.network._nth == {"rest": 1, "socket": 3}
 
 
 # -- REST through it

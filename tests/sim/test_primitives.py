@@ -64,6 +64,93 @@ def in_thread(action, *arguments):
     return given[0]
 
 
+# -- waits that round to nothing
+
+
+def until_over(seconds, wait):
+    """How often code waits that waits for what is left of a time; it must end."""
+    until = time.monotonic() + seconds
+    times = 0
+    while (left := until - time.monotonic()) > 0:
+        wait(left)
+        times += 1
+        assert times < 100_000, "no time passes"
+    return True
+
+
+TINY = [1e-3, 1e-9, 4e-10, 1e-10, 1e-12]
+"""Seconds. Less than half a nanosecond rounds to none."""
+
+
+@answers([False] * len(TINY))
+def tiny_waits_for_a_condition_end():
+    condition = threading.Condition()
+    with condition:
+        return [condition.wait(seconds) for seconds in TINY]
+
+
+@answers([False] * len(TINY))
+def tiny_waits_for_a_predicate_end():
+    condition = threading.Condition()
+    with condition:
+        return [condition.wait_for(lambda: False, seconds) for seconds in TINY]
+
+
+@answers([False] * len(TINY))
+def tiny_waits_for_a_lock_end():
+    lock = threading.Lock()
+    lock.acquire()
+    return [lock.acquire(timeout=seconds) for seconds in TINY]
+
+
+@answers(["Empty"] * len(TINY))
+def tiny_waits_for_a_queue_end():
+    empty = queue.Queue()
+    return [kind_of_error(empty.get, True, seconds) for seconds in TINY]
+
+
+@answers([None] * len(TINY))
+def tiny_sleeps_end():
+    return [time.sleep(seconds) for seconds in TINY]
+
+
+@answers([True] * 3)
+def waiting_for_the_rest_of_a_time_ends():
+    """Where it is summed up in fractions, the rest is now and then below a nanosecond."""
+    lock, condition = threading.Lock(), threading.Condition()
+    lock.acquire()
+    with condition:
+        return [
+            until_over(SOON, lambda left: lock.acquire(timeout=min(left, SOON / 7))),
+            until_over(SOON, lambda left: condition.wait(min(left, SOON / 7))),
+            until_over(SOON, lambda left: time.sleep(min(left, SOON / 7))),
+        ]
+
+
+def test_any_positive_wait_lets_time_pass_and_none_does_not():
+    """With real clocks it does anyway; on virtual time it has to be seen to."""
+
+    def program():
+        lock, condition = threading.Lock(), threading.Condition()
+        lock.acquire()
+        passed = []
+        for wait in (
+            lambda seconds: lock.acquire(timeout=seconds),
+            lambda seconds: condition.wait(seconds),
+            time.sleep,
+            lambda seconds: threading.Event().wait(seconds),
+            lambda seconds: kind_of_error(queue.Queue().get, True, seconds),
+        ):
+            for seconds in (1e-10, 0):
+                before = time.monotonic_ns()
+                with condition:
+                    wait(seconds)
+                passed.append(time.monotonic_ns() - before)
+        return passed
+
+    assert run_alone(program) == [1, 0] * 5
+
+
 # -- Lock and RLock
 
 

@@ -1,0 +1,423 @@
+"""What else goes on in a trial, in every telling: acts, spoiled answers, other calls, refusals."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from story_rig import Happening, at, persisted, poll, seen, with_run
+
+from harness.failure import Failure
+from harness.schedule import (
+    Act,
+    Caller,
+    ConnectionLink,
+    Fault,
+    Interleaving,
+    LineStall,
+    Moment,
+    Network,
+    RestFault,
+    Schedule,
+    Script,
+    Turn,
+)
+from harness.story.drawing import drawing
+from harness.story.facts import blamed_call, since_run
+from harness.story.fields import differences
+from harness.story.mermaid import sequence_diagram
+from harness.story.perfetto import trace_events
+from harness.story.timeline import timeline_text
+from harness.story.words import in_words
+from harness.verdict import Evidence, Judgement
+
+
+def told(failure: Failure) -> list[str]:
+    """The table's rows, wide enough that none wraps."""
+    lines = timeline_text(failure, width=250).splitlines()
+    return [" ".join(line.split()) for line in lines if re.match(r"\s*\d+\.\d ", line)]
+
+
+def column(failure: Failure, words: str) -> str:
+    lines = timeline_text(failure, width=250).splitlines()
+    (heading,) = [line for line in lines if "client thread" in line]
+    (line,) = [line for line in lines if re.match(r"\s*\d+\.\d ", line) and words in line]
+    names = ("client", "socket", "REST", "server")
+    return [n for n in names if heading.index(n) <= line.index(words)][-1]
+
+
+def judged(failure: Failure, verdict: str, says: str, *events: str) -> Failure:
+    evidence = Evidence(verdict, says, tuple({"id": event} for event in events))
+    return replace(failure, judgement=Judgement((verdict,), (evidence,)))
+
+
+def act(at_ms: float, what: str, name: str, **detail: str) -> Happening:
+    return at(at_ms, "client", f"act-{what}", act=name, **detail)
+
+
+# -- acts
+
+
+def test_what_another_thread_does_is_one_row_while_nothing_comes_between(failure: Failure) -> None:
+    changed = with_run(
+        failure,
+        act(3.0, "called", "pause"),
+        act(9.0, "returned", "pause"),
+        at(10.0, "client", "run-returned"),
+    )
+    assert told(changed)[1:] == ["3.0 pause() called, returns at 9.0", "10.0 run() returns"]
+    assert column(changed, "pause()") == "client"
+    assert "At 3.0 ms another thread called pause()." in in_words(changed)
+
+
+def test_an_act_that_takes_time_or_fails_is_told_where_it_ends(failure: Failure) -> None:
+    changed = with_run(
+        failure,
+        act(3.0, "called", "send-message"),
+        at(4.0, "server", "run-started", run=1),
+        act(5.0, "raised", "send-message", error="OSError: the\nend"),
+        at(10.0, "client", "run-returned"),
+    )
+    rows = told(changed)
+    assert rows[1:4] == [
+        "3.0 send_message() called",
+        "4.0 run started",
+        "5.0 send_message() raises OSError: the end",
+    ]
+    assert "At 3.0 ms another thread called send_message()." in in_words(changed)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("send-message", "send_message()"),
+        ("pause", "pause()"),
+        ("interrupt", "interrupt()"),
+        ("close", "close()"),
+    ],
+)
+def test_acts_are_told_as_the_calls_that_they_are(failure: Failure, name: str, words: str) -> None:
+    changed = with_run(failure, act(3.0, "called", name), at(9.0, "client", "run-returned"))
+    assert f"3.0 {words} called" in told(changed)
+    assert f"another thread called {words}." in in_words(changed)
+
+
+def test_an_act_is_a_slice_of_its_own(failure: Failure) -> None:
+    changed = with_run(
+        failure,
+        act(3.0, "called", "pause"),
+        act(4.0, "called", "close"),
+        act(6.0, "returned", "pause"),
+        act(7.0, "raised", "close", error="x"),
+        at(9.0, "client", "run-returned"),
+    )
+    slices = {
+        event["name"]: (event["ts"], event["dur"])
+        for event in trace_events(changed)["traceEvents"]
+        if event["ph"] == "X"
+    }
+    assert slices["pause()"] == (3_000, 3_000)
+    assert slices["close()"] == (4_000, 3_000)
+
+
+def test_a_callback_that_raises_is_told_as_a_fault_and_ends_its_slice(failure: Failure) -> None:
+    changed = with_run(
+        failure,
+        persisted(1.0, "e", "MessageEvent"),
+        at(2.0, "client", "callback", event="e", kind="X"),
+        at(5.0, "client", "callback-raised", event="e"),
+        at(9.0, "client", "run-returned"),
+    )
+    assert "5.0 the user's callback raises" in told(changed)
+    assert column(changed, "the user's callback raises") == "socket"
+    (callback,) = [
+        event
+        for event in trace_events(changed)["traceEvents"]
+        if event["ph"] == "X" and event["name"] == "callback #1"
+    ]
+    assert (callback["ts"], callback["dur"]) == (2_000, 3_000)
+
+
+# -- single answers of REST
+
+
+def spoiled(failure: Failure, answer: str, **detail: object) -> Failure:
+    return with_run(
+        failure,
+        at(3.0, "rest", "request", method="GET", route="GET events/search", number=7),
+        at(3.0, "rest", "fault", number=7, **detail),
+        at(4.0, "rest", answer, number=7, **({"status": 503} if answer == "answer" else {})),
+        at(9.0, "client", "run-returned"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("detail", "row", "words"),
+    [
+        (
+            {"action": "status", "status": 503},
+            "refused by the proxy: 503",
+            "was answered 503 by the proxy",
+        ),
+        (
+            {"action": "delay", "delay_ms": 250.0},
+            "held up for 250.0 ms",
+            "was held up for 250.0 ms",
+        ),
+        ({"action": "timeout"}, "swallowed by the proxy", "was never answered"),
+        (
+            {"action": "truncate"},
+            "its answer breaks off",
+            "the answer to GET events/search broke off",
+        ),
+        ({"action": "empty"}, "answered by an empty page", "was answered by an empty page"),
+        ({"action": "melt"}, "melt", "met a melt"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_the_proxy_does_is_told_with_its_request(
+    failure: Failure, detail: dict[str, object], row: str, words: str
+) -> None:
+    changed = spoiled(failure, "answer", **detail)
+    (line,) = [line for line in told(changed) if "fault:" in line]
+    assert line == f"3.0 fault: GET events/search {row}"
+    assert column(changed, "fault:") == "REST"
+    text = in_words(changed)
+    assert "At 3.0 ms " in text
+    assert words in text
+    # It is no fault of a connection.
+    assert "connection" not in text
+
+
+def test_a_request_without_an_answer_ends_unanswered(failure: Failure) -> None:
+    rows = told(spoiled(failure, "unanswered", action="timeout"))
+    assert rows[-2].startswith("4.0 GET events/search → no answer")
+
+
+# -- lengths are no instants
+
+
+def test_a_length_of_time_is_not_counted_from_run(failure: Failure) -> None:
+    """However late `run()` was called, the fault lasts as long as it does."""
+    early = with_run(
+        failure,
+        *spoiled(failure, "answer", action="delay", delay_ms=250.0).happenings[1:-1],
+        at(5.0, "network", "fault", action="refuse", link="socket", for_ms=40.0),
+        at(9.0, "client", "run-returned"),
+    )
+    late = replace(
+        early,
+        happenings=tuple({**h, "at_ms": h["at_ms"] + 500} for h in early.happenings),
+    )
+    for each in (early, late):
+        moved = since_run(each)
+        assert [h["at_ms"] for h in moved.happenings] == [h["at_ms"] for h in early.happenings]
+        assert [h["delay_ms"] for h in moved.happenings if "delay_ms" in h] == [250.0]
+        assert [h["for_ms"] for h in moved.happenings if "for_ms" in h] == [40.0]
+    assert in_words(early) == in_words(late)
+    assert told(early) == told(late)
+    assert "held up for 250.0 ms" in in_words(late)
+    assert "for 40.0 ms" in in_words(late)
+
+
+def test_the_times_of_the_evidence_are_instants(failure: Failure) -> None:
+    facts = {"id": "e", "persisted_ms": 510.0, "visible_ms": None, "delay_ms": 3.0}
+    evidence = Evidence("late", "so", (facts,))
+    changed = replace(
+        failure,
+        judgement=Judgement(("late",), (evidence,)),
+        happenings=(at(500.0, "client", "run-called"),),
+    )
+    (moved,) = since_run(changed).judgement.evidence[0].events
+    assert moved == {"id": "e", "persisted_ms": 10.0, "visible_ms": None, "delay_ms": 3.0}
+
+
+# -- what new connections meet
+
+
+@pytest.mark.parametrize(
+    ("detail", "row", "words"),
+    [
+        (
+            {"action": "refuse", "for_ms": 750.0},
+            "fault: refuse for 750.0 ms",
+            "the socket connection could not be made again for 750.0 ms.",
+        ),
+        (
+            {"action": "reject", "code": 4001, "peer": 2},
+            "fault: reject 4001",
+            "the socket connection was refused with code 4001 when it came back",
+        ),
+        (
+            {"action": "close", "code": 1012, "peer": 2},
+            "fault: close 1012",
+            "the socket connection was closed with code 1012",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_refusals_and_codes_are_told(
+    failure: Failure, detail: dict[str, object], row: str, words: str
+) -> None:
+    fault = at(3.0, "network", "fault", link="socket", **detail)
+    changed = with_run(failure, fault, at(9.0, "client", "run-returned"))
+    assert told(changed)[1] == f"3.0 {row}"
+    text = in_words(changed)
+    assert f"At 3.0 ms {words}" in text
+    after = "no socket was subscribed after that"
+    # A refusal says by itself for how long; of a rejection one wants to know what came next.
+    assert (after in text) is (detail["action"] != "refuse")
+    back = with_run(
+        failure, fault, at(5.0, "socket", "subscribed", peer=3), at(9.0, "client", "run-returned")
+    )
+    assert ("the next was subscribed at 5.0 ms" in in_words(back)) is (
+        detail["action"] != "refuse"
+    )
+
+
+# -- several calls
+
+
+def two_calls(failure: Failure) -> Failure:
+    """The second returns while its only event is on the way."""
+    return replace(
+        failure,
+        happenings=(
+            at(0.0, "client", "run-called", call=1),
+            at(1.0, "server", "run-started", run=1),
+            *poll(1, 2.0, "running"),
+            at(5.0, "server", "run-ended", run=1, status="finished"),
+            at(6.0, "client", "run-returned", call=1),
+            at(100.0, "client", "run-called", call=2),
+            at(101.0, "server", "run-started", run=2),
+            *poll(2, 102.0, "finished"),
+            persisted(104.0, "e", "MessageEvent"),
+            at(105.0, "server", "run-ended", run=2, status="stuck"),
+            at(106.0, "client", "run-returned", call=2),
+            *seen(109.0, "e"),
+        ),
+    )
+
+
+def test_each_call_has_its_number(failure: Failure) -> None:
+    rows = told(two_calls(failure))
+    assert [row for row in rows if "run() no." in row] == [
+        "0.0 run() no. 1 called",
+        "6.0 run() no. 1 returns",
+        "100.0 run() no. 2 called",
+        "106.0 run() no. 2 returns",
+    ]
+    assert "1.0 run 1 started" in rows
+    assert not [row for row in told(failure) if "run() no." in row]
+
+
+def test_a_call_that_never_ends_is_told_though_another_did(failure: Failure) -> None:
+    whole = two_calls(failure).happenings
+    hang = [h for h in whole if not (h["what"] == "run-returned" and h["call"] == 2)]
+    rows = told(replace(failure, happenings=tuple(hang)))
+    assert rows[-1].endswith("run() has not returned")
+    assert not any("has not returned" in row for row in told(two_calls(failure)))
+
+
+@pytest.mark.parametrize(
+    ("says", "begin", "end"),
+    [
+        ("1 event persisted before call 2 of run() returned", 6, 12),
+        ("1 event persisted before call 1 of run() returned", 0, 5),
+        ("1 event persisted before run() returned", 0, 5),
+        ("call 12 of run() never returned", None, None),
+        # As it would be if the trial knew of a third.
+        ("call 3 of run() never returned", None, None),
+    ],
+)
+def test_the_blamed_call_is_the_one_that_the_evidence_names(
+    failure: Failure, says: str, begin: int | None, end: int | None
+) -> None:
+    assert blamed_call(judged(two_calls(failure), "late", says, "e")) == (begin, end)
+
+
+def test_the_words_are_about_the_blamed_call(failure: Failure) -> None:
+    says = "1 event persisted before call 2 of run() returned, visible only afterwards"
+    text = in_words(judged(two_calls(failure), "late", says, "e"))
+    assert "The server assigned `stuck`" in text
+    assert "The only poll, at 103.0 ms (asked at 102.0), said `finished`" in text
+    assert "run() returned at 106.0 ms" in text
+    assert "reached the client 3.0 ms later" in text
+    first = in_words(judged(two_calls(failure), "early", "call 1 of run() returned too soon"))
+    assert "The server assigned `finished`" in first
+    assert "run() returned at 6.0 ms" in first
+
+
+def test_two_calls_at_once_are_two_slices(failure: Failure) -> None:
+    changed = replace(
+        failure,
+        happenings=(
+            at(0.0, "client", "run-called", call=1),
+            at(3.0, "client", "run-called", call=2),
+            at(5.0, "client", "run-returned", call=1),
+            at(9.0, "client", "run-raised", call=2, error="x"),
+        ),
+    )
+    events = trace_events(changed)["traceEvents"]
+    slices = [(e["ts"], e["dur"]) for e in events if e["ph"] == "X" and e["name"] == "run()"]
+    assert slices == [(0, 5_000), (3_000, 6_000)]
+    assert drawing(changed).findall(".//g[@class='bar']") != []
+
+
+@pytest.mark.parametrize("tell", [sequence_diagram, in_words, timeline_text, trace_events])
+def test_every_telling_takes_all_of_it_at_once(failure: Failure, tell: object) -> None:
+    extra = (
+        act(101.5, "called", "interrupt"),
+        at(101.6, "rest", "fault", action="truncate", number=2),
+        at(101.7, "network", "fault", action="reject", link="socket", code=4004, peer=9),
+        at(101.8, "client", "callback-raised", event="e"),
+    )
+    both = sorted([*two_calls(failure).happenings, *extra], key=lambda h: h["at_ms"])
+    assert str(tell(replace(failure, happenings=tuple(both))))  # type: ignore[operator]
+
+
+# -- the schedule's fields in words
+
+
+@pytest.mark.parametrize(
+    ("schedule", "says"),
+    [
+        (
+            Schedule("x", caller=Caller(acts=(Act("pause", Moment("run-started", 1, 5.0)),))),
+            "caller.acts[0] = pause at run-started + 5.0 ms (benign: none)",
+        ),
+        (
+            Schedule("x", rest=(RestFault("status", "run", status=429, acted=False),)),
+            "rest[0] = 429 to request run no. 1 since run-called, kept from the server "
+            "(benign: none)",
+        ),
+        (
+            Schedule("x", rest=(RestFault("delay", nth=2, times=3, since="start", delay_ms=7.5),)),
+            "rest[0] = 7.5 ms more for request conversation no. 2 to 4 (benign: none)",
+        ),
+        (
+            Schedule("x", network=Network(faults=(Fault("refuse", for_ms=40.0),))),
+            "network.faults[0] = refuse (40.0 ms) of socket at run-called (benign: none)",
+        ),
+        (
+            Schedule(
+                "x", network=Network(faults=(Fault("reject", Moment("subscribed", 2), code=4001),))
+            ),
+            "network.faults[0] = reject (code 4001) of socket at subscribed no. 2 (benign: none)",
+        ),
+        (
+            Schedule("x", network=Network(connections=(ConnectionLink(300.0, kind="rest"),))),
+            "network.connections[0] = rest no. 2: latency_ms 300.0 (benign: none)",
+        ),
+        (
+            Schedule("x", script=Script(later=(Turn(outcome="stuck", tool_calls=2),))),
+            "script.later[0] = tool_calls 2, outcome stuck (benign: none)",
+        ),
+        (
+            Schedule("x", interleaving=Interleaving(stalls=(LineStall("C.f", "x = 1", 2, 9.0),))),
+            "interleaving.stalls[0] = 9.0 ms in C.f at `x = 1` no. 2 (benign: none)",
+        ),
+    ],
+    ids=lambda value: value.split(" = ")[0] if isinstance(value, str) else "",
+)
+def test_what_differs_from_benign_is_readable(schedule: Schedule, says: str) -> None:
+    assert differences(schedule) == [says]
