@@ -105,6 +105,8 @@ class NoDrain(HearingClient):
     Source: the review of pull request #1832, under "Queue Draining Race Condition".
     """
 
+    _left_over = False
+
     def __init__(self, url: str, on_event: OnEvent) -> None:
         self._ends_heard: list[str] = []
         super().__init__(url, on_event)
@@ -113,8 +115,12 @@ class NoDrain(HearingClient):
         if event.get("key") == "execution_status" and event["value"] in ENDS:
             self._ends_heard.append(event["value"])
 
+    def _prepare(self, call: Call) -> None:
+        super()._prepare(call)
+        self._left_over = bool(self._ends_heard)
+
     def _await_beginning(self, call: Call) -> None:
-        if self._ends_heard:
+        if self._left_over:
             call.ended_before = len(self._log.events)
         else:
             super()._await_beginning(call)
