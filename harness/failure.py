@@ -33,7 +33,7 @@ class Failure:
     judgement: Judgement
     digest: str
     client: str
-    """The client as typed."""
+    """The client as typed; a file with its whole path."""
     resolved_version: str
     server: str
     world: str

@@ -106,6 +106,9 @@ class Program:
         self._trace.record("client", "run-called", call=number)
         try:
             client.run(blocking=self._caller.blocking, timeout_s=self._caller.timeout_s)
+        except NotImplementedError as error:
+            del self._calls[number]
+            self._void = _unfit("run", error)
         except Exception as error:
             self._ended(client, number, "raised", _describe(error))
         else:
@@ -148,7 +151,8 @@ class Program:
     def _settle(self) -> None:
         """Wait for what other threads have begun; then let time pass.
 
-        Slow callbacks get as much longer as they need, one after the other, for every event.
+        Slow callbacks get as much longer as they need, one after the other, for every event; and
+        threads as much longer as they were stalled at lines.
         """
         while self._acting:
             self._acting[0].join()
@@ -160,7 +164,9 @@ class Program:
 
     def _own_delays_s(self) -> float:
         events = sum(happening.what == "persisted" for happening in self._trace.happenings)
-        return events * self._caller.callback_ms / 1000
+        stalls = [entry for entry in self._trace.happenings if entry.what == "line-stalled"]
+        stalled_ms = sum(float(stall.detail["for_ms"]) for stall in stalls)
+        return (events * self._caller.callback_ms + stalled_ms) / 1000
 
     def _try(self, client: Client, what: str) -> bool:
         """Do something that may fail, which is then the end of it."""
@@ -173,6 +179,9 @@ class Program:
         self._trace.record("client", "act-called", act=what)
         try:
             do[what]()
+        except NotImplementedError as error:
+            self._void = _unfit(what, error)
+            return False
         except Exception as error:
             self._trace.record("client", "act-raised", act=what, error=_describe(error))
             return False
@@ -220,6 +229,10 @@ class Program:
             void=self._void,
             stopped=stopped,
         )
+
+
+def _unfit(what: str, error: NotImplementedError) -> str:
+    return f"the client cannot do what the schedule asks for: {what}: {_describe(error)}"
 
 
 def _describe(error: BaseException) -> str:

@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--race-client",
         default="installed",
         metavar="CLIENT",
-        help="a release, latest, PATH, PATH@REVISION, or installed (the default)",
+        help="a release, latest, PATH, PATH@REVISION, FILE.py[:NAME], or installed (the default)",
     )
     group.addoption(
         "--race-reps", type=_positive, default=REPS, metavar="N", help="repetitions a scenario"

@@ -16,6 +16,7 @@ from harness.schedule import (
     ConnectionLink,
     Fault,
     Interleaving,
+    LineStall,
     Link,
     Moment,
     Network,
@@ -44,6 +45,24 @@ def milliseconds(low: float, high: float, *, benign: float) -> st.SearchStrategy
 def switches() -> st.SearchStrategy[int | None]:
     """A seed for random thread switches, or none."""
     return st.none() | st.integers(0, 2**32 - 1)
+
+
+def line_stalls(lines: Sequence[tuple[str, str]]) -> st.SearchStrategy[tuple[LineStall, ...]]:
+    """Up to three stalls at some of these lines (function, text), for 5 virtual seconds at most.
+
+    They are of three scales: some milliseconds reorder what happens within the machine, some
+    hundred what the network brings, seconds whole polls. Shrinks to short ones, then to none.
+    """
+    if not lines:
+        return st.just(())
+    tenths = st.integers(1, 100) | st.integers(1, 5_000) | st.integers(1, 50_000)
+    stall = st.builds(
+        lambda line, nth, tenths: LineStall(line[0], line[1], nth, tenths / 10),
+        st.sampled_from(lines),
+        st.integers(1, 3),
+        tenths,
+    )
+    return st.lists(stall, max_size=3).map(tuple)
 
 
 @st.composite

@@ -8,7 +8,7 @@ Happenings, by lane (times are nanoseconds since the trial began):
 
 client   run-called, run-returned, run-raised {error}, send-message, callback {event, kind},
          callback-done {event}, visible {event}, close-called, close-returned,
-         close-raised {error}
+         close-raised {error}, line-stalled {function, line, thread, for_ms}
 rest     request {method, route, number}, answer {number, status, execution_status?},
          unanswered {number}
 server   run-requested, run-refused {status}, run-accepted {run}, run-started {run},

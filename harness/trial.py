@@ -3,12 +3,11 @@
 import time
 from dataclasses import dataclass
 
-from harness.clients import Adapter
+from harness.clients import Adapter, source_of
+from harness.clients.undisturbed import UndisturbedAdapter
 from harness.oracle import judge
 from harness.program import Outcome, Program
 from harness.schedule import Schedule
-from harness.server.conversation import AgentServer
-from harness.server.profile import Profile
 from harness.sim.serving import UvicornSite
 from harness.sim.world import Simulation
 from harness.trace import Happening
@@ -40,15 +39,17 @@ class Trial:
 
 
 def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
-    """Run one trial in the simulation against the fake server.
+    """Run one trial in the simulation against the adapter's server.
 
     Raises:
         WorldBroken: the simulation lost control; there is no verdict then.
     """
     began = time.perf_counter()
-    simulation = Simulation(schedule)
-    profile = Profile.of(adapter.server_version)
-    site.app.state.server = server = AgentServer(schedule, simulation.trace, profile)
+    simulation = Simulation(schedule, source_of(adapter))
+    server = adapter.serve(schedule, simulation.trace)
+    site.app = server.app
+    if simulation.lines.needed:
+        adapter = UndisturbedAdapter(adapter, simulation.lines.look)
     program = Program(schedule, adapter, simulation.trace, simulation.gate)
     ending = simulation.run(site, program.play, program.look, server.aclose)
     happenings = ending.happenings

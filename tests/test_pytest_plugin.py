@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,14 @@ def test_a_failure_is_a_short_story_and_no_traceback(pytester: pytest.Pytester) 
     result.stdout.no_fnmatch_line("*pytest_plugin.py*")
     (file,) = (pytester.path / ".race" / "failures").iterdir()
     result.stdout.fnmatch_lines([f"replay: race replay .race/failures/{file.name}"])
+
+
+def test_a_client_of_ones_own(pytester: pytest.Pytester) -> None:
+    own = Path(__file__).parent / "clients" / "own_client.py"
+    for name, outcome in (("Right", "passed"), ("Racy", "failed")):
+        options = ("-k", "final-events", "--race-client", f"{own}:{name}", "--race-reps", "20")
+        result = run(pytester, "-m", "race", *options)
+        assert result.parseoutcomes()[outcome] == 1
 
 
 def collected(pytester: pytest.Pytester, *arguments: str) -> tuple[int, list[str]]:
@@ -158,13 +167,13 @@ VOID = """
 from dataclasses import replace
 
 from harness.campaign import draw
-from harness.schedule import Fault, Moment, Network
+from harness.schedule import RestFault
 
 drawn = draw.draw_schedules
-cut = Network(faults=(Fault("reset", at=Moment("persisted"), link="rest"),))
+down = (RestFault("status", "create", times=10_000, since="start"),)
 
 def draw_schedules(*arguments):
-    return (replace(schedule, network=cut) for schedule in drawn(*arguments))
+    return (replace(schedule, rest=down) for schedule in drawn(*arguments))
 
 draw.draw_schedules = draw_schedules
 """

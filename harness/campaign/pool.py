@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from harness.campaign import bootstrap
-from harness.errors import WorldBroken
+from harness.errors import ClientUnavailable, WorldBroken
 from harness.schedule import Schedule
 from harness.verdict import TrialResult
 
@@ -33,6 +33,7 @@ class Workers:
         jobs: how many trials run at once, each in a process of its own.
 
     Raises:
+        ClientUnavailable: there is no such client in the file that was named.
         WorldBroken: a worker could not be started or import the client, lost control of a trial,
             or died.
     """
@@ -122,6 +123,12 @@ class Workers:
         answer = self._receive(connection)
         return _result(answer), answer["trial"]
 
+    def source_lines(self) -> list[tuple[str, str]]:
+        """Every line of the client's source that a schedule may refer to: function and text."""
+        connection = self._connections[0]
+        self._send(connection, {"lines": True})
+        return [(function, line) for function, line in self._receive(connection)["lines"]]
+
     def _feed(self, connection: Connection, pending: Iterator[tuple[int, Schedule]]) -> int:
         for index, schedule in pending:
             self._request(connection, index, schedule, whole=False)
@@ -131,7 +138,9 @@ class Workers:
     def _request(
         self, connection: Connection, index: int, schedule: Schedule, *, whole: bool
     ) -> None:
-        request = {"index": index, "schedule": schedule.to_dict(), "whole": whole}
+        self._send(connection, {"index": index, "schedule": schedule.to_dict(), "whole": whole})
+
+    def _send(self, connection: Connection, request: dict[str, Any]) -> None:
         try:
             connection.send_bytes(json.dumps(request).encode())
         except OSError:
@@ -143,7 +152,8 @@ class Workers:
         except (EOFError, OSError):
             raise self._trouble() from None
         if "trouble" in answer:
-            raise WorldBroken(answer["trouble"].strip())
+            unavailable = answer.get("status") == ClientUnavailable.exit_code
+            raise (ClientUnavailable if unavailable else WorldBroken)(answer["trouble"].strip())
         return answer
 
     def _trouble(self) -> WorldBroken:

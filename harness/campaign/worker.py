@@ -3,7 +3,9 @@
 It runs in the client's environment, where only the trial core's few dependencies are sure to be.
 After the slow import and a warm-up it forks one process per job, before which no thread is left.
 Each job speaks JSON over a socket of its own: first {"ready": {"version", "server_version"}} or
-{"trouble": text}, then one answer for each request {"index", "schedule", "whole"}.
+{"trouble": text, "status"?: exit status}, then one answer for each request
+{"index", "schedule", "whole"}. The request {"lines": true} asks for the lines of the client's
+source instead.
 """
 
 import contextlib
@@ -20,10 +22,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from harness.campaign.affinity import OneCore
-from harness.clients import Adapter
+from harness.clients import Adapter, own_clients, source_of
 from harness.errors import HarnessError
 from harness.schedule import Interleaving, Schedule, Script
-from harness.server.app import create_app
+from harness.sim import source
 from harness.sim.serving import UvicornSite
 from harness.sim.watchdog import Watchdog
 from harness.trial import Trial, run_trial
@@ -36,13 +38,19 @@ def main(arguments: list[str]) -> None:
     """Arguments: the adapter's name, then the descriptor of each job's socket."""
     adapter_name, *descriptors = arguments
     connections = [Connection(int(descriptor)) for descriptor in descriptors]
+
+    def tell_all(trouble: dict[str, Any]) -> None:
+        for connection in connections:
+            _send(connection, trouble)
+
+    watchdog = Watchdog(lambda report: tell_all({"trouble": report}))
+    watchdog.start()
     try:
         adapter, site = prepare(adapter_name)
     except Exception as error:
-        said = str(error) if isinstance(error, HarnessError) else traceback.format_exc()
-        for connection in connections:
-            _send(connection, {"trouble": said})
+        tell_all(_trouble(error))
         sys.exit(1)
+    watchdog.stop()
     children = [_fork_job(connections, mine, adapter, site) for mine in connections]
     for connection in connections:
         connection.close()
@@ -54,7 +62,7 @@ def prepare(adapter_name: str) -> tuple[Adapter, UvicornSite]:
     """Import the client and warm everything up, once a process."""
     _quieten()
     adapter = _adapter(adapter_name)
-    site = UvicornSite(create_app())
+    site = UvicornSite()
     _warm_up(adapter, site)
     # What is there now stays: collections then look at the trials' own objects only.
     gc.collect()
@@ -107,7 +115,7 @@ def _fork_job(
 def _work(connection: Connection, adapter: Adapter, site: UvicornSite, job: int) -> None:
     watchdog = Watchdog(lambda report: _send(connection, {"trouble": report}))
     watchdog.start()
-    versions = {"version": adapter.version, "server_version": adapter.server_version}
+    versions = {"version": adapter.version, "server_version": _server_version(adapter)}
     _send(connection, {"ready": versions})
     request: dict[str, Any] = {}
 
@@ -116,6 +124,9 @@ def _work(connection: Connection, adapter: Adapter, site: UvicornSite, job: int)
         with contextlib.suppress(EOFError):
             while True:
                 request = json.loads(connection.recv_bytes())
+                if "lines" in request:
+                    _send(connection, {"lines": source.lines(source_of(adapter))})
+                    continue
                 yield Schedule.from_dict(request["schedule"])
 
     try:
@@ -125,7 +136,11 @@ def _work(connection: Connection, adapter: Adapter, site: UvicornSite, job: int)
                 answer["trial"] = _whole(trial)
             _send(connection, answer)
     except HarnessError as error:
-        _send(connection, {"trouble": str(error)})
+        _send(connection, _trouble(error))
+
+
+def _server_version(adapter: Adapter) -> str:
+    return str(getattr(adapter, "server_version", ""))
 
 
 def _whole(trial: Trial) -> dict[str, Any]:
@@ -138,6 +153,12 @@ def _whole(trial: Trial) -> dict[str, Any]:
     }
 
 
+def _trouble(error: Exception) -> dict[str, Any]:
+    if isinstance(error, HarnessError):
+        return {"trouble": str(error), "status": error.exit_code}
+    return {"trouble": traceback.format_exc()}
+
+
 def _send(connection: Connection, message: dict[str, Any]) -> None:
     connection.send_bytes(json.dumps(message).encode())
 
@@ -147,6 +168,8 @@ def _adapter(name: str) -> Adapter:
         from harness.clients.openhands import OpenHandsAdapter
 
         return OpenHandsAdapter()
+    if own := own_clients.split(name):
+        return own_clients.load(*own)
     from harness.clients.reference import ReferenceAdapter
 
     return ReferenceAdapter.named(name)

@@ -21,7 +21,8 @@ def compare(
     clients: Annotated[
         list[str],
         typer.Argument(
-            metavar="CLIENT...", help="A release, `latest`, PATH of a checkout, or PATH@REVISION."
+            metavar="CLIENT...",
+            help="A release, `latest`, PATH, PATH@REVISION, or FILE.py[:NAME].",
         ),
     ],
     scenario: Scenario = "final-events",

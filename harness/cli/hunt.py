@@ -38,7 +38,7 @@ FIRST = "final-events"
 
 def hunt(
     client: Annotated[
-        str, typer.Argument(help="A release, `latest`, PATH of a checkout, or PATH@REVISION.")
+        str, typer.Argument(help="A release, `latest`, PATH, PATH@REVISION, or FILE.py[:NAME].")
     ],
     scenario: Annotated[
         list[str] | None,

@@ -40,7 +40,10 @@ def measure(
                     f"{len(reasons)} repetitions are void, the first because: {reasons[0]}"
                 )
     return summarise_all(
-        scenario.name, seed, [(campaign.summary, campaign.results) for campaign in campaigns]
+        scenario.name,
+        seed,
+        [(campaign.summary, campaign.results) for campaign in campaigns],
+        server=" and ".join(dict.fromkeys(client.server for client in found)),
     )
 
 

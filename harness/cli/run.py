@@ -23,7 +23,7 @@ from harness.story.timeline import short_story
 
 def run(
     client: Annotated[
-        str, typer.Argument(help="A release, `latest`, PATH of a checkout, or PATH@REVISION.")
+        str, typer.Argument(help="A release, `latest`, PATH, PATH@REVISION, or FILE.py[:NAME].")
     ],
     scenario: Scenario = "final-events",
     reps: Reps = 1_000,

@@ -6,6 +6,10 @@ import os
 from typing import Any
 
 from harness.clients import Client, OnEvent, SeenEvent
+from harness.schedule import Schedule
+from harness.server import Server
+from harness.server.app import FakeServer
+from harness.trace import Trace
 
 # Read at import: no price list from the network, no banner on the terminal.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -67,6 +71,13 @@ class OpenHandsClient:
 class OpenHandsAdapter:
     """Connects `RemoteConversation`s."""
 
+    # The conversation, what calls its callbacks one by one, and its REST client.
+    source: tuple[str, ...] = (
+        "openhands.sdk.conversation.impl.remote_conversation",
+        "openhands.sdk.conversation.base",
+        "openhands.sdk.workspace.remote.base",
+    )
+
     def __init__(self) -> None:
         self.version = self.server_version = importlib.metadata.version("openhands-sdk")
         # Never called: the agent's script is the server's.
@@ -75,3 +86,7 @@ class OpenHandsAdapter:
 
     def connect(self, url: str, on_event: OnEvent) -> Client:
         return OpenHandsClient(self._agent, url, on_event)
+
+    def serve(self, schedule: Schedule, trace: Trace) -> Server:
+        """The server of the client's own release."""
+        return FakeServer(self.server_version, schedule, trace)

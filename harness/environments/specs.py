@@ -59,7 +59,7 @@ def parse(client: str) -> Spec:
     except InvalidVersion:
         raise ClientUnavailable(
             f"'{client}' is no client: give a version of {PACKAGE}, 'latest', "
-            "the directory of a checkout, or REPOSITORY@REVISION"
+            "the directory of a checkout, REPOSITORY@REVISION, or FILE.py of a client of your own"
         ) from None
 
 

@@ -4,12 +4,28 @@ The app is built once per process; `app.state.server` holds what one trial is ab
 swapped by its owner. The handlers are plain Starlette endpoints: nothing is validated twice.
 """
 
+from functools import cache
+
 from fastapi import FastAPI
 from starlette.routing import Route, WebSocketRoute
 
+from harness.schedule import Schedule
 from harness.server import rest, sockets
 from harness.server.conversation import AgentServer
+from harness.server.profile import Profile
 from harness.server.recording import Recording
+from harness.trace import Trace
+
+
+class FakeServer:
+    """The fake agent server of one trial, playing the release `version`."""
+
+    def __init__(self, version: str, schedule: Schedule, trace: Trace) -> None:
+        self.app = _app()
+        self.app.state.server = self._server = AgentServer(schedule, trace, Profile.of(version))
+
+    async def aclose(self) -> None:
+        await self._server.aclose()
 
 
 def create_app(server: AgentServer | None = None) -> FastAPI:
@@ -26,3 +42,8 @@ def create_app(server: AgentServer | None = None) -> FastAPI:
             acp = path.replace("/api/", "/api/acp/", 1)
             routes.append(Route(acp, handler, methods=[method]))
     return app
+
+
+@cache
+def _app() -> FastAPI:
+    return create_app()

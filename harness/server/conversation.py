@@ -82,6 +82,8 @@ class Conversation:
         """Actions that wait to be confirmed."""
         self._saved_status = "idle"
         """In base_state.json."""
+        self.user_messages = 0
+        """How many the user has sent so far."""
         self._created_at = context.timestamp()
         self._state = _initial_state(conversation_id, request)
         self._agent_ready = False
@@ -198,6 +200,7 @@ class Conversation:
             stuck_too = self.context.profile.stuck_can_go_on
             if self.status == "finished" or (self.status == "stuck" and stuck_too):
                 await self.set_status("idle")
+            self.user_messages += 1
             await self.emit(self.events.message(content))
         if run:
             with suppress(AlreadyRunningError):

@@ -56,6 +56,10 @@ class Profile:
     `last_user_message_id`, and stop-hook feedback comes from the environment instead of the
     user (local_conversation.py, `_default_callback`)."""
 
+    rescans_for_messages: bool
+    """From 1.45: a message that arrived during the step that finishes takes `finished` back to
+    `running` (local_conversation.py, `_arun`). Before, it is left unread until the next run."""
+
     stuck_can_go_on: bool
     """From 1.13.1: a run starts from `stuck`, and a message resets it to `idle`
     (local_conversation.py, `run` and `send_message`)."""
@@ -92,6 +96,7 @@ class Profile:
             task_checked_first=release >= (1, 29, 0),
             waits_for_pending=release >= (1, 10, 0),
             tracks_last_user_message=release >= (1, 11, 5),
+            rescans_for_messages=release >= (1, 45, 0),
             stuck_can_go_on=release >= (1, 13, 1),
             header_authentication=release >= (1, 12, 0),
             first_frame_authentication=release >= (1, 18, 1),

@@ -27,7 +27,7 @@ ROUTES: dict[str, Route] = {
 """The recording's name of a route, to the schedule's."""
 
 
-class CutOffError(Exception):
+class CutOffError(OSError):
     """The proxy hangs up in the middle of an answer."""
 
 

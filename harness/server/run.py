@@ -108,10 +108,14 @@ class Run:
             if outcome == "paused":
                 # By another client. It takes the lock when it can, and the step goes on.
                 self._context.spawn(conversation.pause(), "pause")
+            messages = conversation.user_messages
             await self._think()
             if outcome == "error":
                 raise _LLMError
             await self._act(outcome)
+            unread = conversation.user_messages != messages
+            if unread and self._profile.rescans_for_messages and conversation.status == "finished":
+                await conversation.set_status("running", self.number)
             return conversation.status != "waiting_for_confirmation"
 
     async def _denied_by_stop_hook(self) -> bool:

@@ -40,7 +40,10 @@ class Choice(Protocol):
     """Whether a strand that could go on may be interrupted at a scheduling point."""
 
     def choose(self, ready: "deque[Strand]") -> int:
-        """Index of the strand to run next; `ready` is in the order of becoming ready."""
+        """Index of the strand to run next; `ready` is in the order of becoming ready.
+
+        It is asked only where more than one strand could go on.
+        """
 
 
 class Strand:
@@ -56,10 +59,12 @@ class Strand:
         "index",
         "joiners",
         "killed",
+        "lot",
         "name",
         "ready",
         "timer",
         "woken",
+        "works_on",
     )
 
     def __init__(self, index: int, name: str) -> None:
@@ -75,6 +80,13 @@ class Strand:
         self.killed = False
         self.woken = False
         self.blocked_on = ""
+        self.works_on: object = None
+        """What the strand does next, once it goes on, works on; None: nothing that is shared.
+
+        A frozenset stands for several things, by their names.
+        """
+        self.lot: float | None = None
+        """What the choice has drawn for that; forgotten when the strand goes on."""
         self.timer: Timer | None = None
         self.joiners: list[Strand] = []
         self.at_end: list[Callable[[], None]] = []
@@ -105,6 +117,7 @@ class Kernel:
 
     def __init__(self, choice: Choice, *, limit_ns: int, max_steps: int = 400_000) -> None:
         self.now_ns = 0
+        self.limit_ns = limit_ns
         self.steps = 0
         self.trace = Trace(lambda: self.now_ns)
         self.strands: list[Strand] = []
@@ -117,7 +130,6 @@ class Kernel:
         self.probe: Callable[[], None] | None = None
         """Called at every scheduling point, by the strand that reached it; must not block."""
         self._choice = choice
-        self._limit_ns = limit_ns
         self._max_steps = max_steps
         self._ready: deque[Strand] = deque()
         self._timers: list[tuple[int, int, Timer]] = []
@@ -207,8 +219,11 @@ class Kernel:
         """Whether the trial is over and every strand that still runs is unwinding."""
         return self._closing or self.stop_reason is not None
 
-    def pause(self) -> None:
-        """A scheduling point: another strand may go on here."""
+    def pause(self, works_on: object = None) -> None:
+        """A scheduling point: another strand may go on here.
+
+        `works_on` is what the caller is about to touch, as `Strand.works_on` has it.
+        """
         if self._closing:
             return
         self._step()
@@ -217,11 +232,14 @@ class Kernel:
         elif self._choice.preempts and self._ready:
             me = self._me()
             me.ready = True
+            me.works_on = works_on
             self._ready.append(me)
             self._switch(me)
 
-    def block(self, on: str, deadline_ns: int | None = None) -> bool:
+    def block(self, on: str, deadline_ns: int | None = None, works_on: object = None) -> bool:
         """Wait to be woken; False if the deadline came first.
+
+        `on` is for people, `works_on` is what the caller touches when it goes on.
 
         Raises:
             SystemExit: the trial is over.
@@ -233,6 +251,7 @@ class Kernel:
         self._step()
         me.woken = False
         me.blocked_on = on
+        me.works_on = works_on
         if deadline_ns is not None:
             me.timer = self.call_at(deadline_ns, lambda: self._make_ready(me))
         self._switch(me)
@@ -251,10 +270,10 @@ class Kernel:
     def join(self, strand: Strand, deadline_ns: int | None = None) -> bool:
         """Wait until a strand has ended; False if the deadline came first."""
         me = self._me()
-        self.pause()
+        self.pause(strand)
         while not strand.done:
             strand.joiners.append(me)
-            woken = self.block(f"join {strand.name}", deadline_ns)
+            woken = self.block(f"join {strand.name}", deadline_ns, strand)
             if not woken and not strand.done:
                 strand.joiners.remove(me)
                 return False
@@ -280,7 +299,7 @@ class Kernel:
 
     def refusal(self, what: str) -> WorldBroken:
         """Note that a trial reached for something real; the caller raises what this returns."""
-        stack = "".join(traceback.format_stack(limit=16)[:-1])
+        stack = "".join(traceback.format_stack(limit=32)[:-1])
         self.violations.append(f"{what} inside a trial was refused, at:\n{stack}")
         return WorldBroken(f"{what} inside a trial was refused")
 
@@ -319,6 +338,7 @@ class Kernel:
             chosen = self._ready[position]
             del self._ready[position]
         chosen.ready = False
+        chosen.lot = None
         return chosen
 
     def _advance(self) -> None:
@@ -327,8 +347,8 @@ class Kernel:
             action = timer.action
             if action is None:
                 continue
-            if at_ns > self._limit_ns:
-                self._stop(f"virtual-time limit: {self._limit_ns / SECOND:g} s")
+            if at_ns > self.limit_ns:
+                self._stop(f"virtual-time limit: {self.limit_ns / SECOND:g} s")
                 return
             self.now_ns = at_ns
             action()

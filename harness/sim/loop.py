@@ -1,16 +1,20 @@
-"""An asyncio event loop on the kernel: asyncio's own `BaseEventLoop`, with our waiting and I/O."""
+"""An asyncio event loop on the kernel: asyncio's own `BaseEventLoop`, with our waiting."""
 
 import asyncio
 import contextvars
-from collections import deque
+import socket
 from collections.abc import Callable, Coroutine
 from itertools import count
 from math import ceil
 from typing import Any
 
 from harness.errors import WorldBroken
+from harness.schedule import LinkKind
 from harness.sim.kernel import SECOND, Kernel, Strand
-from harness.sim.network import HOST, Connection, Network, Pipe
+from harness.sim.network import HOST, Connection, Network
+from harness.sim.transport import SimTransport
+
+HOSTS = (HOST, "localhost")
 
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
@@ -38,6 +42,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._kernel = kernel
         self._network = network
         self._clock = clock
+        self._connected: dict[socket.socket, Connection] = {}
         self._waiting: Strand | None = None
         self._woken = False
         self._task_factory: Any = None
@@ -63,14 +68,14 @@ class SimLoop(asyncio.BaseEventLoop):
     def _wait(self, timeout: float | None) -> None:
         if self._woken or timeout == 0:
             self._woken = False
-            self._kernel.pause()
+            self._kernel.pause(self)
             return
         deadline = None
         if timeout is not None:
             deadline = self._kernel.now_ns + max(1, ceil(timeout * SECOND))
         self._waiting = self._kernel.strand_of_caller()
         try:
-            self._kernel.block("event loop", deadline)
+            self._kernel.block("event loop", deadline, self)
         finally:
             self._waiting = None
         self._woken = False
@@ -102,15 +107,35 @@ class SimLoop(asyncio.BaseEventLoop):
         port: int | None = None,
         *,
         ssl: object = None,
+        sock: socket.socket | None = None,
         **_options: object,
     ) -> tuple[asyncio.Transport, asyncio.BaseProtocol]:
         """Connect through the simulated network; ends after `connection_made` was called.
+
+        `sock` is one that `sock_connect` has connected.
 
         Raises:
             ConnectionRefusedError: nobody listens there.
             WorldBroken: TLS, or a host beyond the simulation.
         """
-        if ssl or host not in (HOST, "localhost") or port is None:
+        if ssl:
+            raise self._kernel.refusal("TLS")
+        connection = self._connected.pop(sock, None) if sock is not None else None
+        if connection is None:
+            connection = await self._connect(host, port, _kind(protocol_factory))
+        protocol = protocol_factory()
+        transport = SimTransport(self, protocol, connection, client=True)
+        transport.open()
+        return transport, protocol
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Connect through the simulated network. The real socket stays as it is: it is but the
+        name under which `create_connection` finds the connection (so does aiohttp)."""
+        host, port, *_ = address
+        self._connected[sock] = await self._connect(host, port, "rest")
+
+    async def _connect(self, host: str | None, port: int | None, kind: LinkKind) -> Connection:
+        if host not in HOSTS or port is None:
             raise self._kernel.refusal(f"a connection to {host}:{port}")
         connected: asyncio.Future[Connection | None] = self.create_future()
         context = contextvars.copy_context()
@@ -124,14 +149,11 @@ class SimLoop(asyncio.BaseEventLoop):
 
             self.post(context, resolve)
 
-        self._network.connect(port, "socket", done)
+        self._network.connect(port, kind, done)
         connection = await connected
         if connection is None:
             raise ConnectionRefusedError(111, f"Connect call failed {(host, port)!r}")
-        protocol = protocol_factory()
-        transport = SimTransport(self, protocol, connection, client=True)
-        transport.open()
-        return transport, protocol
+        return connection
 
     async def create_server(  # type: ignore[override]
         self, protocol_factory: ProtocolFactory, host: str, port: int
@@ -150,8 +172,56 @@ class SimLoop(asyncio.BaseEventLoop):
     def refusal(self, what: str) -> WorldBroken:
         return self._kernel.refusal(what)
 
-    async def getaddrinfo(self, host: object, port: object, **_options: object) -> list[Any]:
-        raise self._kernel.refusal(f"a name look-up of {host!r}")
+    async def getaddrinfo(
+        self, host: object, port: object, *_args: object, **_options: object
+    ) -> list[Any]:
+        """The simulation has one host.
+
+        Raises:
+            WorldBroken: a name, or an address, of another.
+        """
+        if host not in HOSTS:
+            raise self._kernel.refusal(f"a name look-up of {host!r}")
+        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (HOST, port))]
+
+
+def _kind(protocol_factory: object) -> LinkKind:
+    """What a connection is going to be for, as well as it is known before its first bytes."""
+    maker = getattr(protocol_factory, "func", protocol_factory)
+    library = str(getattr(maker, "__module__", "")).partition(".")[0]
+    return "socket" if library == "websockets" else "rest"
+
+
+def _refused(name: str) -> Callable[..., object]:
+    def refused(self: SimLoop, *_args: object, **_options: object) -> object:
+        raise self.refusal(f"the event loop's {name}()")
+
+    return refused
+
+
+# asyncio would raise NotImplementedError, which a client may take for something to handle.
+for _name in (
+    "add_reader",
+    "add_writer",
+    "connect_accepted_socket",
+    "connect_read_pipe",
+    "connect_write_pipe",
+    "create_datagram_endpoint",
+    "create_unix_connection",
+    "create_unix_server",
+    "sendfile",
+    "sock_accept",
+    "sock_recv",
+    "sock_recv_into",
+    "sock_recvfrom",
+    "sock_recvfrom_into",
+    "sock_sendall",
+    "sock_sendto",
+    "start_tls",
+    "subprocess_exec",
+    "subprocess_shell",
+):
+    setattr(SimLoop, _name, _refused(_name))
 
 
 class SimServer:
@@ -163,121 +233,3 @@ class SimServer:
 
     def close(self) -> None:
         self._network.unlisten(self._port)
-
-
-class SimTransport(asyncio.Transport):
-    """One end of a connection, as asyncio protocols see it."""
-
-    def __init__(
-        self,
-        loop: SimLoop,
-        protocol: asyncio.BaseProtocol,
-        connection: Connection,
-        *,
-        client: bool,
-    ) -> None:
-        ours, theirs = (connection.peer, 8000) if client else (8000, connection.peer)
-        super().__init__({"sockname": (HOST, ours), "peername": (HOST, theirs)})
-        self._loop = loop
-        self._protocol = protocol
-        self._connection = connection
-        self._is_client = client
-        self._out: Pipe = connection.up if client else connection.down
-        self._in: Pipe = connection.down if client else connection.up
-        self._context = contextvars.copy_context()
-        self._inbox: deque[bytes | None] = deque()
-        self._paused = False
-        self._closing = False
-        self._lost = False
-
-    def open(self) -> None:
-        """Tell the protocol, and only then let bytes in: they may have come before the accept."""
-        self._protocol.connection_made(self)
-        self._in.attach(self)
-
-    # -- called by the network ---------------------------------------------------------------
-
-    def received(self, data: bytes) -> None:
-        self._inbox.append(data)
-        self._loop.post(self._context, self._drain)
-
-    def ended(self) -> None:
-        self._inbox.append(None)
-        self._loop.post(self._context, self._drain)
-
-    def broken(self) -> None:
-        error = ConnectionResetError(104, "Connection reset by peer")
-        self._loop.post(self._context, lambda: self._lose(error))
-
-    # -- in the loop -------------------------------------------------------------------------
-
-    def _drain(self) -> None:
-        while self._inbox and not self._paused and not self._closing:
-            data = self._inbox.popleft()
-            protocol = self._protocol
-            if not isinstance(protocol, asyncio.Protocol):
-                raise self._loop.refusal(f"the protocol {type(protocol).__name__}")
-            if data is not None:
-                protocol.data_received(data)
-            elif not protocol.eof_received():
-                self.close()
-
-    def _lose(self, error: Exception | None) -> None:
-        if not self._lost:
-            self._lost = self._closing = True
-            self._connection.alive = False
-            self._protocol.connection_lost(error)
-
-    # -- asyncio.Transport -------------------------------------------------------------------
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        if not self._closing:
-            if self._is_client:
-                self._connection.client_writes(bytes(data))
-            else:
-                self._out.send(bytes(data))
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def write_eof(self) -> None:
-        self._out.finish()
-
-    def close(self) -> None:
-        if not self._closing:
-            self._closing = True
-            self._out.finish()
-            self._loop.call_soon(self._lose, None, context=self._context)
-
-    def abort(self) -> None:
-        if not self._lost:
-            # The socket is closed at once; what it was given is still sent, then FIN.
-            self._closing = True
-            self._out.finish()
-            self._loop.call_soon(self._lose, None, context=self._context)
-
-    def is_closing(self) -> bool:
-        return self._closing
-
-    def is_reading(self) -> bool:
-        return not self._paused and not self._closing
-
-    def pause_reading(self) -> None:
-        self._paused = True
-
-    def resume_reading(self) -> None:
-        self._paused = False
-        if self._inbox:
-            self._loop.call_soon(self._drain, context=self._context)
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._protocol = protocol
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        return self._protocol
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass  # a write never has to wait here
-
-    def get_write_buffer_size(self) -> int:
-        return 0

@@ -52,6 +52,7 @@ def table(kernel: Kernel, network: Network, entropy: Entropy) -> list[Patch]:
         *_entropy(entropy),
         *_asyncio(kernel, network),
         *_client_libraries(kernel, network),
+        *_aiohttp(),
         *_blocking_waits(kernel),
     ]
     return patches + copies(patches)
@@ -225,8 +226,28 @@ def _client_libraries(kernel: Kernel, network: Network) -> list[Patch]:
     modules = (httpcore._sync.connection, httpcore._sync.connection_pool)
     return [
         *((module, "SyncBackend", lambda: SimBackend(kernel, network)) for module in modules),
+        *_async_httpcore(),
         # Loading the certificates takes 75-230 ms a client, for connections without TLS.
         (httpx._transports.default, "create_ssl_context", lambda *_args, **_options: None),
+    ]
+
+
+def _async_httpcore() -> list[Patch]:
+    """It runs on the event loop by itself, but asks the system whether an idle connection's socket
+    can be read: so it notices that the server has hung up."""
+    try:
+        from httpcore._backends import anyio as backend
+    except ImportError:  # It needs anyio.
+        return []
+    return [(backend, "is_socket_readable", lambda sock: sock is None or sock.readable())]
+
+
+def _aiohttp() -> list[Patch]:
+    """Its sockets draw their masks from one generator for the whole process."""
+    return [
+        (make, "__kwdefaults__", {**make.__kwdefaults__, "random": random.Random(0)})
+        for module in _loaded("aiohttp.http_websocket")
+        if "random" in ((make := module.WebSocketWriter.__init__).__kwdefaults__ or {})
     ]
 
 
@@ -245,8 +266,16 @@ def _blocking_waits(kernel: Kernel) -> list[Patch]:
         if hasattr(select, name)
     ] + [
         # It holds the above by names of its own; asyncio's real loops are built on it.
-        (selectors._BaseSelectorImpl, "__init__", refuse("selectors.BaseSelector"))
+        (selectors._BaseSelectorImpl, "__init__", refuse("selectors.BaseSelector")),
+        # It waits and connects in C, where nothing announces it.
+        *((uvloop.Loop, "__init__", refuse("uvloop.Loop")) for uvloop in _loaded("uvloop")),
     ]
+
+
+def _loaded(name: str) -> list[Any]:
+    """The module of that name, if the client has imported it."""
+    module = sys.modules.get(name)
+    return [] if module is None else [module]
 
 
 def assert_no_trial() -> None:

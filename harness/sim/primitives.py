@@ -37,7 +37,7 @@ class SimLock:
             return free
         # Unwinding from a wait takes the lock again that is then released: `Condition.wait`.
         if blocking and not kernel.ending():
-            kernel.pause()
+            kernel.pause(self)
         if not self._locked:
             self._locked = True
             return True
@@ -47,7 +47,7 @@ class SimLock:
         me = kernel.strand_of_caller()
         while True:
             self._waiters.append(me)
-            woken = kernel.block("lock", deadline)
+            woken = kernel.block("lock", deadline, self)
             if not woken:
                 self._waiters.remove(me)
             if not self.locked():

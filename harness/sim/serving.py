@@ -7,7 +7,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from fastapi import FastAPI
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
@@ -17,16 +19,23 @@ PORT = 8000
 URL = f"http://{HOST}:{PORT}"
 
 
-class UvicornSite:
-    """An application ready to be served in many trials: loading its configuration is slow."""
+_GONE = (OSError, ClientDisconnect, WebSocketDisconnect)
+"""What an application may end with when its client has gone."""
 
-    def __init__(self, app: FastAPI) -> None:
+
+class UvicornSite:
+    """Where applications are served, one after another: loading the configuration is slow."""
+
+    def __init__(self, app: ASGIApp | None = None) -> None:
         self.app = app
+        """May be replaced between two trials."""
+        self._failure: Exception | None = None
         self._config = Config(
-            app,
+            self._handle,
             http="h11",
             ws="websockets-sansio",
             lifespan="off",
+            interface="asgi3",
             log_config=None,
             access_log=False,
             proxy_headers=False,
@@ -37,7 +46,13 @@ class UvicornSite:
         self._headers = [(b"server", b"race-harness")]
 
     async def serve(self, ready: Callable[[], object], stop: asyncio.Event) -> None:
-        """Serve until `stop` is set, then say goodbye to each connection and hang up."""
+        """Serve until `stop` is set, then say goodbye to each connection and hang up.
+
+        Raises:
+            Exception: what a handler of the application failed with. The client was answered
+                500 and would be blamed for what it made of it.
+        """
+        self._failure = None
         state = ServerState()
         state.default_headers = self._headers
 
@@ -53,3 +68,15 @@ class UvicornSite:
         server.close()
         for connection in list(state.connections):
             connection.shutdown()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.app is None:
+            raise RuntimeError("no application is served here")
+        try:
+            await self.app(scope, receive, send)
+        except Exception as failure:
+            if not isinstance(failure, _GONE):
+                self._failure = self._failure or failure
+            raise

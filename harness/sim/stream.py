@@ -50,12 +50,12 @@ class SimStream:
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         import httpcore
 
-        self._kernel.pause()
+        self._kernel.pause(self._connection)
         deadline = None if timeout is None else self._kernel.after(timeout)
         while not (self._buffer or self._over or self._reset or self._closed):
             self._reader = self._kernel.strand_of_caller()
             try:
-                if not self._kernel.block("REST answer", deadline):
+                if not self._kernel.block("REST answer", deadline, self._connection):
                     raise httpcore.ReadTimeout("timed out")
             finally:
                 self._reader = None
@@ -70,7 +70,7 @@ class SimStream:
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         import httpcore
 
-        self._kernel.pause()
+        self._kernel.pause(self._connection)
         if self._closed or self._reset:
             raise httpcore.WriteError("[Errno 104] Connection reset by peer")
         self._connection.client_writes(bytes(buffer))

@@ -10,7 +10,6 @@ import _thread
 import linecache
 import os
 import sys
-import time
 from collections.abc import Callable
 
 from harness.sim import guard
@@ -19,9 +18,6 @@ from harness.sim.kernel import Kernel
 
 PATIENCE_S = 20.0
 """Wall seconds without a scheduling step, in which a healthy trial makes some 100,000."""
-
-# Taken before any patch.
-_sleep = time.sleep
 
 
 class Watchdog:
@@ -32,14 +28,25 @@ class Watchdog:
         self._patience_s = patience_s
 
     def start(self) -> None:
+        self._stop, self._gone = _thread.allocate_lock(), _thread.allocate_lock()
+        self._stop.acquire()
+        self._gone.acquire()
         _thread.start_new_thread(self._watch, ())
 
+    def stop(self) -> None:
+        """Returns when it does not watch any more, such as before a fork."""
+        self._stop.release()
+        self._gone.acquire()
+
     def _watch(self) -> None:
-        guard.exempt_this_thread()
+        with guard.this_thread_exempted():
+            self._look_on()
+        self._gone.release()
+
+    def _look_on(self) -> None:
         seen: tuple[Kernel | None, int] = (None, 0)
         quiet_s = 0.0
-        while True:
-            _sleep(self._patience_s / 20)
+        while not self._stop.acquire(timeout=self._patience_s / 20):
             kernel = kernels.active
             now = (kernel, kernel.steps if kernel is not None else 0)
             quiet_s = quiet_s + self._patience_s / 20 if kernel and now == seen else 0.0

@@ -9,7 +9,7 @@ import gc
 import random
 import threading
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import WorldBroken
@@ -17,16 +17,17 @@ from harness.moments import Moments
 from harness.schedule import Moment, Schedule
 from harness.sim import guard, patches
 from harness.sim import kernel as kernels
-from harness.sim.choice import RandomWalk, RunUntilBlocked
+from harness.sim.choice import choice_of
 from harness.sim.entropy import Entropy
 from harness.sim.faults import Faults
-from harness.sim.kernel import MILLISECOND, SECOND, Choice, Kernel, Strand
+from harness.sim.kernel import MILLISECOND, SECOND, Kernel, Strand
 from harness.sim.network import Network
 from harness.sim.serving import URL, UvicornSite
+from harness.sim.stalls import Lines
 from harness.trace import Happening
 
 LIMIT_S = 300
-"""Virtual seconds that a trial may take beyond its settle time."""
+"""Virtual seconds that a trial may take beyond its settle time and its stalls at lines."""
 LEAVE_S = 60
 """Virtual seconds that threads have to end by themselves after a trial, before they are killed."""
 
@@ -42,14 +43,17 @@ class Ending:
 
 
 class Simulation:
-    """The world of one trial. `trace` is there before anything runs."""
+    """The world of one trial. `trace` is there before anything runs.
 
-    def __init__(self, schedule: Schedule) -> None:
-        seed = schedule.interleaving.seed
-        choice: Choice = RunUntilBlocked() if seed is None else RandomWalk(seed)
+    `source` names the modules of the client to whose lines the schedule may refer.
+    """
+
+    def __init__(self, schedule: Schedule, source: Sequence[str] = ()) -> None:
+        interleaving = schedule.interleaving
         limit_s = LIMIT_S + schedule.caller.settle_s
-        self.kernel = Kernel(choice, limit_ns=round(limit_s * SECOND))
+        self.kernel = Kernel(choice_of(interleaving), limit_ns=round(limit_s * SECOND))
         self.trace = self.kernel.trace
+        self.lines = Lines(self.kernel, interleaving, source)
         self._network = Network(self.kernel, schedule.network, schedule.entropy)
         self._entropy = Entropy(self.kernel, schedule.entropy)
         self._seed = schedule.entropy
@@ -108,7 +112,8 @@ class Simulation:
             try:
                 stop = self._start(site, shutdown)
                 self.kernel.probe = probe
-                body(URL)
+                with self.lines.watched():
+                    body(URL)
             finally:
                 self.kernel.probe = None
                 happenings = tuple(self.trace.happenings)
@@ -149,8 +154,10 @@ class Simulation:
         async def serve() -> None:
             stop = asyncio.Event()
             stopping.append((asyncio.get_running_loop(), stop))
-            await site.serve(started.set, stop)
-            await shutdown()
+            try:
+                await site.serve(started.set, stop)
+            finally:
+                await shutdown()
 
         def run() -> None:
             try:

@@ -26,7 +26,7 @@ SCHEDULE = json.loads(
 
 
 def test_{name}() -> None:
-    assert_schedule_passes(SCHEDULE, client=os.environ.get("RACE_CLIENT", "installed"))
+    assert_schedule_passes(SCHEDULE, client=os.environ.get("RACE_CLIENT", {client}))
 '''
 
 _WIDTH: Final = 99
@@ -35,13 +35,16 @@ _WIDTH: Final = 99
 def pytest_file(failure: Failure, path: Path) -> str:
     """The file's text; `path` is the failure's file."""
     verdicts = ", ".join(failure.judgement.verdicts)
+    # Only the server of its own understands a client of one's own.
+    client = failure.client if failure.server == "own" else "installed"
+    usual = "that client" if failure.server == "own" else "the openhands-sdk that is installed"
     paragraphs = [
         f"A race that was lost: {verdicts}.",
         f"{where(failure)}. Written by `race export` of race-harness {failure.harness_version} "
         f"from {path.name}, digest {failure.digest}.",
         f"What happened there, in milliseconds since run() was called: {in_words(failure)}",
-        "The schedule is run against the openhands-sdk that is installed, or against the client "
-        "that the environment variable RACE_CLIENT names: a release, a PATH, a PATH@REVISION. "
+        f"The schedule is run against {usual}, or against the client that the environment "
+        "variable RACE_CLIENT names: a release, a PATH, a PATH@REVISION, a FILE.py:NAME. "
         "Needs race-harness.",
     ]
     story = "\n\n".join(
@@ -54,7 +57,10 @@ def pytest_file(failure: Failure, path: Path) -> str:
     schedule = json.dumps(failure.schedule.to_dict(), indent=2)
     name = f"{failure.schedule.scenario}_{failure.judgement.headline}_{failure.digest[:8]}"
     return _TEMPLATE.format(
-        story=story + "\n", schedule=schedule, name=re.sub(r"[^a-z0-9]+", "_", name.lower())
+        story=story + "\n",
+        client=json.dumps(client),
+        schedule=schedule,
+        name=re.sub(r"[^a-z0-9]+", "_", name.lower()),
     )
 
 

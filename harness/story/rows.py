@@ -183,6 +183,10 @@ class _Teller:
                 long = f" for {happening['for_ms']} ms" if "for_ms" in happening else ""
                 fault = f"fault: {happening.get('action')}{code}{long}{self._peer(happening)}"
                 return _row(happening, column, fault, tone=Tone.FAULT)
+            case "line-stalled":
+                callers = str(happening.get("thread")).startswith(("main", "caller: "))
+                column = "client" if callers else "socket"
+                return _row(happening, column, _stall(happening), tone=Tone.FAULT)
         return _unknown(happening)
 
     def _call(self, happening: dict[str, Any]) -> str:
@@ -313,6 +317,12 @@ def _unknown(happening: dict[str, Any]) -> Row:
     where = "" if lane in _LANES else f"{lane}: "
     column = _LANES.get(lane, "client")
     return _row(happening, column, f"{where}{happening['what']}", _clipped(details))
+
+
+def _stall(happening: dict[str, Any]) -> str:
+    """Such as `stalled 12.5 ms in Client.run at "return"`."""
+    where = f'in {happening.get("function")} at "{happening.get("line")}"'
+    return _clipped(f"stalled {happening.get('for_ms')} ms {where}")
 
 
 def _clipped(text: str) -> str:

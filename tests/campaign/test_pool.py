@@ -15,8 +15,10 @@ import scenarios
 from harness import __version__
 from harness.campaign.draw import draw_schedules
 from harness.campaign.pool import Workers
+from harness.clients.reference import ReferenceAdapter
 from harness.errors import WorldBroken
 from harness.schedule import Caller, Schedule, ServerTiming
+from harness.sim import source
 from harness.verdict import TrialResult
 
 QUICK = Schedule("any", caller=Caller(pause_ms=1.0, settle_s=6.0))
@@ -84,6 +86,14 @@ def test_results_come_in_the_order_of_the_schedules_whatever_the_trials_take(
     # And each belongs to its schedule.
     for index in (0, 5, 11):
         assert two.run_whole(many[index])[0].digest == results[index].digest
+
+
+def test_a_worker_knows_the_lines_of_the_client(two: Workers) -> None:
+    lines = two.source_lines()
+    assert lines == source.lines(ReferenceAdapter.source) == two.source_lines()
+    assert all(name.startswith("Reference") for name, _ in lines)
+    # It is no trial, and the trials go on after it.
+    assert [result.index for result in two.run(schedules(3), nothing)] == [0, 1, 2]
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,6 @@ from harness.schedule import (
     Script,
     ServerTiming,
 )
-from harness.server.app import create_app
 from harness.sim.serving import UvicornSite
 from harness.trial import run_trial
 
@@ -110,7 +109,7 @@ SCHEDULES = {
 
 @pytest.fixture(scope="module")
 def site():
-    return UvicornSite(create_app())
+    return UvicornSite()
 
 
 TRIALS = {}

@@ -24,7 +24,6 @@ from harness.schedule import (
     Script,
     ServerTiming,
 )
-from harness.server.app import create_app
 from harness.sim.serving import UvicornSite
 from harness.strategies import FAMILIES, with_faults
 from harness.trial import run_trial
@@ -292,7 +291,7 @@ AIMED = [
 
 @pytest.fixture(scope="module")
 def site():
-    return UvicornSite(create_app())
+    return UvicornSite()
 
 
 TRIALS = {}

@@ -24,6 +24,7 @@ from harness.schedule import (
     Caller,
     Fault,
     Interleaving,
+    LineStall,
     Link,
     Moment,
     Network,
@@ -31,7 +32,7 @@ from harness.schedule import (
     Script,
     ServerTiming,
 )
-from harness.server.app import create_app
+from harness.sim import source
 from harness.sim.serving import UvicornSite
 from harness.trace import Trace
 from harness.trial import run_trial
@@ -87,6 +88,30 @@ def test_another_seed_gives_other_trials(reference_workers):
     assert len({digest for several in found for digest in several}) == 40
 
 
+def interleaved(schedules, lines):
+    """Each strategy, with and without switches at lines, and with stalls at some lines."""
+    changed = []
+    for number, schedule in enumerate(schedules):
+        stalls = tuple(
+            LineStall(*lines[(37 * number + 11 * nth) % len(lines)], nth, 700.5 * nth)
+            for nth in range(1, number % 4)
+        )
+        strategy = ("random-walk", "pct", "pos")[number % 3]
+        interleaving = Interleaving(number, strategy, 3, number % 2 == 0, stalls)
+        changed.append(replace(schedule, interleaving=interleaving))
+    return changed
+
+
+def test_interleavings_are_decided_as_well(reference_workers):
+    one, other = reference_workers
+    lines = one.source_lines()
+    assert lines == other.source_lines()
+    schedules = interleaved(drawn(seed=4, count=24), lines)
+    first = digests(one, schedules)
+    assert digests(other, schedules[::-1]) == first[::-1]
+    assert len(set(first)) == 24
+
+
 @pytest.mark.parametrize("scenario", ["cut-at-run", "clean", "delayed-callback"])
 def test_the_other_scenarios_are_decided_as_well(reference_workers, scenario):
     one, other = reference_workers
@@ -124,6 +149,10 @@ def test_two_processes_run_the_same_trials_of_the_sdk(monkeypatch):
         assert digests(other, schedules) == first
         assert len(set(first + first_cut)) == 40
         assert digests(one, drawn(seed=2, count=30)) != first
+        lines = one.source_lines()
+        assert lines == other.source_lines()
+        changed = interleaved(drawn(seed=4, count=24), lines)
+        assert digests(one, changed) == digests(other, changed[::-1])[::-1]
 
 
 # -- controls: the digest sees what differs
@@ -131,7 +160,7 @@ def test_two_processes_run_the_same_trials_of_the_sdk(monkeypatch):
 
 @pytest.fixture(scope="module")
 def site():
-    return UvicornSite(create_app())
+    return UvicornSite()
 
 
 PLAIN = Schedule("test")
@@ -149,6 +178,15 @@ DIFFERENT = {
     "fault": replace(PLAIN, network=Network(faults=(Fault("stall", Moment(), for_ms=1),))),
     "switches": SWITCHING,
     "other switches": replace(PLAIN, interleaving=Interleaving(2)),
+    "strategy": replace(PLAIN, interleaving=Interleaving(1, "pct")),
+    "another strategy": replace(PLAIN, interleaving=Interleaving(1, "pos")),
+    "switches at lines": replace(PLAIN, interleaving=Interleaving(1, at_lines=True)),
+    "line stall": replace(
+        PLAIN,
+        interleaving=Interleaving(
+            stalls=(LineStall(*source.lines(ReferenceAdapter.source)[0], for_ms=0.1),)
+        ),
+    ),
 }
 
 

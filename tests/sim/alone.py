@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from harness.schedule import Interleaving
 from harness.schedule import Network as NetworkSchedule
 from harness.sim import guard, patches
 from harness.sim import kernel as kernels
-from harness.sim.choice import RandomWalk, RunUntilBlocked
+from harness.sim.choice import choice_of
 from harness.sim.entropy import Entropy
 from harness.sim.kernel import MILLISECOND, SECOND, Choice, Kernel
 from harness.sim.network import Network
@@ -23,12 +24,13 @@ class Alone:
         self,
         *,
         seed: int | None = None,
+        choice: Choice | None = None,
         entropy: int = 0,
         limit_s: float = DAY_S,
         max_steps: int = 400_000,
         network: NetworkSchedule | None = None,
     ) -> None:
-        choice: Choice = RunUntilBlocked() if seed is None else RandomWalk(seed)
+        choice = choice or choice_of(Interleaving(seed))
         self.kernel = Kernel(choice, limit_ns=round(limit_s * SECOND), max_steps=max_steps)
         self.network = Network(self.kernel, network or NetworkSchedule(), entropy)
         self._entropy = Entropy(self.kernel, entropy)

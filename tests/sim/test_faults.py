@@ -7,7 +7,6 @@ from harness.clients.reference import ReferenceAdapter
 from harness.moments import NAMES, Moments
 from harness.schedule import Fault, Link, Moment, Schedule, Script
 from harness.schedule import Network as NetworkSchedule
-from harness.server.app import create_app
 from harness.sim.faults import Faults, close_frame
 from harness.sim.serving import PORT, UvicornSite
 from harness.trial import run_trial
@@ -189,7 +188,7 @@ def test_close_frames_are_legal():
 
 @pytest.fixture(scope="module")
 def whole_site():
-    return UvicornSite(create_app())
+    return UvicornSite()
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from sim_rig import rest
 from harness.clients.reference import ReferenceAdapter
 from harness.errors import WorldBroken
 from harness.schedule import Schedule
-from harness.server.app import create_app
 from harness.sim.serving import UvicornSite
 from harness.trial import run_trial
 
@@ -205,7 +204,7 @@ def test_a_whole_trial_that_reaches_out_has_no_verdict(reach, what, where):
 
 def whole_site():
     if not _whole_sites:
-        _whole_sites.append(UvicornSite(create_app()))
+        _whole_sites.append(UvicornSite())
     return _whole_sites[0]
 
 

@@ -26,7 +26,6 @@ from alone import Alone
 from harness.clients.reference import ReferenceAdapter
 from harness.errors import WorldBroken
 from harness.schedule import Fault, Interleaving, Moment, Network, Schedule, Script
-from harness.server.app import create_app
 from harness.sim import kernel as kernels
 from harness.sim import patches
 from harness.sim.serving import UvicornSite
@@ -89,7 +88,7 @@ every_end = pytest.mark.parametrize(("adapter", "schedule"), ENDS.values(), ids=
 @pytest.fixture(scope="module")
 def whole_site():
     """Also warm: a first trial imports and caches things for good."""
-    made = UvicornSite(create_app())
+    made = UvicornSite()
     for adapter, schedule in (ENDS["ok"], ENDS["leftovers"]):
         run_trial(schedule, adapter, made)
     return made
@@ -371,14 +370,13 @@ FRESH = """
 import json, os, sys
 from harness.clients.reference import ReferenceAdapter
 from harness.schedule import Schedule
-from harness.server.app import create_app
 from harness.sim.serving import UvicornSite
 from harness.trial import run_trial
 
 for schedule in json.loads(sys.argv[1]):
     child = os.fork()
     if child == 0:
-        site = UvicornSite(create_app())
+        site = UvicornSite()
         digest = run_trial(Schedule.from_dict(schedule), ReferenceAdapter(), site).digest
         print(digest, flush=True)
         os._exit(0)

@@ -154,3 +154,31 @@ def test_a_process_between_trials_may_wait():
         patience=0.5,
     )
     assert (status, output) == (0, "went on\n")
+
+
+def test_one_that_was_stopped_watches_no_more():
+    """As before a fork; its thread is gone, and nothing is let through that has its number."""
+    status, output = run(
+        """
+        from harness.sim import guard
+
+        watchdog = Watchdog(report, patience_s=0.2)
+        watchdog.start()
+        watchdog.stop()
+        # The one of the prelude is patient.
+        print(len(guard._exempt))
+        watchdog.start()
+        watchdog.stop()
+
+        def program():
+            ends = clocks[0]() + 0.8
+            while clocks[0]() < ends:
+                pass
+
+        clocks = [time.monotonic]  # no name that is patched
+        Alone().run(program)
+        print("went on")
+        """,
+        patience=30,
+    )
+    assert (status, output) == (0, "1\nwent on\n")

@@ -210,6 +210,15 @@ def test_a_fault_before_run_is_told(failure: Failure) -> None:
     assert column(faulty, "fault: half-open") == "socket"
 
 
+@pytest.mark.parametrize(("thread", "where"), [("main", "client"), ("Thread-1 (run)", "socket")])
+def test_a_stall_at_a_line_is_told(failure: Failure, thread: str, where: str) -> None:
+    stall = at(
+        5.0, "client", "line-stalled", function="C.run", line="x = 1", thread=thread, for_ms=12.5
+    )
+    stalled = replace(failure, happenings=(*BEFORE, stall, *RUN))
+    assert column(stalled, 'stalled 12.5 ms in C.run at "x = 1"') == where
+
+
 def test_a_question_and_its_late_answer_show_what_lay_between(failure: Failure) -> None:
     """A stale answer: asked before the event was persisted, believed after."""
     changed = with_run(

@@ -6,6 +6,10 @@ from harness.clients.reference.client import ReferenceClient
 from harness.clients.reference.crude import BUGS
 from harness.clients.reference.faults import FAULTS
 from harness.errors import UsageError
+from harness.schedule import Schedule
+from harness.server import Server
+from harness.server.app import FakeServer
+from harness.trace import Trace
 
 KINDS: dict[str, type[ReferenceClient]] = {"none": ReferenceClient, **BUGS, **FAULTS}
 """What can be asked for by name: the right client, crude bugs, the zoo's planted faults."""
@@ -20,6 +24,7 @@ class ReferenceAdapter:
 
     version = __version__
     server_version = "1.58.0"
+    source: tuple[str, ...] = (__package__,)
 
     def __init__(self, bug: str = "none") -> None:
         if bug not in KINDS:
@@ -33,3 +38,6 @@ class ReferenceAdapter:
 
     def connect(self, url: str, on_event: OnEvent) -> Client:
         return self._kind(url, on_event)
+
+    def serve(self, schedule: Schedule, trace: Trace) -> Server:
+        return FakeServer(self.server_version, schedule, trace)
