@@ -86,9 +86,15 @@ AIMED = [
     ),
     Aimed(
         "unread-fallback",
-        broken(Fault("stall", after("run-started"), for_ms=9_000)),
+        broken(
+            Fault("refuse", after("run-started"), for_ms=9_000),
+            Fault("reset", after("run-started")),
+        ),
         "late",
-        broken(Fault("stall", after("run-started"), for_ms=2_000)),
+        broken(
+            Fault("refuse", after("run-started"), for_ms=1_000),
+            Fault("reset", after("run-started")),
+        ),
         "no frame for three polls",
     ),
     Aimed(

@@ -9,6 +9,7 @@ from harness.clients.reference.faults.hearing import (
     POLL_S,
     BellOnlyLog,
     HearingClient,
+    LivelyDoorbell,
     PollingClient,
     status_of,
 )
@@ -52,6 +53,7 @@ class UnreadFallback(PollingClient):
     """
 
     event_log = BellOnlyLog
+    doorbell = LivelyDoorbell
 
     def _await_beginning(self, call: Call) -> None:
         pass
@@ -69,7 +71,8 @@ class UnreadFallback(PollingClient):
             if self._log.wait(ended, POLL_S) and self._stays(call, self._log.last_status):
                 return self._end(call)
             status = self._poll() or "unknown"
-            running = running or status == "running"
+            # A status of an earlier run is not for long what it was.
+            running = running or status == "running" or len(polled) > 4
             polled.append(status)
             if running and len(polled) > 2 and set(polled[-3:]) <= ENDS:
                 return status
