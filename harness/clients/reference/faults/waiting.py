@@ -60,7 +60,7 @@ class UnreadFallback(PollingClient):
 
     def _await_end(self, call: Call) -> str:
         def ended() -> bool:
-            return self._beginning(call) is not None and self._log.last_status[1] in ENDS
+            return self._beginning(call) is not None and self._log.last_status[1] != "running"
 
         polled: list[str] = []
         running = call.status_before == "idle"
