@@ -24,7 +24,7 @@ class ReferenceAdapter:
 
     version = __version__
     server_version = "1.58.0"
-    source: tuple[str, ...] = (__package__,)
+    source: tuple[str, ...] = ("harness.clients.reference",)
 
     def __init__(self, bug: str = "none") -> None:
         if bug not in KINDS:
