@@ -167,13 +167,13 @@ VOID = """
 from dataclasses import replace
 
 from harness.campaign import draw
-from harness.schedule import Fault, Moment, Network
+from harness.schedule import RestFault
 
 drawn = draw.draw_schedules
-cut = Network(faults=(Fault("reset", at=Moment("persisted"), link="rest"),))
+down = (RestFault("status", "create", times=10_000, since="start"),)
 
 def draw_schedules(*arguments):
-    return (replace(schedule, network=cut) for schedule in drawn(*arguments))
+    return (replace(schedule, rest=down) for schedule in drawn(*arguments))
 
 draw.draw_schedules = draw_schedules
 """

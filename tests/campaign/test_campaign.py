@@ -13,7 +13,7 @@ from harness.campaign.draw import draw_schedules
 from harness.campaign.pool import Answer, Workers
 from harness.errors import UsageError, WorldBroken
 from harness.failure import Failure
-from harness.schedule import Caller, Fault, Moment, Network, Schedule
+from harness.schedule import Caller, RestFault, Schedule
 from harness.verdict import TrialResult
 
 Started = Callable[[str], Workers]
@@ -30,9 +30,9 @@ def drawn(reps: int) -> list[Schedule]:
 VOID = Schedule(
     "any",
     caller=Caller(settle_s=1.0),
-    network=Network(faults=(Fault("reset", at=Moment("persisted"), link="rest"),)),
+    rest=(RestFault("status", "create", times=10_000, since="start"),),
 )
-"""The connection is reset while the message is being sent, before `run()` is reached."""
+"""No conversation can be created, so `run()` is never reached."""
 
 
 def test_a_client_that_works_leaves_no_failure_file(workers: Started, tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_the_same_campaign_has_the_same_digest_and_another_has_not(
 def test_void_repetitions_are_counted_apart_and_are_no_failures(
     workers: Started, tmp_path: Path
 ) -> None:
-    benign = replace(VOID, network=Network())
+    benign = replace(VOID, rest=())
     campaign = run_campaign(
         client("reference"), [VOID, benign, VOID], workers("reference"), failures=tmp_path
     )
@@ -100,7 +100,7 @@ def test_void_repetitions_are_counted_apart_and_are_no_failures(
     assert list(tmp_path.iterdir()) == []
     void, passed, _ = campaign.results
     assert void.verdicts == ()
-    assert "ReadError" in str(void.void)
+    assert "503" in str(void.void)
     assert not void.passed
     assert passed.passed
 
@@ -126,7 +126,7 @@ def test_the_failure_after_void_repetitions_is_the_first(workers: Started, tmp_p
 def test_a_void_trial_examined_says_why(workers: Started) -> None:
     failure = examine(client("reference"), workers("reference"), VOID)
     assert failure.judgement.verdicts == ("void",)
-    assert "ReadError" in failure.judgement.notes[0]
+    assert "503" in failure.judgement.notes[0]
 
 
 class Forgetful(Workers):

@@ -14,7 +14,7 @@ from harness.campaign.pool import Workers
 from harness.cli import main
 from harness.errors import ClientUnavailable, UsageError
 from harness.failure import Failure
-from harness.schedule import Fault, Link, Moment, Network, Schedule, ServerTiming
+from harness.schedule import Link, Network, RestFault, Schedule, ServerTiming
 from harness.testing import assert_schedule_passes
 
 SCHEDULE = Schedule(
@@ -100,8 +100,8 @@ def test_a_schedule_that_never_reaches_run_is_no_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    fault = Fault("reset", Moment("persisted"), link="rest")
-    broken = Schedule("any", network=Network(faults=(fault,)))
+    down = RestFault("status", "create", times=10_000, since="start")
+    broken = Schedule("any", rest=(down,))
     with pytest.raises(AssertionError, match="run\\(\\) was never reached"):
         assert_schedule_passes(broken.to_dict(), client="reference")
     assert list(tmp_path.iterdir()) == []

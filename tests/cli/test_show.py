@@ -28,6 +28,7 @@ def race(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 
     def run(*arguments: str | Path) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["race", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "120")
         with pytest.raises(SystemExit) as end:
             main()
         said = capsys.readouterr()

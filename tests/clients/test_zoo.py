@@ -24,7 +24,6 @@ from harness.schedule import (
     Script,
     ServerTiming,
 )
-from harness.server.app import create_app
 from harness.sim.serving import UvicornSite
 from harness.strategies import FAMILIES, with_faults
 from harness.trial import run_trial
@@ -87,9 +86,15 @@ AIMED = [
     ),
     Aimed(
         "unread-fallback",
-        broken(Fault("stall", after("run-started"), for_ms=9_000)),
+        broken(
+            Fault("refuse", after("run-started"), for_ms=9_000),
+            Fault("reset", after("run-started")),
+        ),
         "late",
-        broken(Fault("stall", after("run-started"), for_ms=2_000)),
+        broken(
+            Fault("refuse", after("run-started"), for_ms=1_000),
+            Fault("reset", after("run-started")),
+        ),
         "no frame for three polls",
     ),
     Aimed(
@@ -292,7 +297,7 @@ AIMED = [
 
 @pytest.fixture(scope="module")
 def site():
-    return UvicornSite(create_app())
+    return UvicornSite()
 
 
 TRIALS = {}

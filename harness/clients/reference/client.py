@@ -251,6 +251,7 @@ class ReferenceClient:
             for other in others:
                 other.ended_before = len(self._log.events) if position is None else position
             others = []
+            self._log.tell()
         self._calls = [*others, call]
 
     def _await_end(self, call: Call) -> str:

@@ -24,6 +24,9 @@ class Doorbell:
     The server greets every new subscriber with a snapshot, so connecting again rings, too.
     """
 
+    keep_alive_s = 20.0
+    """Between two pings, and how long a pong may take (RFC 6455, section 5.5.2)."""
+
     def __init__(self, url: str, ring: Callable[[str], None]) -> None:
         self._url = url
         self._ring = ring
@@ -73,7 +76,12 @@ class Doorbell:
         with contextlib.suppress(*failures):
             # A full state has no limit of size.
             async with websockets.connect(
-                self._url, proxy=None, max_size=None, close_timeout=1
+                self._url,
+                proxy=None,
+                max_size=None,
+                close_timeout=1,
+                ping_interval=self.keep_alive_s,
+                ping_timeout=self.keep_alive_s,
             ) as socket:
                 async for frame in socket:
                     text = frame if isinstance(frame, str) else frame.decode()

@@ -6,6 +6,7 @@ None of these is a fault by itself, unless it says so.
 import json
 
 from harness.clients.reference.client import ReferenceClient
+from harness.clients.reference.doorbell import Doorbell
 from harness.clients.reference.events import EventLog
 from harness.clients.reference.http import Event, LostError
 
@@ -39,6 +40,15 @@ class BellOnlyLog(EventLog):
 
     def _heartbeat_s(self) -> float | None:
         return None
+
+
+class LivelyDoorbell(Doorbell):
+    """Makes up for it: a dead connection is noticed soon, and no close is fatal."""
+
+    keep_alive_s = 1.0
+
+    def _connects_again(self, code: int | None) -> bool:
+        return True
 
 
 class TwoReadersLog(EventLog):

@@ -1,8 +1,7 @@
 """Faults in how the socket is used, and in what depends on it."""
 
 from harness.clients.reference.client import ReferenceClient
-from harness.clients.reference.doorbell import Doorbell
-from harness.clients.reference.faults.hearing import BellOnlyLog
+from harness.clients.reference.faults.hearing import BellOnlyLog, LivelyDoorbell
 
 
 class TrustsSocket(ReferenceClient):
@@ -15,7 +14,7 @@ class TrustsSocket(ReferenceClient):
     event_log = BellOnlyLog
 
 
-class OneConnection(Doorbell):
+class OneConnection(LivelyDoorbell):
     def _connects_again(self, code: int | None) -> bool:
         return False
 
@@ -30,9 +29,9 @@ class NoReconnect(ReferenceClient):
     doorbell = OneConnection
 
 
-class PoliteDoorbell(Doorbell):
+class PoliteDoorbell(LivelyDoorbell):
     def _connects_again(self, code: int | None) -> bool:
-        return code not in (1000, 1001) and super()._connects_again(code)
+        return code not in (1000, 1001)
 
 
 class GoodbyeIsForever(ReferenceClient):
@@ -46,7 +45,7 @@ class GoodbyeIsForever(ReferenceClient):
     doorbell = PoliteDoorbell
 
 
-class GapUnreadDoorbell(Doorbell):
+class GapUnreadDoorbell(LivelyDoorbell):
     def _greeted(self, frame: str, *, again: bool) -> None:
         if not again:
             super()._greeted(frame, again=again)

@@ -95,12 +95,13 @@ class SwallowedPage(PollingClient):
     def _await_end(self, call: Call) -> str:
         if call.status_before == "finished":
             return super()._await_end(call)
-        running = call.status_before == "idle"
+        polls, may_be_over = 0, call.status_before == "idle"
         while True:
             self._log.pause(POLL_S / 5)
-            status = self._poll()
-            running = running or status == "running"
-            if running and status in ENDS:
+            status, polls = self._poll(), polls + 1
+            # A status of an earlier run is not for long what it was.
+            may_be_over = may_be_over or status == "running" or polls > 15
+            if may_be_over and status in ENDS:
                 break
         self._log.sync()
         return str(status)

@@ -9,6 +9,7 @@ from harness.clients.reference.faults.hearing import (
     POLL_S,
     BellOnlyLog,
     HearingClient,
+    LivelyDoorbell,
     PollingClient,
     status_of,
 )
@@ -52,13 +53,14 @@ class UnreadFallback(PollingClient):
     """
 
     event_log = BellOnlyLog
+    doorbell = LivelyDoorbell
 
     def _await_beginning(self, call: Call) -> None:
         pass
 
     def _await_end(self, call: Call) -> str:
         def ended() -> bool:
-            return self._beginning(call) is not None and self._log.last_status[1] in ENDS
+            return self._beginning(call) is not None and self._log.last_status[1] != "running"
 
         polled: list[str] = []
         running = call.status_before == "idle"
@@ -69,7 +71,8 @@ class UnreadFallback(PollingClient):
             if self._log.wait(ended, POLL_S) and self._stays(call, self._log.last_status):
                 return self._end(call)
             status = self._poll() or "unknown"
-            running = running or status == "running"
+            # A status of an earlier run is not for long what it was.
+            running = running or status == "running" or len(polled) > 4
             polled.append(status)
             if running and len(polled) > 2 and set(polled[-3:]) <= ENDS:
                 return status
@@ -105,6 +108,8 @@ class NoDrain(HearingClient):
     Source: the review of pull request #1832, under "Queue Draining Race Condition".
     """
 
+    _left_over = False
+
     def __init__(self, url: str, on_event: OnEvent) -> None:
         self._ends_heard: list[str] = []
         super().__init__(url, on_event)
@@ -113,8 +118,12 @@ class NoDrain(HearingClient):
         if event.get("key") == "execution_status" and event["value"] in ENDS:
             self._ends_heard.append(event["value"])
 
+    def _prepare(self, call: Call) -> None:
+        super()._prepare(call)
+        self._left_over = bool(self._ends_heard)
+
     def _await_beginning(self, call: Call) -> None:
-        if self._ends_heard:
+        if self._left_over:
             call.ended_before = len(self._log.events)
         else:
             super()._await_beginning(call)
