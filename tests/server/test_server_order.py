@@ -477,7 +477,7 @@ def test_from_1_33_the_state_lock_is_free_while_the_llm_thinks() -> None:
 
 def test_a_status_assigned_while_the_lock_is_lent_is_not_readable_before_the_step_ends() -> None:
     async def trial() -> None:
-        async with rig(NEW, think_ms=30, tool_ms=1) as subject:
+        async with rig(NEW, think_ms=500, tool_ms=1) as subject:
             await subject.create()
             await subject.post("events", HELLO)
             await subject.post("run")
