@@ -73,6 +73,8 @@ class CallEntry:
     """The server's status when it ended."""
     run: Run | None = None
     """The server's run for it: the one that it began, or the one that was going on (409)."""
+    overlaps: bool = False
+    """Whether another call was on its way during it."""
     refused: bool = False
     """Whether the server refused to begin one for it."""
     refused_by_tail: bool = False
@@ -199,7 +201,10 @@ def _snapshot(ledger: Ledger, position: int, happening: Happening) -> None:
 
 def _called(ledger: Ledger, position: int, happening: Happening) -> None:
     number = happening.detail.get("call", 1)
-    ledger.calls[number] = CallEntry(number, position, happening.at_ns)
+    others = list(ledger.open_calls())
+    for other in others:
+        other.overlaps = True
+    ledger.calls[number] = CallEntry(number, position, happening.at_ns, overlaps=bool(others))
 
 
 def _ended(ledger: Ledger, position: int, happening: Happening) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from harness.ledger import Ledger, LogEntry
+from harness.ledger import Ledger, LogEntry, Run
 from harness.program import Call, Outcome
 from harness.schedule import Schedule
 from harness.trace import Happening
@@ -73,6 +73,24 @@ class _Call:
         self._entry = ledger.calls[call.number]
         assert self._entry.ended is not None
         self._ended = self._entry.ended
+        self._runs = self._candidates()
+        self._run = self._runs[-1] if self._runs else None
+
+    def _candidates(self) -> list[Run]:
+        """The run that may be its own, or those.
+
+        While several calls are on their way, nobody can tell whose request began which run: each
+        that ended meanwhile may be this call's.
+        """
+        own = [self._entry.run] if self._entry.run is not None else []
+        if not self._entry.overlaps:
+            return own
+        ended = [
+            run
+            for run in self._ledger.runs.values()
+            if run.ended is not None and self._entry.called < run.ended < self._ended
+        ]
+        return sorted(ended, key=lambda run: run.ended or 0) or own
 
     def evidence(self) -> Iterator[Evidence]:
         closed = self._ledger.closed is not None and self._ledger.closed < self._ended
@@ -86,18 +104,18 @@ class _Call:
             yield from self._stall()
 
     def _end_of_run(self) -> Iterator[Evidence]:
-        run = self._entry.run
+        run = self._run
+        if self._entry.status == "paused" or self._entry.paused is not None:
+            return  # As its caller, or another client, has asked, perhaps before the run began.
         if run is None or run.started is None or self._unheard():
             says = f"{self._name} returned and the server never began a run for it"
             yield Evidence("unrun", says)
-        elif self._entry.status == "paused" or self._entry.paused is not None:
-            return  # As its caller, or another client, has asked.
         elif run.ended is None or run.ended > self._ended:
             begun = run.started < self._ended
             state = "was still going on" if begun else "had not begun"
             says = f"{self._name} returned while the server's run {state}"
             yield Evidence("early", says)
-        elif run.status in ("error", "stuck"):
+        elif all(map(_failed, self._runs)):
             yield Evidence(
                 "spurious-error",
                 f"{self._name} returned as if all were well, but the run ended in {run.status!r}",
@@ -105,9 +123,10 @@ class _Call:
 
     def _unheard(self) -> bool:
         """Whether the tail of an older run refused it, and so nobody ran for its message."""
-        run, called = self._entry.run, self._entry.called
+        run, called = self._run, self._entry.called
         return (
             self._entry.refused_by_tail
+            and not self._entry.overlaps
             and run is not None
             and run.ended is not None
             and any(run.ended < message < called for message in self._ledger.messages)
@@ -115,7 +134,7 @@ class _Call:
 
     def _late(self) -> Iterator[Evidence]:
         visible = set(self._call.visible)
-        run = self._entry.run
+        run = self._run
         # What others add after the run, such as the caller's next message, may be on its way.
         # And whoever has read of a pause does not wait for the rest of the step.
         ends = (self._ended, run.done if run is not None else None, self._entry.paused)
@@ -137,7 +156,6 @@ class _Call:
     def _raised(self, *, closed: bool) -> Iterator[Evidence]:
         error = self._call.error or ""
         timeout_s = self._schedule.caller.timeout_s
-        run = self._entry.run
         # By its name or in its words.
         gave_up = "TimeoutError" in error or "timed out" in error
         if gave_up and timeout_s is not None:
@@ -149,8 +167,7 @@ class _Call:
                 )
                 yield Evidence("spurious-error", says)
             return
-        failed = run is not None and run.status in ("error", "stuck")
-        if gave_up or failed or closed or self._excused():
+        if gave_up or any(map(_failed, self._runs)) or closed or self._excused():
             return
         says = f"{self._name} raised {error!r} although the run did not fail"
         yield Evidence("spurious-error", says)
@@ -181,9 +198,10 @@ class _Call:
             )
             yield Evidence("stall", says)
             return
-        run = self._entry.run
-        failed = run is not None and run.status in ("error", "stuck")
-        if run is None or run.done_ns is None or (self._call.ended == "raised" and not failed):
+        run = self._run
+        if run is None or run.done_ns is None:
+            return
+        if self._call.ended == "raised" and not any(map(_failed, self._runs)):
             return
         late_ns = self._entry.ended_ns - max(run.done_ns, self._entry.called_ns)
         if late_ns > STALL_NS + own_ns:
@@ -194,6 +212,10 @@ class _Call:
 
     def _ended_after_ns(self) -> int:
         return self._entry.ended_ns - self._entry.called_ns
+
+
+def _failed(run: Run) -> bool:
+    return run.status in ("error", "stuck")
 
 
 def _own_delays_ns(schedule: Schedule, ledger: Ledger) -> int:
