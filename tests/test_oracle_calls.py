@@ -103,6 +103,49 @@ def test_two_calls_at_once_have_a_run_each() -> None:
     assert found.evidence[0].says.startswith("call 2 ")
 
 
+def overlapping(first: str, second: str, *, raises: bool = False) -> Trial:
+    """Two calls at once, with a run each that ends so; nobody can tell whose is which."""
+    trial = changed(TWICE, "run-ended 1", status=first)
+    trial = changed(trial, "run-ended 2", status=second)
+    trial = moved(trial, "run-called 2", after="run-called")
+    ended = replace(trial[position(trial, "run-returned")], at_ns=611_000_000)
+    trial = added(without(trial, "run-returned"), ended, after="run-returned 2")
+    return raised(trial, "RuntimeError: LLM") if raises else trial
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "raises", "expected"),
+    [
+        ("finished", "finished", False, OK),
+        ("error", "finished", False, OK),
+        ("finished", "error", False, OK),
+        ("error", "stuck", False, ("spurious-error",)),
+        ("finished", "finished", True, ("spurious-error",)),
+        ("error", "finished", True, OK),
+        ("finished", "stuck", True, OK),
+    ],
+)
+def test_of_calls_at_once_none_is_blamed_for_a_run_that_may_be_anothers(
+    first: str, second: str, raises: bool, expected: tuple[str, ...]
+) -> None:
+    assert verdicts(overlapping(first, second, raises=raises)) == expected
+
+
+def test_one_after_the_other_each_is_blamed_for_its_own() -> None:
+    """The control: there the failure of the second run is no excuse for the first call."""
+    failed = changed(TWICE, "run-ended 2", status="error")
+    assert verdicts(raised(failed, "RuntimeError: LLM", "run-returned 2")) == OK
+    assert verdicts(raised(TWICE, "RuntimeError: LLM")) == ("spurious-error",)
+    found = judgement(raised(failed, "RuntimeError: LLM"))
+    assert found.verdicts == ("spurious-error",)
+    assert len(found.evidence) == 2
+
+
+def test_of_calls_at_once_none_may_return_before_any_run_has_ended() -> None:
+    trial = moved(overlapping("finished", "finished"), "run-returned 2", after="run-started 1")
+    assert verdicts(trial)[0] == "early"
+
+
 # -- a run refused by the tail of another
 
 

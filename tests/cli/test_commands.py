@@ -22,7 +22,7 @@ from harness.campaign.pool import Workers
 from harness.cli import main
 from harness.cli.console import output
 from harness.failure import Failure
-from harness.schedule import Fault, Moment, Network, Schedule
+from harness.schedule import RestFault, Schedule
 from harness.story.nearest import NONE_PASSES
 from harness.strategies import FAMILIES
 from harness.verdict import Judgement
@@ -401,14 +401,14 @@ def test_a_trial_that_does_something_else_is_1_whatever_its_verdict(
 def test_replaying_what_never_reaches_run_is_1_and_says_why(
     quick_race: Race, failure: Path, tmp_path: Path
 ) -> None:
-    cut = Network(faults=(Fault("reset", at=Moment("persisted"), link="rest"),))
+    gone = RestFault("status", "create", times=1_000, since="start", status=404, acted=False)
     before = Failure.read(failure)
-    schedule = replace(before.schedule, network=cut)
+    schedule = replace(before.schedule, rest=(gone,))
     replace(before, schedule=schedule).write(tmp_path / "void.json")
     done = quick_race("replay", "void.json")
     assert done.returncode == 1
     assert "verdict: void; the file's (late) in 0 of 1" in done.stdout
-    assert "ReadError" in done.stdout
+    assert "404" in done.stdout
 
 
 @pytest.mark.parametrize("share", [0.5, 0.999])

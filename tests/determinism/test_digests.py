@@ -191,7 +191,7 @@ BUSY = Schedule(
         ),
     ),
     rest=(
-        RestFault("delay", nth=2, times=2, delay_ms=33.3),
+        RestFault("delay", "run", times=2, delay_ms=33.3),
         RestFault("truncate", "pause", acted=False),
         RestFault("status", "send-message", status=502),
         RestFault("timeout", "events", nth=3),
@@ -273,6 +273,10 @@ def site():
 PLAIN = Schedule("test")
 SWITCHING = replace(PLAIN, interleaving=Interleaving(1))
 
+LINE_OF_RUN = next(
+    line for line in source.lines(ReferenceAdapter.source) if line[0] == "ReferenceClient.run"
+)
+
 DIFFERENT = {
     "entropy": replace(PLAIN, entropy=1),
     "rest latency": replace(PLAIN, network=Network(rest=Link(0.6))),
@@ -286,8 +290,10 @@ DIFFERENT = {
     "refusal": replace(
         PLAIN, network=Network(faults=(Fault("refuse", Moment("run-ended"), for_ms=1.0),))
     ),
-    "held-up poll": replace(PLAIN, rest=(RestFault("delay", delay_ms=0.1),)),
-    "kept from the server": replace(PLAIN, rest=(RestFault("delay", delay_ms=0.1, acted=False),)),
+    "held-up answer": replace(PLAIN, rest=(RestFault("delay", "run", delay_ms=0.1),)),
+    "held-up request": replace(
+        PLAIN, rest=(RestFault("delay", "run", delay_ms=0.1, acted=False),)
+    ),
     "act": replace(PLAIN, caller=Caller(acts=(Act("pause"),))),
     "two calls": replace(PLAIN, caller=Caller(runs=2)),
     "answer": replace(PLAIN, script=Script(says="message")),
@@ -303,10 +309,7 @@ DIFFERENT = {
     "another strategy": replace(PLAIN, interleaving=Interleaving(1, "pos")),
     "switches at lines": replace(PLAIN, interleaving=Interleaving(1, at_lines=True)),
     "line stall": replace(
-        PLAIN,
-        interleaving=Interleaving(
-            stalls=(LineStall(*source.lines(ReferenceAdapter.source)[0], for_ms=0.1),)
-        ),
+        PLAIN, interleaving=Interleaving(stalls=(LineStall(*LINE_OF_RUN, for_ms=0.1),))
     ),
 }
 
