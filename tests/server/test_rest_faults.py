@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from server_rig import BASE, CONVERSATION, HELLO, NEW, plain_run, rig
+from server_rig import BASE, CONVERSATION, HELLO, NEW, plain_run, rig, run
 
 from harness.errors import WorldBroken
 from harness.schedule import Caller, RestFault, Schedule
@@ -121,7 +121,7 @@ def test_a_status_takes_the_place_of_the_answer(status: int, acted: bool) -> Non
             (told,) = subject.all("answer", number=2)
             assert told.detail == {"number": 2, "status": status}
 
-    asyncio.run(trial())
+    run(trial())
 
 
 @pytest.mark.parametrize("acted", [True, False])
@@ -137,7 +137,7 @@ def test_a_run_that_is_refused_by_the_proxy_may_have_begun(acted: bool) -> None:
                 await subject.happened("run-cleared")
             assert (await subject.post("run")).status_code == 200
 
-    asyncio.run(trial())
+    run(trial())
 
 
 @pytest.mark.parametrize("acted", [True, False])
@@ -160,7 +160,7 @@ def test_a_delay_comes_after_the_act_or_before_it(acted: bool) -> None:
             assert told.at_ns - struck.at_ns >= wait_ms * 1e6
             assert other < waited
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_a_delayed_poll_tells_the_status_of_when_the_server_acted() -> None:
@@ -187,7 +187,7 @@ def test_an_empty_page_holds_nothing_and_says_it_is_the_last(acted: bool) -> Non
             assert await subject.events() == {"items": [], "next_page_id": None}
             assert len((await subject.events())["items"]) > 5
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_the_status_is_not_told_for_an_answer_that_the_client_did_not_get() -> None:
@@ -201,7 +201,7 @@ def test_the_status_is_not_told_for_an_answer_that_the_client_did_not_get() -> N
             # The creation, the refused poll, a plain one, one that was held up.
             assert told == ["idle", None, "idle", "idle"]
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_a_wrong_key_is_still_a_wrong_key() -> None:
@@ -214,7 +214,7 @@ def test_a_wrong_key_is_still_a_wrong_key() -> None:
             assert (await subject.rest.get(BASE)).status_code == 401
             assert subject.all("fault")
 
-    asyncio.run(trial())
+    run(trial())
 
 
 # -- over the simulated network, with httpx

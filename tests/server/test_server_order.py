@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from server_rig import BASE, HELLO, NEW, OLD, Rig, plain_run, rig, told, until
+from server_rig import BASE, HELLO, NEW, OLD, Rig, plain_run, rig, run, told, until
 
 from harness.schedule import Script, Turn
 
@@ -34,7 +34,7 @@ def test_frames_and_log_of_a_plain_run(version: str, milliseconds: float) -> Non
             # The frames are the events of the log, the snapshots aside.
             assert socket.frames[1:-1] == items
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_tool_calls_come_before_the_finish() -> None:
@@ -50,7 +50,7 @@ def test_tool_calls_come_before_the_finish() -> None:
             assert stamps == sorted(set(stamps))
             assert len({event["id"] for event in events}) == len(events)
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_up_to_1_44_a_frame_can_be_ahead_of_its_append() -> None:
@@ -63,9 +63,9 @@ def test_up_to_1_44_a_frame_can_be_ahead_of_its_append() -> None:
             sent = subject.place("frame-sent", event=action)
             return sent < subject.place("persisted", event=action)
 
-    assert asyncio.run(trial(OLD))
-    assert not asyncio.run(trial("1.45.0"))
-    assert not asyncio.run(trial(NEW))
+    assert run(trial(OLD))
+    assert not run(trial("1.45.0"))
+    assert not run(trial(NEW))
 
 
 def test_live_memory_is_ahead_of_the_socket_up_to_1_41() -> None:
@@ -79,7 +79,7 @@ def test_live_memory_is_ahead_of_the_socket_up_to_1_41() -> None:
             assert await subject.status() == "finished"
             assert "ActionEvent" not in socket.story
 
-    asyncio.run(trial())
+    run(trial())
 
 
 @pytest.mark.parametrize(("version", "seen"), [("1.33.0", "finished"), ("1.43.0", "running")])
@@ -96,7 +96,7 @@ def test_from_1_43_the_status_is_readable_only_after_the_step(version: str, seen
             await subject.happened("snapshot")
             assert await subject.status() == "finished"
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_status_readable_follows_the_assignment() -> None:
@@ -112,7 +112,7 @@ def test_status_readable_follows_the_assignment() -> None:
             await plain_run(subject)
             assert subject.all("status-readable") == []
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_1_42_reads_the_status_under_the_state_lock() -> None:
@@ -126,8 +126,8 @@ def test_1_42_reads_the_status_under_the_state_lock() -> None:
             await asking
             return done
 
-    assert asyncio.run(trial("1.41.0")) == "during"
-    assert asyncio.run(trial("1.42.1")) == "after"
+    assert run(trial("1.41.0")) == "during"
+    assert run(trial("1.42.1")) == "after"
 
 
 @pytest.mark.parametrize("version", [OLD, NEW])
@@ -144,7 +144,7 @@ def test_a_second_run_is_refused_until_the_tail_has_cleared_the_first(version: s
             assert (await subject.post("run")).status_code == 200
             assert [h.detail["run"] for h in subject.all("run-accepted")] == [1, 2]
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_running_is_refused_at_once_from_1_29_and_after_a_step_before() -> None:
@@ -158,8 +158,8 @@ def test_running_is_refused_at_once_from_1_29_and_after_a_step_before() -> None:
             assert (await subject.post("run")).status_code == 409
             return bool(subject.all("status", status="finished"))
 
-    assert asyncio.run(trial("1.28.1"))
-    assert not asyncio.run(trial("1.29.0"))
+    assert run(trial("1.28.1"))
+    assert not run(trial("1.29.0"))
 
 
 def test_a_finished_conversation_is_not_set_running_again_without_a_message() -> None:
@@ -182,7 +182,7 @@ def test_a_finished_conversation_is_not_set_running_again_without_a_message() ->
                 "full_state(finished)",
             ]
 
-    asyncio.run(trial())
+    run(trial())
 
 
 @pytest.mark.parametrize(("version", "source"), [(OLD, "user"), (NEW, "environment")])
@@ -209,7 +209,7 @@ def test_a_stop_hook_takes_finished_back(version: str, source: str) -> None:
             assert happenings.count("run-ended") == 1
             assert happenings.index("run-ended") > happenings.index("stop-hook-denied")
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_finished_is_visible_before_a_stop_hook_is_asked() -> None:
@@ -224,7 +224,7 @@ def test_finished_is_visible_before_a_stop_hook_is_asked() -> None:
             await subject.happened("status", 2, status="running")
             assert await subject.status() == "running"
 
-    asyncio.run(trial())
+    run(trial())
 
 
 @pytest.mark.parametrize("version", [OLD, NEW])
@@ -246,7 +246,7 @@ def test_an_error_tells_the_status_before_the_reason(version: str) -> None:
             assert ended.detail == {"run": 1, "status": "error"}
             assert told((await subject.events())["items"][-1]) == "ConversationErrorEvent"
 
-    asyncio.run(trial())
+    run(trial())
 
 
 @pytest.mark.parametrize(("version", "again"), [(OLD, "stuck"), (NEW, "running")])
@@ -267,7 +267,7 @@ def test_stuck(version: str, again: str) -> None:
             expected = stuck if again == "running" else ["full_state(stuck)"]
             assert socket.story[start + len(stuck) :] == expected
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_a_long_publication_lag_delays_the_snapshot_after_the_run() -> None:
@@ -280,7 +280,7 @@ def test_a_long_publication_lag_delays_the_snapshot_after_the_run() -> None:
             ended, cleared = subject.all("run-ended")[0], subject.all("run-cleared")[0]
             assert cleared.at_ns - ended.at_ns >= 29e6
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_the_answer_of_run_can_come_after_the_run() -> None:
@@ -292,7 +292,7 @@ def test_the_answer_of_run_can_come_after_the_run() -> None:
             number = subject.all("request", route="POST run")[0].detail["number"]
             assert subject.place("run-ended") < subject.place("answer", number=number)
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_pause_takes_effect_between_steps() -> None:
@@ -319,7 +319,7 @@ def test_pause_takes_effect_between_steps() -> None:
             ]
             assert subject.all("run-ended", status="paused")
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_interrupt_cuts_the_thinking_short() -> None:
@@ -341,7 +341,7 @@ def test_interrupt_cuts_the_thinking_short() -> None:
             await subject.create()
             assert (await subject.post("interrupt")).status_code == 404
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_an_interrupted_tool_leaves_an_error_in_place_of_its_observation() -> None:
@@ -360,7 +360,7 @@ def test_an_interrupted_tool_leaves_an_error_in_place_of_its_observation() -> No
                 "InterruptEvent",
             ]
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_from_1_23_a_run_keeps_the_loop_busy_between_its_waits() -> None:
@@ -379,8 +379,8 @@ def test_from_1_23_a_run_keeps_the_loop_busy_between_its_waits() -> None:
         status = subject.all("persisted", key="execution_status")[-1]
         return str(status.detail["event"])
 
-    assert asyncio.run(trial("1.22.1"))
-    assert not asyncio.run(trial("1.23.0"))
+    assert run(trial("1.22.1"))
+    assert not run(trial("1.23.0"))
 
 
 def test_the_agent_starts_with_the_first_run_if_there_was_no_message() -> None:
@@ -392,7 +392,7 @@ def test_the_agent_starts_with_the_first_run_if_there_was_no_message() -> None:
             log = [told(item) for item in (await subject.events())["items"]]
             assert log == ["SystemPromptEvent", "execution_status=running", *FINISH]
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_a_message_can_start_a_run() -> None:
@@ -404,7 +404,7 @@ def test_a_message_can_start_a_run() -> None:
             await subject.happened("snapshot")
             assert len(subject.all("run-accepted")) == 1
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_closing_the_server_ends_its_background_tasks() -> None:
@@ -419,7 +419,7 @@ def test_closing_the_server_ends_its_background_tasks() -> None:
             names = {task.get_name() for task in asyncio.all_tasks()}
             assert not names & {"run", "publisher"}
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_a_failing_background_task_is_not_lost() -> None:
@@ -437,7 +437,7 @@ def test_a_failing_background_task_is_not_lost() -> None:
                 await subject.server.aclose()
             subject.server.context._failures.clear()
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_the_tail_gives_up_on_a_publication_after_its_limit(
@@ -457,7 +457,7 @@ def test_the_tail_gives_up_on_a_publication_after_its_limit(
             await asyncio.sleep(0)
             assert socket.story[-2:] == ["execution_status=finished", "full_state(finished)"]
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_from_1_33_the_state_lock_is_free_while_the_llm_thinks() -> None:
@@ -471,13 +471,13 @@ def test_from_1_33_the_state_lock_is_free_while_the_llm_thinks() -> None:
             socket = await subject.connect()
             return next(story for story in socket.story if story.startswith("full_state"))
 
-    assert asyncio.run(trial("1.32.0")) == "full_state(finished)"
-    assert asyncio.run(trial("1.33.0")) == "full_state(running)"
+    assert run(trial("1.32.0")) == "full_state(finished)"
+    assert run(trial("1.33.0")) == "full_state(running)"
 
 
 def test_a_status_assigned_while_the_lock_is_lent_is_not_readable_before_the_step_ends() -> None:
     async def trial() -> None:
-        async with rig(NEW, think_ms=500, tool_ms=1) as subject:
+        async with rig(NEW, think_ms=30, tool_ms=1) as subject:
             await subject.create()
             await subject.post("events", HELLO)
             await subject.post("run")
@@ -490,7 +490,7 @@ def test_a_status_assigned_while_the_lock_is_lent_is_not_readable_before_the_ste
             await subject.happened("run-cleared")
             assert await subject.status() == "finished"
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_from_1_23_answers_wait_for_the_appends_of_a_run() -> None:
@@ -502,5 +502,5 @@ def test_from_1_23_answers_wait_for_the_appends_of_a_run() -> None:
             await subject.rest.get("/health")
             return bool(subject.all("persisted", key="execution_status"))
 
-    assert not asyncio.run(trial("1.22.1"))
-    assert asyncio.run(trial("1.23.0"))
+    assert not run(trial("1.22.1"))
+    assert run(trial("1.23.0"))

@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 import pytest
-from server_rig import APP, BASE, CONVERSATION, HELLO, NEW, OLD, plain_run, rig
+from server_rig import APP, BASE, CONVERSATION, HELLO, NEW, OLD, plain_run, rig, run
 
 from harness.errors import UsageError
 from harness.schedule import Script
@@ -33,7 +33,7 @@ def test_pages_begin_with_the_id_they_are_asked_for() -> None:
             page = await subject.events(page_id=ids[1], sort_order="TIMESTAMP_DESC")
             assert [item["id"] for item in page["items"]] == [ids[1], ids[0]]
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_the_hundred_and_first_event_is_on_the_second_page() -> None:
@@ -47,7 +47,7 @@ def test_the_hundred_and_first_event_is_on_the_second_page() -> None:
             count = (await subject.rest.get(f"{BASE}/events/count")).json()
             assert 100 + len(second["items"]) == count == 3 + 1 + 120 + 2 + 1
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_filters() -> None:
@@ -70,7 +70,7 @@ def test_filters() -> None:
             one = await subject.rest.get(f"{BASE}/events/{everything[2]['id']}")
             assert one.json() == everything[2]
 
-    asyncio.run(trial())
+    run(trial())
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_impossible_queries(query: str) -> None:
             await subject.create()
             return (await subject.rest.get(f"{BASE}/events/search?{query}")).status_code
 
-    assert asyncio.run(trial()) == 422
+    assert run(trial()) == 422
 
 
 def test_what_is_unknown_is_not_found() -> None:
@@ -107,7 +107,7 @@ def test_what_is_unknown_is_not_found() -> None:
             raw = await subject.rest.post(f"{BASE}/events", content=b"{")
             assert raw.status_code == 422
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_creating() -> None:
@@ -128,7 +128,7 @@ def test_creating() -> None:
             acp = await subject.rest.get(f"/api/acp/conversations/{made_up}")
             assert acp.json()["id"] == made_up
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_deleting_stops_the_run_and_the_frames() -> None:
@@ -144,7 +144,7 @@ def test_deleting_stops_the_run_and_the_frames() -> None:
             assert socket.close_code is None
             assert not subject.all("run-cleared")
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_settings_are_accepted() -> None:
@@ -158,7 +158,7 @@ def test_settings_are_accepted() -> None:
             info = (await subject.rest.get("/server_info")).json()
             assert info["version"] == NEW
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_the_key_of_rest() -> None:
@@ -167,9 +167,9 @@ def test_the_key_of_rest() -> None:
             api = await subject.rest.get(BASE)
             return api.status_code, (await subject.rest.get("/health")).status_code
 
-    assert asyncio.run(trial({})) == (401, 200)
-    assert asyncio.run(trial({"X-Session-API-Key": "wrong"})) == (401, 200)
-    assert asyncio.run(trial({"X-Session-API-Key": "secret"})) == (404, 200)
+    assert run(trial({})) == (401, 200)
+    assert run(trial({"X-Session-API-Key": "wrong"})) == (401, 200)
+    assert run(trial({"X-Session-API-Key": "secret"})) == (404, 200)
 
 
 def test_requests_and_answers_are_recorded() -> None:
@@ -194,7 +194,7 @@ def test_requests_and_answers_are_recorded() -> None:
                 {"number": 4, "status": 404},
             ]
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_a_request_that_is_cut_off_is_unanswered() -> None:
@@ -208,7 +208,7 @@ def test_a_request_that_is_cut_off_is_unanswered() -> None:
             number = subject.all("request", route="POST run")[0].detail["number"]
             assert [h.detail for h in subject.all("unanswered")] == [{"number": number}]
 
-    asyncio.run(trial())
+    run(trial())
 
 
 @pytest.mark.parametrize(
@@ -238,8 +238,8 @@ def test_reads_wait_for_the_state_lock_up_to_1_11() -> None:
             await asking
             return len(items)
 
-    assert asyncio.run(trial(OLD)) == 1
-    assert asyncio.run(trial("1.12.0")) == 0
+    assert run(trial(OLD)) == 1
+    assert run(trial("1.12.0")) == 0
 
 
 def test_without_a_trial_everything_is_unavailable() -> None:
@@ -249,7 +249,7 @@ def test_without_a_trial_everything_is_unavailable() -> None:
             return (await rest.get("/health")).status_code
 
     assert APP.state.server is None
-    assert asyncio.run(trial()) == 503
+    assert run(trial()) == 503
 
 
 def test_two_servers_with_one_schedule_make_the_same_ids() -> None:
@@ -259,7 +259,7 @@ def test_two_servers_with_one_schedule_make_the_same_ids() -> None:
             await plain_run(subject)
             return [item["id"] for item in (await subject.events())["items"]]
 
-    assert asyncio.run(trial()) == asyncio.run(trial())
+    assert run(trial()) == run(trial())
 
 
 def test_profiles_of_odd_versions() -> None:
@@ -282,4 +282,4 @@ def test_a_mistake_of_the_fake_is_not_lost() -> None:
                 await subject.server.aclose()
             subject.server.context._failures.clear()
 
-    asyncio.run(trial())
+    run(trial())

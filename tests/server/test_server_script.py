@@ -8,7 +8,7 @@ import asyncio
 from datetime import datetime
 
 import pytest
-from server_rig import BASE, HELLO, NEW, OLD, ClientSocket, Rig, plain_run, rig, told
+from server_rig import BASE, HELLO, NEW, OLD, ClientSocket, Rig, plain_run, rig, run, told
 
 from harness.schedule import Script, Turn
 from harness.trace import Happening
@@ -67,7 +67,7 @@ def test_all_actions_of_an_answer_come_before_its_observations(
             # In the order of the calls, each with its own.
             assert [e["action_id"] for e in items if e["kind"] == "ObservationEvent"] == actions
 
-    asyncio.run(trial())
+    run(trial())
 
 
 @pytest.mark.parametrize(("each", "failing"), [(1, 1), (2, 1), (2, 3), (3, 0), (3, 9)])
@@ -86,7 +86,7 @@ def test_the_first_calls_of_a_tool_may_fail_and_the_finish_never(each: int, fail
             # A tool that fails is no end of the run.
             assert [h.detail["status"] for h in subject.all("run-ended")] == ["finished"]
 
-    asyncio.run(trial())
+    run(trial())
 
 
 @pytest.mark.parametrize("version", [OLD, NEW])
@@ -104,7 +104,7 @@ def test_it_may_end_with_an_answer_instead_of_a_tool(version: str) -> None:
             assert answer["source"] == "agent"
             assert answer["llm_message"]["role"] == "assistant"
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_an_agents_answer_is_no_users_message() -> None:
@@ -119,7 +119,7 @@ def test_an_agents_answer_is_no_users_message() -> None:
             assert answer.detail["run"] == 1
             assert len(subject.all("persisted", key="last_user_message_id")) == 1
 
-    asyncio.run(trial())
+    run(trial())
 
 
 # -- how a run ends
@@ -134,8 +134,8 @@ def test_a_final_status_can_be_late_after_the_last_event() -> None:
             (ended,) = subject.all("run-ended")
             return ended.at_ns - seen.at_ns
 
-    assert asyncio.run(trial(20)) >= 19e6
-    assert asyncio.run(trial(0)) < 19e6
+    assert run(trial(20)) >= 19e6
+    assert run(trial(0)) < 19e6
 
 
 @pytest.mark.parametrize(("version", "first"), [("1.32.0", "step"), (NEW, "pause")])
@@ -163,7 +163,7 @@ def test_a_pause_by_another_client_ends_the_run_after_the_step(version: str, fir
             assert frames(socket).count("full_state(paused)") == 2
             assert [h.detail["status"] for h in subject.all("run-ended")] == ["paused"]
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_after_a_pause_the_next_run_goes_on() -> None:
@@ -179,7 +179,7 @@ def test_after_a_pause_the_next_run_goes_on() -> None:
             second = story[story.index(RUNNING, 1) :]
             assert second == [RUNNING, "MessageEvent", "execution_status=finished"]
 
-    asyncio.run(trial())
+    run(trial())
 
 
 @pytest.mark.parametrize("version", [OLD, NEW])
@@ -204,7 +204,7 @@ def test_an_action_waits_to_be_confirmed_and_the_next_run_does_it(version: str) 
             done = [e["action_id"] for e in items if e["kind"] == "ObservationEvent"]
             assert done == actions
 
-    asyncio.run(trial())
+    run(trial())
 
 
 @pytest.mark.parametrize("denials", [1, 3])
@@ -220,7 +220,7 @@ def test_so_many_denials_of_a_stop_hook_and_no_more(denials: int) -> None:
             await plain_run(subject, 2)
             assert len(subject.all("stop-hook-denied")) == denials
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_each_run_has_its_turn_and_those_beyond_are_benign() -> None:
@@ -243,7 +243,7 @@ def test_each_run_has_its_turn_and_those_beyond_are_benign() -> None:
             statuses = [h.detail["status"] for h in subject.all("run-ended")]
             assert statuses == ["finished", "error", "finished", "finished"]
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_a_run_that_is_refused_uses_up_no_turn() -> None:
@@ -258,7 +258,7 @@ def test_a_run_that_is_refused_uses_up_no_turn() -> None:
             await plain_run(subject, 2)
             assert (await log(subject))[-2:] == ["MessageEvent", "execution_status=finished"]
 
-    asyncio.run(trial())
+    run(trial())
 
 
 # -- frames that overtake
@@ -297,7 +297,7 @@ def test_a_final_status_overtakes_so_many_frames(overtakes: int, order: list[str
             items = (await subject.events())["items"]
             assert sorted(f["id"] for f in socket.frames[1:-1]) == sorted(e["id"] for e in items)
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_it_overtakes_nothing_that_was_sent() -> None:
@@ -314,9 +314,9 @@ def test_it_overtakes_nothing_that_was_sent() -> None:
             return sent_order(subject)
 
     finished = "status finished"
-    assert asyncio.run(trial(20, 0)) == [finished, "ActionEvent", "ObservationEvent"]
+    assert run(trial(20, 0)) == [finished, "ActionEvent", "ObservationEvent"]
     # The action's frame is out before the tool is done.
-    assert asyncio.run(trial(20, 60)) == ["ActionEvent", finished, "ObservationEvent"]
+    assert run(trial(20, 60)) == ["ActionEvent", finished, "ObservationEvent"]
 
 
 def test_only_final_statuses_overtake() -> None:
@@ -329,7 +329,7 @@ def test_only_final_statuses_overtake() -> None:
             # `running` waits behind the message, though it could overtake it.
             assert story.index("MessageEvent") < story.index(RUNNING)
 
-    asyncio.run(trial())
+    run(trial())
 
 
 @pytest.mark.parametrize("outcome", ["error", "stuck"])
@@ -342,7 +342,7 @@ def test_other_final_statuses_overtake_as_well(outcome: str) -> None:
             await plain_run(subject)
             return sent_order(subject)
 
-    order = asyncio.run(trial())
+    order = run(trial())
     assert order.index(f"status {outcome}") == order.index("ObservationEvent") - 1
 
 
@@ -369,11 +369,11 @@ def test_another_subscriber_holds_up_the_tail_and_no_frame() -> None:
             times = ((each.at_ns - sent.at_ns) / 1e6 for each in (cleared, snapshot))
             return waiting[0], *times  # type: ignore[return-value]
 
-    waiting, cleared_ms, snapshot_ms = asyncio.run(trial(100))
+    waiting, cleared_ms, snapshot_ms = run(trial(100))
     # Action and observation are out already, though the other one does not have them yet.
     assert waiting >= 3
     assert snapshot_ms >= cleared_ms >= 99
-    waiting, *_ = asyncio.run(trial(0))
+    waiting, *_ = run(trial(0))
     assert waiting == 1
 
 
@@ -392,7 +392,7 @@ def test_a_second_run_is_refused_while_another_subscriber_is_served() -> None:
             await subject.happened("run-cleared")
             assert (await subject.post("run")).status_code == 200
 
-    asyncio.run(trial())
+    run(trial())
 
 
 # -- a server that would flush first
@@ -414,8 +414,8 @@ def test_it_tells_a_final_status_only_when_every_frame_before_it_is_out(version:
             assert await subject.status() == "finished"
             return status
 
-    assert asyncio.run(told_at_the_end(flushes_first=True)) == "running"
-    assert asyncio.run(told_at_the_end(flushes_first=False)) == "finished"
+    assert run(told_at_the_end(flushes_first=True)) == "running"
+    assert run(told_at_the_end(flushes_first=False)) == "finished"
 
 
 def test_it_tells_any_other_status_at_once() -> None:
@@ -427,7 +427,7 @@ def test_it_tells_any_other_status_at_once() -> None:
             assert subject.server.conversations[BASE.rpartition("/")[2]].pub_sub.busy()
             assert await subject.status() == "idle"
 
-    asyncio.run(trial())
+    run(trial())
 
 
 # -- clocks
@@ -457,7 +457,7 @@ def test_events_are_stamped_alike_by_a_coarse_clock_only(
             if clock_ms:
                 assert all(stamp % round(clock_ms * 1000) == 0 for stamp in found)
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_stamps_that_are_alike_change_no_order() -> None:
@@ -474,4 +474,4 @@ def test_stamps_that_are_alike_change_no_order() -> None:
             found = (await subject.events(timestamp__gte=items[0]["timestamp"]))["items"]
             assert found == items
 
-    asyncio.run(trial())
+    run(trial())

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from server_rig import BASE, HELLO, NEW, OLD, plain_run, rig, until
+from server_rig import BASE, HELLO, NEW, OLD, plain_run, rig, run, until
 
 KEYS = frozenset({"secret"})
 
@@ -26,7 +26,7 @@ def test_a_subscriber_gets_live_frames_before_its_own_snapshot() -> None:
             assert socket.story.index("full_state(idle)") > 0
             assert subject.place("subscribed") < subject.place("frame-sent", key="full_state")
 
-    asyncio.run(trial())
+    run(trial())
 
 
 @pytest.mark.parametrize("version", [OLD, NEW])
@@ -41,7 +41,7 @@ def test_a_snapshot_waits_for_the_state_lock(version: str) -> None:
             assert persisted[0].at_ns <= subject.all("frame-sent", key="full_state")[0].at_ns
             await asking
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_up_to_1_16_0_a_waiting_snapshot_blocks_the_whole_server() -> None:
@@ -64,8 +64,8 @@ def test_up_to_1_16_0_a_waiting_snapshot_blocks_the_whole_server() -> None:
             return waited, late.story[0]
 
     # Blocked, the snapshot is ahead of the frames that became due meanwhile.
-    assert asyncio.run(trial("1.16.0")) == (True, "full_state(finished)")
-    assert asyncio.run(trial("1.16.1"))[0] is False
+    assert run(trial("1.16.0")) == (True, "full_state(finished)")
+    assert run(trial("1.16.1"))[0] is False
 
 
 def test_a_failing_subscriber_does_not_disturb_the_other() -> None:
@@ -82,7 +82,7 @@ def test_a_failing_subscriber_does_not_disturb_the_other() -> None:
             assert len(subject.all("frame-sent", peer=50_001)) == 1
             assert len(subject.all("frame-sent", peer=50_002)) == 9
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_frames_are_recorded_with_what_they_say() -> None:
@@ -103,7 +103,7 @@ def test_frames_are_recorded_with_what_they_say() -> None:
             assert sent[1].keys() == {"event", "kind", "peer"}
             assert sent[4]["value"] == "running"
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_who_leaves_gets_nothing_more() -> None:
@@ -117,7 +117,7 @@ def test_who_leaves_gets_nothing_more() -> None:
             (gone,) = subject.all("disconnected")
             assert gone.detail == {"peer": 50_000, "why": "code 1000"}
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_an_unknown_conversation_closes_with_4004() -> None:
@@ -127,7 +127,7 @@ def test_an_unknown_conversation_closes_with_4004() -> None:
             await socket.task
             assert (socket.accepted, socket.close_code) == (True, 4004)
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_the_fifty_first_subscriber_is_too_many_from_1_22_1() -> None:
@@ -140,8 +140,8 @@ def test_the_fifty_first_subscriber_is_too_many_from_1_22_1() -> None:
             await until(lambda: socket.frames or socket.close_code)
             return socket.close_code
 
-    assert asyncio.run(trial("1.22.1")) == 1013
-    assert asyncio.run(trial("1.22.0")) is None
+    assert run(trial("1.22.1")) == 1013
+    assert run(trial("1.22.0")) is None
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_keys_in_query_and_header(
             assert socket.accepted is accepted
             assert socket.close_code == (None if accepted else 4001)
 
-    asyncio.run(trial())
+    run(trial())
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_the_key_in_the_first_frame(frame: object, code: int | None) -> None:
             assert socket.close_code == code
             assert bool(subject.all("subscribed")) is (code is None)
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_a_first_frame_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,7 @@ def test_a_first_frame_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None
             await socket.task
             return socket.close_code
 
-    assert asyncio.run(trial()) == 4001
+    assert run(trial()) == 4001
 
 
 def test_a_redundant_authentication_frame_is_ignored() -> None:
@@ -220,7 +220,7 @@ def test_a_redundant_authentication_frame_is_ignored() -> None:
             assert socket.story[-1] == "full_state(finished)"
             assert socket.close_code is None
 
-    asyncio.run(trial())
+    run(trial())
 
 
 def test_history_is_sent_to_those_who_ask() -> None:
@@ -234,10 +234,10 @@ def test_history_is_sent_to_those_who_ask() -> None:
             await asyncio.sleep(0.005)
             return len(socket.frames) - 1
 
-    assert asyncio.run(trial(NEW, "")) == 0
-    assert asyncio.run(trial(NEW, "resend_mode=all")) == 7
-    assert asyncio.run(trial(NEW, "resend_mode=since&after_timestamp=THIRD")) == 5
-    assert asyncio.run(trial(NEW, "resend_mode=since")) == 0
-    assert asyncio.run(trial(NEW, "resend_mode=since&after_timestamp=never")) == 0
-    assert asyncio.run(trial(OLD, "resend_all=true")) == 6
-    assert asyncio.run(trial("1.14.0", "resend_mode=all")) == 0
+    assert run(trial(NEW, "")) == 0
+    assert run(trial(NEW, "resend_mode=all")) == 7
+    assert run(trial(NEW, "resend_mode=since&after_timestamp=THIRD")) == 5
+    assert run(trial(NEW, "resend_mode=since")) == 0
+    assert run(trial(NEW, "resend_mode=since&after_timestamp=never")) == 0
+    assert run(trial(OLD, "resend_all=true")) == 6
+    assert run(trial("1.14.0", "resend_mode=all")) == 0
