@@ -134,8 +134,9 @@ class _Call:
 
     def _late(self) -> Iterator[Evidence]:
         visible = set(self._call.visible)
-        run = self._run
-        # What others add after the run, such as the caller's next message, may be on its way.
+        # What others add after the run, such as the caller's next message, may be on its way; of
+        # several that may be its own it may have waited for the first.
+        run = self._runs[0] if self._runs else None
         # And whoever has read of a pause does not wait for the rest of the step.
         ends = (self._ended, run.done if run is not None else None, self._entry.paused)
         until = min(position for position in ends if position is not None)
