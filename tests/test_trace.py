@@ -10,7 +10,16 @@ import pytest
 
 import harness.trace
 from harness.campaign.pool import Workers
-from harness.schedule import Caller, Fault, Moment, Network, Schedule, Script
+from harness.schedule import (
+    Act,
+    Caller,
+    Fault,
+    Moment,
+    Network,
+    RestFault,
+    Schedule,
+    Script,
+)
 from harness.trace import Happening, Trace
 
 
@@ -106,10 +115,12 @@ def documented() -> dict[str, set[str]]:
 
 def test_the_list_of_happenings_is_understood() -> None:
     found = documented()
-    assert found["client run-called"] == set()
+    assert found["client run-called"] == {"call"}
+    assert found["client close-called"] == set()
     assert found["client callback"] == {"event", "kind"}
-    assert found["rest answer"] == {"number", "status", "execution_status"}
-    assert found["network fault"] == {"action", "link", "peer"}
+    assert found["rest answer"] == {"number", "status", "execution_status", "cut"}
+    assert found["rest fault"] == {"action", "number", "status", "delay_ms"}
+    assert found["network fault"] == {"action", "link", "peer", "code", "for_ms"}
 
 
 BENIGN = Schedule("any", caller=Caller(settle_s=1.0))
@@ -126,6 +137,32 @@ BENIGN = Schedule("any", caller=Caller(settle_s=1.0))
         replace(
             BENIGN,
             network=Network(faults=(Fault("half-open", at=Moment("run-requested"), link="rest"),)),
+        ),
+        replace(
+            BENIGN,
+            network=Network(
+                faults=(
+                    Fault("refuse", at=Moment("run-called"), for_ms=200.0),
+                    Fault("close", at=Moment("run-started"), code=1012),
+                    Fault("reject", at=Moment("run-started")),
+                )
+            ),
+        ),
+        replace(
+            BENIGN,
+            rest=(
+                RestFault("delay", "run", delay_ms=5.0),
+                RestFault("truncate", "events"),
+                RestFault("status", "events", nth=2),
+            ),
+        ),
+        replace(
+            BENIGN,
+            caller=Caller(
+                settle_s=1.0,
+                acts=(Act("pause"), Act("send-message"), Act("run")),
+                callback_raises=True,
+            ),
         ),
     ],
     ids=lambda schedule: ",".join(schedule.non_default_fields()),
