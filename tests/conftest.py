@@ -5,8 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
+from hypothesis import settings
 
 from harness.campaign.pool import Workers
+
+# How long an example takes is a matter of the machine.
+settings.register_profile("race-harness", deadline=None)
+settings.load_profile("race-harness")
 
 
 @pytest.fixture(scope="session")

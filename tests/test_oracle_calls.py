@@ -141,6 +141,19 @@ def test_one_after_the_other_each_is_blamed_for_its_own() -> None:
     assert len(found.evidence) == 2
 
 
+def test_of_calls_at_once_none_is_late_with_what_came_after_the_first_end() -> None:
+    """It may have waited for that alone, while what the other run brings is on its way."""
+    both = overlapping("finished", "finished")
+    late = moved(both, "visible observation-2", after="run-returned")
+    assert verdicts(moved(late, "callback observation-2", after="run-returned")) == OK
+    own = moved(both, "visible observation", after="run-returned")
+    own = moved(own, "callback observation", after="run-returned")
+    assert "late" in verdicts(own)
+    # One after the other, the second is late with just that.
+    apart = moved(TWICE, "visible observation-2", after="run-returned 2")
+    assert verdicts(apart) == ("late",)
+
+
 def test_of_calls_at_once_none_may_return_before_any_run_has_ended() -> None:
     trial = moved(overlapping("finished", "finished"), "run-returned 2", after="run-started 1")
     assert verdicts(trial)[0] == "early"
