@@ -7,6 +7,7 @@ shrunk schedule is the explanation. All draw only what a real server or network 
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 
 from hypothesis import strategies as st
 
@@ -273,6 +274,15 @@ def interleaving(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     )
 
 
+def _stalls(lines: Sequence[tuple[str, str]], schedule: Schedule) -> st.SearchStrategy[Schedule]:
+    had = schedule.interleaving
+
+    def added(stalls: tuple[LineStall, ...]) -> Schedule:
+        return replace(schedule, interleaving=replace(had, stalls=(*had.stalls, *stalls)))
+
+    return line_stalls(lines).map(added)
+
+
 Family = Callable[[Schedule], st.SearchStrategy[Schedule]]
 
 FAMILIES: dict[str, Family] = {
@@ -287,16 +297,28 @@ FAMILIES: dict[str, Family] = {
 """Every fault family by its name."""
 
 
+STALLS = "stalls"
+"""The family of stalls at lines of the client's source, which have to be asked of the client."""
+
+
 def with_faults(
-    schedules: st.SearchStrategy[Schedule], families: Sequence[str]
+    schedules: st.SearchStrategy[Schedule],
+    families: Sequence[str],
+    lines: Sequence[tuple[str, str]] = (),
 ) -> st.SearchStrategy[Schedule]:
     """These schedules, with faults of some families added.
+
+    `lines` are those of the client's source, function and text, for the family `stalls`.
 
     Raises:
         UsageError: there is no such family; the message lists those there are.
     """
     for name in families:
-        if name not in FAMILIES:
-            raise UsageError(f"no fault family {name!r}; there are: {', '.join(FAMILIES)}")
-        schedules = schedules.flatmap(FAMILIES[name])
+        if name == STALLS:
+            schedules = schedules.flatmap(partial(_stalls, lines))
+        elif name in FAMILIES:
+            schedules = schedules.flatmap(FAMILIES[name])
+        else:
+            there = ", ".join([*FAMILIES, STALLS])
+            raise UsageError(f"no fault family {name!r}; there are: {there}")
     return schedules

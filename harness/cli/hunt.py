@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,9 +29,10 @@ from harness.errors import UsageError
 from harness.scenario import Scenario
 from harness.schedule import Schedule
 from harness.story.timeline import short_story
-from harness.strategies import FAMILIES, with_faults
+from harness.strategies import FAMILIES, STALLS, with_faults
 
 SCHEMA = 1
+ALL = [*FAMILIES, STALLS]
 CONTROL = "clean"
 FIRST = "final-events"
 
@@ -51,7 +52,7 @@ def hunt(
         typer.Option(
             metavar="FAMILIES",
             help=f"Add faults of these families, such as socket,rest; or all. There are: "
-            f"{', '.join(FAMILIES)}. Without --scenario, nothing but them.",
+            f"{', '.join(ALL)}. Without --scenario, nothing but them.",
         ),
     ] = None,
     budget: Annotated[
@@ -72,9 +73,9 @@ def hunt(
 
     check_writable(json_file)
     chosen = [scenarios.load(name) for name in scenario or []]
-    if faults is not None:
-        chosen = add_faults(chosen, list(FAMILIES) if faults == "all" else faults.split(","))
-    elif not chosen:
+    families = [] if faults is None else ALL if faults == "all" else faults.split(",")
+    with_faults(st.nothing(), families)  # Whether they exist is told before anything runs.
+    if not chosen and not families:
         names = [name for name in scenarios.names() if name != CONTROL]
         # The race that all of this began with comes first.
         chosen = [scenarios.load(name) for name in sorted(names, key=lambda name: name != FIRST)]
@@ -90,6 +91,9 @@ def hunt(
         ):
             workers.wait_ready()
             bar.begin()
+            if families:
+                lines = workers.source_lines() if STALLS in families else []
+                chosen = add_faults(chosen, families, lines)
             began = time.monotonic()
             for found in search(
                 chosen,
@@ -129,25 +133,26 @@ def hunt(
         raise typer.Exit(1)
 
 
-def add_faults(chosen: Sequence[Scenario], families: Sequence[str]) -> list[Scenario]:
+def add_faults(
+    chosen: Sequence[Scenario],
+    families: Sequence[str],
+    lines: Sequence[tuple[str, str]] = (),
+) -> list[Scenario]:
     """The scenarios with faults of these families; without any, a benign one with them.
+
+    `lines` are those of the client's source.
 
     Raises:
         UsageError: there is no such family.
     """
     name = "+".join(families)
     benign = Scenario(name, "faults alone", lambda: st.just(Schedule(name)))
-    with_faults(benign.schedules(), families)  # Whether they exist is told before anything runs.
-    return [
-        replace(one, schedules=partial(_drawn, one.schedules, tuple(families)))
-        for one in chosen or [benign]
-    ]
+    with_faults(st.nothing(), families)
 
+    def drawn(scenario: Scenario) -> st.SearchStrategy[Schedule]:
+        return with_faults(scenario.schedules(), families, lines)
 
-def _drawn(
-    schedules: Callable[[], st.SearchStrategy[Schedule]], families: Sequence[str]
-) -> st.SearchStrategy[Schedule]:
-    return with_faults(schedules(), families)
+    return [replace(one, schedules=partial(drawn, one)) for one in chosen or [benign]]
 
 
 def _summary(finding: Finding, path: Path) -> dict[str, object]:

@@ -24,7 +24,7 @@ from harness.cli.console import output
 from harness.failure import Failure
 from harness.schedule import RestFault, Schedule
 from harness.story.nearest import NONE_PASSES
-from harness.strategies import FAMILIES
+from harness.strategies import FAMILIES, STALLS
 from harness.verdict import Judgement
 
 Race = Callable[..., subprocess.CompletedProcess[str]]
@@ -493,7 +493,7 @@ def test_faults_are_added_and_a_client_that_survives_them_is_0(
 def test_all_is_every_family_alone(quick_race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = trials(monkeypatch)
     assert quick_race("hunt", "reference", "--faults", "all", "--examples", 15).returncode == 0
-    assert {schedule.scenario for schedule in seen} == {"+".join(FAMILIES)}
+    assert {schedule.scenario for schedule in seen} == {"+".join([*FAMILIES, STALLS])}
     paths = {path for schedule in seen for path in schedule.non_default_fields()}
     for part in ("server.", "network.", "rest[", "caller.", "script.", "interleaving."):
         assert any(path.startswith(part) for path in paths), part
