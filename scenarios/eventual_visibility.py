@@ -21,7 +21,7 @@ def schedules(draw: st.DrawFn) -> Schedule:
         script=Script(tool_calls=draw(st.integers(0, 2))),
         server=ServerTiming(
             think_ms=draw(milliseconds(150, 1_500, benign=200)),
-            publish_ms=draw(milliseconds(0, 1_000, benign=0.5)),
+            publish_ms=draw(milliseconds(300, 3_000, benign=1_000)),
         ),
         network=Network(
             rest=Link(draw(milliseconds(0.1, 50, benign=0.5))),

@@ -3,12 +3,14 @@
 import importlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 
 import scenarios
 from harness.campaign.draw import draw_schedules
+from harness.cli.scenarios import markdown_table
 from harness.errors import UsageError
 from harness.schedule import Caller, Interleaving, Schedule
 
@@ -142,3 +144,9 @@ def test_delayed_callback_is_one_schedule_and_nothing_else_is_out_of_the_ordinar
 )
 def test_what_is_known_to_fail(name: str, version: str, fails: bool) -> None:
     assert scenarios.load(name).known_to_fail(version) is fails
+
+
+def test_the_list_in_the_docs_is_the_one_that_there_is() -> None:
+    page = Path(__file__).parent.parent / "docs" / "scenarios.md"
+    table = list(markdown_table([scenarios.load(name) for name in NAMES]))
+    assert page.read_text(encoding="utf-8").splitlines()[-len(table) :] == table
