@@ -43,10 +43,22 @@ class Recorder:
             await self._app(scope, receive, send)
             return
         self._requests += 1
-        number, trace = self._requests, self._trace
-        method = scope["method"]
-        route = self._name(method, scope["path"])
-        trace.record("rest", "request", method=method, route=route, number=number)
+        route = self._name(scope["method"], scope["path"])
+        recorded = recording(self._app, self._trace, self._faults, self._requests, route)
+        await recorded(scope, receive, send)
+
+    def _name(self, method: str, path: str) -> str:
+        for wanted, pattern, name in self._routes:
+            if wanted == method and pattern.match(path):
+                return name
+        return f"{method} {path}"
+
+
+def recording(app: ASGIApp, trace: Trace, faults: RestFaults, number: int, route: str) -> ASGIApp:
+    """The application for one request, which is recorded, and spoiled if it is its turn."""
+
+    async def recorded(scope: Scope, receive: Receive, send: Send) -> None:
+        trace.record("rest", "request", method=scope["method"], route=route, number=number)
         status, answered = 0, False
 
         async def answer(message: Message) -> None:
@@ -60,13 +72,13 @@ class Recorder:
                     told["execution_status"] = scope[STATUS_IN_SCOPE]
                 trace.record("rest", "answer", **told)
 
-        app = self._app
-        fault = self._faults.of_request(route)
+        served = app
+        fault = faults.of_request(route)
         if fault is not None:
-            self._faults.record(fault, number)
-            app = Proxy(app, fault, hidden=STATUS_IN_SCOPE)
+            faults.record(fault, number)
+            served = Proxy(app, fault, hidden=STATUS_IN_SCOPE)
         try:
-            await app(scope, receive, answer)
+            await served(scope, receive, answer)
         except CutOffError:
             answered = True
             trace.record("rest", "answer", number=number, status=status, cut=True)
@@ -75,11 +87,7 @@ class Recorder:
             if not answered:
                 trace.record("rest", "unanswered", number=number)
 
-    def _name(self, method: str, path: str) -> str:
-        for wanted, pattern, name in self._routes:
-            if wanted == method and pattern.match(path):
-                return name
-        return f"{method} {path}"
+    return recorded
 
 
 def _pattern(route: str) -> tuple[str, re.Pattern[str]]:

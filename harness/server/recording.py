@@ -1,14 +1,14 @@
 """The outermost layer of the app: records requests and answers, and checks the key."""
 
-from typing import Any
+from functools import partial
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from harness.server.conversation import AgentServer
-from harness.server.rest import STATUS_IN_SCOPE, Answer
-from harness.server.rest_faults import CutOffError, Proxy
+from harness.server.recorder import recording
+from harness.server.rest import Answer
 
 
 class Recording:
@@ -26,53 +26,33 @@ class Recording:
         elif scope["type"] == "websocket":
             await self._app(scope, receive, send)
         else:
-            await self._record(server, scope, receive, send)
+            number = server.context.next_request()
+            route = route_name(scope["method"], scope["path"])
+            app = partial(self._serve, server)
+            recorded = recording(app, server.trace, server.rest_faults, number, route)
+            await recorded(scope, receive, send)
 
-    async def _record(
+    async def _serve(
         self, server: AgentServer, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        trace, number = server.trace, server.context.next_request()
-        method, path = scope["method"], scope["path"]
-        route = route_name(method, path)
-        trace.record("rest", "request", method=method, route=route, number=number)
-        status = 0
-        answered = False
+        """Answer when the real server's event loop would get round to it."""
+        await server.context.loop_turn()
 
         async def answer(message: Message) -> None:
-            nonlocal status, answered
             if message["type"] == "http.response.start":
-                status = message["status"]
                 await server.context.loop_turn()
             await send(message)
-            if message["type"] == "http.response.body" and not message.get("more_body"):
-                answered = True
-                told: dict[str, Any] = {"number": number, "status": status}
-                if STATUS_IN_SCOPE in scope:
-                    told["execution_status"] = scope[STATUS_IN_SCOPE]
-                trace.record("rest", "answer", **told)
 
-        await server.context.loop_turn()
         app = self._app
-        if path.startswith("/api/") and not _has_key(server, scope):
+        if scope["path"].startswith("/api/") and not _has_key(server, scope):
             app = Answer({"detail": "Unauthorized"}, 401)
-        fault = server.rest_faults.of_request(route)
-        if fault is not None:
-            server.rest_faults.record(fault, number)
-            app = Proxy(app, fault, hidden=STATUS_IN_SCOPE)
         try:
             await app(scope, receive, answer)
         except ClientDisconnect:
             pass  # In the middle of the request's body.
-        except CutOffError:
-            answered = True
-            trace.record("rest", "answer", number=number, status=status, cut=True)
-            raise
         except Exception as failure:
             server.context.note_failure(failure)
             raise
-        finally:
-            if not answered:
-                trace.record("rest", "unanswered", number=number)
 
 
 def route_name(method: str, path: str) -> str:

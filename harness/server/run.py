@@ -34,7 +34,8 @@ class Run:
         self._turn = conversation.context.script.turn(number)
         self._denials_left = self._turn.stop_hook_denials
         self._calls = 0
-        self._ended = False
+        self._ended: str | None = None
+        """The status that was told as its end; a message may have revived it since."""
         self._open_actions: list[Event] = []
         self._interrupt = asyncio.Event()
 
@@ -55,7 +56,8 @@ class Run:
                 await self._fail()
             except _InterruptedRunError:
                 await self._give_in()
-            if not self._ended:
+            status = self._conversation.status
+            if self._ended is None or (status == "paused" and status != self._ended):
                 self._end()  # The loop found nothing to do, or a pause.
         await self._tail()
 
@@ -224,8 +226,7 @@ class Run:
     def _end(self) -> None:
         """Note the end. A message that arrives between `finished` and the next iteration
         revives the run, which then ends once more: the last note counts."""
-        self._ended = True
-        status = self._conversation.status
+        self._ended = status = self._conversation.status
         self._context.trace.record("server", "run-ended", run=self.number, status=status)
 
     async def _wait(self, milliseconds: float) -> None:
