@@ -211,8 +211,9 @@ def run(self, schedules, on_result):
 Workers.run = run
 """
     )
-    result = run(pytester, "-v", *REFERENCE)
-    result.assert_outcomes(passed=2, failed=2)
+    four = "clean or cut-at-run or delayed-callback or final-events"
+    result = run(pytester, "-v", "-k", four, *REFERENCE)
+    result.assert_outcomes(passed=2, failed=2, deselected=ALL - 4)
     result.stdout.fnmatch_lines(
         ["*clean*FAILED*", "*cut-at-run*PASSED*", "*delayed-callback*FAILED*", "*events*PASSED*"]
     )
