@@ -21,7 +21,8 @@ class Scenario:
     summary: str
     schedules: Callable[[], SearchStrategy[Schedule]]
     fails: str | None = None
-    """A PEP 440 specifier such as `<1.11.1`, found by running; None: no release fails."""
+    """A PEP 440 specifier such as `<1.11.1`, or several with `||` between them where a hazard came
+    back; found by running. None: no release fails."""
 
     def known_to_fail(self, version: str) -> bool:
         """Whether this release is known to fail; a checkout counts as the release it is based on.
@@ -31,4 +32,7 @@ class Scenario:
         if self.fails is None:
             return False
         base = Version(version).base_version
-        return SpecifierSet(self.fails).contains(base, prereleases=True)
+        return any(
+            SpecifierSet(specifier).contains(base, prereleases=True)
+            for specifier in self.fails.split("||")
+        )

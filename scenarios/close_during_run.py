@@ -29,4 +29,5 @@ SCENARIO = Scenario(
     name="close-during-run",
     summary="another thread closes the conversation during run()",
     schedules=schedules,
+    fails="<1.8",
 )

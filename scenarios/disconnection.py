@@ -33,4 +33,5 @@ SCENARIO = Scenario(
     name="disconnection",
     summary="the socket is lost while the last events are sent",
     schedules=schedules,
+    fails=">=1.0",
 )

@@ -34,4 +34,5 @@ SCENARIO = Scenario(
     name="equal-timestamps",
     summary="events are stamped alike, and some of their frames are lost",
     schedules=schedules,
+    fails="<1.56",
 )

@@ -35,4 +35,5 @@ SCENARIO = Scenario(
     name="eventual-visibility",
     summary="the caller waits for the events that run() did not wait for",
     schedules=schedules,
+    fails="<1.11.1",
 )

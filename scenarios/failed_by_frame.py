@@ -33,4 +33,5 @@ SCENARIO = Scenario(
     name="failed-by-frame",
     summary="the run ends in error or stuck, told by frame",
     schedules=schedules,
+    fails="<1.11.1",
 )

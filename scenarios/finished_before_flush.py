@@ -31,4 +31,5 @@ SCENARIO = Scenario(
     name="finished-before-flush",
     summary="REST says finished while events are still to be published",
     schedules=schedules,
+    fails="<1.11.1",
 )

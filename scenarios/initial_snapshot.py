@@ -33,4 +33,5 @@ SCENARIO = Scenario(
     name="initial-snapshot",
     summary="a slow callback gets the first snapshot in the middle of the run",
     schedules=schedules,
+    fails="<1.11.1 || >=1.25",
 )

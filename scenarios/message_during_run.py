@@ -28,4 +28,5 @@ SCENARIO = Scenario(
     name="message-during-run",
     summary="another thread sends a message during run()",
     schedules=schedules,
+    fails="<1.25",
 )

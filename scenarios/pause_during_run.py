@@ -27,4 +27,5 @@ SCENARIO = Scenario(
     name="pause-during-run",
     summary="another thread pauses during run()",
     schedules=schedules,
+    fails="<1.25",
 )

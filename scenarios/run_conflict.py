@@ -29,4 +29,5 @@ SCENARIO = Scenario(
     name="run-conflict",
     summary="a second run() while one is going on is refused with 409",
     schedules=schedules,
+    fails="<1.11.1 || >=1.25",
 )

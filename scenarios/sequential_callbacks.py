@@ -32,4 +32,5 @@ SCENARIO = Scenario(
     name="sequential-callbacks",
     summary="every callback takes its time",
     schedules=schedules,
+    fails="<1.11.1",
 )

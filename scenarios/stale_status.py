@@ -31,4 +31,5 @@ SCENARIO = Scenario(
     name="stale-status",
     summary="the first run's terminal status arrives between two runs",
     schedules=schedules,
+    fails="<1.11.1",
 )

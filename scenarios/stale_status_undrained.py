@@ -31,4 +31,5 @@ SCENARIO = Scenario(
     name="stale-status-undrained",
     summary="the first run's terminal status arrives during the second run",
     schedules=schedules,
+    fails="<1.25",
 )

@@ -33,4 +33,5 @@ SCENARIO = Scenario(
     name="terminal-frame-first",
     summary="the frame of the final status overtakes those of the last events",
     schedules=schedules,
+    fails="<1.25",
 )

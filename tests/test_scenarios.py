@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import scenarios
 from harness.campaign.draw import draw_schedules
 from harness.cli.scenarios import markdown_table
 from harness.errors import UsageError
+from harness.scenario import Scenario
 from harness.schedule import Caller, Interleaving, Schedule
 
 NAMES = scenarios.names()
@@ -113,6 +115,15 @@ def test_delayed_callback_is_one_schedule_and_nothing_else_is_out_of_the_ordinar
             "caller.callback_ms": 3_000.0,
             "caller.settle_s": 15.0,
         }
+
+
+@pytest.mark.parametrize(
+    ("version", "fails"),
+    [("1.10.0", True), ("1.11.1", False), ("1.24.0", False), ("1.25.0", True), ("1.58.0", True)],
+)
+def test_a_hazard_may_come_back(version: str, fails: bool) -> None:
+    again = Scenario("again", "comes back", st.nothing, fails="<1.11.1 || >=1.25")
+    assert again.known_to_fail(version) is fails
 
 
 @pytest.mark.parametrize(
