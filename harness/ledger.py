@@ -77,6 +77,8 @@ class CallEntry:
     """Whether another call was on its way during it."""
     refused: bool = False
     """Whether the server refused to begin one for it."""
+    refused_for: Run | None = None
+    """The run that was going on then, also if another was begun for the call afterwards."""
     refused_by_tail: bool = False
     """Whether that run had ended when the server refused to begin another."""
     requests: dict[int, Request] = field(default_factory=dict)
@@ -155,6 +157,7 @@ def _run_refused(ledger: Ledger, _position: int, happening: Happening) -> None:
     if call is not None and happening.detail.get("status", 409) == 409 and ledger.runs:
         call.run = ledger.runs[max(ledger.runs)]
         call.refused, call.refused_by_tail = True, call.run.ended is not None
+        call.refused_for = call.run
 
 
 def _asker(ledger: Ledger) -> CallEntry | None:

@@ -80,15 +80,20 @@ class _Call:
         """The run that may be its own, or those.
 
         While several calls are on their way, nobody can tell whose request began which run: each
-        that ended meanwhile may be this call's.
+        that ended meanwhile may be this call's. And so may be the one for which it was refused,
+        though it has asked again afterwards.
         """
-        own = [self._entry.run] if self._entry.run is not None else []
-        if not self._entry.overlaps:
+        entry = self._entry
+        own = [entry.run] if entry.run is not None else []
+        others = [entry.refused_for] if entry.refused_for is not None else []
+        if entry.overlaps:
+            others = list(self._ledger.runs.values())
+        elif not others:
             return own
         ended = [
             run
-            for run in self._ledger.runs.values()
-            if run.ended is not None and self._entry.called < run.ended < self._ended
+            for run in {run.number: run for run in [*others, *own]}.values()
+            if run.ended is not None and entry.called < run.ended < self._ended
         ]
         return sorted(ended, key=lambda run: run.ended or 0) or own
 

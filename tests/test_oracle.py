@@ -163,6 +163,23 @@ def test_a_run_accepted_after_a_409_counts_instead() -> None:
     assert verdicts(trial) == OK
 
 
+def test_who_asks_again_after_a_409_may_return_with_the_run_it_was_refused_for() -> None:
+    """Its message was that run's; the other one has nothing to do and may not have begun yet."""
+    refused = refused_with_409()
+    again = at(303, "server", "run-accepted", run=8)
+    ended = at(302, "server", "run-ended", run=7, status="finished")
+    assert verdicts(added(refused, ended, again, after="visible observation")) == OK
+    # With neither of them over it is too early.
+    assert "early" in verdicts(
+        added(
+            refused,
+            again,
+            at(304, "server", "run-started", run=8),
+            after="visible observation",
+        )
+    )
+
+
 # lost
 
 
