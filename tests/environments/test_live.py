@@ -1,19 +1,24 @@
 """Releases from the real index."""
 
 import subprocess
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
 from harness.environments import prepare
-from harness.environments.releases import find_release
+from harness.environments.releases import Published, find_release
 from harness.errors import ClientUnavailable
 
-# 1.58.2 asks for a certifi that had not been released when it was. Since requirements are
-# resolved as of a release's date, that stays so.
-UNRESOLVABLE = "1.58.2"
-CAUSE = r"only certifi<=2026\.10\.18 is available and .* depends on certifi>=2026\.10\.19"
+
+def unresolvable() -> Published:
+    """A release as if it had been uploaded two days earlier than it was: requirements are resolved
+    as of that date, when it was not there yet itself."""
+    release = find_release(Version("1.11.2"))
+    assert release.uploaded is not None
+    return replace(release, uploaded=release.uploaded - timedelta(days=2))
 
 
 def test_a_release_and_no_index_the_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,24 +36,26 @@ def test_a_release_and_no_index_the_second_time(monkeypatch: pytest.MonkeyPatch)
     assert (again.resolved_version, again.path) == ("1.10.0", environment.path)
 
 
-def test_a_release_that_cannot_be_resolved(home: Path) -> None:
-    with pytest.raises(ClientUnavailable, match=CAUSE) as caught:
-        prepare(UNRESOLVABLE)
+def test_a_release_that_cannot_be_resolved(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    too_early = unresolvable()
+    monkeypatch.setattr("harness.environments.preparing.find_release", lambda _: too_early)
+    with pytest.raises(ClientUnavailable) as caught:
+        prepare("1.11.2")
     message = str(caught.value)
-    assert message.startswith("openhands-sdk 1.58.2 cannot be resolved, choose another client: ")
+    assert message.startswith("openhands-sdk 1.11.2 cannot be resolved, choose another client: ")
     assert "\n" not in message
     assert [path.name for path in home.iterdir()] == [".building"]
 
 
 def test_latest_skips_what_cannot_be_resolved_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     # As if nothing had come between these two, to be spared the build of one more large release.
-    newest = [find_release(Version(version)) for version in (UNRESOLVABLE, "1.10.0")]
+    newest = [unresolvable(), find_release(Version("1.10.0"))]
     monkeypatch.setattr("harness.environments.preparing.candidates", lambda: newest)
     lines: list[str] = []
     environment = prepare("latest", progress=lines.append)
     assert (environment.client, environment.resolved_version) == ("latest", "1.10.0")
     assert lines[0] == "resolving latest"
-    assert lines[-1].startswith("latest: 1.58.2 cannot be resolved (only certifi<=2026.10.18 is")
+    assert lines[-1].startswith("latest: 1.11.2 cannot be resolved (")
     assert lines[-1].endswith("); using 1.10.0")
 
     monkeypatch.setattr("harness.environments.preparing.candidates", lambda: newest[:1])
