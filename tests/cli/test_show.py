@@ -54,7 +54,7 @@ def words(text: str) -> str:
 def test_timeline_and_words(race: Race, file: Path) -> None:
     status, out, err = race("show", file, "--no-neighbour")
     assert (status, err) == (0, "")
-    assert "run() called" in out
+    assert "run() called" in words(out)
     after = words(out[out.index("in words:") :])
     assert re.search(r"in words: The server assigned `finished` \d+\.\d ms after run\(\)", after)
     assert re.search(
