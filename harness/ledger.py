@@ -79,8 +79,6 @@ class CallEntry:
     """Whether the server refused to begin one for it."""
     refused_for: Run | None = None
     """The run that was going on then, also if another was begun for the call afterwards."""
-    refused_by_tail: bool = False
-    """Whether that run had ended when the server refused to begin another."""
     requests: dict[int, Request] = field(default_factory=dict)
     network_fault: bool = False
     """Whether a REST connection was disturbed."""
@@ -148,7 +146,7 @@ def _run_accepted(ledger: Ledger, _position: int, happening: Happening) -> None:
     run = ledger.runs[happening.detail["run"]] = Run(happening.detail["run"])
     call = _asker(ledger)
     if call is not None:
-        call.run, call.refused, call.refused_by_tail = run, False, False
+        call.run, call.refused = run, False
 
 
 def _run_refused(ledger: Ledger, _position: int, happening: Happening) -> None:
@@ -156,8 +154,7 @@ def _run_refused(ledger: Ledger, _position: int, happening: Happening) -> None:
     call = _asker(ledger)
     if call is not None and happening.detail.get("status", 409) == 409 and ledger.runs:
         call.run = ledger.runs[max(ledger.runs)]
-        call.refused, call.refused_by_tail = True, call.run.ended is not None
-        call.refused_for = call.run
+        call.refused, call.refused_for = True, call.run
 
 
 def _asker(ledger: Ledger) -> CallEntry | None:

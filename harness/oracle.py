@@ -130,8 +130,7 @@ class _Call:
         """Whether the tail of an older run refused it, and so nobody ran for its message."""
         run, called = self._run, self._entry.called
         return (
-            self._entry.refused_by_tail
-            and not self._entry.overlaps
+            not self._entry.overlaps
             and run is not None
             and run.ended is not None
             and any(run.ended < message < called for message in self._ledger.messages)

@@ -9,11 +9,13 @@ MEANINGS: Final[dict[str, str]] = {
     "unrun": "run() returned, but the server's run for it never began, even after settling",
     "early": "run() returned before the server's run for it ended",
     "late": "persisted, not visible at return, visible after settling",
-    "spurious-error": "run() raised although the run succeeded, or returned although it failed",
+    "spurious-error": "run() raised although the run succeeded, or before its timeout; or it "
+    "returned although the run failed",
     "missed-callback": "in state.events, never given to the user's callback",
     "duplicate-callback": "given to the user's callback more than once",
     "out-of-order": "callbacks or state.events in another order than the server's log",
-    "stall": "run() returned more than 10 virtual seconds after the server was done",
+    "stall": "run() ended more than 10 virtual seconds after the server was done, or after its "
+    "timeout",
     "ok": "none of these",
 }
 """Every verdict, gravest first, with what it means."""

@@ -94,12 +94,14 @@ def test_only_a_409_tells_of_a_run(status: int) -> None:
     assert runs_of(CALLS[0], REFUSED) == [None]
 
 
-def test_whether_the_tail_refused_is_whether_that_run_had_ended() -> None:
-    before = [accepted(1, 0), at(0.5, "server", "run-started", run=1)]
-    ended = at(0.7, "server", "run-ended", run=1, status="finished")
-    for happenings, by_tail in (([*before, ended], True), (before, False)):
-        call = Ledger.of([*happenings, CALLS[0], REFUSED]).calls[1]
-        assert (call.refused, call.refused_by_tail) == (True, by_tail)
+def test_a_call_keeps_the_run_that_it_was_refused_for() -> None:
+    before = [accepted(1, 0), at(0.5, "server", "run-started", run=1), CALLS[0], REFUSED]
+    for happenings, run in ((before, 1), ([*before, accepted(2)], 2)):
+        call = Ledger.of(happenings).calls[1]
+        assert call.run is not None
+        assert call.refused_for is not None
+        assert (call.run.number, call.refused_for.number) == (run, 1)
+    assert Ledger.of([CALLS[0], accepted(1)]).calls[1].refused_for is None
 
 
 def test_requests_and_faults_belong_to_every_call_that_is_open() -> None:
