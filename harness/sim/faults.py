@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Sequence
+from typing import Any
 
 from harness.moments import Moments
 from harness.schedule import Fault
@@ -72,7 +73,7 @@ class Faults:
         connection.up.finish()
         connection.alive = False
 
-    def _record(self, fault: Fault, **detail: object) -> None:
+    def _record(self, fault: Fault, **detail: Any) -> None:
         self._kernel.trace.record(
             "network", "fault", action=fault.action, link=fault.link, **detail
         )
