@@ -1,39 +1,49 @@
 """Faults: what the network does, when the trial reaches a moment that the schedule names."""
 
-import struct
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from harness.moments import Moments
-from harness.schedule import Fault
-from harness.sim.kernel import MILLISECOND, Kernel
-from harness.sim.network import Connection, Network
+from harness.network.connection import Connection
+from harness.network.pipe import MILLISECOND, Clock
+from harness.schedule import Fault, LinkKind
 from harness.trace import Happening
+
+
+class Network(Protocol):
+    """What faults strike: its connections, and those that are yet to be made."""
+
+    clock: Clock
+
+    def newest(self, kind: LinkKind) -> Connection | None: ...
+
+    def by_peer(self, peer: int) -> Connection | None: ...
+
+    def refuse(self, kind: LinkKind, until_ns: int) -> None: ...
 
 
 class Faults:
     """Strikes at the moments of the schedule's faults."""
 
-    def __init__(
-        self, kernel: Kernel, network: Network, moments: Moments, faults: Sequence[Fault]
-    ) -> None:
-        self._kernel = kernel
+    def __init__(self, network: Network, moments: Moments, faults: Sequence[Fault]) -> None:
+        self._clock = network.clock
         self._network = network
         self._rejections: list[Fault] = []
         for fault in faults:
-            moments.when(fault.at, lambda fault=fault: self._plan(fault))  # type: ignore[misc]
+            moments.when(fault.at, partial(self._clock.do, partial(self._plan, fault)))
         if any(fault.action == "reject" for fault in faults):
-            kernel.trace.listeners.append(self._reject)
+            self._clock.trace.listeners.append(self._notice)
 
     def _plan(self, fault: Fault) -> None:
         if fault.at.after_ms:
-            at_ns = self._kernel.now_ns + round(fault.at.after_ms * MILLISECOND)
-            self._kernel.call_at(at_ns, lambda: self._strike(fault))
+            at_ns = self._clock.now_ns + round(fault.at.after_ms * MILLISECOND)
+            self._clock.call_at(at_ns, lambda: self._strike(fault))
         else:
             self._strike(fault)
 
     def _strike(self, fault: Fault) -> None:
-        until_ns = self._kernel.now_ns + round(fault.for_ms * MILLISECOND)
+        until_ns = self._clock.now_ns + round(fault.for_ms * MILLISECOND)
         if fault.action == "refuse":
             self._record(fault, for_ms=fault.for_ms)
             self._network.refuse(fault.link, until_ns)
@@ -57,34 +67,20 @@ class Faults:
             connection.up.stall(until_ns)
             connection.down.stall(until_ns)
 
-    def _reject(self, happening: Happening) -> None:
-        if happening.what != "subscribed" or not self._rejections:
-            return
-        connection = self._network.by_peer(happening.detail["peer"])
-        if connection is not None:
+    def _notice(self, happening: Happening) -> None:
+        if happening.what == "subscribed":
+            self._clock.do(partial(self._subscribed, happening.detail["peer"]))
+
+    def _subscribed(self, peer: int) -> None:
+        connection = self._network.by_peer(peer)
+        if self._rejections and connection is not None:
             self._close(connection, self._rejections.pop(0))
 
     def _close(self, connection: Connection, fault: Fault) -> None:
-        """As a proxy or load balancer does: it says goodbye to both sides and hangs up."""
         self._record(fault, peer=connection.peer, code=fault.code)
-        connection.down.send(close_frame(fault.code, masked=False))
-        connection.up.send(close_frame(fault.code, masked=True))
-        connection.down.finish()
-        connection.up.finish()
-        connection.alive = False
+        connection.close(fault.code)
 
     def _record(self, fault: Fault, **detail: Any) -> None:
-        self._kernel.trace.record(
+        self._clock.trace.record(
             "network", "fault", action=fault.action, link=fault.link, **detail
         )
-
-
-def close_frame(code: int, *, masked: bool) -> bytes:
-    """A WebSocket close frame without a reason (RFC 6455, sections 5.2 and 5.5.1).
-
-    The mask of zeros that a client's frame gets here is a legal one.
-    """
-    payload = struct.pack("!H", code)
-    if masked:
-        return bytes([0x88, 0x80 | len(payload)]) + bytes(4) + payload
-    return bytes([0x88, len(payload)]) + payload
