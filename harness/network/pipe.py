@@ -144,8 +144,12 @@ class Pipe:
             if chunk.data is None:
                 self.end.ended()
             else:
-                self._delivered += len(chunk.data)
-                self.end.received(chunk.data)
-                while self._marks and self._marks[0][0] <= self._delivered:
-                    self._marks.popleft()[1](self._clock.now_ns)
+                self._pass(chunk.data)
         self._plan()
+
+    def _pass(self, data: bytes) -> None:
+        assert self.end is not None
+        self._delivered += len(data)
+        self.end.received(data)
+        while self._marks and self._marks[0][0] <= self._delivered:
+            self._marks.popleft()[1](self._clock.now_ns)
