@@ -1,9 +1,6 @@
 """Pipes between two real sockets."""
 
-import asyncio
-import contextlib
 import random
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -11,35 +8,9 @@ from typing import Final
 from harness.network.pipe import Clock, Pipe
 from harness.realtime.frames import FrameEnds
 from harness.schedule import Link
-from harness.trace import Trace
 
 _REMEMBERED: Final = 256
 """Chunks whose delivery is remembered: a mark is told late by less than so many."""
-
-
-class LoopClock:
-    """Real time, for a network that lives in an event loop of a thread of its own."""
-
-    def __init__(self, trace: Trace, loop: asyncio.AbstractEventLoop) -> None:
-        self.trace = trace
-        self._loop = loop
-        self.thread: threading.Thread | None = None
-
-    @property
-    def now_ns(self) -> int:
-        return self.trace.now_ns()
-
-    def call_at(self, at_ns: int, action: Callable[[], None]) -> asyncio.TimerHandle:
-        """In the loop's thread only. Late by a millisecond at most, if the machine is idle."""
-        return self._loop.call_later(max(0, at_ns - self.now_ns) / 1e9, action)
-
-    def do(self, action: Callable[[], None]) -> None:
-        """At once in the loop's thread, as soon as it can from another."""
-        if threading.current_thread() is self.thread:
-            action()
-        else:
-            with contextlib.suppress(RuntimeError):  # The loop is closed: the trial is over.
-                self._loop.call_soon_threadsafe(action)
 
 
 class Passage(Pipe):

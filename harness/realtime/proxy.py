@@ -10,7 +10,6 @@ What cannot be had here: connections of one kind refused, since both kinds go to
 import asyncio
 import contextlib
 import fcntl
-import selectors
 import socket
 import struct
 import termios
@@ -22,7 +21,8 @@ from typing import Any, Final
 
 from harness.network.connection import Connection, Connections, kind_of
 from harness.network.pipe import MILLISECOND, Pipe
-from harness.realtime.passage import LoopClock, Passage, SocketPassage
+from harness.realtime.clock import LoopClock, precise_loop
+from harness.realtime.passage import Passage, SocketPassage
 from harness.schedule import LinkKind
 from harness.schedule import Network as NetworkSchedule
 from harness.server.serve import HOST, listening_socket
@@ -46,8 +46,7 @@ class Proxy(Connections):
         server_port: int,
         failed: Callable[[str], None],
     ) -> None:
-        # The default selector, epoll, rounds waiting times up to milliseconds.
-        self._loop = asyncio.SelectorEventLoop(selectors.SelectSelector())
+        self._loop = precise_loop()
         self._loop.set_exception_handler(lambda _, context: failed(_account(context)))
         self._clock = LoopClock(trace, self._loop)
         super().__init__(self._clock)

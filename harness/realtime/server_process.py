@@ -11,6 +11,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from harness.clients import Adapter
+from harness.realtime.clock import precise_loop
 from harness.realtime.processes import Line, Parent, leave
 from harness.realtime.record import SharedTrace
 from harness.schedule import Schedule
@@ -75,7 +76,7 @@ def serve(
             # Whatever tasks and threads are left end with the process.
             leave()
 
-        asyncio.run(main())
+        asyncio.run(main(), loop_factory=precise_loop)
     except Exception:
         line.send(Done(traceback.format_exc()))
 
