@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -119,7 +120,10 @@ def fork(body: Callable[[Parent], None], *, leads_group: bool = False) -> Child:
     """
     ours, theirs = Pipe()
     life_read, life_write = os.pipe()
-    pid = os.fork()
+    with warnings.catch_warnings():
+        # A thread of the parent, such as a worker's watchdog, is missed by nobody in the child.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
     if pid:
         theirs.close()
         os.close(life_read)

@@ -81,7 +81,9 @@ class _TrialProcess:
 
         # First of all, since a process that forks must not have threads.
         self._server = fork(partial(serve, schedule, adapter, site, home, clock))
-        parent.watch(lambda: self._abandon(home))
+        self._home = home
+        self._leaving = threading.Lock()
+        parent.watch(self._clear_away)
         self._parent = parent
         self._limit_s = limit_s
         self._schedule = schedule
@@ -201,15 +203,17 @@ class _TrialProcess:
         self._moments.when(moment, note)
         return wait
 
-    def _abandon(self, home: str) -> None:
-        """The parent is gone: leave nothing."""
-        self._server.end()
-        shutil.rmtree(home, ignore_errors=True)
-
     def _leave(self, message: Ending | Trouble) -> None:
-        self._server.end()
+        self._clear_away()
         self._parent.line.send(message)
         leave()
+
+    def _clear_away(self) -> None:
+        """Leave neither the server process nor its home. The first who comes here ends this
+        process; others wait for that."""
+        self._leaving.acquire()
+        self._server.end()
+        shutil.rmtree(self._home, ignore_errors=True)
 
 
 class _WatchedProgram(Program):
