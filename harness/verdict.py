@@ -58,7 +58,7 @@ class TrialResult:
     verdicts: tuple[str, ...]
     digest: str
     virtual_s: float
-    """Seconds of the trial's own time that `run()` took: virtual ones, or in real time real ones."""
+    """Seconds that `run()` took: virtual ones, in real time real ones."""
     wall_ms: float
     """Wall milliseconds of the whole repetition."""
     void: str | None = None
