@@ -87,30 +87,37 @@ class RealServer:
             await self._socket(scope, receive, send)
         else:
             self._requests += 1
+            number = self._requests
             route = route_name(scope["method"], scope["path"])
-            recorded = recording(self._request, self._trace, self._faults, self._requests, route)
+            request = functools.partial(self._request, number)
+            recorded = recording(request, self._trace, self._faults, number, route)
             await recorded(scope, receive, send)
 
-    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _request(self, number: int, scope: Scope, receive: Receive, send: Send) -> None:
         route = route_name(scope["method"], scope["path"])
         body = b""
-        status = 0
 
         async def answer(message: Message) -> None:
-            nonlocal body, status
+            nonlocal body
             if message["type"] == "http.response.start":
-                status = message["status"]
+                await self._late("answer", number)
                 if route == "POST run":
-                    await self._run_answered(status)
+                    await self._run_answered(message["status"])
             elif route in ("GET conversation", "POST conversations"):
                 body += message.get("body", b"")
                 if not message.get("more_body"):
                     scope[STATUS_IN_SCOPE] = _status_in(body)
             await send(message)
 
+        await self._late("request", number)
         if route == "POST run":
             self._trace.record("server", "run-requested")
         await self._app(scope, receive, answer)
+
+    async def _late(self, what: str, number: int) -> None:
+        late_ms = self._observer.late_ms_of(what, number)
+        if late_ms:
+            await asyncio.sleep(late_ms / 1000)
 
     async def _run_answered(self, status: int) -> None:
         if status >= 400:

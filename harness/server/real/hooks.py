@@ -213,7 +213,7 @@ def _save(original: Any, state: Any, *args: Any, **options: Any) -> None:
 
 
 def _append(original: Any, log: Any, event: Any) -> Any:
-    _sleep(current().timing.persist_ms)
+    _sleep(current().timing.persist_ms + current().late_ms("append"))
     result = original(log, event)
     current().persisted(event)
     return result
@@ -231,9 +231,9 @@ def _snapshot(original: Any, cls: Any, state: Any, *args: Any, **options: Any) -
 
 def _schedule_publication(original: Any, wrapper: Any, event: Any) -> None:
     current().publication(event)
-    wrapper.async_callback.__dict__.setdefault("race_due", {})[event.id] = (
-        time.monotonic() + current().timing.publish_ms / 1000
-    )
+    lag_ms = current().timing.publish_ms + current().late_ms("publication")
+    due = wrapper.async_callback.__dict__.setdefault("race_due", {})
+    due[event.id] = time.monotonic() + lag_ms / 1000
     original(wrapper, event)
 
 

@@ -4,9 +4,10 @@
 awaits or takes a lock.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Literal
 
 from harness.schedule import Schedule, Turn
 from harness.server.profile import Profile
@@ -49,12 +50,22 @@ class Observer:
     def __init__(self, schedule: Schedule, trace: Trace, profile: Profile) -> None:
         self.timing = schedule.server
         self.trace = trace
+        self._acts: Counter[str] = Counter()
         self._script = schedule.script
         self._accepted: list[AgentRun] = []
         self._saved = "idle"
         self._saves_status = profile.status_from_persisted_state
         self.listened = False
         """Whether anybody has subscribed to events."""
+
+    def late_ms(self, what: Literal["append", "publication"]) -> float:
+        """How much longer the next act of that kind takes than others."""
+        self._acts[what] += 1
+        return self.late_ms_of(what, self._acts[what])
+
+    def late_ms_of(self, what: str, nth: int) -> float:
+        lates = self.timing.late
+        return sum(late.for_ms for late in lates if (late.what, late.nth) == (what, nth))
 
     # Runs
 
