@@ -80,8 +80,18 @@ class PubSub:
         if place < len(self._queue):
             due = self._queue[place].due
         done = loop.create_future()
-        self._queue.insert(place, _Publication(event, due, done))
         self._pending[done] = None
+        self._enqueue(_Publication(event, due, done), place)
+
+    def stream(self, event: Event) -> None:
+        """Publish without the lag of an event of the log, and without anybody waiting for it
+        (event_service.py, `_publish_stream_delta`)."""
+        loop = asyncio.get_running_loop()
+        publication = _Publication(event, loop.time(), loop.create_future())
+        self._enqueue(publication, len(self._queue))
+
+    def _enqueue(self, publication: _Publication, place: int) -> None:
+        self._queue.insert(place, publication)
         if self._publisher is None:
             self._publisher = self._context.spawn(self._drain(), "publisher")
 
@@ -128,7 +138,7 @@ class PubSub:
 
     def _done(self, done: asyncio.Future[None]) -> None:
         done.set_result(None)
-        del self._pending[done]
+        self._pending.pop(done, None)
 
 
 def describe(event: Event) -> dict[str, Any]:

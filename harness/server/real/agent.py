@@ -6,7 +6,7 @@ All else, from the agent's loop to the socket, is the server's own. A step here 
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from harness.server.real.observer import AgentRun
@@ -38,6 +38,18 @@ def answer(run: AgentRun) -> Any:
     calls = [("think", {"thought": f"Step {run.calls + n + 1}."}) for n in range(count)]
     run.calls += count
     return _response(name, calls=calls)
+
+
+def thoughts(run: AgentRun, think_ms: float) -> Iterator[tuple[float, Any]]:
+    """How long the LLM thinks, in milliseconds, before each piece of its answer that it streams;
+    and in the end before the whole, with None."""
+    from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices
+
+    pieces = run.turn.deltas
+    for _ in range(pieces):
+        choices = [StreamingChoices(index=0, delta=Delta(content="Go on. "))]
+        yield think_ms / (pieces + 1), ModelResponseStream(choices=choices)
+    yield think_ms / (pieces + 1), None
 
 
 def title() -> Any:

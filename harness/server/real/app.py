@@ -38,7 +38,8 @@ def application() -> Any:
     from openhands.agent_server import api, config
 
     known = config.Config.model_fields
-    settings = config.Config(**{k: v for k, v in SETTINGS.items() if k in known})
+    chosen = {name: value for name, value in SETTINGS.items() if name in known}
+    settings = config.Config.model_validate(chosen)
     # The services that it makes for itself read this one.
     config._default_config = settings
     app = api.create_app(settings)

@@ -17,6 +17,8 @@ from harness.server.real import agent
 from harness.server.real.observer import AgentRun, Observer, run_of_task
 from harness.server.wire import FULL_STATE
 
+OnToken = Callable[[Any], Any]
+
 _observer: Observer | None = None
 
 
@@ -67,10 +69,14 @@ def install() -> None:
     _wrap(Agent, "_arequires_user_confirmation", _aconfirms)  # from 1.57
     _wrap(ThinkExecutor, "__call__", functools.partial(_use_tool, fallible=True))
     _wrap(FinishExecutor, "__call__", functools.partial(_use_tool, fallible=False))
-    if hasattr(EventService, "_ensure_workspace_is_git_repo"):
-        # It starts git, and a conversation without file changes has no use for it.
-        EventService._ensure_workspace_is_git_repo = staticmethod(lambda _directory: None)
+    # From 1.57. It starts git, and a conversation without file changes has no use for it.
+    _replace(EventService, "_ensure_workspace_is_git_repo", staticmethod(lambda _path: None))
     _wrap_class_method(ConversationStateUpdateEvent, "from_conversation_state", _snapshot)
+
+
+def _replace(owner: type, name: str, stand_in: object) -> None:
+    if hasattr(owner, name):
+        setattr(owner, name, stand_in)
 
 
 def _wrap_class_method(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
@@ -275,21 +281,33 @@ def _subscribe(original: Any, pub_sub: Any, subscriber: Any) -> Any:
 # The LLM and the tools
 
 
-def _complete(original: Any, llm: Any, *args: Any, **options: Any) -> Any:
+def _complete(
+    original: Any, llm: Any, *args: Any, on_token: OnToken | None = None, **options: Any
+) -> Any:
     run = run_of_task.get()
     if run is None:
         return agent.title()
     _pause_meanwhile(run)
-    _sleep(current().timing.think_ms)
+    for wait_ms, chunk in agent.thoughts(run, current().timing.think_ms):
+        _sleep(wait_ms)
+        if chunk is not None and on_token is not None:
+            on_token(chunk)
     return agent.answer(run)
 
 
-async def _acomplete(original: Any, llm: Any, *args: Any, **options: Any) -> Any:
+async def _acomplete(
+    original: Any, llm: Any, *args: Any, on_token: OnToken | None = None, **options: Any
+) -> Any:
     run = run_of_task.get()
     if run is None:
         return agent.title()
     _pause_meanwhile(run)
-    await asyncio.sleep(current().timing.think_ms / 1000)
+    for wait_ms, chunk in agent.thoughts(run, current().timing.think_ms):
+        await asyncio.sleep(wait_ms / 1000)
+        if chunk is not None and on_token is not None:
+            told = on_token(chunk)
+            if inspect.isawaitable(told):
+                await told
     return agent.answer(run)
 
 
