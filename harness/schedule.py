@@ -44,6 +44,9 @@ class Turn:
     waits to be confirmed, which the next `run()` does."""
     says: Literal["finish-tool", "message"] = "finish-tool"
     """How it ends when it finishes: by a tool call, or by an answer without one."""
+    deltas: Count = 0
+    """Pieces in which each answer of the LLM is streamed while it comes (from 1.18.1). They go to
+    the sockets and never to the log."""
     stop_hook_denials: Count = 0
     """How often a stop hook takes `finished` back to `running` before it lets the run end."""
 

@@ -7,7 +7,6 @@ from rich.rule import Rule
 from harness.campaign.campaign import examine, keep
 from harness.campaign.client import find_client
 from harness.campaign.minimal import minimal_schedule
-from harness.campaign.pool import Workers
 from harness.cli.console import CORES, campaign_progress, output
 from harness.cli.measure import measure
 from harness.cli.tables import comparison_table
@@ -58,7 +57,7 @@ def _smallest_failure(scenario: Scenario) -> tuple[Failure, Path]:
         client = find_client(BROKEN, progress.step)
         with (
             progress.bar(f"{BROKEN:>10} shrinking", 0) as bar,
-            Workers(client.python, client.adapter, 1) as workers,
+            client.workers() as workers,
         ):
             workers.wait_ready()
             bar.begin()

@@ -15,7 +15,6 @@ from harness.campaign.campaign import examine, keep
 from harness.campaign.client import find_client
 from harness.campaign.hunt import Finding, Tally
 from harness.campaign.hunt import hunt as search
-from harness.campaign.pool import Workers
 from harness.cli.console import (
     JsonFile,
     Seed,
@@ -87,7 +86,7 @@ def hunt(
         under_test = find_client(client, progress.step)
         with (
             progress.bar(f"{under_test.resolved_version:>10} hunt", examples or 0) as bar,
-            Workers(under_test.python, under_test.adapter, 1) as workers,
+            under_test.workers() as workers,
         ):
             workers.wait_ready()
             bar.begin()

@@ -6,7 +6,6 @@ from pathlib import Path
 from harness.campaign.campaign import Campaign, run_campaign
 from harness.campaign.client import ClientUnderTest, find_client
 from harness.campaign.draw import draw_schedules
-from harness.campaign.pool import Workers
 from harness.campaign.summary import Comparison
 from harness.campaign.summary import compare as summarise_all
 from harness.cli.console import Bar, campaign_progress, output, write_json
@@ -61,7 +60,7 @@ def report(comparison: Comparison, *, json_file: Path | None, markdown: bool) ->
 
 
 def _run(client: ClientUnderTest, schedules: Sequence[Schedule], jobs: int, bar: Bar) -> Campaign:
-    with Workers(client.python, client.adapter, jobs) as workers:
+    with client.workers(jobs) as workers:
         workers.wait_ready()
         bar.begin()
         return run_campaign(

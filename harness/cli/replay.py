@@ -9,7 +9,6 @@ import typer
 from harness import __version__
 from harness.campaign.campaign import examine
 from harness.campaign.client import ClientUnderTest, find_client
-from harness.campaign.pool import Workers
 from harness.cli.console import campaign_progress, output
 from harness.failure import Failure
 from harness.story.timeline import timeline
@@ -65,7 +64,7 @@ def replay(
 def _examine(
     client: ClientUnderTest, failure: Failure, times: int, on_ready: Callable[[], None]
 ) -> list[Failure]:
-    with Workers(client.python, client.adapter, 1) as workers:
+    with client.workers() as workers:
         workers.wait_ready()
         on_ready()
         return [examine(client, workers, failure.schedule) for _ in range(times)]

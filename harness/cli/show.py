@@ -88,7 +88,7 @@ def find_neighbour(failure: Failure) -> str:
         client = find_client(recorded, progress.step)
         with (
             progress.bar(f"{client.resolved_version} neighbours", 0) as bar,
-            Workers(client.python, client.adapter, 1) as workers,
+            client.workers() as workers,
         ):
             workers.wait_ready()
             bar.begin()

@@ -10,6 +10,9 @@ from itertools import pairwise
 from harness.conformance.labels import FULL_STATE, STATUS, Label
 from harness.server.profile import Profile
 
+STREAMED = "StreamingDeltaEvent"
+"""A piece of the LLM's answer, which is never persisted and comes when it comes."""
+
 Held = Sequence[tuple[int, str]]
 """From which label on a status was true; the first before all of them."""
 
@@ -118,6 +121,8 @@ class Order:
     def _frames(self, *, snapshots: bool) -> dict[int, list[int]]:
         found: dict[int, list[int]] = defaultdict(list)
         for at, label in self.at("frame"):
+            if label.of == STREAMED:
+                continue
             if label.of.startswith(f"{FULL_STATE}=") == snapshots:
                 found[label.connection].append(at)
         return dict(found)

@@ -83,9 +83,20 @@ class PubSub:
             place = max(0, place - timing.status_overtakes)
         if place < len(self._queue):
             due = self._queue[place].due
-        sent, done = loop.create_future(), loop.create_future()
-        self._queue.insert(place, _Publication(event, due, sent, done))
-        self._unsent[sent] = self._pending[done] = None
+        publication = _Publication(event, due, loop.create_future(), loop.create_future())
+        self._pending[publication.done] = None
+        self._enqueue(publication, place)
+
+    def stream(self, event: Event) -> None:
+        """Publish without the lag of an event of the log, and without anybody waiting for it
+        (event_service.py, `_publish_stream_delta`)."""
+        loop = asyncio.get_running_loop()
+        publication = _Publication(event, loop.time(), loop.create_future(), loop.create_future())
+        self._enqueue(publication, len(self._queue))
+
+    def _enqueue(self, publication: _Publication, place: int) -> None:
+        self._queue.insert(place, publication)
+        self._unsent[publication.sent] = None
         if self._publisher is None:
             self._publisher = self._context.spawn(self._drain(), "publisher")
 
@@ -139,7 +150,7 @@ class PubSub:
 
     def _done(self, done: asyncio.Future[None]) -> None:
         done.set_result(None)
-        del self._pending[done]
+        self._pending.pop(done, None)
 
 
 def describe(event: Event) -> dict[str, Any]:

@@ -136,7 +136,11 @@ class Run:
         async with AsyncExitStack() as stack:
             if self._profile.thinks_without_state_lock:
                 await stack.enter_async_context(self._conversation.lock.lent())
-            await self._wait(self._context.timing.think_ms)
+            pieces = self._turn.deltas if self._profile.streams_deltas else 0
+            for _ in range(pieces):
+                await self._wait(self._context.timing.think_ms / (pieces + 1))
+                self._conversation.pub_sub.stream(self._conversation.events.delta("Go on. "))
+            await self._wait(self._context.timing.think_ms / (pieces + 1))
 
     async def _act(self, outcome: str | None) -> None:
         """What the LLM's answer asks for: some tool calls, or the end (agent.py, `astep`).
