@@ -31,7 +31,7 @@ class Moments:
     def __init__(self, trace: Trace) -> None:
         self._waiting: list[tuple[Moment, Callable[[], None]]] = []
         self._seen: Counter[tuple[str, bool]] = Counter()
-        self._running = False
+        self._running_since_ns: int | None = None
         self._run_requests: set[int] = set()
         self._trace = trace
 
@@ -44,16 +44,19 @@ class Moments:
 
     def _notice(self, happening: Happening) -> None:
         for name in self._names(happening):
-            if name == "run-called":
-                self._running = True
+            if name == "run-called" and self._running_since_ns is None:
+                self._running_since_ns = happening.at_ns
+            # Of another process it may be told late, and be from before that call.
+            since_ns = self._running_since_ns
+            running = since_ns is not None and since_ns <= happening.at_ns
             self._seen[name, False] += 1
-            self._seen[name, True] += self._running
+            self._seen[name, True] += running
             for moment, action in list(self._waiting):
                 since_run = moment.since == "run-called"
                 if (
                     moment.what == name
                     and moment.nth == self._seen[name, since_run]
-                    and (self._running or not since_run)
+                    and (running or not since_run)
                 ):
                     action()
 

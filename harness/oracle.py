@@ -195,7 +195,7 @@ class _Call:
 
     def _stall(self) -> Iterator[Evidence]:
         timeout_s = self._schedule.caller.timeout_s
-        own_ns = _own_delays_ns(self._schedule, self._ledger)
+        own_ns = own_delays_ns(self._schedule, len(self._ledger.callbacks))
         took_ns = self._ended_after_ns()
         if timeout_s is not None and took_ns > timeout_s * 1e9 + PROMISE_NS + own_ns:
             says = (
@@ -223,15 +223,16 @@ def _failed(run: Run) -> bool:
     return run.status in ("error", "stuck")
 
 
-def _own_delays_ns(schedule: Schedule, ledger: Ledger) -> int:
-    """What the schedule itself adds between the server's end and the client's knowing."""
+def own_delays_ns(schedule: Schedule, callbacks: int = 0) -> int:
+    """What the schedule itself adds between the server's end and the client's knowing, if the
+    user's callback is given so many events."""
     network, caller = schedule.network, schedule.caller
     links = [network.rest, network.socket, *network.connections]
     links_ms = sum(link.latency_ms + link.jitter_ms for link in links)
     faults_ms = sum(fault.for_ms for fault in network.faults if fault.action == "stall")
     stalls_ms = sum(stall.for_ms for stall in schedule.interleaving.stalls)
     late_ms = sum(late.for_ms for late in schedule.server.late)
-    callbacks_ms = caller.callback_ms * len(ledger.callbacks)
+    callbacks_ms = caller.callback_ms * callbacks
     rest_s = 0.0
     for fault in schedule.rest:
         each_s = fault.delay_ms / 1000 + RETRY_S

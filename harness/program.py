@@ -1,5 +1,6 @@
 """The caller's side of a trial: the program that uses the client, and what it got to see."""
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -63,6 +64,7 @@ class Program:
         self._client: Client | None = None
         self._void: str | None = "no reason given"
         self._calls: dict[int, Call] = {}
+        self._numbers = itertools.count(1)
         self._settled: tuple[str, ...] = ()
         self._seen: set[str] = set()
         self._seen_count = 0
@@ -101,7 +103,7 @@ class Program:
             self._trace.record("client", "close-returned")
 
     def _run(self, client: Client) -> None:
-        number = len(self._calls) + 1
+        number = next(self._numbers)
         self._calls[number] = Call(number, "never")
         self._trace.record("client", "run-called", call=number)
         try:
@@ -110,20 +112,26 @@ class Program:
             del self._calls[number]
             self._void = _unfit("run", error)
         except Exception as error:
-            self._ended(client, number, "raised", _describe(error))
+            self._ended(client, number, self._trace.now_ns(), "raised", _describe(error))
         else:
-            self._ended(client, number, "returned", None)
+            self._ended(client, number, self._trace.now_ns(), "returned")
             self._look_again()
 
     def _ended(
-        self, client: Client, number: int, how: Literal["returned", "raised"], error: str | None
+        self,
+        client: Client,
+        number: int,
+        at_ns: int,
+        how: Literal["returned", "raised"],
+        error: str | None = None,
     ) -> None:
-        # No scheduling point between the return and this look.
-        self.look()
+        # No scheduling point between the return and this look. In real time it is a little
+        # later, so whatever was persisted by `at_ns` and is not seen now was not visible then.
+        self.look(at_ns)
         self._settled = visible = tuple(client.visible())
         self._calls[number] = Call(number, how, error, visible)
         detail = {} if error is None else {"error": error}
-        self._trace.record("client", f"run-{how}", call=number, **detail)
+        self._trace.record("client", f"run-{how}", at_ns=at_ns, call=number, **detail)
 
     def _look_again(self) -> None:
         """What a test does that was repaired instead of the client. It changes no verdict."""
@@ -136,13 +144,13 @@ class Program:
 
         def wait_and_act() -> None:
             gate()
-            if self._settling:
-                return
+            # Announced before it is asked whether it is too late, so that neither is missed.
             self._acting.append(thread)
-            if act.what == "run":
-                self._run(client)
-            else:
-                self._try(client, act.what)
+            if not self._settling:
+                if act.what == "run":
+                    self._run(client)
+                else:
+                    self._try(client, act.what)
             self._acting.remove(thread)
 
         thread = threading.Thread(target=wait_and_act, name=f"caller: {act.what}", daemon=True)
@@ -154,13 +162,17 @@ class Program:
         Slow callbacks get as much longer as they need, one after the other, for every event; and
         threads as much longer as they were stalled at lines.
         """
-        while self._acting:
-            self._acting[0].join()
+        self._await_acts()
         self._settling = True
+        self._await_acts()
         slept_s, due_s = 0.0, self._caller.settle_s
         while slept_s < due_s:
             time.sleep(due_s - slept_s)
             slept_s, due_s = due_s, self._caller.settle_s + self._own_delays_s()
+
+    def _await_acts(self) -> None:
+        while acting := self._acting[:1]:
+            acting[0].join()
 
     def _own_delays_s(self) -> float:
         events = sum(happening.what == "persisted" for happening in self._trace.happenings)
@@ -188,8 +200,8 @@ class Program:
         self._trace.record("client", "act-returned", act=what)
         return True
 
-    def look(self) -> None:
-        """Note which events have become visible since the last look."""
+    def look(self, at_ns: int | None = None) -> None:
+        """Note which events have become visible since the last look, or by `at_ns`."""
         if self._client is None:
             return
         # Called at every scheduling point: counting first keeps it cheap.
@@ -199,7 +211,7 @@ class Program:
             for event in self._client.visible():
                 if event not in self._seen:
                     self._seen.add(event)
-                    self._trace.record("client", "visible", event=event)
+                    self._trace.record("client", "visible", at_ns=at_ns, event=event)
 
     def _callback(self, event: SeenEvent) -> None:
         self._trace.record("client", "callback", event=event.id, kind=event.kind)

@@ -53,14 +53,25 @@ class Trace:
         """Nanoseconds since the trial began."""
         return self._clock()
 
-    def record(self, lane: str, what: str, **detail: Any) -> Happening:
-        """Note a happening now, and tell the listeners (faults wait for moments here)."""
-        happening = Happening(self._clock(), lane, what, detail)
+    def record(
+        self, lane: str, what: str, *, at_ns: int | None = None, **detail: Any
+    ) -> Happening:
+        """Note a happening now, and tell the listeners (faults wait for moments here).
+
+        `at_ns` is for what has happened a little before, and was told only now: in real time
+        others may have seen it since.
+        """
+        happening = Happening(self._clock() if at_ns is None else at_ns, lane, what, detail)
+        self.add(happening)
+        return happening
+
+    def add(self, happening: Happening) -> None:
+        """Note what was recorded elsewhere, with the time that it has."""
         self.happenings.append(happening)
-        self._hash.update(repr((happening.at_ns, lane, what, detail)).encode())
+        told = (happening.at_ns, happening.lane, happening.what, happening.detail)
+        self._hash.update(repr(told).encode())
         for listener in self.listeners:
             listener(happening)
-        return happening
 
     def note(self, *decision: object) -> None:
         """Cover a scheduling decision by the digest without keeping it."""

@@ -29,6 +29,26 @@ class Trial:
     stacks: dict[str, str]
     wall_ms: float
 
+    @staticmethod
+    def judged(
+        schedule: Schedule,
+        outcome: Outcome,
+        happenings: tuple[Happening, ...],
+        digest: str,
+        stacks: dict[str, str],
+        began: float,
+    ) -> "Trial":
+        """With the oracle's judgement; `began` is as of `time.perf_counter()`."""
+        return Trial(
+            schedule=schedule,
+            outcome=outcome,
+            judgement=None if outcome.void is not None else judge(schedule, happenings, outcome),
+            happenings=happenings,
+            digest=digest,
+            stacks=stacks,
+            wall_ms=(time.perf_counter() - began) * 1e3,
+        )
+
     def result(self, index: int) -> TrialResult:
         return TrialResult(
             index=index,
@@ -54,18 +74,8 @@ def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
         adapter = UndisturbedAdapter(adapter, simulation.lines.look)
     program = Program(schedule, adapter, simulation.trace, simulation.gate)
     ending = simulation.run(site, program.play, program.look, server.aclose)
-    happenings = ending.happenings
     outcome = program.outcome(ending.stopped)
-    judgement = None if outcome.void is not None else judge(schedule, happenings, outcome)
-    return Trial(
-        schedule=schedule,
-        outcome=outcome,
-        judgement=judgement,
-        happenings=happenings,
-        digest=ending.digest,
-        stacks=ending.stacks,
-        wall_ms=(time.perf_counter() - began) * 1e3,
-    )
+    return Trial.judged(schedule, outcome, ending.happenings, ending.digest, ending.stacks, began)
 
 
 def not_run(schedule: Schedule, reasons: Sequence[str]) -> Trial:

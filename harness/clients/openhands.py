@@ -61,7 +61,7 @@ class OpenHandsClient:
     def visible(self) -> list[str]:
         # Its iterator takes a lock that a thread stopped in between may hold; a list is copied
         # in one piece.
-        return [event.id for event in self._conversation.state.events._cached_events]
+        return [event.id for event in list(self._conversation.state.events._cached_events)]
 
     def close(self) -> None:
         self._conversation.close()

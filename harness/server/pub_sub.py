@@ -123,11 +123,15 @@ class PubSub:
             await self.send(subscriber, event)
 
     async def send(self, subscriber: Subscriber, event: Event) -> None:
+        trace = self._context.trace
+        # It may have reached the client before it is recorded.
+        at_ns = trace.now_ns()
         try:
             await subscriber.socket.send_text(encode(event))
         except Exception:  # As broad as upstream's: any failure is the subscriber's own.
             return
-        self._context.trace.record("socket", "frame-sent", **describe(event), peer=subscriber.peer)
+        told = describe(event)
+        trace.record("socket", "frame-sent", at_ns=at_ns, **told, peer=subscriber.peer)
 
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()

@@ -64,13 +64,15 @@ def recording(app: ASGIApp, trace: Trace, faults: RestFaults, number: int, route
         async def answer(message: Message) -> None:
             nonlocal status, answered
             status = message.get("status", status)
+            # The client may act upon it before it is recorded.
+            at_ns = trace.now_ns()
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 answered = True
                 told: dict[str, Any] = {"number": number, "status": status}
                 if STATUS_IN_SCOPE in scope:
                     told["execution_status"] = scope[STATUS_IN_SCOPE]
-                trace.record("rest", "answer", **told)
+                trace.record("rest", "answer", at_ns=at_ns, **told)
 
         served = app
         fault = faults.of_request(route)

@@ -8,6 +8,7 @@ the server had acted on the request by then is anybody's guess, so it is the sch
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -58,7 +59,7 @@ class RestFaults:
 
     def record(self, fault: RestFault, number: int) -> None:
         """Note that it strikes."""
-        told: dict[str, float] = {}
+        told: dict[str, Any] = {}
         if fault.action == "status":
             told["status"] = fault.status
         if fault.delay_ms:

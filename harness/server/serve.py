@@ -28,7 +28,7 @@ def serve(schedule: Schedule, *, port: int, version: str) -> None:
     """
     profile = Profile.of(version)
     # uvicorn shuts down upon Ctrl-C and then raises it again.
-    with _listening_socket(port) as listener, suppress(KeyboardInterrupt):
+    with listening_socket(port) as listener, suppress(KeyboardInterrupt):
         asyncio.run(_serve(schedule, profile, listener))
 
 
@@ -57,8 +57,15 @@ def line(happening: Happening) -> str:
     return f"{at_ms:12.3f} ms  {happening.lane:<7} {happening.what:<16} {detail}".rstrip()
 
 
-def _listening_socket(port: int) -> socket.socket:
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def listening_socket(port: int = 0) -> socket.socket:
+    """On loopback; 0 takes a free port.
+
+    Raises:
+        UsageError: the port is in use or not allowed.
+    """
+    # The protocol is named, since only then asyncio sets TCP_NODELAY on what is accepted; without
+    # that every answer of two writes waits some 40 ms for an acknowledgement.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((HOST, port))

@@ -286,6 +286,10 @@ class Kernel:
         heapq.heappush(self._timers, (timer.at_ns, self._timer_count, timer))
         return timer
 
+    def do(self, action: Callable[[], None]) -> None:
+        """Do `action` now: the network has no thread of its own."""
+        action()
+
     def after(self, seconds: float) -> int:
         """The instant so many seconds from now, in nanoseconds.
 

@@ -9,9 +9,10 @@ from math import ceil
 from typing import Any
 
 from harness.errors import WorldBroken
+from harness.network.connection import Connection
 from harness.schedule import LinkKind
 from harness.sim.kernel import SECOND, Kernel, Strand
-from harness.sim.network import HOST, Connection, Network
+from harness.sim.network import HOST, Network
 from harness.sim.transport import SimTransport
 
 HOSTS = (HOST, "localhost")

@@ -1,10 +1,12 @@
-"""Serves an ASGI application in the simulation with uvicorn's own protocol classes.
+"""Serves an ASGI application with uvicorn's own protocol classes, in the simulation or not.
 
-`uvicorn.Server` itself is about sockets and signals, of which there are none here.
+`uvicorn.Server` itself is about sockets and signals, of which there are none in the simulation. In
+real time its like would only differ where trials must not.
 """
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect
@@ -45,8 +47,15 @@ class UvicornSite:
         # Frames must not differ by the day on which a trial runs.
         self._headers = [(b"server", b"race-harness")]
 
-    async def serve(self, ready: Callable[[], object], stop: asyncio.Event) -> None:
+    async def serve(
+        self,
+        ready: Callable[[], object],
+        stop: asyncio.Event,
+        listener: socket.socket | None = None,
+    ) -> None:
         """Serve until `stop` is set, then say goodbye to each connection and hang up.
+
+        `listener` is a real socket; None: the simulation's host and port.
 
         Raises:
             Exception: what a handler of the application failed with. The client was answered
@@ -62,7 +71,11 @@ class UvicornSite:
             )
             return made
 
-        server = await asyncio.get_running_loop().create_server(protocol, HOST, PORT)
+        loop = asyncio.get_running_loop()
+        if listener is None:
+            server = await loop.create_server(protocol, HOST, PORT)
+        else:
+            server = await loop.create_server(protocol, sock=listener)
         ready()
         await stop.wait()
         server.close()

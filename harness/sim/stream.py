@@ -7,8 +7,9 @@ connection_pool.py); its pool, its h11 and all of httpx stay as they are.
 from collections.abc import Iterable
 from typing import Any
 
+from harness.network.connection import Connection
 from harness.sim.kernel import Kernel, Strand
-from harness.sim.network import HOST, Connection, Network
+from harness.sim.network import HOST, Network
 
 
 class SimStream:

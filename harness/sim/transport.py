@@ -6,7 +6,9 @@ import socket
 from collections import deque
 from typing import TYPE_CHECKING
 
-from harness.sim.network import HOST, Connection, Pipe
+from harness.network.connection import Connection
+from harness.network.pipe import Pipe
+from harness.sim.network import HOST
 
 if TYPE_CHECKING:
     from harness.sim.loop import SimLoop

@@ -6,7 +6,6 @@ keeps no state of a trial (the imported client, the loaded application) outlives
 
 import asyncio
 import gc
-import math
 import random
 import threading
 import traceback
@@ -14,13 +13,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from harness.errors import WorldBroken
+from harness.limits import work_s
 from harness.moments import Moments
+from harness.network.faults import Faults
 from harness.schedule import Moment, Schedule
 from harness.sim import guard, patches
 from harness.sim import kernel as kernels
 from harness.sim.choice import choice_of
 from harness.sim.entropy import Entropy
-from harness.sim.faults import Faults
 from harness.sim.kernel import MILLISECOND, SECOND, Kernel, Strand
 from harness.sim.network import Network
 from harness.sim.serving import URL, UvicornSite
@@ -52,16 +52,16 @@ class Simulation:
 
     def __init__(self, schedule: Schedule, source: Sequence[str] = ()) -> None:
         interleaving = schedule.interleaving
-        limit_s = LIMIT_S + schedule.caller.settle_s + _work_s(schedule)
+        limit_s = LIMIT_S + schedule.caller.settle_s + work_s(schedule)
         self.kernel = Kernel(choice_of(interleaving), limit_ns=round(limit_s * SECOND))
         self.trace = self.kernel.trace
         self.lines = Lines(self.kernel, interleaving, source)
         self._network = Network(self.kernel, schedule.network, schedule.entropy)
         self._entropy = Entropy(self.kernel, schedule.entropy)
         self._seed = schedule.entropy
-        self._delivery_marks()
+        self._network.mark_deliveries()
         self._moments = Moments(self.trace)
-        Faults(self.kernel, self._network, self._moments, schedule.network.faults)
+        Faults(self._network, self._moments, schedule.network.faults)
 
     def gate(self, moment: Moment) -> Callable[[], None]:
         """What blocks the thread that calls it until the moment has come, and its `after_ms`."""
@@ -183,33 +183,3 @@ class Simulation:
         for strand in self.kernel.strands[1:]:
             if not self.kernel.join(strand, deadline_ns):
                 return
-
-    def _delivery_marks(self) -> None:
-        """Note when a frame that the server wrote has reached the client."""
-        trace = self.trace
-
-        def notice(happening: Happening) -> None:
-            if happening.what == "frame-sent":
-                event, peer = happening.detail["event"], happening.detail["peer"]
-                connection = self._network.by_peer(peer)
-                if connection is not None:
-                    connection.down.mark(
-                        lambda: trace.record("socket", "frame-delivered", event=event, peer=peer)
-                    )
-
-        trace.listeners.append(notice)
-
-
-def _work_s(schedule: Schedule) -> float:
-    """What the agent takes for all its turns, and the user's callback for their events."""
-    server, caller = schedule.server, schedule.caller
-    runs = caller.runs + sum(act.what == "run" for act in caller.acts)
-    milliseconds = runs * caller.between_ms
-    for turn in map(schedule.script.turn, range(1, runs + 1)):
-        steps = math.ceil(turn.tool_calls / turn.calls_each) + turn.stop_hook_denials + 1
-        milliseconds += steps * (server.think_ms + server.tool_ms + server.status_ms)
-        # An action and what came of it; a message, a status, and what goes with them.
-        events = 2 * turn.tool_calls + 5 * (turn.stop_hook_denials + 2)
-        # The caller settles until every callback has come to its end.
-        milliseconds += events * (server.persist_ms + 2 * caller.callback_ms)
-    return milliseconds / 1000

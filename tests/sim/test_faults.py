@@ -5,9 +5,10 @@ from alone import Alone
 
 from harness.clients.reference import ReferenceAdapter
 from harness.moments import NAMES, Moments
+from harness.network.connection import close_frame
+from harness.network.faults import Faults
 from harness.schedule import Fault, Link, Moment, Schedule, Script
 from harness.schedule import Network as NetworkSchedule
-from harness.sim.faults import Faults, close_frame
 from harness.sim.network import FIRST_CLIENT_PORT
 from harness.sim.serving import PORT, UvicornSite
 from harness.trial import run_trial
@@ -35,7 +36,7 @@ class Line:
         self.alone = Alone(network=NetworkSchedule(rest=Link(0), socket=Link(0)))
         self.trace = self.alone.kernel.trace
         network = self.alone.network
-        Faults(self.alone.kernel, network, Moments(self.trace), faults)
+        Faults(network, Moments(self.trace), faults)
         network.listen(PORT, lambda connection: None)
         self.ends = {}
         for kind in ("rest", "socket"):

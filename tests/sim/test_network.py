@@ -13,10 +13,11 @@ import websockets
 from alone import DAY_S, Alone, run_alone
 from sim_rig import both, rest
 
+from harness.network.pipe import Pipe
 from harness.schedule import ConnectionLink, Fault, Link, Moment
 from harness.schedule import Network as NetworkSchedule
 from harness.sim.kernel import MILLISECOND, SECOND
-from harness.sim.network import Network, Pipe
+from harness.sim.network import Network
 from harness.sim.serving import PORT
 
 
@@ -183,9 +184,9 @@ def test_a_mark_is_reached_with_the_last_byte_before_it():
     alone = Alone()
     line, _ = pipe(alone)
     reached = []
-    line.mark(lambda: reached.append(("nothing sent", alone.now_s)))
+    line.mark(lambda _: reached.append(("nothing sent", alone.now_s)))
     line.send(b"a")
-    line.mark(lambda: reached.append(("a", alone.now_s)))
+    line.mark(lambda _: reached.append(("a", alone.now_s)))
     alone.at(5, lambda: line.send(b"b"))
     let_pass(alone)
     assert reached == [("nothing sent", 0), ("a", 0.010)]
@@ -529,10 +530,10 @@ def test_messages_come_back(site):
 def test_a_close_frame_tells_its_code_to_both_ends(site, code):
     def strike(simulation):
         from harness.moments import Moments
-        from harness.sim.faults import Faults
+        from harness.network.faults import Faults
 
         faults = (Fault("close", Moment("run-called"), code=code),)
-        Faults(simulation.kernel, simulation._network, Moments(simulation.trace), faults)
+        Faults(simulation._network, Moments(simulation.trace), faults)
 
         def act():
             simulation.trace.record("client", "run-called")

@@ -1,0 +1,159 @@
+"""Child processes by fork, none of which outlives its parent.
+
+Each has a line to its parent, and a pipe on which nothing is ever written: its end means that the
+parent is gone, however it went.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+_LOOK_EVERY_S = 0.005
+
+
+class Line:
+    """One end of a line between two processes. Any thread may send; messages stay whole.
+
+    `receive` raises EOFError when nobody is left at the other end.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sending = threading.Lock()
+
+    def send(self, message: object) -> None:
+        # Nobody there: whoever needs an answer is going to notice.
+        with self._sending, contextlib.suppress(OSError):
+            self._connection.send(message)
+
+    def receive(self) -> Any:
+        try:
+            return self._connection.recv()
+        except OSError:
+            raise EOFError from None
+
+    def waits(self, seconds: float = 0.0) -> bool:
+        """Whether there is a message, or the end, within that time."""
+        return self._connection.poll(seconds)
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Parent:
+    """What a child has of its parent."""
+
+    def __init__(self, line: Line, life: int) -> None:
+        self.line = line
+        self._life = life
+
+    def watch(self, when_gone: Callable[[], object]) -> None:
+        """From now on: end this process when the parent is gone, after `when_gone`.
+
+        It starts a thread, so whatever is to be forked is forked before.
+        """
+
+        def watch() -> None:
+            os.read(self._life, 1)
+            try:
+                when_gone()
+            finally:
+                os._exit(1)
+
+        threading.Thread(target=watch, name="parent's end", daemon=True).start()
+
+
+class Child:
+    """What a parent has of its child."""
+
+    def __init__(self, pid: int, line: Line, life: int, *, leads_group: bool) -> None:
+        self.line = line
+        self._pid = pid
+        self._life = life
+        self._leads_group = leads_group
+        self.status: int | None = None
+        """As of `os.waitpid`, when it has ended."""
+
+    def end(self, patience_s: float = 0.0) -> None:
+        """Returns when the child has ended: by itself within that time, or killed."""
+        deadline = time.monotonic() + patience_s
+        while not self._ended(os.WNOHANG) and time.monotonic() < deadline:
+            time.sleep(_LOOK_EVERY_S)
+        if self.status is None:
+            self._kill()
+            self._ended(0)
+
+    def close(self) -> None:
+        """End it, and close what leads to it."""
+        self.end()
+        self.line.close()
+        os.close(self._life)
+
+    def _ended(self, options: int) -> bool:
+        if self.status is None:
+            pid, status = os.waitpid(self._pid, options)
+            self.status = status if pid else None
+        return self.status is not None
+
+    def _kill(self) -> None:
+        # It has not been waited for, so nobody else can have its number.
+        (os.killpg if self._leads_group else os.kill)(self._pid, signal.SIGKILL)
+
+
+def fork(body: Callable[[Parent], None], *, leads_group: bool = False) -> Child:
+    """Run `body` in a child process, which ends with it.
+
+    `leads_group` puts it, and what it forks, into a process group of its own: whoever ends the
+    parent's group then leaves it the time to end what it has begun.
+    """
+    ours, theirs = Pipe()
+    life_read, life_write = os.pipe()
+    with warnings.catch_warnings():
+        # A thread of the parent, such as a worker's watchdog, is missed by nobody in the child.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid:
+        theirs.close()
+        os.close(life_read)
+        if leads_group:
+            _lead_group(pid)
+        return Child(pid, Line(ours), life_write, leads_group=leads_group)
+    status = 1
+    try:
+        ours.close()
+        os.close(life_write)
+        if leads_group:
+            _lead_group(os.getpid())
+        body(Parent(Line(theirs), life_read))
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        leave(status)
+    raise AssertionError("unreachable")
+
+
+def leave(status: int = 0) -> None:
+    """End this child at once: the exit handlers are its parent's."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(status)
+
+
+def _lead_group(pid: int) -> None:
+    # Parent and child both do, since neither knows who is first.
+    with contextlib.suppress(OSError):
+        os.setpgid(pid, pid)

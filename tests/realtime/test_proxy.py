@@ -1,0 +1,376 @@
+"""The proxy, between two real sockets of a test: what both ends see of each fault."""
+
+import contextlib
+import select
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from harness.moments import Moments
+from harness.network.faults import Faults
+from harness.realtime.proxy import Proxy
+from harness.realtime.record import SharedTrace
+from harness.schedule import ConnectionLink, Fault, Link, Moment, Network
+from harness.server.serve import HOST, listening_socket
+
+HEADS = {
+    "socket": b"GET /s HTTP/1.1\r\nhost: x\r\nUpgrade: websocket\r\n\r\n",
+    "rest": b"GET /r HTTP/1.1\r\nhost: x\r\n\r\n",
+}
+SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n\r\n"
+NOW = Moment("run-called")
+PATIENCE_S = 10
+"""For what has to come; what comes takes milliseconds."""
+
+
+def text(payload, mask=b""):
+    """An unmasked frame of text, or a masked one; RFC 6455, section 5.2."""
+    masked = bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload)) if mask else payload
+    return bytes([0x81, len(payload) | (0x80 if mask else 0)]) + mask + masked
+
+
+def goodbye(code, masked=False):
+    payload = struct.pack("!H", code)
+    return (b"\x88\x82" + bytes(4) if masked else b"\x88\x02") + payload
+
+
+class Rig:
+    """A proxy before a listening socket, with faults that strike when told."""
+
+    def __init__(self, *faults, **network):
+        network.setdefault("rest", Link(0))
+        network.setdefault("socket", Link(0))
+        schedule = Network(faults=faults, **network)
+        began_ns = time.monotonic_ns()
+        self.trace = SharedTrace(lambda: time.monotonic_ns() - began_ns)
+        self.failures = []
+        self._news = threading.Condition()
+        self._listener = listening_socket()
+        self._listener.settimeout(PATIENCE_S)
+        port = self._listener.getsockname()[1]
+        self.proxy = Proxy(self.trace, schedule, 0, port, self._failed)
+        self.proxy.mark_deliveries()
+        Faults(self.proxy, Moments(self.trace), faults)
+        self.trace.listeners.append(self._notify)
+        self.port = self.proxy.start()
+        self.sockets = [self._listener]
+
+    def _notify(self, _happening):
+        with self._news:
+            self._news.notify_all()
+
+    def _failed(self, account):
+        self.failures.append(account)
+        self._notify(None)
+
+    def close(self):
+        self.proxy.stop()
+        for each in self.sockets:
+            each.close()
+
+    def connect(self, kind="socket"):
+        """Both ends of a connection, after the handshake."""
+        client = socket.create_connection((HOST, self.port), PATIENCE_S)
+        self.sockets.append(client)
+        client.sendall(HEADS[kind])
+        server, _ = self._listener.accept()
+        self.sockets.append(server)
+        server.settimeout(PATIENCE_S)
+        assert read(server, len(HEADS[kind])) == HEADS[kind]
+        if kind == "socket":
+            server.sendall(SWITCHED)
+            assert read(client, len(SWITCHED)) == SWITCHED
+        return client, server
+
+    def strike(self):
+        """Let the moment of the faults come, and wait for what they do."""
+        self.trace.record("client", "run-called")
+        return self.happening("fault")
+
+    def happening(self, what):
+        """The first one of that name, when it is there."""
+        with self._news:
+            self._news.wait_for(lambda: self.all(what), PATIENCE_S)
+        return self.all(what)[0]
+
+    def failure(self):
+        """What the proxy says of a mistake of its own, when it does."""
+        with self._news:
+            self._news.wait_for(lambda: self.failures, PATIENCE_S)
+        return self.failures[0]
+
+    def all(self, what):
+        return [happening for happening in self.trace.happenings if happening.what == what]
+
+
+@pytest.fixture
+def rig():
+    """Makes a rig of these faults and links."""
+    with contextlib.ExitStack() as stack:
+
+        def make(*faults, **network):
+            made = Rig(*faults, **network)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+def read(end, count):
+    """So many bytes, or fewer and then the end."""
+    data = b""
+    while len(data) < count and (more := end.recv(count - len(data))):
+        data += more
+    return data
+
+
+def read_to_end(end):
+    return read(end, 1 << 20)
+
+
+def exchange(client, server):
+    """Both hear each other."""
+    for sender, receiver, frame in (
+        (client, server, text(b"up", b"mask")),
+        (server, client, text(b"down")),
+    ):
+        sender.sendall(frame)
+        assert read(receiver, len(frame)) == frame
+
+
+def hears_nothing(end):
+    readable, _, _ = select.select([end], [], [], 0)
+    return not readable
+
+
+# -- without a fault
+
+
+@pytest.mark.parametrize("kind", ["socket", "rest"])
+def test_without_a_fault_bytes_pass_both_ways(rig, kind):
+    here = rig()
+    client, server = here.connect(kind)
+    exchange(client, server)
+    big = bytes(range(256)) * 4_096
+    threading.Thread(target=client.sendall, args=(big,)).start()
+    assert read(server, len(big)) == big
+    assert here.proxy.newest(kind).kind == kind
+
+
+@pytest.mark.parametrize("client_first", [True, False])
+def test_the_end_of_the_stream_passes_one_way_at_a_time(rig, client_first):
+    first, second = rig().connect("rest")[:: 1 if client_first else -1]
+    first.shutdown(socket.SHUT_WR)
+    assert read_to_end(second) == b""
+    second.sendall(b"the other way is open")
+    second.close()
+    assert read_to_end(first) == b"the other way is open"
+
+
+def test_a_head_that_comes_in_pieces_is_understood(rig):
+    here = rig()
+    client = socket.create_connection((HOST, here.port), PATIENCE_S)
+    here.sockets.append(client)
+    head = HEADS["socket"]
+    client.sendall(head[:20])
+    exchange(*here.connect("rest"))
+    client.sendall(head[20:])
+    server, _ = here._listener.accept()
+    here.sockets.append(server)
+    assert read(server, len(head)) == head
+    assert [connection.kind for connection in here.proxy.connections] == ["rest", "socket"]
+
+
+def test_where_no_server_listens_the_client_sees_a_reset(rig):
+    here = rig()
+    here._listener.close()
+    client = socket.create_connection((HOST, here.port), PATIENCE_S)
+    client.sendall(HEADS["rest"])
+    with pytest.raises(ConnectionResetError):
+        client.recv(1)
+    client.close()
+
+
+def test_the_server_knows_a_connection_by_its_peer(rig):
+    here = rig()
+    _, server = here.connect()
+    _, other = here.connect()
+    assert here.proxy.by_peer(server.getpeername()[1]).number == 0
+    assert here.proxy.by_peer(other.getpeername()[1]).number == 1
+
+
+# -- latency
+
+
+def test_each_kind_and_each_connection_has_its_own_latency(rig):
+    here = rig(connections=(ConnectionLink(latency_ms=200, nth=2),), rest=Link(100))
+    latencies = []
+    for kind in ("socket", "rest", "socket"):
+        client, server = here.connect(kind)
+        began = time.monotonic()
+        server.sendall(text(b"down"))
+        read(client, 6)
+        latencies.append(time.monotonic() - began)
+    # It cannot be less, and nothing else here takes so long.
+    assert latencies[0] < latencies[1]
+    assert latencies[1] >= 0.1
+    assert latencies[2] >= 0.2
+
+
+def test_jitter_never_reorders(rig):
+    client, server = rig(socket=Link(0, jitter_ms=20)).connect()
+    frames = [text(b"%d" % number) for number in range(50)]
+    for frame in frames:
+        server.sendall(frame)
+    assert read(client, sum(map(len, frames))) == b"".join(frames)
+
+
+# -- faults
+
+
+def test_a_reset_is_seen_by_both_ends(rig):
+    here = rig(Fault("reset", at=NOW))
+    ends = here.connect()
+    exchange(*ends)
+    here.strike()
+    for end in ends:
+        with pytest.raises(ConnectionResetError):
+            end.recv(1)
+
+
+def test_a_fault_strikes_the_newest_living_connection_of_its_kind(rig):
+    here = rig(Fault("reset", at=NOW))
+    oldest, newest, rest, gone = [
+        here.connect(kind) for kind in ("socket", "socket", "rest", "socket")
+    ]
+    peer = newest[1].getpeername()[1]
+    gone[0].close()
+    assert read_to_end(gone[1]) == b""
+    assert here.strike().detail["peer"] == peer
+    for end in newest:
+        with pytest.raises(ConnectionResetError):
+            end.recv(1)
+    exchange(*oldest)
+    exchange(*rest)
+
+
+def test_close_says_goodbye_to_both_ends_and_hangs_up(rig):
+    here = rig(Fault("close", at=NOW, code=1012))
+    client, server = here.connect()
+    exchange(client, server)
+    here.strike()
+    assert read_to_end(client) == goodbye(1012)
+    assert read_to_end(server) == goodbye(1012, masked=True)
+
+
+def test_close_waits_for_the_frames_that_are_under_way(rig):
+    here = rig(Fault("close", at=NOW, code=1001))
+    client, server = here.connect()
+    down, up = text(b"from the server"), text(b"from the client", b"mask")
+    server.sendall(down[:5])
+    client.sendall(up[:9])
+    assert read(client, 5) == down[:5]
+    assert read(server, 9) == up[:9]
+    here.strike()
+    server.sendall(down[5:] + text(b"too late"))
+    client.sendall(up[9:] + text(b"too late", b"mask"))
+    assert read_to_end(client) == down[5:] + goodbye(1001)
+    assert read_to_end(server) == up[9:] + goodbye(1001, masked=True)
+
+
+def test_a_stall_delivers_nothing_for_a_while_and_then_all(rig):
+    here = rig(Fault("stall", at=NOW, for_ms=400))
+    client, server = here.connect()
+    fault = here.strike()
+    peer = server.getpeername()[1]
+    frames = text(b"one") + text(b"two")
+    server.sendall(frames)
+    here.trace.record("socket", "frame-sent", event="two", peer=peer)
+    assert read(client, len(frames)) == frames
+    assert here.happening("frame-delivered").at_ns >= fault.at_ns + 400_000_000
+    exchange(client, server)
+
+
+def test_half_open_tells_neither_end(rig):
+    here = rig(Fault("half-open", at=NOW))
+    client, server = here.connect()
+    exchange(client, server)
+    here.strike()
+    client.sendall(text(b"anybody there?", b"mask"))
+    server.sendall(text(b"anybody there?"))
+    # What is sent later on another connection passes, so that would have.
+    exchange(*here.connect())
+    server.close()
+    exchange(*here.connect())
+    assert hears_nothing(client)
+
+
+def test_a_connection_is_rejected_as_soon_as_it_is_subscribed(rig):
+    here = rig(Fault("reject", at=NOW, code=1013))
+    before = here.connect()
+    here.trace.record("client", "run-called")
+    rejected = here.connect()
+    exchange(*rejected)
+    here.trace.record("socket", "subscribed", peer=rejected[1].getpeername()[1])
+    assert read_to_end(rejected[0]) == goodbye(1013)
+    assert read_to_end(rejected[1]) == goodbye(1013, masked=True)
+    after = here.connect()
+    here.trace.record("socket", "subscribed", peer=after[1].getpeername()[1])
+    exchange(*after)
+    exchange(*before)
+
+
+def test_a_fault_may_come_a_while_after_its_moment(rig):
+    here = rig(Fault("reset", at=Moment("run-called", after_ms=200)))
+    ends = here.connect()
+    here.trace.record("client", "run-called")
+    exchange(*ends)
+    fault = here.happening("fault")
+    assert fault.at_ns >= here.all("run-called")[0].at_ns + 200_000_000
+
+
+def test_refusing_one_kind_is_not_pretended(rig):
+    here = rig(Fault("refuse", at=NOW, for_ms=100))
+    here.trace.record("client", "run-called")
+    assert "both kinds share a port" in here.failure()
+
+
+# -- deliveries
+
+
+def test_a_frame_is_delivered_when_its_last_byte_has_been_passed_on(rig):
+    here = rig(socket=Link(100))
+    client, server = here.connect()
+    peer = server.getpeername()[1]
+    server.sendall(text(b"one"))
+    sent = here.trace.record("socket", "frame-sent", event="one", kind="X", peer=peer)
+    assert read(client, 5) == text(b"one")
+    delivered = here.happening("frame-delivered")
+    assert delivered.detail == {"event": "one", "peer": peer}
+    assert delivered.at_ns >= sent.at_ns + 99_000_000
+
+
+def test_a_delivery_that_is_told_late_keeps_its_time(rig):
+    """The server process's word may come after the bytes have been passed on."""
+    here = rig()
+    client, server = here.connect()
+    server.sendall(text(b"one"))
+    assert read(client, 5) == text(b"one")
+    seen_ns = here.trace.now_ns()
+    peer = server.getpeername()[1]
+    here.trace.record("socket", "frame-sent", event="one", peer=peer)
+    assert here.happening("frame-delivered").at_ns <= seen_ns
+
+
+def test_a_frame_of_a_dead_connection_is_never_delivered(rig):
+    here = rig(Fault("half-open", at=NOW))
+    client, server = here.connect()
+    here.strike()
+    server.sendall(text(b"one"))
+    here.trace.record("socket", "frame-sent", event="one", peer=server.getpeername()[1])
+    exchange(*here.connect())
+    assert here.all("frame-delivered") == []
+    assert hears_nothing(client)
