@@ -437,6 +437,7 @@ FINDING = {
     "shrink_executions",
     "non_default_fields",
     "seconds",
+    "confirmed",
 }
 
 
