@@ -87,11 +87,14 @@ class Bench:
 def prepare(adapter_name: str, combination: Combination = SIM_FAKE) -> Bench:
     """Import the client, and its server, and warm everything up, once a process."""
     _quieten()
-    adapter = _adapter(adapter_name)
     if combination.server == "real":
-        from harness.server.real import RealServed
+        from harness.server.real import RealServed, home
 
-        adapter = RealServed(adapter)
+        # Client and server share their SDK, which looks for a home when it is imported.
+        home.settle()
+        adapter: Adapter = RealServed(_adapter(adapter_name))
+    else:
+        adapter = _adapter(adapter_name)
     bench = Bench(adapter, combination, UvicornSite())
     if not combination.in_real_time:
         _warm_up(bench)

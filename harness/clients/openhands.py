@@ -32,7 +32,7 @@ class OpenHandsClient:
             kind = type(event).__name__
             on_event(SeenEvent(event.id, kind, getattr(event, "tool_name", None)))
 
-        self._workspace = RemoteWorkspace(host=url, working_dir="/workspace")
+        self._workspace = RemoteWorkspace(host=url, working_dir="workspace/project")
         # The client appends to the list it is given: a fresh one each time.
         self._conversation: Any = RemoteConversation(
             agent=agent, workspace=self._workspace, callbacks=[callback], visualizer=None

@@ -266,7 +266,8 @@ class Conversation:
                 await self.emit(self.events.pause())
 
     async def _persist(self, event: Event, run: int | None) -> None:
-        await self.context.wait(self.context.timing.persist_ms)
+        late_ms = self.context.late_ms("append")
+        await self.context.wait(self.context.timing.persist_ms + late_ms)
         self.log.append(event)
         told = describe(event)
         told.pop("value", None)

@@ -72,7 +72,8 @@ class PubSub:
         self._context.trace.record("server", "publication", event=event["id"])
         loop = asyncio.get_running_loop()
         timing = self._context.timing
-        due = loop.time() + timing.publish_ms / 1000
+        late_ms = self._context.late_ms("publication")
+        due = loop.time() + (timing.publish_ms + late_ms) / 1000
         place = len(self._queue)
         if event.get("key") == "execution_status" and event["value"] in FINAL:
             place = max(0, place - timing.status_overtakes)

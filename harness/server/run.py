@@ -235,8 +235,10 @@ class Run:
         if not self._profile.runs_on_loop:
             await self._context.wait(milliseconds)
             return
-        async with self._context.event_loop.lent():
-            if milliseconds:
+        if milliseconds:
+            # What is there at once is awaited in fewer turns of the loop than a publication
+            # takes, so that it lets no frame through.
+            async with self._context.event_loop.lent():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(milliseconds / 1000):
                         await self._interrupt.wait()
