@@ -51,7 +51,7 @@ def replay(
             afters = _examine(under_test, before, times, bar.begin)
     last = afters[-1]
     if last.judgement.headline == before.judgement.headline:
-        last = replace(last, confirmed={**before.confirmed, **last.confirmed})
+        last = replace(last, confirmed={**last.confirmed, **before.confirmed})
     output.print(timeline(last, file))
     same_verdict = sum(after.judgement.verdicts == before.judgement.verdicts for after in afters)
     same_digest = sum(after.digest == before.digest for after in afters)
