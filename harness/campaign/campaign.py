@@ -10,6 +10,7 @@ from harness.campaign.client import ClientUnderTest
 from harness.campaign.pool import Answer, Workers
 from harness.campaign.summary import ClientSummary, summarise
 from harness.combination import NOT_RUN
+from harness.confirmation import by_itself
 from harness.errors import WorldBroken
 from harness.failure import Failure
 from harness.schedule import Schedule
@@ -99,17 +100,25 @@ def _told(
     if result.void is not None:
         unreached = "" if result.void.startswith(NOT_RUN) else "run() was never reached: "
         notes += (f"void, {unreached}{result.void}",)
+    server_version = workers.server_version or None
+    version = client.resolved_version
+    failed = result.void is None and not result.passed
     return Failure(
         schedule=schedule,
         judgement=Judgement(result.verdicts or ("void",), evidence, notes),
         digest=result.digest,
         client=client.anywhere,
-        resolved_version=client.resolved_version,
+        resolved_version=version,
         server=client.server,
-        server_version=workers.server_version or None,
+        server_version=server_version,
         world=client.world,
         happenings=tuple(whole["happenings"]),
         stacks=whole["stacks"],
+        confirmed=(
+            by_itself(client.combination, result.verdicts, version, server_version)
+            if failed
+            else {}
+        ),
     )
 
 

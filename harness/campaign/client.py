@@ -12,6 +12,7 @@ from harness.campaign.pool import Workers
 from harness.clients import own_clients
 from harness.combination import SIM_FAKE, WORLDS, Combination
 from harness.errors import ClientUnavailable, UsageError
+from harness.failure import Failure
 
 if TYPE_CHECKING:
     from harness.environments import Environment
@@ -94,7 +95,7 @@ def find_client(
         found = ClientUnderTest(argument, "", here, adapter, Combination(world, "own"))
         return replace(found, resolved_version=_version_told(found))
     combination = Combination(world, kind)
-    if argument.partition(":")[0] == "reference":
+    if is_reference(argument):
         _check_reference(argument)
         if kind == "real":
             here = _environment(release or "latest", progress, combination).python
@@ -109,6 +110,26 @@ def find_client(
     environment = _environment(argument, progress, combination)
     version, python = environment.resolved_version, environment.python
     return ClientUnderTest(argument, version, python, "openhands", combination)
+
+
+def recorded(failure: Failure, combination: Combination | None = None) -> tuple[str, str]:
+    """Client and server of a failure file, as `find_client` takes them; or those for trying it in
+    another combination."""
+    wanted = combination or failure.combination
+    # `latest` may have moved on since.
+    argument = failure.resolved_version if failure.client == "latest" else failure.client
+    if wanted.server != "real":
+        return argument, "fake"
+    if argument == INSTALLED and failure.server != "real":
+        # Here is no server beside it, but there is one of its release.
+        argument = failure.resolved_version
+    of_a_release = is_reference(argument) and failure.server_version
+    return argument, f"real:{failure.server_version}" if of_a_release else "real"
+
+
+def is_reference(argument: str) -> bool:
+    """Whether the client is the small one that comes with the harness."""
+    return argument.partition(":")[0] == "reference"
 
 
 def _server(argument: str) -> tuple[str, str]:
