@@ -152,7 +152,7 @@ def measure(
 ) -> dict[str, object]:
     client = find_client(race.client, lambda line: print(line, file=sys.stderr))
     rows: dict[str, object] = {}
-    with Workers(client.python, client.adapter, jobs) as workers:
+    with client.workers(jobs) as workers:
         workers.wait_ready()
         lines = workers.source_lines()
         for name in names:

@@ -57,7 +57,7 @@ def inside(adapter_name: str, trials: int) -> None:
     from harness.schedule import Schedule
     from harness.sim import kernel
 
-    adapter, site = worker.prepare(adapter_name)
+    bench = worker.prepare(adapter_name)
     schedules = [Schedule.from_dict(entry) for entry in json.load(sys.stdin)]
     thread_time, body, shares = (
         time.thread_time,
@@ -70,7 +70,7 @@ def inside(adapter_name: str, trials: int) -> None:
         shares["server" if strand.name == "server" else "client's other threads"] += thread_time()
 
     def run(schedules: list[Schedule]) -> None:
-        for _trial in worker.run_trials(adapter, site, schedules):
+        for _trial in worker.run_trials(bench, schedules):
             pass
 
     kernel.Kernel._body = timed_body  # type: ignore[method-assign]
@@ -87,7 +87,7 @@ def inside(adapter_name: str, trials: int) -> None:
         time.perf_counter() - wall,
         thread_time() - own,
     )
-    print(f"{adapter.version}: {trials} trials, {trials / cpu:.1f} per CPU second, ", end="")
+    print(f"{bench.adapter.version}: {trials} trials, {trials / cpu:.1f} per CPU second, ", end="")
     print(f"{trials / wall:.1f} per wall second, {cpu / trials * 1e3:.2f} ms CPU each")
     for name, seconds in [("client's main thread and kernel", own), *sorted(shares.items())]:
         print(f"  {seconds / trials * 1e3:6.2f} ms  {name}")

@@ -215,7 +215,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no fault {', '.join(sorted(unknown))}; there are: {', '.join(FAULTS)}")
 
-    _, site = prepare("reference")
+    site = prepare("reference").site
     zoo = Zoo(site)
     if options.right is not None:
         return 0 if zoo.right(options.right, options.seed) else 1

@@ -1,9 +1,11 @@
 """A failure file: one failing trial, whole, so that it can be read, shown and replayed."""
 
 import contextlib
+import fcntl
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, NotRequired, TypedDict
 
@@ -18,6 +20,8 @@ from pydantic import (
 )
 
 from harness import __version__
+from harness.combination import Combination
+from harness.confirmation import Confirmation
 from harness.errors import UsageError
 from harness.schedule import Schedule, first_complaint
 from harness.verdict import ORDER, Evidence, Judgement
@@ -42,9 +46,16 @@ class Failure:
     """Thread name to stack, where the simulation had to end the trial."""
     server_version: str | None = None
     """The release whose server it was; None: the file does not say."""
+    confirmed: Mapping[str, Confirmation] = field(default_factory=dict)
+    """What came of trying it in other combinations, by their names; empty: never tried."""
     neighbour: str | None = None
     """Which smallest change of the schedule was seen to pass, in words; None: not tried."""
     harness_version: str = __version__
+
+    @property
+    def combination(self) -> Combination:
+        """Where it failed."""
+        return Combination(self.world, self.server)
 
     def write(self, path: Path) -> None:
         """Write the file whole or not at all.
@@ -52,7 +63,8 @@ class Failure:
         Raises:
             UsageError: the place cannot be written.
         """
-        text = json.dumps(
+        _write(
+            path,
             {
                 "schema": SCHEMA,
                 "client": self.client,
@@ -69,24 +81,14 @@ class Failure:
                     name: _plain(value)
                     for name, value in self.schedule.non_default_fields().items()
                 },
+                "confirmed": {name: one.to_dict() for name, one in self.confirmed.items()},
                 "neighbour": self.neighbour,
                 "schedule": self.schedule.to_dict(),
                 "digest": self.digest,
                 "stacks": self.stacks,
                 "happenings": list(self.happenings),
             },
-            indent=1,
         )
-        # Two campaigns in one directory may write the same failure at the same time.
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(text + "\n", encoding="utf-8")
-            partial.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink()
-            raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
 
     @staticmethod
     def read(path: Path) -> "Failure":
@@ -134,9 +136,59 @@ class Failure:
             happenings=tuple(map(dict, checked["happenings"])),
             stacks=checked["stacks"],
             server_version=checked.get("server_version"),
+            confirmed={
+                name: Confirmation.from_dict(one)
+                for name, one in checked.get("confirmed", {}).items()
+            },
             neighbour=checked.get("neighbour"),
             harness_version=checked["harness_version"],
         )
+
+
+def confirm(path: Path, combination: Combination, confirmation: Confirmation) -> Failure:
+    """Add what came of a combination to a failure file, which keeps all else that it holds.
+
+    The result is the failure as it is in the file then. Several processes may do so at once. That
+    nothing could be tried replaces nothing that was.
+
+    Raises:
+        UsageError: the file cannot be read or written.
+    """
+    with _alone_in(path.parent):
+        before = Failure.read(path).confirmed.get(str(combination))
+        if confirmation.tries or not (before and before.tries):
+            data = json.loads(path.read_text(encoding="utf-8"))
+            confirmed = {**data.get("confirmed", {}), str(combination): confirmation.to_dict()}
+            _write(path, {**data, "confirmed": confirmed})
+        return Failure.read(path)
+
+
+@contextlib.contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Hold a lock on the directory, which leaves no file behind."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError as error:
+        raise UsageError(f"cannot read {directory}: {error.strerror or error}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, data: dict[str, Any]) -> None:
+    """Write the file whole or not at all; raises UsageError."""
+    # Two campaigns in one directory may write the same failure at the same time.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
 
 
 def _plain(value: object) -> object:
@@ -181,6 +233,27 @@ class _Evidence(TypedDict):
     events: list[_Event]
 
 
+def _combination(name: str) -> str:
+    try:
+        return str(Combination.parse(name))
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+Tries = Annotated[int, Field(ge=0)]
+
+
+@with_config(ConfigDict(extra="forbid", strict=True))
+class _Confirmation(TypedDict):
+    tries: Tries
+    reproduced: Tries
+    verdicts: dict[str, Tries]
+    resolved_version: str
+    server_version: str | None
+    reason: str | None
+    rate: Number
+
+
 @with_config(ConfigDict(strict=True))
 class _File(TypedDict):
     """What `write` writes, the schedule apart, which checks itself."""
@@ -194,6 +267,7 @@ class _File(TypedDict):
     server: str
     server_version: NotRequired[str | None]
     neighbour: NotRequired[str | None]
+    confirmed: NotRequired[dict[Annotated[str, AfterValidator(_combination)], _Confirmation]]
     world: str
     happenings: list[_Happening]
     stacks: dict[str, str]

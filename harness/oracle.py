@@ -231,12 +231,14 @@ def own_delays_ns(schedule: Schedule, callbacks: int = 0) -> int:
     links_ms = sum(link.latency_ms + link.jitter_ms for link in links)
     faults_ms = sum(fault.for_ms for fault in network.faults if fault.action == "stall")
     stalls_ms = sum(stall.for_ms for stall in schedule.interleaving.stalls)
+    late_ms = sum(late.for_ms for late in schedule.server.late)
     callbacks_ms = caller.callback_ms * callbacks
     rest_s = 0.0
     for fault in schedule.rest:
         each_s = fault.delay_ms / 1000 + RETRY_S
         rest_s += fault.times * (each_s + (REQUEST_S if fault.action == "timeout" else 0.0))
-    return round((4 * links_ms + faults_ms + stalls_ms + callbacks_ms) * 1e6 + rest_s * 1e9)
+    own_ms = 4 * links_ms + faults_ms + stalls_ms + late_ms + callbacks_ms
+    return round(own_ms * 1e6 + rest_s * 1e9)
 
 
 def _lost(ledger: Ledger, outcome: Outcome) -> list[Evidence]:

@@ -88,7 +88,6 @@ class Scenarios(pytest.Collector):
         """Run a scenario's campaign. Importing the client takes seconds: once for all of them."""
         from harness.campaign.campaign import run_campaign
         from harness.campaign.draw import draw_schedules
-        from harness.campaign.pool import Workers
         from harness.cli.console import CORES
 
         client = self.client()
@@ -96,7 +95,7 @@ class Scenarios(pytest.Collector):
         schedules = list(draw_schedules(scenario, option("--race-seed"), option("--race-reps")))
         try:
             if self._workers is None:
-                self._workers = Workers(client.python, client.adapter, CORES)
+                self._workers = client.workers(CORES)
                 self._workers.wait_ready()
             return run_campaign(client, schedules, self._workers)
         except BaseException:

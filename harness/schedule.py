@@ -44,6 +44,9 @@ class Turn:
     waits to be confirmed, which the next `run()` does."""
     says: Literal["finish-tool", "message"] = "finish-tool"
     """How it ends when it finishes: by a tool call, or by an answer without one."""
+    deltas: Count = 0
+    """Pieces in which each answer of the LLM is streamed while it comes (from 1.18.1). They go to
+    the sockets and never to the log."""
     stop_hook_denials: Count = 0
     """How often a stop hook takes `finished` back to `running` before it lets the run end."""
 
@@ -59,6 +62,26 @@ class Script(Turn):
         if run == 1:
             return self
         return self.later[run - 2] if run - 2 < len(self.later) else Turn()
+
+
+@dataclass(frozen=True)
+class Late:
+    """One act of the server that takes longer than others of its kind.
+
+    append       an event's file is written slowly (event_store.py, `append`)
+    publication  the event loop gets round late to a frame, and so to all after it
+                 (async_utils.py, `AsyncCallbackWrapper`)
+    request      the event loop gets round late to what it has received
+    answer       the event loop gets round late to what a worker thread has done for a request
+                 (event_service.py, `send_message`)
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    what: Literal["append", "publication", "request", "answer"] = "append"
+    nth: Nth = 1
+    """Counted from one since the trial began; an answer has the number of its request."""
+    for_ms: Milliseconds = 0.0
 
 
 @dataclass(frozen=True)
@@ -86,6 +109,8 @@ class ServerTiming:
     tail of a run waits for it, the frames of others do not."""
     snapshot_ms: Milliseconds = 1.0
     """Building a full-state frame once the state lock is held."""
+    late: tuple[Late, ...] = ()
+    """Single acts that take longer."""
     clock_ms: Milliseconds = 0.0
     """Resolution of the clock that events are stamped by; 0: no two events are stamped alike."""
     status_overtakes: Count = 0

@@ -7,7 +7,6 @@ from typing import Any
 
 from harness.campaign.campaign import examine, keep
 from harness.campaign.client import INSTALLED, find_client
-from harness.campaign.pool import Workers
 from harness.schedule import Schedule
 from harness.story.timeline import short_story
 
@@ -27,7 +26,7 @@ def assert_schedule_passes(schedule: dict[str, Any], client: str = INSTALLED) ->
     __tracebackhide__ = True
     checked = Schedule.from_dict(schedule)
     found = find_client(client, lambda _line: None)
-    with Workers(found.python, found.adapter, 1) as workers:
+    with found.workers() as workers:
         workers.wait_ready()
         failure = examine(found, workers, checked)
     match failure.judgement.verdicts:

@@ -1,10 +1,12 @@
 """One trial, start to end: schedule, world, server and client, oracle, verdict."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.clients import Adapter, source_of
 from harness.clients.undisturbed import UndisturbedAdapter
+from harness.combination import NOT_RUN
 from harness.oracle import judge
 from harness.program import Outcome, Program
 from harness.schedule import Schedule
@@ -74,6 +76,12 @@ def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
     ending = simulation.run(site, program.play, program.look, server.aclose)
     outcome = program.outcome(ending.stopped)
     return Trial.judged(schedule, outcome, ending.happenings, ending.digest, ending.stacks, began)
+
+
+def not_run(schedule: Schedule, reasons: Sequence[str]) -> Trial:
+    """The void trial of a schedule that its combination cannot run; `reasons` say why."""
+    outcome = Outcome(calls=(), visible_settled=(), void=NOT_RUN + "; ".join(reasons))
+    return Trial(schedule, outcome, None, (), "", {}, 0.0)
 
 
 def _run_seconds(happenings: tuple[Happening, ...]) -> float:

@@ -62,7 +62,8 @@ class TrialResult:
     wall_ms: float
     """Wall milliseconds of the whole repetition."""
     void: str | None = None
-    """Why the schedule broke the trial before `run()` was reached; then there is no verdict."""
+    """Why the schedule broke the trial before `run()` was reached, or why it was not run at all
+    (`not run: ...`); then there is no verdict."""
 
     @property
     def passed(self) -> bool:

@@ -1,14 +1,17 @@
 """Failure files: written whole or not at all, read whole or refused in one line."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.combination import COMBINATIONS, REAL_FAKE, SIM_REAL
+from harness.confirmation import Confirmation
 from harness.errors import UsageError
-from harness.failure import Failure
+from harness.failure import Failure, confirm
 from harness.schedule import (
     Act,
     Caller,
@@ -78,6 +81,73 @@ def test_a_person_finds_in_it_what_to_do_and_what_was_special(file: Path) -> Non
     assert data["non_default_fields"]["caller.pause_ms"] == 1.0
     assert data["non_default_fields"]["network.faults[0]"]["action"] == "reset"
     assert data["schema"] == 1
+
+
+# confirmed
+
+CONFIRMED = Confirmation(5, 4, {"early": 4, "ok": 1}, "0.1.0", "1.58.0")
+LACKING = Confirmation(0, 0, {}, "0.1.0", reason="no such server")
+
+
+def test_a_file_that_nobody_tried_elsewhere_says_nothing_of_it(file: Path) -> None:
+    assert json.loads(file.read_text())["confirmed"] == {}
+    assert Failure.read(file).confirmed == {}
+
+
+def test_older_files_are_read(file: Path) -> None:
+    data = json.loads(file.read_text())
+    del data["confirmed"]
+    file.write_text(json.dumps(data))
+    assert Failure.read(file) == FAILURE
+    assert confirm(file, SIM_REAL, CONFIRMED).confirmed == {"sim×real": CONFIRMED}
+
+
+def test_what_comes_of_a_combination_is_added_and_nothing_is_lost(file: Path) -> None:
+    data = json.loads(file.read_text())
+    file.write_text(json.dumps({**data, "remark": "of somebody's own"}))
+    assert confirm(file, SIM_REAL, CONFIRMED) == replace(
+        FAILURE, confirmed={"sim×real": CONFIRMED}
+    )
+    confirm(file, REAL_FAKE, LACKING)
+    after = json.loads(file.read_text())
+    assert after.pop("confirmed") == {
+        "sim×real": CONFIRMED.to_dict(),
+        "real×fake": LACKING.to_dict(),
+    }
+    del data["confirmed"]
+    assert after == {**data, "remark": "of somebody's own"}
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_that_nothing_could_be_tried_replaces_nothing_that_was(file: Path) -> None:
+    confirm(file, SIM_REAL, LACKING)
+    confirm(file, SIM_REAL, CONFIRMED)
+    confirm(file, SIM_REAL, LACKING)
+    assert Failure.read(file).confirmed == {"sim×real": CONFIRMED}
+    fewer = replace(CONFIRMED, reproduced=0)
+    assert confirm(file, SIM_REAL, fewer).confirmed == {"sim×real": fewer}
+
+
+def test_several_at_once_lose_nothing(file: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda each: confirm(file, each, CONFIRMED), COMBINATIONS))
+    assert Failure.read(file).confirmed.keys() == set(map(str, COMBINATIONS))
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "says"),
+    [
+        ({"dream×real": CONFIRMED.to_dict()}, "is no combination"),
+        ({"sim×real": {**CONFIRMED.to_dict(), "tries": -1}}, "field 'confirmed.sim×real.tries'"),
+        ({"sim×real": {**CONFIRMED.to_dict(), "luck": 1}}, "field 'confirmed.sim×real.luck'"),
+        ({"sim×real": 5}, "field 'confirmed.sim×real'"),
+        ([], "field 'confirmed'"),
+    ],
+)
+def test_a_confirmation_that_is_none_is_refused(file: Path, confirmed: object, says: str) -> None:
+    data = json.loads(file.read_text())
+    file.write_text(json.dumps({**data, "confirmed": confirmed}))
+    assert says in refused(file)
 
 
 def refused(path: Path) -> str:

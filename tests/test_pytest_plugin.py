@@ -203,10 +203,10 @@ def pytest_collection_modifyitems(items):
         if item.name in limits:
             item.add_marker(pytest.mark.timeout(limits[item.name]), append=False)
 
-def run(self, schedules, on_result):
+def run(self, schedules, *heard):
     if schedules[0].scenario == "delayed-callback":
         schedules = schedules * 1_000_000
-    return real(self, schedules, on_result)
+    return real(self, schedules, *heard)
 
 Workers.run = run
 """

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.campaign.client import ClientUnderTest
-from harness.campaign.pool import Workers
+from harness.campaign.pool import Answer, Workers
 from harness.campaign.summary import ClientSummary, summarise
+from harness.combination import NOT_RUN
+from harness.confirmation import by_itself
 from harness.errors import WorldBroken
 from harness.failure import Failure
 from harness.schedule import Schedule
@@ -39,13 +41,17 @@ def run_campaign(
         UsageError: the failure file cannot be written.
     """
     began = time.perf_counter()
-    results = workers.run(schedules, on_result)
+    once = _Once() if client.combination.in_real_time else None
+    results = workers.run(schedules, on_result, once)
     elapsed_s = time.perf_counter() - began
     failed = next((r for r in results if not r.passed and r.void is None), None)
     path = None
     if failed is not None:
         schedule = schedules[failed.index]
-        failure = examine(client, workers, schedule)
+        if once is not None:
+            failure = _told(client, workers, schedule, failed, once.wholes[failed.index])
+        else:
+            failure = examine(client, workers, schedule)
         if failure.digest != failed.digest:
             raise WorldBroken(
                 f"repetition {failed.index} of {schedule.scenario} did not repeat: "
@@ -62,27 +68,57 @@ def run_campaign(
     return Campaign(summary, tuple(results))
 
 
+class _Once:
+    """Keeps the first failure whole, in real time, where it may not come a second time."""
+
+    def __init__(self) -> None:
+        self.wholes: dict[int, Answer] = {}
+
+    def __call__(self, result: TrialResult, whole: Answer) -> None:
+        self.wholes[result.index] = whole
+        first = min(self.wholes)
+        self.wholes = {first: self.wholes[first]}
+
+
 def examine(client: ClientUnderTest, workers: Workers, schedule: Schedule) -> Failure:
     """Run a schedule once more and keep all of it, whatever its verdict."""
-    result, whole = workers.run_whole(schedule)
+    return _told(client, workers, schedule, *workers.run_whole(schedule))
+
+
+def _told(
+    client: ClientUnderTest,
+    workers: Workers,
+    schedule: Schedule,
+    result: TrialResult,
+    whole: Answer,
+) -> Failure:
     evidence = tuple(
         Evidence(entry["verdict"], entry["says"], tuple(entry["events"]))
         for entry in whole["evidence"]
     )
     notes = tuple(whole["notes"])
     if result.void is not None:
-        notes += (f"void, run() was never reached: {result.void}",)
+        unreached = "" if result.void.startswith(NOT_RUN) else "run() was never reached: "
+        notes += (f"void, {unreached}{result.void}",)
+    server_version = workers.server_version or None
+    version = client.resolved_version
+    failed = result.void is None and not result.passed
     return Failure(
         schedule=schedule,
         judgement=Judgement(result.verdicts or ("void",), evidence, notes),
         digest=result.digest,
         client=client.anywhere,
-        resolved_version=client.resolved_version,
+        resolved_version=version,
         server=client.server,
-        server_version=workers.server_version or None,
-        world="sim",
+        server_version=server_version,
+        world=client.world,
         happenings=tuple(whole["happenings"]),
         stacks=whole["stacks"],
+        confirmed=(
+            by_itself(client.combination, result.verdicts, version, server_version)
+            if failed
+            else {}
+        ),
     )
 
 

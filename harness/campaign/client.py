@@ -3,13 +3,22 @@
 import importlib.metadata
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from harness import __version__
 from harness.campaign.pool import Workers
 from harness.clients import own_clients
-from harness.errors import ClientUnavailable
+from harness.combination import SIM_FAKE, WORLDS, Combination
+from harness.errors import ClientUnavailable, UsageError
+from harness.failure import Failure
+
+if TYPE_CHECKING:
+    from harness.environments import Environment
+
+SDK: Final = "openhands-sdk"
+AGENT_SERVER: Final = "openhands-agent-server"
 
 INSTALLED = "installed"
 """The client argument for the `openhands-sdk` of the environment that the harness runs in."""
@@ -23,6 +32,8 @@ class ClientUnderTest:
     python: Path
     adapter: str
     """Its name, as `harness.campaign.worker` takes it."""
+    combination: Combination = SIM_FAKE
+    """Where its trials run: the world, and the server that it is run against."""
 
     @property
     def is_sdk(self) -> bool:
@@ -31,55 +42,140 @@ class ClientUnderTest:
 
     @property
     def server(self) -> str:
-        """What it is run against: `fake`, or `own` for a server that came with the client."""
-        return "own" if own_clients.split(self.adapter) else "fake"
+        """What it is run against: `fake`, `real`, or `own` for what came with the client."""
+        return self.combination.server
+
+    @property
+    def world(self) -> str:
+        return self.combination.world
 
     @property
     def anywhere(self) -> str:
         """The argument as it can be given in any directory."""
         return self.adapter if own_clients.split(self.adapter) else self.argument
 
+    def workers(self, jobs: int = 1) -> Workers:
+        """Start its worker processes, so many trials at once; see `Workers` for what is raised."""
+        return Workers(self.python, self.adapter, jobs, self.combination)
 
-def find_client(argument: str, progress: Callable[[str], None]) -> ClientUnderTest:
+
+def find_client(
+    argument: str,
+    progress: Callable[[str], None],
+    *,
+    server: str = "fake",
+    world: str = "sim",
+) -> ClientUnderTest:
     """Resolve a client argument, building its environment where it needs one.
 
     A release, `latest`, a PATH or PATH@REVISION, as `harness.environments` takes them; or
     `installed`; or `reference`, `reference:BUG` for the small client that comes with the harness;
-    or `FILE.py`, `FILE.py:NAME` for a client of one's own (`harness.clients.own_clients`).
+    or `FILE.py`, `FILE.py:NAME` for a client of one's own (`harness.clients.own_clients`), which
+    brings its own server.
+
+    `server` is `fake`; or `real`, the agent server of the client's own release or tree, for the
+    reference client that of the newest release or, as `real:1.43.1`, of another.
 
     Raises:
-        ClientUnavailable: it cannot be had.
-        UsageError: the reference client has no such bug.
+        ClientUnavailable: it cannot be had, or its server cannot.
+        UsageError: there is no such server or world, or not for this client; the reference client
+            has no such bug.
         WorldBroken: a client of one's own leaves the simulation in its first trials already.
     """
+    kind, release = _server(server)
+    if world not in WORLDS:
+        raise UsageError(f"no world {world!r}; there are: {', '.join(WORLDS)}")
     here = Path(sys.executable)
     if own := own_clients.split(argument):
         path, name = own
         own_clients.check_file(path)
+        if kind == "real":
+            raise UsageError(f"{argument} brings its own server: leave --server {server} out")
         adapter = f"{path.resolve()}:{name}"
-        return ClientUnderTest(argument, _version_told(here, adapter), here, adapter)
-    if argument.partition(":")[0] == "reference":
+        found = ClientUnderTest(argument, "", here, adapter, Combination(world, "own"))
+        return replace(found, resolved_version=_version_told(found))
+    combination = Combination(world, kind)
+    if is_reference(argument):
         _check_reference(argument)
-        return ClientUnderTest(argument, __version__, here, argument)
+        if kind == "real":
+            here = _environment(release or "latest", progress, combination).python
+        return ClientUnderTest(argument, __version__, here, argument, combination)
+    if release:
+        raise UsageError(
+            f"the real server is that of the client's own release: say --server real, without "
+            f"{release}"
+        )
     if argument == INSTALLED:
-        try:
-            version = importlib.metadata.version("openhands-sdk")
-        except importlib.metadata.PackageNotFoundError:
-            raise ClientUnavailable(
-                "openhands-sdk is not installed in this environment: install it, or name a "
-                "client such as 1.58.0"
-            ) from None
-        return ClientUnderTest(argument, version, here, "openhands")
+        return ClientUnderTest(argument, _installed(kind), here, "openhands", combination)
+    environment = _environment(argument, progress, combination)
+    version, python = environment.resolved_version, environment.python
+    return ClientUnderTest(argument, version, python, "openhands", combination)
+
+
+def recorded(failure: Failure, combination: Combination | None = None) -> tuple[str, str]:
+    """Client and server of a failure file, as `find_client` takes them; or those for trying it in
+    another combination."""
+    wanted = combination or failure.combination
+    # `latest` may have moved on since.
+    argument = failure.resolved_version if failure.client == "latest" else failure.client
+    if wanted.server != "real":
+        return argument, "fake"
+    if argument == INSTALLED and failure.server != "real":
+        # Here is no server beside it, but there is one of its release.
+        argument = failure.resolved_version
+    of_a_release = is_reference(argument) and failure.server_version
+    return argument, f"real:{failure.server_version}" if of_a_release else "real"
+
+
+def is_reference(argument: str) -> bool:
+    """Whether the client is the small one that comes with the harness."""
+    return argument.partition(":")[0] == "reference"
+
+
+def _server(argument: str) -> tuple[str, str]:
+    """Kind of the server, and the release that was named or an empty text."""
+    kind, colon, release = argument.partition(":")
+    if kind not in ("fake", "real") or (colon and (kind == "fake" or not release)):
+        raise UsageError(
+            f"no server {argument!r}; there are: fake, real, and real:RELEASE for the reference "
+            "client"
+        )
+    return kind, release
+
+
+def _environment(
+    argument: str, progress: Callable[[str], None], combination: Combination
+) -> "Environment":
     # Not needed, and a second slower, where the client is here already.
     from harness.environments import prepare
 
-    environment = prepare(argument, progress=progress)
-    return ClientUnderTest(argument, environment.resolved_version, environment.python, "openhands")
+    with_server = combination.server == "real"
+    return prepare(argument, with_server=with_server, progress=progress)
 
 
-def _version_told(python: Path, adapter: str) -> str:
+def _installed(server: str) -> str:
+    """The version of the `openhands-sdk` that is installed here."""
+    try:
+        version = importlib.metadata.version(SDK)
+    except importlib.metadata.PackageNotFoundError:
+        raise ClientUnavailable(
+            f"{SDK} is not installed in this environment: install it, or name a client such as "
+            "1.58.0"
+        ) from None
+    if server == "real":
+        try:
+            importlib.metadata.version(AGENT_SERVER)
+        except importlib.metadata.PackageNotFoundError:
+            raise ClientUnavailable(
+                f"{AGENT_SERVER} is not installed in this environment: install that of {version}, "
+                f"or name the client by its release, {version}"
+            ) from None
+    return version
+
+
+def _version_told(client: ClientUnderTest) -> str:
     """By a worker: what is not ours is not imported here."""
-    with Workers(python, adapter, 1) as workers:
+    with client.workers() as workers:
         workers.wait_ready()
         return workers.version
 

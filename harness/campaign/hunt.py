@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as hypothesis_seed
+from hypothesis.errors import Flaky
 
 from harness.campaign.draw import drawing_from_the_seed_alone
 from harness.failure import Failure
@@ -71,10 +72,12 @@ def hunt(
     examples: int,
     seconds: float = float("inf"),
     tally: Tally | None = None,
+    in_real_time: bool = False,
 ) -> Iterator[Finding]:
     """Search up to `examples` schedules, or for so many wall seconds; give findings as they come.
 
-    The scenarios take turns. `tally` counts along.
+    The scenarios take turns. `tally` counts along. `in_real_time`: a trial repeats by its cause,
+    not by its digest, and shrinking goes on though a schedule may not fail each time.
     """
     tally = tally if tally is not None else Tally()
     known: set[str] = set()
@@ -83,7 +86,7 @@ def hunt(
     while tally.trials < examples and time.monotonic() - began < seconds:
         scenario = scenarios[turn % len(scenarios)]
         left = min(TURN, examples - tally.trials)
-        search = _Search(scenario, examine, known, tally, began + seconds)
+        search = _Search(scenario, examine, known, tally, began + seconds, in_real_time)
         finding = search.run(seed * 1_000_003 + turn, left)
         if finding is not None:
             known.add(finding.cause)
@@ -105,12 +108,14 @@ class _Search:
         known: set[str],
         tally: Tally,
         deadline: float,
+        in_real_time: bool,
     ) -> None:
         self._scenario = scenario
         self._examine = examine
         self._known = known
         self._tally = tally
         self._deadline = deadline
+        self._in_real_time = in_real_time
         self._cause: str | None = None
         self._first_seen = 0
         self._smallest: Failure | None = None
@@ -130,8 +135,9 @@ class _Search:
         def trial(schedule: Schedule) -> None:
             self._try(replace(schedule, scenario=self._scenario.name))
 
-        # What failed was noted as it happened.
-        with drawing_from_the_seed_alone(), contextlib.suppress(_Failed):
+        # What failed was noted as it happened; so was what then did not fail a second time.
+        flaky = (Flaky,) if self._in_real_time else ()
+        with drawing_from_the_seed_alone(), contextlib.suppress(_Failed, *flaky):
             trial()
         if self._smallest is None or self._cause is None:
             return None
@@ -152,7 +158,12 @@ class _Search:
         cause = cause_of(failure)
         if not cause or cause in self._known:
             return False
-        if self._examine(schedule).digest != failure.digest:
+        again = self._examine(schedule)
+        if self._in_real_time:
+            repeated = cause_of(again) == cause
+        else:
+            repeated = again.digest == failure.digest
+        if not repeated:
             self._tally.repeats += 1
             return False
         self._cause, self._smallest = cause, failure

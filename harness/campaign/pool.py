@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 from harness.campaign import bootstrap
+from harness.combination import SIM_FAKE, Combination
 from harness.errors import ClientUnavailable, WorldBroken
 from harness.schedule import Schedule
 from harness.verdict import TrialResult
@@ -23,6 +24,9 @@ OUTSTANDING = 4
 
 Answer = dict[str, Any]
 
+Whole = Literal["all", "failed"] | None
+"""Of which trials all is wanted, and not the result alone."""
+
 
 class Workers:
     """The worker processes of one client.
@@ -31,22 +35,35 @@ class Workers:
         python: interpreter of the client's environment.
         adapter: name of the adapter, as `harness.campaign.worker` takes it.
         jobs: how many trials run at once, each in a process of its own.
+        combination: where they run: its world, and the server that the environment has to hold
+            where it is the real one.
 
     Raises:
-        ClientUnavailable: there is no such client in the file that was named.
+        ClientUnavailable: there is no such client in the file that was named, or no real server
+            in the environment.
         WorldBroken: a worker could not be started or import the client, lost control of a trial,
             or died.
     """
 
-    def __init__(self, python: Path | str, adapter: str, jobs: int) -> None:
+    def __init__(
+        self,
+        python: Path | str,
+        adapter: str,
+        jobs: int,
+        combination: Combination = SIM_FAKE,
+    ) -> None:
         pairs = [socket.socketpair() for _ in range(jobs)]
         theirs = [their.fileno() for _, their in pairs]
         self._log = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed in close()
         self._connections = [Connection(our.detach()) for our, _ in pairs]
         try:
             self._process = subprocess.Popen(
-                # -P: the folder of the script is not to be searched for modules.
-                [str(python), "-P", str(Path(bootstrap.__file__)), adapter, *map(str, theirs)],
+                [
+                    # -P: the folder of the script is not to be searched for modules.
+                    *(str(python), "-P", str(Path(bootstrap.__file__))),
+                    *(adapter, combination.world, combination.server),
+                    *map(str, theirs),
+                ],
                 pass_fds=theirs,
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
@@ -96,30 +113,38 @@ class Workers:
             self.version, self.server_version = ready["version"], ready["server_version"]
 
     def run(
-        self, schedules: Iterable[Schedule], on_result: Callable[[TrialResult], None]
+        self,
+        schedules: Iterable[Schedule],
+        on_result: Callable[[TrialResult], None],
+        on_failure: Callable[[TrialResult, Answer], None] | None = None,
     ) -> list[TrialResult]:
         """Run a trial of each schedule; results in the order of the schedules.
 
-        `on_result` hears of each as it comes, in whatever order.
+        `on_result` hears of each as it comes, in whatever order; `on_failure` of each that failed,
+        with all of it, for where it may not be had a second time.
         """
         pending = enumerate(schedules)
+        whole: Whole = None if on_failure is None else "failed"
         busy = dict.fromkeys(self._connections, 0)
         results: dict[int, TrialResult] = {}
         for connection in self._connections * OUTSTANDING:
-            busy[connection] += self._feed(connection, pending)
+            busy[connection] += self._feed(connection, pending, whole)
         while any(busy.values()):
             for ready in wait([connection for connection, count in busy.items() if count]):
                 assert isinstance(ready, Connection)
-                result = _result(self._receive(ready))
+                answer = self._receive(ready)
+                result = _result(answer)
                 results[result.index] = result
                 on_result(result)
-                busy[ready] += self._feed(ready, pending) - 1
+                if on_failure is not None and "trial" in answer:
+                    on_failure(result, answer["trial"])
+                busy[ready] += self._feed(ready, pending, whole) - 1
         return [results[index] for index in sorted(results)]
 
     def run_whole(self, schedule: Schedule) -> tuple[TrialResult, Answer]:
         """Run one trial and get all of it: happenings, evidence, notes, stacks."""
         connection = self._connections[0]
-        self._request(connection, 0, schedule, whole=True)
+        self._request(connection, 0, schedule, whole="all")
         answer = self._receive(connection)
         return _result(answer), answer["trial"]
 
@@ -129,14 +154,16 @@ class Workers:
         self._send(connection, {"lines": True})
         return [(function, line) for function, line in self._receive(connection)["lines"]]
 
-    def _feed(self, connection: Connection, pending: Iterator[tuple[int, Schedule]]) -> int:
+    def _feed(
+        self, connection: Connection, pending: Iterator[tuple[int, Schedule]], whole: Whole
+    ) -> int:
         for index, schedule in pending:
-            self._request(connection, index, schedule, whole=False)
+            self._request(connection, index, schedule, whole=whole)
             return 1
         return 0
 
     def _request(
-        self, connection: Connection, index: int, schedule: Schedule, *, whole: bool
+        self, connection: Connection, index: int, schedule: Schedule, *, whole: Whole
     ) -> None:
         self._send(connection, {"index": index, "schedule": schedule.to_dict(), "whole": whole})
 

@@ -4,8 +4,9 @@ It runs in the client's environment, where only the trial core's few dependencie
 After the slow import and a warm-up it forks one process per job, before which no thread is left.
 Each job speaks JSON over a socket of its own: first {"ready": {"version", "server_version"}} or
 {"trouble": text, "status"?: exit status}, then one answer for each request
-{"index", "schedule", "whole"}. The request {"lines": true} asks for the lines of the client's
-source instead.
+{"index", "schedule", "whole"}: {"result", "trial"?}, where "whole" says of which trials all is
+wanted, "all" or "failed". The request {"lines": true} asks for the lines of the client's source
+instead.
 """
 
 import contextlib
@@ -17,26 +18,27 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
 from harness.campaign.affinity import OneCore
 from harness.clients import Adapter, own_clients, source_of
+from harness.combination import SIM_FAKE, Combination, unavailable
 from harness.errors import HarnessError
 from harness.schedule import Interleaving, Schedule, Script
 from harness.sim import source
 from harness.sim.serving import UvicornSite
 from harness.sim.watchdog import Watchdog
-from harness.trial import Trial, run_trial
+from harness.trial import Trial, not_run, run_trial
 
 COLLECT_EVERY = 50
 """Trials between two garbage collections: asyncio leaves cycles, and none runs inside a trial."""
 
 
 def main(arguments: list[str]) -> None:
-    """Arguments: the adapter's name, then the descriptor of each job's socket."""
-    adapter_name, *descriptors = arguments
+    """Arguments: adapter, world, server; then the descriptor of each job's socket."""
+    adapter_name, world, server, *descriptors = arguments
     connections = [Connection(int(descriptor)) for descriptor in descriptors]
 
     def tell_all(trouble: dict[str, Any]) -> None:
@@ -46,55 +48,88 @@ def main(arguments: list[str]) -> None:
     watchdog = Watchdog(lambda report: tell_all({"trouble": report}))
     watchdog.start()
     try:
-        adapter, site = prepare(adapter_name)
+        bench = prepare(adapter_name, Combination(world, server))
     except Exception as error:
         tell_all(_trouble(error))
         sys.exit(1)
     watchdog.stop()
-    children = [_fork_job(connections, mine, adapter, site) for mine in connections]
+    children = [_fork_job(connections, mine, bench) for mine in connections]
     for connection in connections:
         connection.close()
     for child in children:
         os.waitpid(child, 0)
 
 
-def prepare(adapter_name: str) -> tuple[Adapter, UvicornSite]:
-    """Import the client and warm everything up, once a process."""
+@dataclass(frozen=True)
+class Bench:
+    """What the trials of one process are run on, one after another."""
+
+    adapter: Adapter
+    combination: Combination
+    site: UvicornSite
+
+    def run(self, schedule: Schedule) -> Trial:
+        """Run one trial; a void one where the combination cannot.
+
+        Raises:
+            WorldBroken: it escaped its world.
+        """
+        world, server = self.combination.world, self.combination.server
+        if reasons := unavailable(schedule, world, server):
+            return not_run(schedule, reasons)
+        if self.combination.in_real_time:
+            from harness.realtime import trial as realtime
+
+            return realtime.run_trial(schedule, self.adapter)
+        return run_trial(schedule, self.adapter, self.site)
+
+
+def prepare(adapter_name: str, combination: Combination = SIM_FAKE) -> Bench:
+    """Import the client, and its server, and warm everything up, once a process."""
     _quieten()
-    adapter = _adapter(adapter_name)
-    site = UvicornSite()
-    _warm_up(adapter, site)
+    if combination.server == "real":
+        from harness.server.real import RealServed, home
+
+        # Client and server share their SDK, which looks for a home when it is imported.
+        home.settle()
+        adapter: Adapter = RealServed(_adapter(adapter_name))
+    else:
+        adapter = _adapter(adapter_name)
+    bench = Bench(adapter, combination, UvicornSite())
+    if not combination.in_real_time:
+        _warm_up(bench)
     # What is there now stays: collections then look at the trials' own objects only.
     gc.collect()
     gc.freeze()
-    gc.disable()
-    return adapter, site
+    if not combination.in_real_time:
+        gc.disable()
+    return bench
 
 
-def run_trials(
-    adapter: Adapter, site: UvicornSite, schedules: Iterable[Schedule], job: int = 0
-) -> Iterator[Trial]:
+def run_trials(bench: Bench, schedules: Iterable[Schedule], job: int = 0) -> Iterator[Trial]:
     """Run a trial of each schedule, on one core, collecting garbage in between now and then.
 
-    `job` is the number of the core to begin with.
+    `job` is the number of the core to begin with. In real time threads and processes of a trial
+    run at once, wherever there is room.
 
     Raises:
-        WorldBroken: a trial escaped the simulation.
+        WorldBroken: a trial escaped its world.
     """
+    if bench.combination.in_real_time:
+        yield from map(bench.run, schedules)
+        return
     core, busy_s = OneCore(job), 0.0
     for number, schedule in enumerate(schedules):
         if number % COLLECT_EVERY == 0:
             gc.collect()
             core.settle(busy_s)
             busy_s = 0.0
-        trial = run_trial(schedule, adapter, site)
+        trial = bench.run(schedule)
         busy_s += trial.wall_ms / 1e3
         yield trial
 
 
-def _fork_job(
-    connections: list[Connection], mine: Connection, adapter: Adapter, site: UvicornSite
-) -> int:
+def _fork_job(connections: list[Connection], mine: Connection, bench: Bench) -> int:
     child = os.fork()
     if child:
         return child
@@ -103,7 +138,7 @@ def _fork_job(
             if connection is not mine:
                 connection.close()
         # Jobs of one worker begin on different cores, and workers of their own anywhere.
-        _work(mine, adapter, site, job=os.getppid() + connections.index(mine))
+        _work(mine, bench, job=os.getppid() + connections.index(mine))
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
@@ -112,9 +147,11 @@ def _fork_job(
     os._exit(0)
 
 
-def _work(connection: Connection, adapter: Adapter, site: UvicornSite, job: int) -> None:
-    watchdog = Watchdog(lambda report: _send(connection, {"trouble": report}))
-    watchdog.start()
+def _work(connection: Connection, bench: Bench, job: int) -> None:
+    adapter = bench.adapter
+    # In real time trials are forked, and limited, by their world: no thread may be here.
+    if not bench.combination.in_real_time:
+        Watchdog(lambda report: _send(connection, {"trouble": report})).start()
     versions = {"version": adapter.version, "server_version": _server_version(adapter)}
     _send(connection, {"ready": versions})
     request: dict[str, Any] = {}
@@ -130,9 +167,11 @@ def _work(connection: Connection, adapter: Adapter, site: UvicornSite, job: int)
                 yield Schedule.from_dict(request["schedule"])
 
     try:
-        for trial in run_trials(adapter, site, requested(), job):
-            answer: dict[str, Any] = {"result": asdict(trial.result(request["index"]))}
-            if request["whole"]:
+        for trial in run_trials(bench, requested(), job):
+            result = trial.result(request["index"])
+            answer: dict[str, Any] = {"result": asdict(result)}
+            failed = result.void is None and not result.passed
+            if request["whole"] == "all" or (request["whole"] == "failed" and failed):
                 answer["trial"] = _whole(trial)
             _send(connection, answer)
     except HarnessError as error:
@@ -175,12 +214,11 @@ def _adapter(name: str) -> Adapter:
     return ReferenceAdapter.named(name)
 
 
-def _warm_up(adapter: Adapter, site: UvicornSite) -> None:
+def _warm_up(bench: Bench) -> None:
     """First trials import and cache things; every counted one shall find them there."""
     for script in (Script(tool_calls=1, stop_hook_denials=1), Script(outcome="error")):
         for seed in (None, 1):
-            schedule = Schedule("warm-up", script=script, interleaving=Interleaving(seed))
-            run_trial(schedule, adapter, site)
+            bench.run(Schedule("warm-up", script=script, interleaving=Interleaving(seed)))
 
 
 def _quieten() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from harness.cli import compare, demo, export, hunt, replay, run, scenarios, serve, show
+from harness.cli import compare, confirm, demo, export, hunt, replay, run, scenarios, serve, show
 from harness.cli.console import errors
 from harness.errors import HarnessError, UsageError
 
@@ -22,6 +22,7 @@ for command in (
     run.run,
     hunt.hunt,
     replay.replay,
+    confirm.confirm,
     show.show,
     export.export,
     serve.serve,

@@ -5,13 +5,14 @@ from typing import Annotated
 import typer
 
 from harness.cli.console import (
-    CORES,
     Jobs,
     JsonFile,
     Markdown,
     Reps,
     Scenario,
     Seed,
+    Server,
+    World,
     check_outputs,
 )
 from harness.cli.measure import measure, report
@@ -28,7 +29,9 @@ def compare(
     scenario: Scenario = "final-events",
     reps: Reps = 1_000,
     seed: Seed = 0,
-    jobs: Jobs = CORES,
+    jobs: Jobs = None,
+    server: Server = "fake",
+    world: World = "sim",
     json_file: JsonFile = None,
     markdown: Markdown = False,
 ) -> None:
@@ -36,5 +39,13 @@ def compare(
     import scenarios
 
     check_outputs(json_file, markdown=markdown)
-    comparison = measure(clients, scenarios.load(scenario), reps=reps, seed=seed, jobs=jobs)
+    comparison = measure(
+        clients,
+        scenarios.load(scenario),
+        reps=reps,
+        seed=seed,
+        jobs=jobs,
+        server=server,
+        world=world,
+    )
     report(comparison, json_file=json_file, markdown=markdown)

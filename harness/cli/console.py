@@ -20,7 +20,29 @@ errors = Console(stderr=True)
 Scenario = Annotated[str, typer.Option(help="Which scenario; `race scenarios` lists them.")]
 Reps = Annotated[int, typer.Option(min=1, help="Repetitions for each client.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the schedules.")]
-Jobs = Annotated[int, typer.Option(min=1, help="Trials at once. [default: one for each core]")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Trials at once. [default: one for each core; four in the real world, where trials "
+        "mostly wait]",
+    ),
+]
+Server = Annotated[
+    str,
+    typer.Option(
+        metavar="fake|real",
+        help="What the client is run against: the fake server, or the real one of its release "
+        "(for `reference` that of the newest; real:RELEASE names another).",
+    ),
+]
+World = Annotated[
+    str,
+    typer.Option(
+        metavar="sim|real",
+        help="Virtual time and controlled threads, or the wall clock and loopback sockets.",
+    ),
+]
 JsonFile = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Write the numbers here; - is stdout."),
@@ -28,6 +50,11 @@ JsonFile = Annotated[
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")]
 
 CORES = len(os.sched_getaffinity(0))
+
+
+def jobs_in(world: str, jobs: int | None = None) -> int:
+    """How many trials run at once, if nobody says so."""
+    return jobs or (4 * CORES if world == "real" else CORES)
 
 
 class CampaignProgress:

@@ -7,8 +7,7 @@ from rich.rule import Rule
 from harness.campaign.campaign import examine, keep
 from harness.campaign.client import find_client
 from harness.campaign.minimal import minimal_schedule
-from harness.campaign.pool import Workers
-from harness.cli.console import CORES, campaign_progress, output
+from harness.cli.console import campaign_progress, output
 from harness.cli.measure import measure
 from harness.cli.tables import comparison_table
 from harness.failure import Failure
@@ -32,7 +31,7 @@ def demo() -> None:
         "the unmodified clients in a simulation.\n",
         highlight=False,
     )
-    comparison = measure([BROKEN, FIXED], scenario, reps=REPS, seed=SEED, jobs=CORES)
+    comparison = measure([BROKEN, FIXED], scenario, reps=REPS, seed=SEED)
     output.print(comparison_table(comparison))
     failure, path = _smallest_failure(scenario)
     output.print(Rule("the smallest schedule on which it loses events"))
@@ -58,7 +57,7 @@ def _smallest_failure(scenario: Scenario) -> tuple[Failure, Path]:
         client = find_client(BROKEN, progress.step)
         with (
             progress.bar(f"{BROKEN:>10} shrinking", 0) as bar,
-            Workers(client.python, client.adapter, 1) as workers,
+            client.workers() as workers,
         ):
             workers.wait_ready()
             bar.begin()

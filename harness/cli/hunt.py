@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,21 +13,28 @@ from hypothesis import strategies as st
 
 from harness.campaign.campaign import examine, keep
 from harness.campaign.client import find_client
+from harness.campaign.confirm import Confirmer, not_tried
 from harness.campaign.hunt import Finding, Tally
 from harness.campaign.hunt import hunt as search
-from harness.campaign.pool import Workers
 from harness.cli.console import (
     JsonFile,
     Seed,
+    Server,
+    World,
     campaign_progress,
     check_writable,
     output,
     write_json,
 )
 from harness.cli.show import nearest_in_words
-from harness.errors import UsageError
+from harness.combination import NOT_RUN, SIM_REAL
+from harness.confirmation import rank
+from harness.errors import HarnessError, UsageError
+from harness.failure import Failure
+from harness.failure import confirm as confirm_in_file
 from harness.scenario import Scenario
 from harness.schedule import Schedule
+from harness.story.confirmed import confirmed_line
 from harness.story.timeline import short_story
 from harness.strategies import FAMILIES, STALLS, with_faults
 
@@ -63,9 +70,19 @@ def hunt(
         typer.Option(min=1, help="How many schedules. [default: 1000, or no limit with --for]"),
     ] = None,
     seed: Seed = 0,
+    server: Server = "fake",
+    world: World = "sim",
+    confirm: Annotated[
+        bool,
+        typer.Option(
+            "--confirm/--no-confirm",
+            help="Whether each failure of an openhands-sdk is tried on the real server, in the "
+            "simulation.",
+        ),
+    ] = True,
     json_file: JsonFile = None,
 ) -> None:
-    """Search for distinct failures, shrink each and write it to a file.
+    """Search for distinct failures, shrink each, write it to a file and try it on the real server.
 
     Exit status 0 when nothing was found, 1 when something was.
     """
@@ -83,11 +100,20 @@ def hunt(
     limit = examples or (1_000 if budget is None else 10**9)
     findings: list[tuple[Finding, Path]] = []
     tally = Tally()
+    not_run: list[str] = []
     with campaign_progress() as progress:
-        under_test = find_client(client, progress.step)
+        under_test = find_client(client, progress.step, server=server, world=world)
+        in_real_time = under_test.combination.in_real_time
+
+        def examined(schedule: Schedule) -> Failure:
+            failure = examine(under_test, workers, schedule)
+            not_run.extend(note for note in failure.judgement.notes if NOT_RUN in note)
+            return failure
+
         with (
             progress.bar(f"{under_test.resolved_version:>10} hunt", examples or 0) as bar,
-            Workers(under_test.python, under_test.adapter, 1) as workers,
+            under_test.workers() as workers,
+            Confirmer(progress.step) as confirmer,
         ):
             workers.wait_ready()
             bar.begin()
@@ -97,18 +123,25 @@ def hunt(
             began = time.monotonic()
             for found in search(
                 chosen,
-                lambda schedule: examine(under_test, workers, schedule),
+                examined,
                 seed=seed,
                 examples=limit,
                 seconds=seconds,
                 tally=tally,
+                in_real_time=in_real_time,
             ):
-                told = nearest_in_words(under_test, workers, found.failure.schedule)
-                finding = replace(found, failure=replace(found.failure, neighbour=told))
-                path = keep(finding.failure)
-                findings.append((finding, path))
-                progress.step(short_story(finding.failure, path) + "\n")
+                failure = found.failure
+                if not in_real_time:
+                    told = nearest_in_words(under_test, workers, failure.schedule)
+                    failure = replace(failure, neighbour=told)
+                path = keep(failure)
+                progress.step(short_story(failure, path) + "\n")
+                # The story is told first: a real server takes seconds to start.
+                if confirm and under_test.is_sdk and under_test.server != "real":
+                    failure = try_on_real_server(confirmer, failure, path, progress.step)
+                findings.append((replace(found, failure=failure), path))
             elapsed_s = time.monotonic() - began
+    findings.sort(key=lambda entry: rank(entry[0].failure.confirmed))
     write_json(
         json_file,
         {
@@ -121,16 +154,40 @@ def hunt(
         },
     )
     if str(json_file) != "-":
-        output.print(
-            f"{tally.trials} schedules in {elapsed_s:.0f} s: {len(findings)} distinct failures",
-            highlight=False,
-        )
-        for finding, path in findings:
-            output.print(
-                f"  {finding.cause}\n    race replay {path}", highlight=False, markup=False
-            )
+        _print_findings(findings, tally, elapsed_s)
+        if not_run:
+            _say(f"{len(not_run)} trials were void, the first because: {not_run[0]}")
     if findings:
         raise typer.Exit(1)
+
+
+def try_on_real_server(
+    confirmer: Confirmer, failure: Failure, path: Path, say: Callable[[str], None]
+) -> Failure:
+    """Try a failure in `sim×real` and put what comes of it into its file.
+
+    That the server cannot be had, or leaves the simulation, is said and does not end the hunt.
+    """
+    try:
+        confirmation = confirmer.tried(failure, SIM_REAL)
+    except HarnessError as error:
+        confirmation = not_tried(failure, str(error).partition("\n")[0])
+    failure = confirm_in_file(path, SIM_REAL, confirmation)
+    say(f"  {confirmed_line(failure)}\n")
+    return failure
+
+
+def _print_findings(
+    findings: Sequence[tuple[Finding, Path]], tally: Tally, elapsed_s: float
+) -> None:
+    _say(f"{tally.trials} schedules in {elapsed_s:.0f} s: {len(findings)} distinct failures")
+    for finding, path in findings:
+        told = (f"  {finding.cause}", confirmed_line(finding.failure), f"race replay {path}")
+        _say("\n    ".join(filter(None, told)))
+
+
+def _say(text: str) -> None:
+    output.print(text, highlight=False, markup=False)
 
 
 def add_faults(
@@ -164,6 +221,7 @@ def _summary(finding: Finding, path: Path) -> dict[str, object]:
         "shrink_executions": finding.shrink_executions,
         "non_default_fields": len(finding.failure.schedule.non_default_fields()),
         "seconds": finding.seconds,
+        "confirmed": {name: one.to_dict() for name, one in finding.failure.confirmed.items()},
     }
 
 

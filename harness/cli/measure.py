@@ -6,19 +6,26 @@ from pathlib import Path
 from harness.campaign.campaign import Campaign, run_campaign
 from harness.campaign.client import ClientUnderTest, find_client
 from harness.campaign.draw import draw_schedules
-from harness.campaign.pool import Workers
 from harness.campaign.summary import Comparison
 from harness.campaign.summary import compare as summarise_all
-from harness.cli.console import Bar, campaign_progress, output, write_json
+from harness.cli.console import Bar, campaign_progress, jobs_in, output, write_json
 from harness.cli.tables import comparison_markdown, comparison_table
 from harness.scenario import Scenario
 from harness.schedule import Schedule
 
 
 def measure(
-    clients: Sequence[str], scenario: Scenario, *, reps: int, seed: int, jobs: int
+    clients: Sequence[str],
+    scenario: Scenario,
+    *,
+    reps: int,
+    seed: int,
+    jobs: int | None = None,
+    server: str = "fake",
+    world: str = "sim",
 ) -> Comparison:
-    """Run the scenario's schedules against each client.
+    """Run the scenario's schedules against each client; `server` and `world` as `find_client`
+    takes them.
 
     Every client is found before the first trial runs: a client that cannot be had costs nothing.
 
@@ -27,12 +34,15 @@ def measure(
         WorldBroken: a trial escaped the simulation.
     """
     with campaign_progress() as progress:
-        found = [find_client(argument, progress.step) for argument in clients]
+        found = [
+            find_client(argument, progress.step, server=server, world=world)
+            for argument in clients
+        ]
         schedules = list(draw_schedules(scenario, seed, reps))
         campaigns: list[Campaign] = []
         for client in found:
             with progress.bar(f"{client.resolved_version:>10} {scenario.name}", reps) as bar:
-                campaign = _run(client, schedules, min(jobs, reps), bar)
+                campaign = _run(client, schedules, min(jobs_in(world, jobs), reps), bar)
             campaigns.append(campaign)
             reasons = [result.void for result in campaign.results if result.void is not None]
             if reasons:
@@ -43,6 +53,7 @@ def measure(
         scenario.name,
         seed,
         [(campaign.summary, campaign.results) for campaign in campaigns],
+        world=world,
         server=" and ".join(dict.fromkeys(client.server for client in found)),
     )
 
@@ -61,7 +72,7 @@ def report(comparison: Comparison, *, json_file: Path | None, markdown: bool) ->
 
 
 def _run(client: ClientUnderTest, schedules: Sequence[Schedule], jobs: int, bar: Bar) -> Campaign:
-    with Workers(client.python, client.adapter, jobs) as workers:
+    with client.workers(jobs) as workers:
         workers.wait_ready()
         bar.begin()
         return run_campaign(

@@ -1,6 +1,7 @@
 """`race replay`: exactly one schedule again, from a failure file."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +9,7 @@ import typer
 
 from harness import __version__
 from harness.campaign.campaign import examine
-from harness.campaign.client import ClientUnderTest, find_client
-from harness.campaign.pool import Workers
+from harness.campaign.client import ClientUnderTest, find_client, recorded
 from harness.cli.console import campaign_progress, output
 from harness.failure import Failure
 from harness.story.timeline import timeline
@@ -20,20 +20,39 @@ def replay(
     client: Annotated[
         str | None, typer.Option(help="Another client than the one in the file.")
     ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(metavar="fake|real", help="Another server than in the file."),
+    ] = None,
+    world: Annotated[
+        str | None, typer.Option(metavar="sim|real", help="Another world than in the file.")
+    ] = None,
     times: Annotated[int, typer.Option(min=1, help="How often.")] = 1,
 ) -> None:
     """Run a failing schedule again, say whether it does the same, and show its timeline.
 
+    Elsewhere than in the file, and in real time, only the verdict can be the same.
+
     Exit status 0 when it was reproduced (every time), 1 when not, 2 for an unreadable file.
     """
     before = Failure.read(file)
-    # `latest` may have moved on since.
-    recorded = before.resolved_version if before.client == "latest" else before.client
+    itself, its_server = recorded(before)
+    if client is not None:
+        # Which release it was beside the client of the file says nothing about another.
+        its_server = its_server.partition(":")[0]
     with campaign_progress() as progress:
-        under_test = find_client(client or recorded, progress.step)
-        with progress.bar(f"{under_test.resolved_version} replay", times) as bar:
+        under_test = find_client(
+            client or itself,
+            progress.step,
+            server=server or its_server,
+            world=world or before.world,
+        )
+        with progress.bar(f"{under_test.resolved_version:>10} replay", times) as bar:
             afters = _examine(under_test, before, times, bar.begin)
-    output.print(timeline(afters[-1], file))
+    last = afters[-1]
+    if last.judgement.headline == before.judgement.headline:
+        last = replace(last, confirmed={**last.confirmed, **before.confirmed})
+    output.print(timeline(last, file))
     same_verdict = sum(after.judgement.verdicts == before.judgement.verdicts for after in afters)
     same_digest = sum(after.digest == before.digest for after in afters)
     output.print(
@@ -42,6 +61,7 @@ def replay(
         highlight=False,
     )
     output.print(f"trace digest: the file's in {same_digest} of {times}", highlight=False)
+    same_place = under_test.combination == before.combination
     same_client = under_test.resolved_version == before.resolved_version
     if not same_client:
         output.print(
@@ -49,13 +69,26 @@ def replay(
             "only the verdict can be the same",
             highlight=False,
         )
+    elif not same_place:
+        output.print(
+            f"the file is of {before.combination}, this is {under_test.combination}: "
+            "only the verdict can be the same",
+            highlight=False,
+        )
+    elif under_test.combination.in_real_time:
+        output.print("in real time only the verdict can be the same", highlight=False)
     elif before.harness_version != __version__:
         output.print(
             f"the file was written by race-harness {before.harness_version}, this is "
             f"{__version__}: only the verdict can be expected to be the same",
             highlight=False,
         )
-    comparable = same_client and before.harness_version == __version__
+    comparable = (
+        same_client
+        and same_place
+        and not under_test.combination.in_real_time
+        and before.harness_version == __version__
+    )
     reproduced = same_verdict == times and (same_digest == times or not comparable)
     output.print("reproduced" if reproduced else "NOT reproduced", style="bold", highlight=False)
     if not reproduced:
@@ -65,7 +98,7 @@ def replay(
 def _examine(
     client: ClientUnderTest, failure: Failure, times: int, on_ready: Callable[[], None]
 ) -> list[Failure]:
-    with Workers(client.python, client.adapter, 1) as workers:
+    with client.workers() as workers:
         workers.wait_ready()
         on_ready()
         return [examine(client, workers, failure.schedule) for _ in range(times)]

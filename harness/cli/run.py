@@ -6,13 +6,14 @@ from typing import Annotated
 import typer
 
 from harness.cli.console import (
-    CORES,
     Jobs,
     JsonFile,
     Markdown,
     Reps,
     Scenario,
     Seed,
+    Server,
+    World,
     check_outputs,
     errors,
 )
@@ -28,7 +29,9 @@ def run(
     scenario: Scenario = "final-events",
     reps: Reps = 1_000,
     seed: Seed = 0,
-    jobs: Jobs = CORES,
+    jobs: Jobs = None,
+    server: Server = "fake",
+    world: World = "sim",
     json_file: JsonFile = None,
     markdown: Markdown = False,
 ) -> None:
@@ -36,7 +39,15 @@ def run(
     import scenarios
 
     check_outputs(json_file, markdown=markdown)
-    comparison = measure([client], scenarios.load(scenario), reps=reps, seed=seed, jobs=jobs)
+    comparison = measure(
+        [client],
+        scenarios.load(scenario),
+        reps=reps,
+        seed=seed,
+        jobs=jobs,
+        server=server,
+        world=world,
+    )
     report(comparison, json_file=json_file, markdown=markdown)
     summary = comparison.clients[0]
     if summary.first_failure is not None:

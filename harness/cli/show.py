@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from harness.campaign.campaign import examine
-from harness.campaign.client import ClientUnderTest, find_client
+from harness.campaign.client import ClientUnderTest, find_client, recorded
 from harness.campaign.neighbour import nearest_passing
 from harness.campaign.pool import Workers
 from harness.cli.console import Bar, campaign_progress, check_writable, errors, output
@@ -67,6 +67,8 @@ def _nearest(failure: Failure, *, asked: bool) -> str:
     """What the file tells, or what is found; without being asked, failing to find is no error."""
     if not asked and failure.neighbour is not None:
         return failure.neighbour
+    if not asked and failure.combination.in_real_time:
+        return ""  # it would take minutes
     try:
         return find_neighbour(failure)
     except HarnessError as error:
@@ -82,13 +84,12 @@ def find_neighbour(failure: Failure) -> str:
         AlreadyPasses: the client passes the schedule now.
         ClientUnavailable, WorldBroken: as with any campaign.
     """
-    # `latest` may have moved on since.
-    recorded = failure.resolved_version if failure.client == "latest" else failure.client
+    argument, server = recorded(failure)
     with campaign_progress() as progress:
-        client = find_client(recorded, progress.step)
+        client = find_client(argument, progress.step, server=server, world=failure.world)
         with (
             progress.bar(f"{client.resolved_version} neighbours", 0) as bar,
-            Workers(client.python, client.adapter, 1) as workers,
+            client.workers() as workers,
         ):
             workers.wait_ready()
             bar.begin()

@@ -35,7 +35,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     table.add_column("reps", justify="right", no_wrap=True)
     table.add_column("pass rate\n[95 % interval]", no_wrap=True)
     table.add_column("verdicts", overflow="fold")
-    table.add_column("run()\nvirtual s\np50 / p95", justify="right", no_wrap=True)
+    table.add_column(f"run()\n{_clock(comparison)} s\np50 / p95", justify="right", no_wrap=True)
     table.add_column("wall ms\nper trial\nmean / p95", justify="right", no_wrap=True)
     table.add_column("trials\n/s", justify="right", no_wrap=True)
     for client in comparison.clients:
@@ -62,7 +62,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     lines = [
         f"**{_caption(comparison)}**",
         "",
-        "| client | reps | pass rate [95 %] | verdicts | run() virtual s, p50 / p95 "
+        f"| client | reps | pass rate [95 %] | verdicts | run() {_clock(comparison)} s, p50 / p95 "
         "| wall ms, mean / p95 | trials/s |",
         "|---|--:|---|---|--:|--:|--:|",
     ]
@@ -99,6 +99,11 @@ def _caption(comparison: Comparison) -> str:
         f"{comparison.scenario}, seed {comparison.seed}, {comparison.world} world, "
         f"{comparison.server} server, {many} repetitions per client"
     )
+
+
+def _clock(comparison: Comparison) -> str:
+    """Whose seconds `run()` is measured in."""
+    return "wall" if comparison.world == "real" else "virtual"
 
 
 def _name(client: ClientSummary) -> str:

@@ -32,7 +32,7 @@ class OpenHandsClient:
             kind = type(event).__name__
             on_event(SeenEvent(event.id, kind, getattr(event, "tool_name", None)))
 
-        self._workspace = RemoteWorkspace(host=url, working_dir="/workspace")
+        self._workspace = RemoteWorkspace(host=url, working_dir="workspace/project")
         # The client appends to the list it is given: a fresh one each time.
         self._conversation: Any = RemoteConversation(
             agent=agent, workspace=self._workspace, callbacks=[callback], visualizer=None
@@ -81,7 +81,9 @@ class OpenHandsAdapter:
     def __init__(self) -> None:
         self.version = self.server_version = importlib.metadata.version("openhands-sdk")
         # Never called: the agent's script is the server's.
-        llm = LLM(model="openai/scripted", api_key=SecretStr("unused"), usage_id="agent")
+        key = SecretStr("unused")
+        # Streaming, for the scripts that want it; a server streams for no other agent.
+        llm = LLM(model="openai/scripted", api_key=key, usage_id="agent", stream=True)
         self._agent = Agent(llm=llm, tools=[])
 
     def connect(self, url: str, on_event: OnEvent) -> Client:

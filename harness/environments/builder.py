@@ -1,5 +1,6 @@
 """From a recipe to a finished environment."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,7 +53,8 @@ def obtain(
             raise ClientUnresolvable(recipe.title, error) from error
         except UvFailed as error:
             # uv names the copy of the sources, which is gone by the time anyone reads this.
-            reason = str(error).replace(f" @ {_source(directory).as_uri()}", "")
+            sources = re.escape(f" @ {_source(directory).as_uri()}") + r"[\w./-]*"
+            reason = re.sub(sources, "", str(error))
             raise ClientUnavailable(f"cannot install {recipe.title}: {reason}") from error
         built = cache.find(recipe.key, client)
     if built is None:
@@ -66,9 +68,9 @@ def _build(recipe: Recipe, cache: Cache, directory: Path) -> None:
     source = _source(directory)
     source.mkdir()
     venv = directory / "venv"
-    requirement = recipe.stage(source)
+    requirements = recipe.stage(source)
     python = create(venv, cache.interpreter)
-    install(requirement, python, recipe.exclude_newer, directory)
+    install(requirements, python, recipe.exclude_newer, directory)
     packages = installed(python, directory)
     cache.publish(
         recipe.key,

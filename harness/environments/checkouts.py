@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from harness.environments.git import GitError, git
-from harness.environments.package import PACKAGE, PLACES, declares_package
-from harness.environments.recipe import Recipe
+from harness.environments.package import PACKAGE, PLACES, WITH_SERVER, declares_package
+from harness.environments.recipe import PLUS_SERVER, Recipe
 from harness.errors import ClientUnavailable
 
 # What tools leave beside sources, for directories where no .gitignore tells.
@@ -56,29 +56,38 @@ class Snapshot:
                 target.chmod(0o755)
 
 
-def checkout_recipe(path: Path) -> Recipe:
+def checkout_recipe(path: Path, *, with_server: bool = False) -> Recipe:
     """How to install the package as it is now below `path`, the package's or the monorepo's root.
 
-    Raises `ClientUnavailable` when it is no such directory, or a file in it cannot be read.
+    `with_server`: and the server that lies beside it in the monorepo. Raises `ClientUnavailable`
+    when it is no such directory, or a file in it cannot be read.
     """
+    package = _package_directory(path)
+    found = _with_server(package, path) if with_server else {PACKAGE: package}
     try:
-        snapshot = take_snapshot(_package_directory(path))
+        snapshots = {name: take_snapshot(directory) for name, directory in found.items()}
     except OSError as error:
         raise ClientUnavailable(
             f"cannot read '{error.filename or path}': {error.strerror}"
         ) from error
-    digest = snapshot.digest()
+    digests = [snapshot.digest() for snapshot in snapshots.values()]
+    own, whole = digests[0], hashlib.sha256("".join(digests).encode()).hexdigest()
 
-    def stage(directory: Path) -> str:
-        snapshot.write(directory)
-        return f"{PACKAGE} @ {directory.as_uri()}"
+    def stage(directory: Path) -> list[str]:
+        if not with_server:
+            snapshots[PACKAGE].write(directory)
+            return [f"{PACKAGE} @ {directory.as_uri()}"]
+        for name, snapshot in snapshots.items():
+            snapshot.write(directory / name)
+        return [f"{name} @ {(directory / name).as_uri()}" for name in snapshots]
 
     return Recipe(
-        key=f"tree-{digest[:40]}",
-        title=f"{PACKAGE} from {path}",
+        key=f"tree-{whole[:40]}{PLUS_SERVER}" if with_server else f"tree-{own[:40]}",
+        title=f"{PACKAGE} from {path}" + (" with its server" if with_server else ""),
         exclude_newer=datetime.now(UTC),
         stage=stage,
-        local=f"tree.{digest[:8]}",
+        # Of the SDK alone: a client is the same one, whatever it is run against.
+        local=f"tree.{own[:8]}",
     )
 
 
@@ -109,6 +118,21 @@ def _package_directory(path: Path) -> Path:
         f"{PACKAGE}/pyproject.toml there names that project (a commit of a repository: "
         "REPOSITORY@REVISION)"
     )
+
+
+def _with_server(package: Path, path: Path) -> dict[str, Path]:
+    """The directory of each package that the server needs: those beside the SDK's own."""
+    found = {}
+    for name in WITH_SERVER:
+        directory = package if name == PACKAGE else package.absolute().parent / name
+        pyproject = directory / "pyproject.toml"
+        if not (pyproject.is_file() and declares_package(pyproject.read_bytes(), name)):
+            raise ClientUnavailable(
+                f"'{path}' has no {name} beside {PACKAGE}, which the real server needs: name a "
+                "checkout of the whole repository, or run against the fake server"
+            )
+        found[name] = directory
+    return found
 
 
 def _listed_by_git(directory: Path) -> list[str]:

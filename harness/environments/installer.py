@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -77,7 +77,9 @@ def create(venv: Path, interpreter: Interpreter) -> Path:
     return venv / "bin" / "python"
 
 
-def install(requirement: str, python: Path, exclude_newer: datetime, directory: Path) -> None:
+def install(
+    requirements: Sequence[str], python: Path, exclude_newer: datetime, directory: Path
+) -> None:
     """Install a client and the trial core's requirements as of a moment.
 
     uv runs in `directory`. Raises `Unresolvable` or, for any other reason, `UvFailed`.
@@ -91,7 +93,7 @@ def install(requirement: str, python: Path, exclude_newer: datetime, directory: 
         # takes 4 s of it, but then in every trial process that starts before the first is through,
         # and in all of them wherever PYTHONDONTWRITEBYTECODE is set (7.5 s instead of 3.7 s).
         "--compile-bytecode",
-        *(requirement, *CORE_REQUIREMENTS),
+        *(*requirements, *CORE_REQUIREMENTS),
         directory=directory,
     )
 

@@ -1,19 +1,26 @@
-"""The upstream package: its name, and how to tell its directory from any other."""
+"""The upstream packages: their names, and how to tell the directory of one from any other."""
 
 import tomllib
+from typing import Final
 
 from packaging.utils import canonicalize_name
 
-PACKAGE = "openhands-sdk"
+PACKAGE: Final = "openhands-sdk"
+
+SERVER: Final = "openhands-agent-server"
+
+WITH_SERVER: Final = (PACKAGE, "openhands-tools", SERVER)
+"""What the real server needs of its own monorepo. It imports the tools without requiring them,
+and requires the SDK without saying which, so all three are taken of one release or one tree."""
 
 PLACES = ("", f"{PACKAGE}/")
 """Where the package may be below a checkout's root: the root itself, or the monorepo's folder."""
 
 
-def declares_package(pyproject: bytes) -> bool:
-    """Whether this text of a `pyproject.toml` is that of openhands-sdk."""
+def declares_package(pyproject: bytes, package: str = PACKAGE) -> bool:
+    """Whether this text of a `pyproject.toml` is that of the package."""
     try:
         name = tomllib.loads(pyproject.decode())["project"]["name"]
-        return canonicalize_name(name) == PACKAGE
+        return canonicalize_name(name) == package
     except (ValueError, KeyError, TypeError):
         return False

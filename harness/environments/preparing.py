@@ -7,7 +7,14 @@ from harness.environments.cache import Cache, cache_root
 from harness.environments.checkouts import checkout_recipe
 from harness.environments.environment import Environment
 from harness.environments.installer import base_interpreter
-from harness.environments.releases import candidates, find_release, release_key
+from harness.environments.recipe import Recipe
+from harness.environments.releases import (
+    NoSuchRelease,
+    Published,
+    candidates,
+    find_release,
+    release_key,
+)
 from harness.environments.revisions import revision_recipe
 from harness.environments.specs import Checkout, Latest, Release, Revision, parse
 from harness.errors import ClientUnavailable
@@ -20,40 +27,50 @@ def _silent(line: str) -> None:
     pass
 
 
-def prepare(client: str, *, progress: Callable[[str], None] = _silent) -> Environment:
+def prepare(
+    client: str, *, with_server: bool = False, progress: Callable[[str], None] = _silent
+) -> Environment:
     """Find or build the environment of a client.
 
     `client` is a version or `latest`; the directory of a checkout; or REPOSITORY@REVISION.
-    `progress` gets short lines for people while something takes time, and where `latest` is not
-    the newest release. A release whose environment exists needs no package index. Raises
-    `ClientUnavailable` with one line when the client cannot be had.
+    `with_server`: the environment holds the real agent server of the same release or tree, too; it
+    is another one then. `progress` gets short lines for people while something takes time, and
+    where `latest` is not the newest release. A release whose environment exists needs no package
+    index. Raises `ClientUnavailable` with one line when the client, or its server, cannot be had.
     """
     cache = Cache(cache_root(), base_interpreter())
     match parse(client):
         case Release(version):
-            if found := cache.find(release_key(version), client):
+            if found := cache.find(release_key(version, with_server=with_server), client):
                 return found
             progress(f"resolving {client}")
-            return obtain(find_release(version).recipe(), client, cache, progress)
+            recipe = _recipe(find_release(version), with_server)
         case Latest():
-            return _prepare_latest(client, cache, progress)
+            return _prepare_latest(client, cache, progress, with_server)
         case Checkout(path):
-            return obtain(checkout_recipe(path), client, cache, progress)
+            recipe = checkout_recipe(path, with_server=with_server)
         case Revision(repository, revision):
-            return obtain(revision_recipe(repository, revision), client, cache, progress)
+            recipe = revision_recipe(repository, revision, with_server=with_server)
+    return obtain(recipe, client, cache, progress)
 
 
-def _prepare_latest(client: str, cache: Cache, progress: Callable[[str], None]) -> Environment:
+def _recipe(release: Published, with_server: bool) -> Recipe:
+    return release.recipe_with_server() if with_server else release.recipe()
+
+
+def _prepare_latest(
+    client: str, cache: Cache, progress: Callable[[str], None], with_server: bool
+) -> Environment:
     progress(f"resolving {client}")
     releases = candidates()[:_TRIES]
     skipped: list[str] = []
     cause = ""
     for release in releases:
         try:
-            environment = obtain(release.recipe(), client, cache, progress)
-        except ClientUnresolvable as error:
+            environment = obtain(_recipe(release, with_server), client, cache, progress)
+        except (ClientUnresolvable, NoSuchRelease) as error:
             skipped.append(str(release.version))
-            cause = cause or error.first_cause
+            cause = cause or getattr(error, "first_cause", str(error))
             continue
         if skipped:
             progress(

@@ -1,4 +1,4 @@
-"""The releases of openhands-sdk on the package index, with their dates."""
+"""The releases of openhands-sdk and of its server on the package index, with their dates."""
 
 import os
 import re
@@ -12,8 +12,8 @@ from packaging.version import InvalidVersion, Version
 from pypi_simple import NoSuchProjectError, PyPISimple
 from pypi_simple.errors import UnsupportedContentTypeError, UnsupportedRepoVersionError
 
-from harness.environments.package import PACKAGE
-from harness.environments.recipe import Recipe
+from harness.environments.package import PACKAGE, WITH_SERVER
+from harness.environments.recipe import PLUS_SERVER, Recipe
 from harness.errors import ClientUnavailable
 
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
@@ -26,6 +26,10 @@ _TIMEOUT = 10.0
 _GRACE = timedelta(minutes=1)
 
 
+class NoSuchRelease(ClientUnavailable):
+    """The index answers, and has no release of that version."""
+
+
 @dataclass(frozen=True)
 class Published:
     """One release as the index lists it."""
@@ -34,25 +38,53 @@ class Published:
     uploaded: datetime | None
     """When its newest file arrived; None on an index that does not tell."""
     yanked: bool
+    package: str = PACKAGE
 
     def recipe(self) -> Recipe:
         """How to install it; raises `ClientUnavailable` when the index gives no upload time."""
-        if self.uploaded is None:
-            raise ClientUnavailable(
-                f"the index does not tell when {PACKAGE} {self.version} was uploaded, so its "
-                f"dependencies cannot be dated: set {INDEX_VARIABLES[0]} to an index that does"
-            )
         return Recipe(
             key=release_key(self.version),
-            title=f"{PACKAGE} {self.version}",
-            exclude_newer=self.uploaded + _GRACE,
-            stage=lambda _: f"{PACKAGE}=={self.version}",
+            title=self._title,
+            exclude_newer=self._dated() + _GRACE,
+            stage=lambda _: [self._requirement],
         )
 
+    def recipe_with_server(self) -> Recipe:
+        """How to install it with the server of the same version.
 
-def release_key(version: Version) -> str:
+        Raises `NoSuchRelease` when there is none, and `ClientUnavailable` as `recipe` does or when
+        the index does not answer.
+        """
+        others = [find_release(self.version, name) for name in WITH_SERVER if name != PACKAGE]
+        parts = [self, *others]
+        return Recipe(
+            key=release_key(self.version, with_server=True),
+            title=f"{self._title} with its server",
+            # They come minutes apart, and each has to be there.
+            exclude_newer=max(part._dated() for part in parts) + _GRACE,
+            stage=lambda _: [part._requirement for part in parts],
+        )
+
+    @property
+    def _title(self) -> str:
+        return f"{self.package} {self.version}"
+
+    @property
+    def _requirement(self) -> str:
+        return f"{self.package}=={self.version}"
+
+    def _dated(self) -> datetime:
+        if self.uploaded is None:
+            raise ClientUnavailable(
+                f"the index does not tell when {self._title} was uploaded, so its "
+                f"dependencies cannot be dated: set {INDEX_VARIABLES[0]} to an index that does"
+            )
+        return self.uploaded
+
+
+def release_key(version: Version, *, with_server: bool = False) -> str:
     """The key of a release's environment: equal for equal versions, `1.10` and `1.10.0`."""
-    return f"release-{canonicalize_version(version)}"
+    return f"release-{canonicalize_version(version)}{PLUS_SERVER if with_server else ''}"
 
 
 def configured_index(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -60,8 +92,8 @@ def configured_index(environ: Mapping[str, str] = os.environ) -> str | None:
     return next((environ[name] for name in INDEX_VARIABLES if environ.get(name)), None)
 
 
-def published() -> list[Published]:
-    """Every release on the index, newest first.
+def published(package: str = PACKAGE) -> list[Published]:
+    """Every release of a package on the index, newest first.
 
     Raises `ClientUnavailable` when the index does not answer, or not with such a list.
     """
@@ -70,10 +102,10 @@ def published() -> list[Published]:
         parts = urlsplit(index.endpoint)
         shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
         try:
-            page = index.get_project_page(PACKAGE, timeout=_TIMEOUT)
+            page = index.get_project_page(package, timeout=_TIMEOUT)
         except NoSuchProjectError:
             raise ClientUnavailable(
-                f"the package index {shown} has no {PACKAGE}: set {INDEX_VARIABLES[0]} to one "
+                f"the package index {shown} has no {package}: set {INDEX_VARIABLES[0]} to one "
                 "that does"
             ) from None
         # Whatever goes wrong on the way there is an OSError.
@@ -97,19 +129,21 @@ def published() -> list[Published]:
             version,
             uploaded=max((time for time, _ in files[version] if time), default=None),
             yanked=all(yanked for _, yanked in files[version]),
+            package=package,
         )
         for version in sorted(files, reverse=True)
     ]
 
 
-def find_release(version: Version) -> Published:
-    """The release of that version; raises `ClientUnavailable` when the index lacks it."""
-    releases = published()
+def find_release(version: Version, package: str = PACKAGE) -> Published:
+    """The release of that version; raises `NoSuchRelease` when the index lacks it."""
+    releases = published(package)
     for release in releases:
         if release.version == version:
             return release
     newest = f"; the newest is {releases[0].version}" if releases else ""
-    raise ClientUnavailable(f"no release '{version}' of {PACKAGE} on the index{newest}")
+    way_out = "" if package == PACKAGE else ": name another one, or run against the fake server"
+    raise NoSuchRelease(f"no release '{version}' of {package} on the index{newest}{way_out}")
 
 
 def candidates() -> list[Published]:

@@ -186,7 +186,8 @@ class Side(asyncio.Protocol):
     def ended(self) -> None:
         self._told_end = True
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write_eof()
+            with contextlib.suppress(OSError):  # The peer has reset it, and asyncio does not know.
+                self._transport.write_eof()
         self._close_if_over()
 
     def broken(self) -> None:

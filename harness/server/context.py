@@ -2,9 +2,10 @@
 
 import asyncio
 import random
+from collections import Counter, defaultdict
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from harness.schedule import Schedule
@@ -29,6 +30,10 @@ class Context:
         self._epoch = epoch
         self._random = random.Random(schedule.entropy)
         self._last_microsecond = -1
+        self._late: defaultdict[tuple[str, int], float] = defaultdict(float)
+        for late in self.timing.late:
+            self._late[late.what, late.nth] += late.for_ms
+        self._acts: Counter[str] = Counter()
         self._runs = 0
         self._requests = 0
         self._tasks: dict[asyncio.Task[None], None] = {}  # In order of their start.
@@ -38,6 +43,15 @@ class Context:
         """Let time pass; zero does not even yield."""
         if milliseconds:
             await asyncio.sleep(milliseconds / 1000)
+
+    def late_ms(self, what: Literal["append", "publication"]) -> float:
+        """How much longer the next append or publication takes than others."""
+        self._acts[what] += 1
+        return self._late.get((what, self._acts[what]), 0.0)
+
+    def rest_late_ms(self, what: Literal["request", "answer"], number: int) -> float:
+        """How much longer a request waits to be served, or its answer to be sent, than others."""
+        return self._late.get((what, number), 0.0)
 
     async def loop_turn(self) -> None:
         """Wait until the real server's event loop would get round to something."""

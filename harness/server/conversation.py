@@ -174,12 +174,14 @@ class Conversation:
     async def publish_snapshot(self, run: int | None = None) -> None:
         """What ends runs, pauses and interrupts (event_service.py, `_publish_state_update`).
         It goes to the subscribers without the lag of an event, yet on the same event loop, so
-        never ahead of what was scheduled before."""
+        never ahead of what was scheduled before. A slow other subscriber makes only whoever
+        waits for it wait longer."""
         event = await self.snapshot()
-        await self.pub_sub.wait_for_pending()
+        await self.pub_sub.wait_for_frames()
         status = event["value"]["execution_status"]
         self.context.trace.record("server", "snapshot", status=status, run=run)
         await self.pub_sub.broadcast(event)
+        await self.context.wait(self.context.timing.other_subscriber_ms)
 
     # What REST asks for
 
@@ -266,7 +268,8 @@ class Conversation:
                 await self.emit(self.events.pause())
 
     async def _persist(self, event: Event, run: int | None) -> None:
-        await self.context.wait(self.context.timing.persist_ms)
+        late_ms = self.context.late_ms("append")
+        await self.context.wait(self.context.timing.persist_ms + late_ms)
         self.log.append(event)
         told = describe(event)
         told.pop("value", None)

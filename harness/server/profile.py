@@ -64,6 +64,10 @@ class Profile:
     """From 1.13.1: a run starts from `stuck`, and a message resets it to `idle`
     (local_conversation.py, `run` and `send_message`)."""
 
+    streams_deltas: bool
+    """From 1.18.1: pieces of the LLM's answer go to the sockets (event_service.py,
+    `_token_streaming_callback`)."""
+
     header_authentication: bool
     """From 1.12: the WebSocket takes `X-Session-API-Key` (sockets.py)."""
 
@@ -98,6 +102,7 @@ class Profile:
             tracks_last_user_message=release >= (1, 11, 5),
             rescans_for_messages=release >= (1, 45, 0),
             stuck_can_go_on=release >= (1, 13, 1),
+            streams_deltas=release >= (1, 18, 1),
             header_authentication=release >= (1, 12, 0),
             first_frame_authentication=release >= (1, 18, 1),
             resends_since=release >= (1, 15, 0),

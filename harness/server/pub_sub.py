@@ -30,6 +30,8 @@ class Subscriber:
 class _Publication:
     event: Event
     due: float
+    sent: asyncio.Future[None]
+    """To all but the slow other subscriber."""
     done: asyncio.Future[None]
 
 
@@ -45,7 +47,9 @@ class PubSub:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._queue: deque[_Publication] = deque()
-        self._pending: dict[asyncio.Future[None], None] = {}  # In the order of scheduling.
+        # Both in the order of scheduling.
+        self._unsent: dict[asyncio.Future[None], None] = {}
+        self._pending: dict[asyncio.Future[None], None] = {}
         self._publisher: asyncio.Task[None] | None = None
         self._subscribers: list[Subscriber] = []
 
@@ -72,15 +76,27 @@ class PubSub:
         self._context.trace.record("server", "publication", event=event["id"])
         loop = asyncio.get_running_loop()
         timing = self._context.timing
-        due = loop.time() + timing.publish_ms / 1000
+        late_ms = self._context.late_ms("publication")
+        due = loop.time() + (timing.publish_ms + late_ms) / 1000
         place = len(self._queue)
         if event.get("key") == "execution_status" and event["value"] in FINAL:
             place = max(0, place - timing.status_overtakes)
         if place < len(self._queue):
             due = self._queue[place].due
-        done = loop.create_future()
-        self._queue.insert(place, _Publication(event, due, done))
-        self._pending[done] = None
+        publication = _Publication(event, due, loop.create_future(), loop.create_future())
+        self._pending[publication.done] = None
+        self._enqueue(publication, place)
+
+    def stream(self, event: Event) -> None:
+        """Publish without the lag of an event of the log, and without anybody waiting for it
+        (event_service.py, `_publish_stream_delta`)."""
+        loop = asyncio.get_running_loop()
+        publication = _Publication(event, loop.time(), loop.create_future(), loop.create_future())
+        self._enqueue(publication, len(self._queue))
+
+    def _enqueue(self, publication: _Publication, place: int) -> None:
+        self._queue.insert(place, publication)
+        self._unsent[publication.sent] = None
         if self._publisher is None:
             self._publisher = self._context.spawn(self._drain(), "publisher")
 
@@ -93,6 +109,11 @@ class PubSub:
         `wait_for_pending`)."""
         for done in list(self._pending):
             await asyncio.wait({done}, timeout=seconds_each)
+
+    async def wait_for_frames(self) -> None:
+        """Wait for the frames of what is scheduled now, as the event loop gets round to them."""
+        for sent in list(self._unsent):
+            await asyncio.wait({sent})
 
     async def broadcast(self, event: Event) -> None:
         """Send to every subscriber now. One that fails is skipped: it does not disturb the
@@ -122,6 +143,8 @@ class PubSub:
             # Another one may have overtaken the first meanwhile.
             publication = self._queue.popleft()
             await self.broadcast(publication.event)
+            publication.sent.set_result(None)
+            del self._unsent[publication.sent]
             more_s = self._context.timing.other_subscriber_ms / 1000
             if more_s:
                 loop.call_later(more_s, self._done, publication.done)
@@ -131,7 +154,7 @@ class PubSub:
 
     def _done(self, done: asyncio.Future[None]) -> None:
         done.set_result(None)
-        del self._pending[done]
+        self._pending.pop(done, None)
 
 
 def describe(event: Event) -> dict[str, Any]:

@@ -28,19 +28,22 @@ class Recording:
         else:
             number = server.context.next_request()
             route = route_name(scope["method"], scope["path"])
-            app = partial(self._serve, server)
+            app = partial(self._serve, server, number)
             recorded = recording(app, server.trace, server.rest_faults, number, route)
             await recorded(scope, receive, send)
 
     async def _serve(
-        self, server: AgentServer, scope: Scope, receive: Receive, send: Send
+        self, server: AgentServer, number: int, scope: Scope, receive: Receive, send: Send
     ) -> None:
         """Answer when the real server's event loop would get round to it."""
-        await server.context.loop_turn()
+        context = server.context
+        await context.wait(context.rest_late_ms("request", number))
+        await context.loop_turn()
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                await server.context.loop_turn()
+                await context.wait(context.rest_late_ms("answer", number))
+                await context.loop_turn()
             await send(message)
 
         app = self._app

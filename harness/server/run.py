@@ -136,7 +136,11 @@ class Run:
         async with AsyncExitStack() as stack:
             if self._profile.thinks_without_state_lock:
                 await stack.enter_async_context(self._conversation.lock.lent())
-            await self._wait(self._context.timing.think_ms)
+            pieces = self._turn.deltas if self._profile.streams_deltas else 0
+            for _ in range(pieces):
+                await self._wait(self._context.timing.think_ms / (pieces + 1))
+                self._conversation.pub_sub.stream(self._conversation.events.delta("Go on. "))
+            await self._wait(self._context.timing.think_ms / (pieces + 1))
 
     async def _act(self, outcome: str | None) -> None:
         """What the LLM's answer asks for: some tool calls, or the end (agent.py, `astep`).
@@ -235,8 +239,10 @@ class Run:
         if not self._profile.runs_on_loop:
             await self._context.wait(milliseconds)
             return
-        async with self._context.event_loop.lent():
-            if milliseconds:
+        if milliseconds:
+            # What is there at once is awaited in fewer turns of the loop than a publication
+            # takes, so that it lets no frame through.
+            async with self._context.event_loop.lent():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(milliseconds / 1000):
                         await self._interrupt.wait()

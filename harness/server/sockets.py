@@ -25,8 +25,8 @@ async def events_socket(websocket: WebSocket) -> None:
     server: AgentServer = websocket.app.state.server
     try:
         await _serve(websocket, server)
-    except WebSocketDisconnect:
-        return  # Gone during the handshake.
+    except (WebSocketDisconnect, OSError):
+        return  # Gone during the handshake; uvicorn tells by an OSError upon accepting.
     except Exception as failure:
         server.context.note_failure(failure)
         raise

@@ -96,6 +96,9 @@ class EventFactory:
     def state_update(self, key: str, value: object) -> Event:
         return self._event("ConversationStateUpdateEvent", "environment", key=key, value=value)
 
+    def delta(self, text: str) -> Event:
+        return self._event("StreamingDeltaEvent", "agent", content=text)
+
     def pause(self) -> Event:
         return self._event("PauseEvent", "user")
 

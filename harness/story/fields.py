@@ -9,6 +9,7 @@ from harness.schedule import (
     Act,
     ConnectionLink,
     Fault,
+    Late,
     LineStall,
     Moment,
     RestFault,
@@ -77,6 +78,11 @@ def _(fault: RestFault) -> str:
 @value_text.register
 def _(act: Act) -> str:
     return f"{act.what} at {value_text(act.at)}"
+
+
+@value_text.register
+def _(late: Late) -> str:
+    return f"{late.for_ms} ms more for {late.what} no. {late.nth}"
 
 
 @value_text.register

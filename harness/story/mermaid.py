@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from harness.failure import Failure
+from harness.story.confirmed import confirmed_line
 from harness.story.facts import concerned, names_of, since_run, ways, where
 from harness.story.names import Names, clock, several
 from harness.story.row import Column, Row, Tone
@@ -67,8 +68,10 @@ def sequence_diagram(failure: Failure) -> str:
     failure = since_run(failure)
     names = names_of(failure)
     entries = [*_joined(map(_entry, tell(failure, names).rows)), *_undelivered(failure, names)]
+    confirmed = confirmed_line(failure)
+    title = f"{', '.join(failure.judgement.verdicts)}: {where(failure)}"
     statements = [
-        f"title {escaped(f'{", ".join(failure.judgement.verdicts)}: {where(failure)}')}",
+        f"title {escaped(f'{title}, {confirmed}' if confirmed else title)}",
         *(f"participant {short} as {name}" for short, name in _PARTICIPANTS.values()),
         *(entry.statement() for entry in _shortened(entries)),
     ]

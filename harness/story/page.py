@@ -12,6 +12,7 @@ from typing import Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from harness.failure import Failure
+from harness.story.confirmed import confirmed_line
 from harness.story.drawing import drawing
 from harness.story.facts import names_of, replay_command, sentence, since_run, way, where
 from harness.story.fields import benign_value, value_text
@@ -37,6 +38,8 @@ def html_page(failure: Failure, path: Path | None = None, more: str = "") -> str
     body = SubElement(html, "body")
     _add(SubElement(body, "h1"), "b", verdicts)
     _add(body, "p", where(failure), kind="where")
+    if confirmed := confirmed_line(failure):
+        _add(body, "p", confirmed, kind="where")
     _add(body, "p", in_words(failure), kind="words")
     if more:
         _add(body, "p", more, kind="words")

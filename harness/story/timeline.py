@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.failure import Failure
+from harness.story.confirmed import confirmed_line
 from harness.story.facts import names_of, replay_command, sentence, since_run, way, where
 from harness.story.fields import differences
 from harness.story.names import clock, several
@@ -75,7 +76,9 @@ def short_story(failure: Failure, path: Path | None = None) -> str:
     """The story in at most eight plain lines, for the report of a failing test."""
     names = names_of(failure)
     evidence = failure.judgement.evidence
-    lines = [f"{', '.join(failure.judgement.verdicts)}: {where(failure)}"]
+    confirmed = confirmed_line(failure)
+    head = f"{', '.join(failure.judgement.verdicts)}: {where(failure)}"
+    lines = [f"{head}; {confirmed}" if confirmed else head]
     for entry in evidence[:_STORY_EVIDENCE]:
         ids = [str(event["id"]) for event in entry.events]
         few = len(ids) <= _NAMED_EVENTS
@@ -104,6 +107,8 @@ class _Story:
         failure, names = self._failure, names_of(self._failure)
         telling = tell(failure, names)
         yield Text(f"{', '.join(failure.judgement.verdicts)}: {where(failure)}", style="bold")
+        if confirmed := confirmed_line(failure):
+            yield Text(confirmed)
         if telling.before_run:
             yield Text(
                 f"before run(), not shown: {telling.before_run} happenings; "

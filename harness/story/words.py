@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from harness.failure import Failure
+from harness.story.confirmed import confirmed_line
 from harness.story.facts import Step, blamed_call, names_of, requests, since_run, ways
 from harness.story.names import clock, several
 from harness.verdict import Evidence
@@ -73,6 +74,8 @@ class _Words:
                 yield f"{' '.join(entry.says.split())}."
         if not self._failure.judgement.evidence:
             yield "The oracle found nothing to blame the client for."
+        elif self._failure.confirmed and (confirmed := confirmed_line(self._failure)):
+            yield f"{confirmed[0].upper()}{confirmed[1:]}."
 
     def _faults(self) -> Iterator[str]:
         for position, happening in enumerate(self._happenings):

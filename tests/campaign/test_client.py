@@ -16,6 +16,8 @@ from harness import __version__
 from harness.campaign.client import ClientUnderTest, find_client
 from harness.clients import Adapter, own_clients
 from harness.clients.reference import KINDS
+from harness.combination import REAL_FAKE, REAL_REAL, SIM_FAKE, SIM_REAL, Combination
+from harness.environments import Environment
 from harness.errors import ClientUnavailable, UsageError, WorldBroken
 
 HERE = Path(sys.executable)
@@ -75,9 +77,94 @@ def test_a_client_that_there_is_not(argument: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+# which server, which world
+
+
+@pytest.fixture
+def prepared(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """Every environment can be had at once; what was asked for, and whether with its server."""
+    asked: list[tuple[str, bool]] = []
+
+    def prepare(client: str, *, with_server: bool, progress: object) -> Environment:
+        asked.append((client, with_server))
+        return Environment(client, "1.43.1", Path("/there/python"), "3.13.0", Path("/there"))
+
+    monkeypatch.setattr("harness.environments.prepare", prepare)
+    return asked
+
+
+def test_a_release_with_the_fake_server_and_with_its_own(
+    prepared: list[tuple[str, bool]],
+) -> None:
+    fake, real = find("1.43.1"), find_client("1.43.1", pytest.fail, server="real", world="real")
+    assert prepared == [("1.43.1", False), ("1.43.1", True)]
+    assert (fake.combination, real.combination) == (SIM_FAKE, REAL_REAL)
+    assert (real.server, real.world, real.is_sdk) == ("real", "real", True)
+
+
+@pytest.mark.parametrize(
+    ("server", "release"), [("real", "latest"), ("real:1.43.1", "1.43.1")], ids=str
+)
+def test_the_reference_client_runs_beside_the_server_of_any_release(
+    prepared: list[tuple[str, bool]], server: str, release: str
+) -> None:
+    found = find_client("reference:poll", pytest.fail, server=server)
+    assert prepared == [(release, True)]
+    there = Path("/there/python")
+    assert found == ClientUnderTest(
+        "reference:poll", __version__, there, "reference:poll", SIM_REAL
+    )
+
+
+def test_in_the_real_world_the_fake_needs_no_environment(
+    prepared: list[tuple[str, bool]],
+) -> None:
+    found = find_client("reference", pytest.fail, world="real")
+    assert (found.combination, found.python, prepared) == (REAL_FAKE, HERE, [])
+
+
+@pytest.mark.parametrize(
+    ("argument", "options", "says"),
+    [
+        ("1.43.1", {"server": "real:1.43.1"}, "that of the client's own release: say --server r"),
+        ("installed", {"server": "real:1.43.1"}, "that of the client's own release"),
+        ("reference", {"server": "reel"}, "no server 'reel'; there are: fake, real, and real:R"),
+        ("reference", {"server": "real:"}, "no server 'real:'"),
+        ("reference", {"server": "fake:1.43.1"}, "no server 'fake:1.43.1'"),
+        ("reference", {"world": "dream"}, "no world 'dream'; there are: sim, real"),
+    ],
+)
+def test_a_server_or_a_world_that_cannot_be(
+    prepared: list[tuple[str, bool]], argument: str, options: dict[str, str], says: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        find_client(argument, pytest.fail, **options)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert prepared == []
+
+
+def test_the_installed_client_needs_its_server_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = {"openhands-sdk": "1.58.0"}
+
+    def version(name: str) -> str:
+        if name not in there:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return there[name]
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    with pytest.raises(
+        ClientUnavailable, match=r"^openhands-agent-server is not installed .* by its release, 1"
+    ):
+        find_client("installed", pytest.fail, server="real")
+    there["openhands-agent-server"] = "1.58.0"
+    assert find_client("installed", pytest.fail, server="real").combination == SIM_REAL
+
+
 # a client of one's own
 
 OWN = Path(__file__).parents[1] / "clients" / "own_client.py"
+OWN_SERVER = Combination("sim", "own")
 
 
 @pytest.fixture
@@ -96,11 +183,16 @@ def test_a_file_is_a_client_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None
     """Run by the interpreter that runs the harness, under a name that any directory knows."""
     monkeypatch.chdir(OWN.parent)
     found = find("own_client.py:Racy")
-    assert found == ClientUnderTest("own_client.py:Racy", "1.0", HERE, f"{OWN}:Racy")
+    assert found == ClientUnderTest("own_client.py:Racy", "1.0", HERE, f"{OWN}:Racy", OWN_SERVER)
     assert found.anywhere == f"{OWN}:Racy"
     assert (found.server, found.is_sdk) == ("own", False)
     # It ran in a process of its own.
     assert not any("own_client" in name for name in sys.modules if name.startswith("race_client"))
+
+
+def test_it_brings_its_own_server() -> None:
+    with pytest.raises(UsageError, match=r"Racy brings its own server: leave --server real out$"):
+        find_client(f"{OWN}:Racy", pytest.fail, server="real")
 
 
 def test_others_are_named_as_they_were_typed() -> None:
@@ -275,7 +367,7 @@ def test_one_that_stands_still_in_its_first_trial_does_not_hang_the_harness(
     path = file(REACHES.format(folder=str(OWN.parent), reach="while True: pass"))
     ours, theirs = socket.socketpair()
     subprocess.run(
-        [sys.executable, "-c", IMPATIENT, str(path), str(theirs.fileno())],
+        [sys.executable, "-c", IMPATIENT, str(path), "sim", "own", str(theirs.fileno())],
         pass_fds=[theirs.fileno()],
         timeout=60,
     )

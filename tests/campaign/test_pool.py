@@ -14,7 +14,7 @@ import pytest
 import scenarios
 from harness import __version__
 from harness.campaign.draw import draw_schedules
-from harness.campaign.pool import Workers
+from harness.campaign.pool import Answer, Workers
 from harness.clients.reference import ReferenceAdapter
 from harness.errors import WorldBroken
 from harness.schedule import Caller, Schedule, ServerTiming
@@ -114,6 +114,24 @@ def test_the_same_worker_does_the_same_again(
 ) -> None:
     again = workers("reference").run(schedules(20)[::-1], nothing)
     assert [result.digest for result in again[::-1]] == digests_of_one_job
+
+
+def test_all_of_what_failed_is_had_without_a_second_time(
+    workers: Callable[[str], Workers],
+) -> None:
+    failed: dict[int, int] = {}
+
+    def on_failure(result: TrialResult, whole: Answer) -> None:
+        failed[result.index] = len(whole["happenings"])
+
+    poll = workers("reference:poll")
+    results = poll.run(schedules(20), nothing, on_failure)
+    assert set(failed) == {result.index for result in results if not result.passed}
+    assert 0 < len(failed) < 20
+    assert all(failed.values())
+    failed.clear()
+    poll.run(schedules(20), nothing)
+    assert failed == {}
 
 
 def test_schedules_are_taken_as_they_are_needed(two: Workers) -> None:
@@ -221,7 +239,7 @@ def test_when_left_by_an_error_all_are_gone_even_in_the_middle_of_the_import() -
 
 CONTROLLING_SIDE = """
 import sys
-from harness.campaign.pool import Workers
+from harness.campaign.pool import Answer, Workers
 workers = Workers(sys.executable, "reference", 2)
 workers.wait_ready()
 print(workers._process.pid, flush=True)

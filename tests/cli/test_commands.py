@@ -101,12 +101,21 @@ def error_of(done: subprocess.CompletedProcess[str], status: int) -> str:
         (["hunt", "reference", "--for", "soon"], "--for 'soon' is no time"),
         (["jog"], "jog"),
         (["replay", "missing.json"], "cannot read missing.json"),
+        (["run", "reference", "--server", "reel"], "no server 'reel'; there are: fake, real"),
+        (["run", "reference", "--world", "dream"], "no world 'dream'; there are: sim, real"),
+        (["hunt", "1.10.0", "--server", "real:1.11.1"], "that of the client's own release"),
+        (["compare", "mine.py", "--server", "real"], "mine.py brings its own server"),
+        (["confirm", "missing.json"], "cannot read missing.json"),
+        (["confirm", "missing.json", "--tries", "0"], "'--tries'"),
         (["serve", "--port", "65536"], "'--port'"),
         (["serve", "--server-version", "newest"], "'newest' is not a release"),
     ],
     ids=" ".join,
 )
-def test_bad_usage_is_one_line_and_2(quick_race: Race, arguments: list[str], says: str) -> None:
+def test_bad_usage_is_one_line_and_2(
+    quick_race: Race, tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    (tmp_path / "mine.py").touch()
     assert says in error_of(quick_race(*arguments), 2)
 
 
@@ -437,6 +446,7 @@ FINDING = {
     "shrink_executions",
     "non_default_fields",
     "seconds",
+    "confirmed",
 }
 
 
@@ -464,6 +474,9 @@ def test_what_a_hunt_finds_is_1_with_numbers_and_a_file_with_its_neighbour(
     assert failure.neighbour is not None
     assert failure.neighbour.startswith("It passes without network.faults[0] (reset of socket")
     assert failure.server_version == "1.58.0"
+    # The reference client is no release of anything: nothing is tried by itself.
+    assert (failure.confirmed, finding["confirmed"]) == ({}, {})
+    assert "\n    not tried on the real server\n" in done.stdout
     assert f"race replay {finding['path']}" in done.stdout
 
 

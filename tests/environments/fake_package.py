@@ -1,4 +1,4 @@
-"""A package that calls itself openhands-sdk, builds in no time and needs nothing."""
+"""A package that calls itself openhands-sdk, or another, builds in no time and needs nothing."""
 
 import subprocess
 from pathlib import Path
@@ -10,13 +10,13 @@ import os, time, zipfile
 
 LOG = {log!r}
 GATE = {gate!r}
-INFO = "openhands_sdk-{version}.dist-info"
+INFO = "{project}-{version}.dist-info"
 
 
 def _metadata(directory):
     os.makedirs(os.path.join(directory, INFO), exist_ok=True)
     with open(os.path.join(directory, INFO, "METADATA"), "w") as file:
-        file.write("Metadata-Version: 2.1\\nName: openhands-sdk\\nVersion: {version}\\n")
+        file.write("Metadata-Version: 2.1\\nName: {project}\\nVersion: {version}\\n")
     with open(os.path.join(directory, INFO, "WHEEL"), "w") as file:
         file.write("Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\n")
         file.write("Tag: py3-none-any\\n")
@@ -27,10 +27,10 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
         file.write("build\\n")
     while os.path.exists(GATE):
         time.sleep(0.02)
-    name = "openhands_sdk-{version}-py3-none-any.whl"
+    name = "{project}-{version}-py3-none-any.whl"
     _metadata(wheel_directory)
     with zipfile.ZipFile(os.path.join(wheel_directory, name), "w") as wheel:
-        wheel.write("flavour.py", "flavour.py")
+        wheel.write("flavour.py", {module!r})
         for file in ("METADATA", "WHEEL"):
             wheel.write(os.path.join(wheel_directory, INFO, file), INFO + "/" + file)
         wheel.writestr(INFO + "/RECORD", "")
@@ -39,7 +39,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 
 PYPROJECT = """
 [project]
-name = "OpenHands_SDK"
+name = "{project}"
 version = "{version}"
 requires-python = ">=3.12"
 dependencies = []
@@ -54,14 +54,29 @@ backend-path = ["."]
 class FakePackage:
     """A directory with the sources, and the marks its builds leave outside of it."""
 
-    def __init__(self, directory: Path, marks: Path, version: str = "1.43.1") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        marks: Path,
+        version: str = "1.43.1",
+        project: str = "OpenHands_SDK",
+        module: str = "flavour",
+    ) -> None:
         self.directory = directory
         self.gate = marks / "gate"
         self._log = marks / "builds.log"
         directory.mkdir(parents=True)
-        backend = BACKEND.format(log=str(self._log), gate=str(self.gate), version=version)
+        backend = BACKEND.format(
+            log=str(self._log),
+            gate=str(self.gate),
+            version=version,
+            project=project.lower(),
+            module=f"{module}.py",
+        )
         (directory / "backend.py").write_text(backend)
-        (directory / "pyproject.toml").write_text(PYPROJECT.format(version=version))
+        (directory / "pyproject.toml").write_text(
+            PYPROJECT.format(version=version, project=project)
+        )
         self.flavour("plain")
 
     def flavour(self, name: str) -> None:
@@ -71,6 +86,14 @@ class FakePackage:
     def builds(self) -> int:
         """How many builds have begun."""
         return len(self._log.read_text().splitlines()) if self._log.exists() else 0
+
+
+def add_server(root: Path, marks: Path, version: str = "1.43.1") -> list[FakePackage]:
+    """Put what the server needs beside the package, as the monorepo has it."""
+    return [
+        FakePackage(root / name, marks, version, name.replace("-", "_"), name.rpartition("-")[2])
+        for name in ("openhands-tools", "openhands-agent-server")
+    ]
 
 
 def commit_all(repository: Path, message: str) -> str:

@@ -63,6 +63,30 @@ def test_latest_skips_what_cannot_be_resolved_and_says_so(monkeypatch: pytest.Mo
         prepare("latest")
 
 
+def test_a_release_with_its_server_as_of_its_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment = prepare("1.10.0", with_server=True)
+    assert environment.resolved_version == "1.10.0"
+    names = ("openhands-sdk", "openhands-tools", "openhands-agent-server")
+    code = f"from importlib.metadata import version as v; print(*map(v, {names!r}))"
+    asked = [str(environment.python), "-I", "-c", code]
+    answer = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split()
+    assert answer == ["1.10.0"] * 3
+    assert environment.path.name.startswith("release-1.10-with-server-")
+
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9")
+    assert prepare("1.10", with_server=True, progress=pytest.fail).path == environment.path
+
+
+def test_latest_skips_releases_without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    unserved = replace(find_release(Version("1.11.2")), version=Version("1.11.2.99"))
+    newest = [unserved, find_release(Version("1.10.0"))]
+    monkeypatch.setattr("harness.environments.preparing.candidates", lambda: newest)
+    lines: list[str] = []
+    assert prepare("latest", with_server=True, progress=lines.append).resolved_version == "1.10.0"
+    assert lines[-1].startswith("latest: 1.11.2.99 cannot be resolved (no release '1.11.2.99' of ")
+    assert lines[-1].endswith("); using 1.10.0")
+
+
 def test_an_unknown_release() -> None:
     lines: list[str] = []
     with pytest.raises(ClientUnavailable, match=r"^no release '9\.9\.9' of openhands-sdk on the "):

@@ -16,7 +16,7 @@ from harness.environments import prepare
 from harness.environments.cache import cache_root
 from harness.errors import ClientUnavailable
 
-from .fake_package import FakePackage, commit_all
+from .fake_package import FakePackage, add_server, commit_all
 
 ROOT = Path(__file__).parents[2]
 BUILDER = """
@@ -108,6 +108,44 @@ def test_a_revision(package: FakePackage, home: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9")
     assert prepare(client) == environment
     assert package.builds() == 1
+
+
+def test_the_server_of_the_same_tree_comes_into_an_environment_of_its_own(
+    package: FakePackage, home: Path, tmp_path: Path
+) -> None:
+    root = package.directory.parent
+    tools, _ = add_server(root, tmp_path)
+    # As in the monorepo: what it names comes from the same tree, not from the index.
+    pyproject = tools.directory / "pyproject.toml"
+    text = pyproject.read_text().replace("dependencies = []", 'dependencies = ["openhands-sdk"]')
+    pyproject.write_text(text + "[tool.uv.sources]\nopenhands-sdk = { workspace = true }\n")
+    alone = prepare(str(root))
+    both = prepare(str(root), with_server=True)
+    assert both.path != alone.path
+    assert both.resolved_version == alone.resolved_version
+    assert prepare(str(root), with_server=True, progress=pytest.fail) == both
+    code = "import flavour, tools, server; print(flavour.NAME, tools.NAME, server.NAME)"
+    assert say(both.python, code) == "plain plain plain"
+    assert "-with-server-py" in both.path.name
+    metadata = json.loads((both.path / "environment.json").read_text())
+    assert metadata["packages"]["openhands-agent-server"] == "1.43.1"
+
+
+def test_a_server_that_does_not_build_is_one_line(
+    package: FakePackage, home: Path, tmp_path: Path
+) -> None:
+    _, server = add_server(package.directory.parent, tmp_path)
+    (server.directory / "backend.py").write_text("raise RuntimeError('boom')\n")
+    with pytest.raises(ClientUnavailable) as caught:
+        prepare(str(package.directory.parent), with_server=True)
+    message = str(caught.value)
+    title = f"openhands-sdk from {package.directory.parent} with its server"
+    assert message.startswith(
+        f"cannot install {title}: Failed to build `openhands-agent-server`: "
+    )
+    assert message.endswith("RuntimeError: boom")
+    assert "\n" not in message
+    assert finished(home) == unfinished(home) == []
 
 
 def test_settings_of_a_project_around_the_cache_do_not_leak_in(

@@ -12,6 +12,7 @@ import pytest
 from packaging.version import Version
 
 from harness.environments.releases import (
+    NoSuchRelease,
     candidates,
     configured_index,
     find_release,
@@ -21,8 +22,10 @@ from harness.environments.releases import (
 from harness.errors import ClientUnavailable
 
 
-def wheel(version: str, uploaded: str | None, **more: Any) -> dict[str, Any]:
-    name = f"openhands_sdk-{version}-py3-none-any.whl"
+def wheel(
+    version: str, uploaded: str | None, project: str = "openhands_sdk", **more: Any
+) -> dict[str, Any]:
+    name = f"{project}-{version}-py3-none-any.whl"
     dated = {"upload-time": uploaded} if uploaded else {}
     return {"filename": name, "url": name, "hashes": {}, **dated, **more}
 
@@ -33,7 +36,7 @@ def sdist(version: str, uploaded: str) -> dict[str, Any]:
 
 
 class Index:
-    """A package index whose one page a test sets."""
+    """A package index whose files a test sets; each page lists those of its project."""
 
     def __init__(self) -> None:
         self.files: list[dict[str, Any]] = []
@@ -42,11 +45,14 @@ class Index:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                project = self.path.strip("/").rpartition("/")[2]
+                start = project.replace("-", "_")
+                found = [file for file in index.files if file["filename"].startswith(start)]
                 page = {
                     "meta": {"api-version": "1.1"},
-                    "name": "openhands-sdk",
+                    "name": project,
                     "versions": [],
-                    "files": [{"size": 1, **file} for file in index.files],
+                    "files": [{"size": 1, **file} for file in found],
                 }
                 self.send_response(index.status)
                 self.send_header("Content-Type", "application/vnd.pypi.simple.v1+json")
@@ -87,7 +93,7 @@ def test_a_release_is_dated_by_its_newest_file(index: Index) -> None:
 def test_equal_versions_are_one_release(index: Index) -> None:
     index.files = [wheel("1.10.0", "2026-01-26T00:00:00Z")]
     found = find_release(Version("1.10"))
-    assert found.recipe().stage(Path()) == "openhands-sdk==1.10.0"
+    assert found.recipe().stage(Path()) == ["openhands-sdk==1.10.0"]
     assert found.recipe().key == release_key(Version("v1.10.0.0"))
     assert release_key(Version("1.10")) != release_key(Version("1.1"))
 
@@ -148,3 +154,50 @@ def test_the_first_variable_that_is_set_names_the_index() -> None:
     assert configured_index({"PIP_INDEX_URL": "p", "UV_INDEX_URL": ""}) == "p"
     assert configured_index({"PIP_INDEX_URL": "p", "UV_INDEX_URL": "i"}) == "i"
     assert configured_index({"UV_INDEX_URL": "i", "UV_DEFAULT_INDEX": "d"}) == "d"
+
+
+# with the server
+
+SERVER_PARTS = ("openhands_sdk", "openhands_tools", "openhands_agent_server")
+
+
+def test_a_server_is_of_the_release_and_dated_by_the_last_that_came(index: Index) -> None:
+    """Of 1.35.0 the tools came a minute after the others."""
+    seconds = {"openhands_tools": "22:16:11"}
+    index.files = [
+        wheel(version, f"2026-07-10T{seconds.get(project, '22:15:02')}Z", project)
+        for project in SERVER_PARTS
+        for version in ("1.35.0", "1.36.0")
+    ]
+    found = find_release(Version("1.35"))
+    recipe = found.recipe_with_server()
+    assert recipe.stage(Path()) == [
+        "openhands-sdk==1.35.0",
+        "openhands-tools==1.35.0",
+        "openhands-agent-server==1.35.0",
+    ]
+    assert recipe.exclude_newer == datetime(2026, 7, 10, 22, 17, 11, tzinfo=UTC)
+    assert recipe.title == "openhands-sdk 1.35.0 with its server"
+    assert recipe.key == "release-1.35-with-server"
+    # The client alone stays where it was.
+    assert found.recipe().key == "release-1.35"
+
+
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [
+        ((), "of openhands-tools on the index: name another one, or run against the fake server"),
+        (
+            ("openhands_tools",),
+            "of openhands-agent-server on the index; the newest is 1.0: name another one, or run "
+            "against the fake server",
+        ),
+    ],
+)
+def test_a_release_without_a_server(index: Index, there: tuple[str, ...], message: str) -> None:
+    date = "2026-07-10T22:15:02Z"
+    index.files = [wheel("1.35", date, project) for project in ("openhands_sdk", *there)]
+    index.files.append(wheel("1.0", date, "openhands_agent_server"))
+    with pytest.raises(NoSuchRelease) as caught:
+        find_release(Version("1.35")).recipe_with_server()
+    assert str(caught.value) == f"no release '1.35' {message}"

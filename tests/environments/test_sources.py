@@ -13,7 +13,7 @@ from harness.environments.package import declares_package
 from harness.environments.revisions import revision_recipe
 from harness.errors import ClientUnavailable
 
-from .fake_package import FakePackage, commit_all
+from .fake_package import FakePackage, add_server, commit_all
 
 
 def names(directory: Path) -> set[str]:
@@ -100,7 +100,7 @@ def test_what_is_written_is_what_was_hashed(package: FakePackage, tmp_path: Path
 
     copy = tmp_path / "copy"
     copy.mkdir()
-    assert recipe.stage(copy) == f"openhands-sdk @ {copy.as_uri()}"
+    assert recipe.stage(copy) == [f"openhands-sdk @ {copy.as_uri()}"]
     assert (copy / "link.txt").read_text() == "kept"
     assert (copy / "run").stat().st_mode & 0o100
     assert checkout_recipe(copy).key == recipe.key
@@ -187,3 +187,88 @@ def test_a_directory_that_is_no_repository(tmp_path: Path) -> None:
     with pytest.raises(ClientUnavailable, match=r"is no git repository: fatal: not a git") as e:
         revision_recipe(tmp_path, "HEAD")
     assert "\n" not in str(e.value)
+
+
+# with the server
+
+
+def parts(directory: Path) -> list[str]:
+    names = ("openhands-sdk", "openhands-tools", "openhands-agent-server")
+    return [f"{name} @ {(directory / name).as_uri()}" for name in names]
+
+
+def test_a_checkout_with_its_server_is_the_same_client_in_another_environment(
+    package: FakePackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = package.directory.parent
+    alone = checkout_recipe(root)
+    tools, server = add_server(root, tmp_path)
+    assert checkout_recipe(root).key == alone.key
+    recipe = checkout_recipe(root, with_server=True)
+    assert recipe.key.startswith("tree-")
+    assert recipe.key.endswith("-with-server")
+    assert recipe.key != f"{alone.key}-with-server"
+    assert recipe.local == alone.local
+    assert recipe.title == f"openhands-sdk from {root} with its server"
+    monkeypatch.chdir(package.directory)
+    assert checkout_recipe(Path(), with_server=True).key == recipe.key
+
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    assert recipe.stage(copy) == parts(copy)
+    assert (copy / "openhands-tools" / "flavour.py").read_text() == "NAME = 'plain'\n"
+
+    server.flavour("other")
+    changed = checkout_recipe(root, with_server=True)
+    assert changed.key != recipe.key
+    assert changed.local == recipe.local
+    tools.flavour("other")
+    assert checkout_recipe(root, with_server=True).key != changed.key
+
+
+def test_a_revision_with_its_server(package: FakePackage, tmp_path: Path) -> None:
+    root = package.directory.parent
+    _, server = add_server(root, tmp_path)
+    sha = commit_all(root, "first")
+    server.flavour("uncommitted")
+    recipe = revision_recipe(root, "HEAD", with_server=True)
+    assert recipe.key == f"revision-{sha}-with-server"
+    assert recipe.local == revision_recipe(root, "HEAD").local
+    assert revision_recipe(package.directory, "HEAD", with_server=True).key == recipe.key
+
+    out = tmp_path / "out"
+    out.mkdir()
+    assert recipe.stage(out) == parts(out)
+    for name in ("openhands-sdk", "openhands-agent-server"):
+        assert (out / name / "flavour.py").read_text() == "NAME = 'plain'\n"
+
+
+def test_a_checkout_of_the_client_alone_has_no_server(
+    package: FakePackage, tmp_path: Path
+) -> None:
+    root = package.directory.parent
+    with pytest.raises(ClientUnavailable) as caught:
+        checkout_recipe(root, with_server=True)
+    assert str(caught.value) == (
+        f"'{root}' has no openhands-tools beside openhands-sdk, which the real server needs: name "
+        "a checkout of the whole repository, or run against the fake server"
+    )
+    _, server = add_server(root, tmp_path)
+    # A directory of that name alone does not count.
+    (server.directory / "pyproject.toml").write_text('[project]\nname = "something"\n')
+    with pytest.raises(ClientUnavailable, match="has no openhands-agent-server beside"):
+        checkout_recipe(root, with_server=True)
+
+
+def test_a_revision_of_the_client_alone_has_no_server(
+    package: FakePackage, tmp_path: Path
+) -> None:
+    root = package.directory.parent
+    commit_all(root, "first")
+    with pytest.raises(ClientUnavailable, match=r"^revision 'HEAD' of .* has no openhands-tools"):
+        revision_recipe(root, "HEAD", with_server=True)
+    alone = tmp_path / "alone"
+    shutil.copytree(package.directory, alone)
+    commit_all(alone, "its own repository")
+    with pytest.raises(ClientUnavailable, match="has no openhands-tools beside openhands-sdk"):
+        revision_recipe(alone, "HEAD", with_server=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from harness.schedule import RestFault, Schedule, Script, ServerTiming
+from harness.schedule import Late, RestFault, Schedule, Script, ServerTiming
 from harness.server.app import create_app
 from harness.server.conversation import AgentServer
 from harness.server.profile import Profile
@@ -138,6 +138,7 @@ async def rig(
     keys: frozenset[str] = frozenset(),
     headers: dict[str, str] | None = None,
     rest_faults: tuple[RestFault, ...] = (),
+    late: tuple[Late, ...] = (),
     **timing: float,
 ) -> AsyncIterator[Rig]:
     """A server whose acts take no time, other than `timing` says."""
@@ -148,7 +149,7 @@ async def rig(
         "test",
         5,
         script=script or Script(),
-        server=ServerTiming(**acts),  # type: ignore[arg-type]
+        server=ServerTiming(**acts, late=late),  # type: ignore[arg-type]
         rest=rest_faults,
         counterfactual=True,
     )

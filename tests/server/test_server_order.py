@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from server_rig import BASE, HELLO, NEW, OLD, Rig, plain_run, rig, run, told, until
 
-from harness.schedule import Script, Turn
+from harness.schedule import Late, Script, Turn
 
 MESSAGE = ["SystemPromptEvent", "MessageEvent"]
 FINISH = ["ActionEvent", "ObservationEvent", "execution_status=finished"]
@@ -504,3 +504,33 @@ def test_from_1_23_answers_wait_for_the_appends_of_a_run() -> None:
 
     assert not run(trial("1.22.1"))
     assert run(trial("1.23.0"))
+
+
+@pytest.mark.parametrize("late_ms", [0.0, 3.0])
+def test_one_act_can_be_later_than_others(late_ms: float) -> None:
+    async def trial() -> None:
+        acts = (
+            Late("append", 1, late_ms),
+            Late("publication", 3, late_ms),
+            Late("request", 2, late_ms),
+            Late("answer", 2, late_ms),
+        )
+        async with rig(OLD, persist_ms=2, publish_ms=1, late=acts) as subject:
+            loop = asyncio.get_running_loop()
+            await subject.create()
+            socket = await subject.connect()
+            began = loop.time()
+            await subject.post("events", HELLO)
+            assert loop.time() - began == pytest.approx((2 + 2 + 3 * late_ms) / 1000)
+            await subject.post("run")
+            await subject.happened("snapshot")
+            happenings = subject.trace.happenings
+            (running,) = subject.all("frame-sent", key="execution_status", value="running")
+            append = subject.all("persisted", key="execution_status")[0]
+            ahead = happenings.index(running) < happenings.index(append)
+            assert ahead == (late_ms == 0)
+            # None overtakes it.
+            items = (await subject.events())["items"]
+            assert socket.story[1:-1] == [told(item) for item in items]
+
+    run(trial())

@@ -8,7 +8,7 @@ import asyncio
 from datetime import datetime
 
 import pytest
-from server_rig import BASE, HELLO, NEW, OLD, ClientSocket, Rig, plain_run, rig, run, told
+from server_rig import BASE, HELLO, NEW, OLD, ClientSocket, Rig, plain_run, rig, run, told, until
 
 from harness.schedule import Script, Turn
 from harness.trace import Happening
@@ -375,6 +375,22 @@ def test_another_subscriber_holds_up_the_tail_and_no_frame() -> None:
     assert snapshot_ms >= cleared_ms >= 99
     waiting, *_ = run(trial(0))
     assert waiting == 1
+
+
+@pytest.mark.parametrize("other_ms", [0.0, 60.0])
+def test_another_subscriber_holds_up_the_answer_to_a_pause_and_no_frame(other_ms: float) -> None:
+    async def trial() -> None:
+        async with rig(other_subscriber_ms=other_ms) as subject:
+            await subject.create()
+            socket = await subject.connect()
+            began = asyncio.get_running_loop().time()
+            pausing = asyncio.create_task(subject.post("pause"))
+            await until(lambda: socket.story[-1] == "full_state(paused)")
+            assert asyncio.get_running_loop().time() - began < 0.002
+            await pausing
+            assert asyncio.get_running_loop().time() - began >= other_ms / 1000
+
+    run(trial())
 
 
 def test_a_second_run_is_refused_while_another_subscriber_is_served() -> None:

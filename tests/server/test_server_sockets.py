@@ -241,3 +241,15 @@ def test_history_is_sent_to_those_who_ask() -> None:
     assert run(trial(NEW, "resend_mode=since&after_timestamp=never")) == 0
     assert run(trial(OLD, "resend_all=true")) == 6
     assert run(trial("1.14.0", "resend_mode=all")) == 0
+
+
+def test_a_client_that_is_gone_during_the_handshake_is_no_failure() -> None:
+    async def trial() -> None:
+        async with rig() as subject:
+            await subject.create()
+            socket = subject.dial()
+            socket.broken = True
+            await socket.task
+            assert not subject.all("subscribed")
+
+    run(trial())

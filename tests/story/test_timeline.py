@@ -447,7 +447,8 @@ def test_markup_in_names_is_only_text(failure: Failure) -> None:
 def test_short_story_says_all_in_few_lines(failure: Failure) -> None:
     lines = short_story(failure, Path("f.json")).splitlines()
     assert lines == [
-        "late: client 1.10.0, scenario slow-publication, sim world, fake server",
+        "late: client 1.10.0, scenario slow-publication, sim world, fake server; "
+        "not tried on the real server",
         f"late: {LATE.says} [#2 ActionEvent(finish), #3 ObservationEvent(finish)]",
         "differs from a benign schedule: server.publish_ms = 3000.0 "
         f"(benign: {ServerTiming().publish_ms})",

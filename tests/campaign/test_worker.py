@@ -1,0 +1,72 @@
+"""Where a worker runs a trial, and what it does not run."""
+
+import sys
+from types import ModuleType
+
+import pytest
+
+from harness.campaign.worker import Bench, run_trials
+from harness.clients import Adapter
+from harness.clients.reference import ReferenceAdapter
+from harness.combination import REAL_FAKE, SIM_FAKE, SIM_REAL, Combination
+from harness.schedule import Interleaving, Schedule, ServerTiming
+from harness.sim.serving import UvicornSite
+from harness.trial import Trial, not_run
+
+SEEDED = Schedule("any", interleaving=Interleaving(7))
+OVERTAKES = Schedule("any", server=ServerTiming(status_overtakes=1))
+
+
+@pytest.fixture(scope="module")
+def site() -> UvicornSite:
+    return UvicornSite()
+
+
+def bench(combination: Combination, site: UvicornSite) -> Bench:
+    return Bench(ReferenceAdapter(), combination, site)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "combination", "reason"),
+    [
+        (SEEDED, REAL_FAKE, "not run: interleaving.seed: "),
+        (OVERTAKES, SIM_REAL, "not run: server.status_overtakes: "),
+    ],
+)
+def test_what_the_combination_cannot_do_is_void_and_says_why(
+    site: UvicornSite, schedule: Schedule, combination: Combination, reason: str
+) -> None:
+    (trial,) = run_trials(bench(combination, site), [schedule])
+    result = trial.result(3)
+    assert (result.index, result.verdicts, result.passed) == (3, (), False)
+    assert result.void is not None
+    assert result.void.startswith(reason)
+    assert (trial.happenings, trial.judgement) == ((), None)
+
+
+@pytest.mark.parametrize("schedule", [SEEDED, OVERTAKES])
+def test_what_it_can_do_is_run(site: UvicornSite, schedule: Schedule) -> None:
+    trial = bench(SIM_FAKE, site).run(schedule)
+    assert trial.result(0).void is None
+    assert trial.happenings
+
+
+def test_in_the_real_world_another_runs_it_and_the_core_stays_free(
+    site: UvicornSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Schedule, Adapter]] = []
+
+    def run_trial(schedule: Schedule, adapter: Adapter) -> Trial:
+        seen.append((schedule, adapter))
+        return not_run(schedule, ["a stand-in"])
+
+    package, module = ModuleType("harness.realtime"), ModuleType("harness.realtime.trial")
+    module.run_trial = run_trial  # type: ignore[attr-defined]
+    package.trial = module  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "harness.realtime", package)
+    monkeypatch.setitem(sys.modules, "harness.realtime.trial", module)
+    monkeypatch.setattr("os.sched_setaffinity", lambda *_: pytest.fail("pinned"))
+    real = bench(REAL_FAKE, site)
+    schedules = [Schedule("any"), OVERTAKES]
+    assert [trial.schedule for trial in run_trials(real, schedules)] == schedules
+    assert seen == [(schedule, real.adapter) for schedule in schedules]

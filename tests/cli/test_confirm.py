@@ -1,0 +1,262 @@
+"""Confirming, with other workers in the place of those beside a real server."""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_commands import Race, error_of, quick_race
+
+import scenarios
+from harness.campaign.campaign import examine
+from harness.campaign.client import ClientUnderTest, find_client
+from harness.campaign.draw import draw_schedules
+from harness.campaign.pool import Workers
+from harness.combination import Combination
+from harness.errors import ClientUnavailable, WorldBroken
+from harness.failure import Failure
+
+__all__ = ["quick_race"]
+
+Elsewhere = Callable[..., list[str]]
+
+
+@pytest.fixture
+def file(workers: Callable[[str], Workers], tmp_path: Path) -> Path:
+    """A failure that says to be of an SDK's release."""
+    name = "reference:eager"
+    (schedule,) = draw_schedules(scenarios.load("final-events"), 0, 1)
+    failure = examine(find_client(name, pytest.fail), workers(name), schedule)
+    assert failure.judgement.headline == "early"
+    replace(failure, client="1.10.0", resolved_version="1.10.0").write(tmp_path / "f.json")
+    return tmp_path / "f.json"
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
+    """Sets what is there in each combination: a client by its name, or an error. The result names
+    those that were asked for."""
+
+    def use(**found: str | Exception) -> list[str]:
+        asked: list[str] = []
+
+        def find(
+            argument: str, progress: Callable[[str], None], *, server: str, world: str
+        ) -> ClientUnderTest:
+            assert argument == "1.10.0"
+            asked.append(f"{world}_{server}")
+            there = found[asked[-1]]
+            if isinstance(there, Exception):
+                raise there
+            return replace(find_client(there, progress), resolved_version="1.10.0")
+
+        monkeypatch.setattr("harness.campaign.confirm.find_client", find)
+        return asked
+
+    return use
+
+
+def confirmed(file: Path) -> dict[str, tuple[int, int]]:
+    read = Failure.read(file).confirmed
+    return {name: (one.reproduced, one.tries) for name, one in read.items()}
+
+
+def test_all_three_are_tried_told_and_written(
+    quick_race: Race, elsewhere: Elsewhere, file: Path
+) -> None:
+    asked = elsewhere(
+        sim_real="reference:eager", real_fake="reference", real_real="reference:eager"
+    )
+    before = json.loads(file.read_text())
+    done = quick_race("confirm", file, "--tries", 2)
+    assert done.returncode == 0, done.stderr
+    assert asked == ["sim_real", "real_fake", "real_real"]
+    rows = [re.split(r"\s{2,}", line.strip()) for line in done.stdout.splitlines()]
+    assert ["sim×real", "2 of 2", "early 2", "1.10.0", "1.58.0"] in [row[:5] for row in rows]
+    assert ["real×fake", "0 of 2", "ok 2", "1.10.0", "1.58.0"] in rows
+    assert done.stdout.splitlines()[-1] == (
+        "early: confirmed on the real server (sim×real 2 of 2, real×real 2 of 2); real×fake 0 of 2"
+    )
+    assert confirmed(file) == {"sim×real": (2, 2), "real×fake": (0, 2), "real×real": (2, 2)}
+    after = json.loads(file.read_text())
+    assert {**after, "confirmed": {}} == before
+
+
+def test_where_the_real_server_does_not_reproduce_it_it_is_1(
+    quick_race: Race, elsewhere: Elsewhere, file: Path
+) -> None:
+    """Whatever the fake does over real sockets."""
+    elsewhere(sim_real="reference", real_fake="reference:eager", real_real="reference")
+    done = quick_race("confirm", file, "--tries", 1)
+    assert done.returncode == 1
+    assert "early: not reproduced on the real server (" in done.stdout
+
+
+@pytest.mark.parametrize("typed", ["sim-real", "sim×real"])
+def test_one_combination_alone_and_numbers_for_programs(
+    quick_race: Race, elsewhere: Elsewhere, file: Path, typed: str
+) -> None:
+    elsewhere(sim_real="reference:eager")
+    done = quick_race("confirm", file, "--combination", typed, "--tries", 1, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    numbers: dict[str, Any] = json.loads(done.stdout)
+    assert set(numbers) == {"schema", "failure", "verdicts", "confirmed"}
+    assert (numbers["schema"], numbers["failure"]) == (1, str(file))
+    assert numbers["verdicts"][0] == "early"
+    assert numbers["confirmed"]["sim×real"] == {
+        "tries": 1,
+        "reproduced": 1,
+        "rate": 1.0,
+        "verdicts": numbers["confirmed"]["sim×real"]["verdicts"],
+        "resolved_version": "1.10.0",
+        "server_version": "1.58.0",
+        "reason": None,
+    }
+
+
+def test_what_is_lacking_in_one_is_told_and_the_others_are_tried(
+    quick_race: Race, elsewhere: Elsewhere, file: Path
+) -> None:
+    lacking = ClientUnavailable("no server for 1.10.0: name another release")
+    elsewhere(sim_real=lacking, real_fake="reference:eager", real_real=lacking)
+    done = quick_race("confirm", file, "--tries", 1)
+    assert done.returncode == 1
+    assert "no server for 1.10.0: name another release" in done.stdout
+    assert confirmed(file) == {"sim×real": (0, 0), "real×fake": (1, 1), "real×real": (0, 0)}
+    assert Failure.read(file).confirmed["sim×real"].reason == str(lacking)
+
+
+def test_where_nothing_can_be_tried_it_is_3(
+    quick_race: Race, elsewhere: Elsewhere, file: Path
+) -> None:
+    lacking = ClientUnavailable("no such client")
+    elsewhere(sim_real=lacking, real_fake=lacking, real_real=lacking)
+    assert "no such client" in error_of(quick_race("confirm", file), 3)
+
+
+def test_a_broken_world_is_4_and_what_was_tried_before_is_kept(
+    quick_race: Race, elsewhere: Elsewhere, file: Path
+) -> None:
+    elsewhere(sim_real="reference:eager", real_fake=WorldBroken("a thread escaped"))
+    done = quick_race("confirm", file, "--tries", 1)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "a thread escaped" in done.stderr
+    assert confirmed(file) == {"sim×real": (1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("own", "typed", "says"),
+    [
+        (False, "sim-own", "the client 1.10.0 has no server of its own: sim-fake, sim-real, "),
+        (True, "sim-real", "the client 1.10.0 brings its own server: sim-own and real-own are "),
+        (False, "simreal", "'simreal' is no combination"),
+    ],
+)
+def test_what_it_cannot_be_tried_in_is_one_line_and_2(
+    quick_race: Race, file: Path, own: bool, typed: str, says: str
+) -> None:
+    if own:
+        replace(Failure.read(file), server="own").write(file)
+    assert says in error_of(quick_race("confirm", file, "--combination", typed), 2)
+    assert confirmed(file) == {}
+
+
+# what a hunt finds
+
+
+@pytest.fixture
+def hunted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hunts for `1.10.0` look at an eager client that says to be that release of the SDK."""
+
+    def find(
+        argument: str, progress: Callable[[str], None], *, server: str, world: str
+    ) -> ClientUnderTest:
+        assert (argument, server, world) == ("1.10.0", "fake", "sim")
+        return Sdk(argument, "1.10.0", find_client("reference", progress).python, "reference:deaf")
+
+    monkeypatch.setattr("harness.cli.hunt.find_client", find)
+
+
+class Sdk(ClientUnderTest):
+    is_sdk = True  # type: ignore[assignment]
+
+
+HUNT = ("hunt", "1.10.0", "--scenario", "cut-at-run", "--examples", 3, "--json", "n.json")
+
+
+@pytest.mark.usefixtures("hunted")
+@pytest.mark.parametrize(
+    ("there", "line", "reproduced"),
+    [
+        ("reference:deaf", "confirmed on the real server (5 of 5)", 5),
+        ("reference", "not reproduced on the real server (0 of 5)", 0),
+        (ClientUnavailable("no server"), "not tried on the real server (no server)", 0),
+        (WorldBroken("escaped\nstack"), "not tried on the real server (escaped)", 0),
+    ],
+)
+def test_a_hunt_tries_what_it_finds_and_goes_on(
+    quick_race: Race,
+    elsewhere: Elsewhere,
+    tmp_path: Path,
+    there: str | Exception,
+    line: str,
+    reproduced: int,
+) -> None:
+    asked = elsewhere(sim_real=there)
+    done = quick_race(*HUNT)
+    assert done.returncode == 1, done.stderr
+    assert asked == ["sim_real"]
+    assert f"\n    {line}\n    race replay " in done.stdout
+    # The story comes first, and then what came of it.
+    assert done.stderr.index("lost: client 1.10.0") < done.stderr.index(f"  {line}")
+    (finding,) = json.loads((tmp_path / "n.json").read_text())["failures"]
+    assert finding["confirmed"]["sim×real"]["reproduced"] == reproduced
+    assert Failure.read(tmp_path / finding["path"]).confirmed.keys() == {"sim×real"}
+
+
+@pytest.mark.usefixtures("hunted")
+def test_a_hunt_tries_nothing_if_it_shall_not(
+    quick_race: Race, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    asked = elsewhere()
+    done = quick_race(*HUNT, "--no-confirm")
+    assert done.returncode == 1
+    assert asked == []
+    assert "\n    not tried on the real server\n" in done.stdout
+    (finding,) = json.loads((tmp_path / "n.json").read_text())["failures"]
+    assert finding["confirmed"] == {}
+
+
+# replaying elsewhere
+
+
+def test_a_replay_elsewhere_compares_the_verdict_alone(
+    quick_race: Race, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    def find(
+        argument: str, progress: Callable[[str], None], *, server: str, world: str
+    ) -> ClientUnderTest:
+        asked.append((argument, server, world))
+        there = find_client("reference:eager", progress)
+        # A client that cannot be told from the file's but for where it is.
+        return Displaced(
+            "1.10.0", "1.10.0", there.python, there.adapter, Combination(world, server)
+        )
+
+    monkeypatch.setattr("harness.cli.replay.find_client", find)
+    replace(Failure.read(file), digest="0123").write(file)
+    done = quick_race("replay", file, "--server", "real")
+    assert done.returncode == 0, done.stderr
+    assert "the file is of sim×fake, this is sim×real: only the verdict can be" in done.stdout
+    assert quick_race("replay", file).returncode == 1
+    assert asked == [("1.10.0", "real", "sim"), ("1.10.0", "fake", "sim")]
+
+
+class Displaced(ClientUnderTest):
+    def workers(self, jobs: int = 1) -> Workers:
+        return Workers(self.python, self.adapter, jobs)

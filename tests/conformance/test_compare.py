@@ -1,0 +1,114 @@
+"""Two runs side by side."""
+
+from dataclasses import replace
+
+import pytest
+from recorded import session
+
+from harness.conformance import tables
+from harness.conformance.compare import ALLOWED, Difference, compare, exchanged
+from harness.conformance.labels import Label, numbered
+from harness.conformance.legal import RULES
+from harness.conformance.shapes import Bodies
+from harness.server.profile import Profile
+
+PROFILE = Profile.of("1.10.0")
+FIRST, SECOND = session("1.10.0", 0), session("1.10.0", 1)
+
+
+def with_more(what: Label, after: str) -> list[Label]:
+    labels = list(FIRST)
+    labels.insert(list(map(str, labels)).index(after) + 1, what)
+    return list(numbered(labels))
+
+
+def mattering(differences: tuple[Difference, ...]) -> list[str]:
+    return [difference.says for difference in differences if difference.could_matter]
+
+
+def test_equal_runs_do_not_differ() -> None:
+    assert compare(FIRST, FIRST, PROFILE) == ()
+
+
+def test_two_sessions_of_one_server_differ_by_timing_alone() -> None:
+    differences = compare(FIRST, SECOND, PROFILE)
+    assert {difference.kind for difference in differences} == {"order"}
+    assert mattering(differences) == []
+    told = [(str(before), str(after)) for before, after in exchanged(FIRST, SECOND)]
+    assert ("persisted MessageEvent", "frame MessageEvent") in told
+
+
+def test_an_event_more_could_matter() -> None:
+    more = with_more(Label("server", "persisted", "ActionEvent(think)"), "status running")
+    (log,) = [entry for entry in compare(FIRST, more, PROFILE) if entry.kind == "log"]
+    assert (
+        log.says == "only the real one: persisted ActionEvent(think), after persisted MessageEvent"
+    )
+    assert log.could_matter
+    (other,) = [entry for entry in compare(more, FIRST, PROFILE) if entry.kind == "log"]
+    assert other.says.startswith("only the fake one: persisted ActionEvent(think)")
+
+
+def test_statistics_are_allowed() -> None:
+    more = with_more(Label("server", "persisted", "stats"), "frame full_state=finished")
+    (difference,) = compare(FIRST, more, PROFILE)
+    assert not difference.could_matter
+    assert "statistics" in difference.reason
+
+
+def test_an_order_that_breaks_a_rule_could_matter() -> None:
+    labels = list(FIRST)
+    names = list(map(str, labels))
+    snapshot = labels.pop(names.index("frame full_state=finished"))
+    labels.insert(names.index("frame execution_status=finished"), snapshot)
+    (told,) = mattering(
+        tuple(d for d in compare(FIRST, labels, PROFILE) if "tail waits" in d.says)
+    )
+    assert told.startswith("the real one breaks a rule")
+    (told,) = mattering(
+        tuple(d for d in compare(labels, FIRST, PROFILE) if "tail waits" in d.says)
+    )
+    assert told.startswith("the fake one breaks a rule")
+
+
+def test_another_status_of_a_poll_is_allowed_and_another_code_is_not() -> None:
+    def polled(of: str) -> list[Label]:
+        return [
+            replace(label, of=of) if label.of == "GET conversation 200 running" else label
+            for label in FIRST
+        ]
+
+    idle = compare(FIRST, polled("GET conversation 200 idle"), PROFILE)
+    assert not [d for d in idle if d.kind == "requests" and d.could_matter]
+    answered = [
+        replace(label, of="POST run 409") if label.of == "POST run 200" else label
+        for label in FIRST
+    ]
+    assert any("POST run 409" in says for says in mattering(compare(FIRST, answered, PROFILE)))
+
+
+def bodies(**frames: object) -> Bodies:
+    found = Bodies()
+    for body in frames.values():
+        found.add("frame full_state", body)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("fake", "real", "matters"),
+    [
+        ({"value": {"execution_status": "idle"}}, {"value": {"execution_status": 1}}, True),
+        ({"id": "x"}, {"id": "x", "parent_id": "y"}, False),
+        ({"id": "x", "odd": 1}, {"id": "x"}, True),
+        ({"value": {"stats": {}}}, {"value": {"stats": None}}, False),
+    ],
+)
+def test_fields_matter_where_clients_read_them(fake: object, real: object, matters: bool) -> None:
+    found = compare(FIRST, FIRST, PROFILE, (bodies(one=fake), bodies(one=real)))
+    assert found
+    assert any(difference.could_matter for difference in found) == matters
+
+
+def test_tables_hold_every_rule_and_allowance() -> None:
+    assert len(tables.rules().splitlines()) == 2 + len(RULES)
+    assert len(tables.allowed().splitlines()) == 2 + len(ALLOWED)
