@@ -194,6 +194,20 @@ def test_a_failure_is_1_with_a_story_and_a_file_to_replay(race: Race, tmp_path: 
     assert Failure.read(tmp_path / path).client == "reference:eager"
 
 
+def test_over_real_sockets_the_seconds_are_those_of_the_wall(race: Race, tmp_path: Path) -> None:
+    """And what failed is kept as it failed: a second time it may not."""
+    done = race("run", "reference:eager", "--scenario", "clean", "--reps", 2, "--world", "real")
+    assert done.returncode == 1, done.stderr
+    assert "clean, seed 0, real world, fake server" in done.stdout
+    assert "wall s" in done.stdout
+    assert "virtual s" not in done.stdout
+    (path,) = (tmp_path / ".race" / "failures").glob("*.json")
+    failure = Failure.read(path)
+    assert (str(failure.combination), failure.judgement.headline) == ("real×fake", "early")
+    assert failure.confirmed["real×fake"].reproduced == 1
+    assert "not tried on the real server; real×fake 1 of 1" in done.stderr
+
+
 # a client of one's own
 
 OWN = Path(__file__).parents[1] / "clients" / "own_client.py"
