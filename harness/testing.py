@@ -21,8 +21,8 @@ def assert_schedule_passes(
     """Run a schedule once, in its JSON form, and fail unless the client does all that it should.
 
     `client`, `server` and `world` are as on the command line: `installed`, a release, a PATH, a
-    PATH@REVISION; `fake` or `real`; `sim` or `real`. The trial of a client that fails is kept below
-    `.race/failures`, to be shown and replayed.
+    PATH@REVISION; `fake` or `real`; `sim` or `real`. The trial of a client that fails is kept
+    below `.race/failures`, to be shown and replayed.
 
     Raises:
         AssertionError: the client fails, or the schedule breaks it before `run()` is reached.

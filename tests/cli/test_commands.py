@@ -6,77 +6,23 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cli_rig import RACE, Race, call, error_of
 
 import scenarios
 from harness import __version__
 from harness.campaign.client import ClientUnderTest
 from harness.campaign.pool import Workers
-from harness.cli import main
-from harness.cli.console import output
 from harness.failure import Failure
 from harness.schedule import RestFault, Schedule
 from harness.story.nearest import NONE_PASSES
 from harness.strategies import FAMILIES, STALLS
 from harness.verdict import Judgement
-
-Race = Callable[..., subprocess.CompletedProcess[str]]
-
-RACE = [sys.executable, "-m", "harness.cli"]
-
-
-def call(folder: Path, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*RACE, *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-@pytest.fixture
-def race(tmp_path: Path) -> Race:
-    """Calls `race` in an empty folder."""
-    return lambda *arguments, **environment: call(tmp_path, *arguments, **environment)
-
-
-@pytest.fixture
-def quick_race(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Race:
-    """The same within this process, without the second that its imports take."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["race", *map(str, arguments)])
-        monkeypatch.setattr(output, "width", 200)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exited:
-            main()
-        status = int(exited.value.code or 0)
-        return subprocess.CompletedProcess(sys.argv, status, *capsys.readouterr())
-
-    return run
-
-
-def error_of(done: subprocess.CompletedProcess[str], status: int) -> str:
-    """The one line that an error is."""
-    assert done.returncode == status, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.startswith("race: ")
-    assert done.stderr.endswith("\n")
-    assert done.stderr.count("\n") == 1, done.stderr
-    return done.stderr
-
 
 # bad usage
 
