@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_commands import Race, error_of, quick_race
+from cli_rig import Race, error_of
 
 import scenarios
 from harness.campaign.campaign import examine
@@ -18,8 +18,6 @@ from harness.campaign.pool import Workers
 from harness.combination import Combination
 from harness.errors import ClientUnavailable, WorldBroken
 from harness.failure import Failure
-
-__all__ = ["quick_race"]
 
 Elsewhere = Callable[..., list[str]]
 
