@@ -58,7 +58,7 @@ class TrialResult:
     verdicts: tuple[str, ...]
     digest: str
     virtual_s: float
-    """Virtual seconds that `run()` took."""
+    """Seconds that `run()` took: virtual ones, in real time real ones."""
     wall_ms: float
     """Wall milliseconds of the whole repetition."""
     void: str | None = None

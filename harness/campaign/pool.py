@@ -24,7 +24,7 @@ OUTSTANDING = 4
 
 Answer = dict[str, Any]
 
-Whole = Literal["all", "failed"] | None
+Whole = Literal["all", "failed", "bodies"] | None
 """Of which trials all is wanted, and not the result alone."""
 
 
@@ -147,6 +147,14 @@ class Workers:
         self._request(connection, 0, schedule, whole="all")
         answer = self._receive(connection)
         return _result(answer), answer["trial"]
+
+    def run_with_bodies(self, schedule: Schedule) -> tuple[TrialResult, Answer, Answer]:
+        """As `run_whole`, and the shapes of all bodies that the server sent, as
+        `harness.conformance.shapes.Bodies` has them."""
+        connection = self._connections[0]
+        self._request(connection, 0, schedule, whole="bodies")
+        answer = self._receive(connection)
+        return _result(answer), answer["trial"], answer["bodies"]
 
     def source_lines(self) -> list[tuple[str, str]]:
         """Every line of the client's source that a schedule may refer to: function and text."""

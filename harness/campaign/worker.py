@@ -4,9 +4,9 @@ It runs in the client's environment, where only the trial core's few dependencie
 After the slow import and a warm-up it forks one process per job, before which no thread is left.
 Each job speaks JSON over a socket of its own: first {"ready": {"version", "server_version"}} or
 {"trouble": text, "status"?: exit status}, then one answer for each request
-{"index", "schedule", "whole"}: {"result", "trial"?}, where "whole" says of which trials all is
-wanted, "all" or "failed". The request {"lines": true} asks for the lines of the client's source
-instead.
+{"index", "schedule", "whole"}: {"result", "trial"?, "bodies"?}, where "whole" says of which trials
+all is wanted, "all" or "failed", or with "bodies" the shapes of what the server sent, too. The
+request {"lines": true} asks for the lines of the client's source instead.
 """
 
 import contextlib
@@ -18,13 +18,15 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Any
 
 from harness.campaign.affinity import OneCore
 from harness.clients import Adapter, own_clients, source_of
 from harness.combination import SIM_FAKE, Combination, unavailable
+from harness.conformance.capture import CapturingAdapter
+from harness.conformance.shapes import Bodies
 from harness.errors import HarnessError
 from harness.schedule import Interleaving, Schedule, Script
 from harness.sim import source
@@ -148,11 +150,12 @@ def _fork_job(connections: list[Connection], mine: Connection, bench: Bench) -> 
 
 
 def _work(connection: Connection, bench: Bench, job: int) -> None:
-    adapter = bench.adapter
+    adapter = CapturingAdapter(bench.adapter)
+    versions = {"version": adapter.version, "server_version": _server_version(bench.adapter)}
+    bench = replace(bench, adapter=adapter)
     # In real time trials are forked, and limited, by their world: no thread may be here.
     if not bench.combination.in_real_time:
         Watchdog(lambda report: _send(connection, {"trouble": report})).start()
-    versions = {"version": adapter.version, "server_version": _server_version(adapter)}
     _send(connection, {"ready": versions})
     request: dict[str, Any] = {}
 
@@ -164,6 +167,7 @@ def _work(connection: Connection, bench: Bench, job: int) -> None:
                 if "lines" in request:
                     _send(connection, {"lines": source.lines(source_of(adapter))})
                     continue
+                adapter.bodies = Bodies() if request["whole"] == "bodies" else None
                 yield Schedule.from_dict(request["schedule"])
 
     try:
@@ -171,8 +175,10 @@ def _work(connection: Connection, bench: Bench, job: int) -> None:
             result = trial.result(request["index"])
             answer: dict[str, Any] = {"result": asdict(result)}
             failed = result.void is None and not result.passed
-            if request["whole"] == "all" or (request["whole"] == "failed" and failed):
+            if request["whole"] in ("all", "bodies") or (request["whole"] == "failed" and failed):
                 answer["trial"] = _whole(trial)
+            if adapter.bodies is not None:
+                answer["bodies"] = adapter.bodies.to_dict()
             _send(connection, answer)
     except HarnessError as error:
         _send(connection, _trouble(error))

@@ -5,7 +5,19 @@ from typing import Any
 
 import typer
 
-from harness.cli import compare, confirm, demo, export, hunt, replay, run, scenarios, serve, show
+from harness.cli import (
+    compare,
+    confirm,
+    conform,
+    demo,
+    export,
+    hunt,
+    replay,
+    run,
+    scenarios,
+    serve,
+    show,
+)
 from harness.cli.console import errors
 from harness.errors import HarnessError, UsageError
 
@@ -28,6 +40,7 @@ for command in (
     serve.serve,
 ):
     app.command()(command)
+app.command(name="conform")(conform.conform_to)
 app.command(name="scenarios")(scenarios.list_scenarios)
 
 

@@ -63,8 +63,15 @@ def numbered(labels: Iterable[Label]) -> tuple[Label, ...]:
 
 def labels_of(happenings: Iterable[Happening]) -> tuple[Label, ...]:
     """Of what a server told, in order; what only the client or the network did is left out."""
+    return tuple(label for _, label in timed_labels_of(happenings))
+
+
+def timed_labels_of(happenings: Iterable[Happening]) -> tuple[tuple[int, Label], ...]:
+    """The same, each with its trial nanoseconds."""
     reader = _Reader()
-    return numbered(label for entry in happenings for label in reader.read(entry))
+    read = [(entry.at_ns, label) for entry in happenings for label in reader.read(entry)]
+    labels = numbered(label for _, label in read)
+    return tuple((at_ns, label) for (at_ns, _), label in zip(read, labels, strict=True))
 
 
 def recorded(answer: Iterable[dict[str, Any]]) -> list[Happening]:

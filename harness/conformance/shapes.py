@@ -51,6 +51,20 @@ class Bodies:
     def add(self, name: str, body: object) -> None:
         self.shapes[name].append(shape(body))
 
+    def to_dict(self) -> dict[str, list[list[list[str]]]]:
+        """The JSON form: each shape a sorted list of `[path, type]`."""
+        return {
+            name: [[list(pair) for pair in sorted(one)] for one in shapes]
+            for name, shapes in self.shapes.items()
+        }
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Iterable[Iterable[tuple[str, str]]]]) -> "Bodies":
+        bodies = Bodies()
+        for name, shapes in data.items():
+            bodies.shapes[name] = [frozenset((path, kind) for path, kind in one) for one in shapes]
+        return bodies
+
     def merged(self, name: str) -> dict[str, set[str]]:
         """Each path's types."""
         types: dict[str, set[str]] = defaultdict(set)

@@ -22,7 +22,7 @@ def answer(run: AgentRun) -> Any:
     Raises:
         ScriptedLLMError: if the script says so.
     """
-    outcome = run.outcome()
+    outcome = run.step_outcome = run.outcome()
     run.answers += 1
     run.step_from, run.executed = run.calls, 0
     if outcome == "error":

@@ -181,13 +181,40 @@ class Conversations:
         await self._task
 
     async def _live(self, app: Any) -> None:
-        from openhands.agent_server.conversation_service import get_default_conversation_service
-
         try:
-            service = get_default_conversation_service()
-            async with service:
+            async with _new_service() as service:
                 app.state.conversation_service = service
                 self._started.set()
                 await self._stopping.wait()
         finally:
             self._started.set()
+
+
+def _new_service() -> Any:
+    """A service of its own for each trial: one that was killed in the middle is of no use any
+    more. The server has one for the whole process, by several names."""
+    from openhands.agent_server.config import get_default_config
+    from openhands.agent_server.conversation_service import ConversationService
+
+    service = ConversationService.get_instance(get_default_config())
+    for module, name in _names_of_service():
+        setattr(module, name, service)
+    return service
+
+
+@functools.cache
+def _names_of_service() -> list[tuple[Any, str]]:
+    """Where modules of the server hold it."""
+    from openhands.agent_server.conversation_service import (
+        ConversationService,
+        get_default_conversation_service,
+    )
+
+    get_default_conversation_service()
+    return [
+        (module, name)
+        for module_name, module in list(sys.modules.items())
+        if module_name.startswith("openhands.agent_server")
+        for name, value in list(vars(module).items())
+        if isinstance(value, ConversationService)
+    ]

@@ -69,7 +69,7 @@ def install() -> None:
     _wrap(Agent, "_arequires_user_confirmation", _aconfirms)  # from 1.57
     _wrap(ThinkExecutor, "__call__", functools.partial(_use_tool, fallible=True))
     _wrap(FinishExecutor, "__call__", functools.partial(_use_tool, fallible=False))
-    # From 1.57. It starts git, and a conversation without file changes has no use for it.
+    # In newer servers. It starts git, and a conversation without file changes has no use for it.
     _replace(EventService, "_ensure_workspace_is_git_repo", staticmethod(lambda _path: None))
     _wrap_class_method(ConversationStateUpdateEvent, "from_conversation_state", _snapshot)
 
@@ -199,6 +199,8 @@ def _give_stop_hooks(conversation: Any, run: AgentRun) -> None:
             trace.record("server", "stop-hook-denied", run=run.number)
 
         conversation._hook_processor = agent.StopHooks(run, denied)
+    elif isinstance(conversation.__dict__.get("_hook_processor"), agent.StopHooks):
+        conversation._hook_processor = None  # Those of the run before.
 
 
 # State and log
@@ -336,7 +338,7 @@ async def _aconfirms(
 
 def _scripted_confirmation(state: Any) -> bool:
     run = run_of_task.get()
-    if run is None or run.outcome() != "waiting_for_confirmation":
+    if run is None or run.step_outcome != "waiting_for_confirmation":
         return False
     state.execution_status = type(state.execution_status).WAITING_FOR_CONFIRMATION
     return True

@@ -25,6 +25,8 @@ class AgentRun:
         """How often the LLM was asked so far."""
         self.calls = 0
         """Tool calls asked for so far, those of the present step included."""
+        self.step_outcome: str | None = None
+        """How the present step ends the run; None: it only calls tools."""
         self.step_from = 0
         """Tool calls asked for before it."""
         self.executed = 0
