@@ -82,3 +82,14 @@ def test_on_the_real_server_a_campaign_repeats_and_the_fix_passes(tmp_path: Path
     assert first["clients"][0]["verdicts"] == {"ok": 4}
     digests = [numbers["clients"][0]["campaign_digest"] for numbers in (first, second)]
     assert digests[0] == digests[1]
+
+
+def test_the_reference_client_beside_the_server_of_a_release(tmp_path: Path) -> None:
+    options = ("--scenario", "final-events", "--reps", 3, "--server", "real:1.10.0")
+    right = race(tmp_path, "run", "reference", *options, "--json", "-")
+    assert right.returncode == 0, right.stderr
+    assert json.loads(right.stdout)["clients"][0]["verdicts"] == {"ok": 3}
+    eager = race(tmp_path, "run", "reference:eager", *options)
+    assert eager.returncode == 1
+    assert "early: client reference:eager" in eager.stderr
+    assert "confirmed on the real server (1 of 1)" in eager.stderr
