@@ -42,8 +42,8 @@ def main(arguments: list[str]) -> int:
                     different.append(f"replay {first['first_failure']}")
     print(
         f"{'deterministic' if not different else 'NOT deterministic'}: "
-        f"{reps} seeds of {', '.join(SCENARIOS)} on {', '.join(clients)} against the {server} server, twice each with other "
-        f"hash seeds and jobs; {replayed} failures replayed"
+        f"{reps} seeds of {', '.join(SCENARIOS)} on {', '.join(clients)} against the {server} "
+        f"server, twice each with other hash seeds and jobs; {replayed} failures replayed"
         + (f"; different: {', '.join(different)}" if different else "")
     )
     return 1 if different else 0
