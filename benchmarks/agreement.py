@@ -4,9 +4,9 @@
     uv run python benchmarks/agreement.py --schedules FILE      # those that were chosen before
 
 Schedules are chosen in sim×fake alone, by a fixed rule: scenarios and fault families in turn; the
-verdicts are the same in every neighbour whose times differ by 100 ms (`harness.campaign.gap`); for
-each client half of them failing or more, and no other set of verdicts more than a third.
-They are then run in sim×fake, sim×real and real×real, and their verdicts compared. A disagreement
+verdicts are the same in every neighbour whose times differ by 100 ms (`harness.campaign.gap`); half
+of them fail, and of each client no set of verdicts is more than a third, if there are enough. They
+are then run in sim×fake, sim×real and real×real, and their verdicts compared. A disagreement
 is told with what each combination saw, and run again a few times with little else on the machine.
 """
 
@@ -20,7 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ import scenarios
 from harness.campaign.client import ClientUnderTest, find_client
 from harness.campaign.draw import draw_schedules
 from harness.campaign.gap import neighbours
+from harness.campaign.pool import Workers
 from harness.combination import REAL_REAL, SIM_FAKE, SIM_REAL, Combination, unavailable
 from harness.limits import work_s
 from harness.scenario import Scenario
@@ -37,7 +38,7 @@ from harness.schedule import Schedule
 from harness.strategies import with_faults
 from harness.verdict import TrialResult
 
-CLIENTS: Final = ("1.10.0", "1.11.1", "1.24.0", "1.58.2")
+CLIENTS: Final = ("1.10.0", "1.11.1", "1.24.0", "1.43.1", "1.58.2")
 COMBINATIONS: Final = (SIM_FAKE, SIM_REAL, REAL_REAL)
 FAMILIES: Final = (
     ("latency",),
@@ -126,11 +127,12 @@ class Choice:
     def full(self) -> bool:
         return len(self.chosen) == self._number
 
-    def wants(self, result: TrialResult) -> bool:
+    def wants(self, result: TrialResult, *, varied: bool) -> bool:
         if result.void is not None or self.full:
             return False
         headline = result.verdicts[0]
-        most = self._most.get(headline, max(1, self._number // 3))
+        of_a_set = max(1, self._number // 3) if varied else self._number
+        most = self._most.get(headline, of_a_set)
         longest_s = STALLS_S if "stall" in result.verdicts else LONGEST_S
         short = headline == "hang" or result.virtual_s <= longest_s
         return short and self._sets[result.verdicts] < most
@@ -141,37 +143,58 @@ class Choice:
 
 
 def choose(client: ClientUnderTest, seed: int, number: int, most: int) -> Choice:
-    """Look among so many candidates of each source at most."""
+    """Look among so many candidates of each source at most, and again among those that there were
+    too many of before, if that is not enough."""
     choice = Choice(client.argument, number)
-    drawn = candidates(seed, most)
-    seen = passed = 0
     with at(client, SIM_FAKE).workers() as workers:
         workers.wait_ready()
-        while not choice.full and (batch := list(itertools.islice(drawn, BATCH))):
-            seen += len(batch)
-            results = dict(zip(batch, workers.run(batch, ignore), strict=True))
-            # Most that have no gap show it in one of the first neighbours.
-            left = {
-                schedule: neighbours(schedule, GAP_MS)
-                for schedule, result in results.items()
-                if choice.wants(result)
-            }
-            gapped: set[Schedule] = set()
-            while left:
-                wave = {s: moved for s, many in left.items() if (moved := next(many, None))}
-                gapped |= left.keys() - wave.keys()
-                moved_results = workers.run(wave.values(), ignore)
-                left = {
-                    schedule: left[schedule]
-                    for schedule, moved in zip(wave, moved_results, strict=True)
-                    if moved.verdicts == results[schedule].verdicts
-                }
-            passed += len(gapped)
-            for schedule in batch:
-                if schedule in gapped and choice.wants(results[schedule]):
-                    choice.add(schedule, results[schedule].verdicts)
-            tell(f"{client.argument}: {len(choice.chosen)} chosen, {seen} candidates seen")
+        for varied in (True, False):
+            drawn = candidates(seed, most)
+            seen = 0
+            while not choice.full and (batch := list(itertools.islice(drawn, BATCH))):
+                seen += len(batch)
+                choose_of(batch, choice, workers, varied=varied)
+                tell(f"{client.argument}: {len(choice.chosen)} chosen, {seen} candidates seen")
     return choice
+
+
+def choose_of(
+    batch: Sequence[Schedule], choice: Choice, workers: Workers, *, varied: bool
+) -> None:
+    """Run a batch of candidates, and the neighbours of those that are wanted."""
+    had = {chosen.schedule for chosen in choice.chosen}
+    new = [schedule for schedule in batch if schedule not in had]
+    results = dict(zip(new, workers.run(new, ignore), strict=True))
+    left = {
+        schedule: neighbours(schedule, GAP_MS)
+        for schedule, result in results.items()
+        if choice.wants(result, varied=varied)
+    }
+    gapped: set[Schedule] = set()
+    # Most that have no gap show it in one of the first neighbours.
+    while left:
+        wave = {s: moved for s, many in left.items() if (moved := next(many, None))}
+        gapped |= left.keys() - wave.keys()
+        moved_results = workers.run(wave.values(), ignore)
+        left = {
+            schedule: left[schedule]
+            for schedule, moved in zip(wave, moved_results, strict=True)
+            if moved.verdicts == results[schedule].verdicts
+        }
+    for schedule in new:
+        if schedule in gapped and choice.wants(results[schedule], varied=varied):
+            choice.add(schedule, results[schedule].verdicts)
+
+
+def in_turn(choices: Sequence[Sequence[Chosen]], number: int) -> list[Chosen]:
+    """So many of the clients' in turn, of each one that fails and then one that passes."""
+    turns = [
+        zip([c for c in mine if c.failing], [c for c in mine if not c.failing], strict=False)
+        for mine in choices
+    ]
+    pairs = [pair for turn in itertools.zip_longest(*turns) for pair in turn if pair is not None]
+    taken = list(itertools.chain.from_iterable(pairs))[:number]
+    return sorted(taken, key=lambda entry: entry.client)
 
 
 def ignore(result: TrialResult) -> None:
@@ -305,22 +328,8 @@ def account(each: Compared) -> str:
     return "\n".join(lines)
 
 
-def to_dict(each: Compared) -> dict[str, Any]:
-    return {
-        "client": each.chosen.client,
-        "schedule": each.chosen.schedule.to_dict(),
-        "verdicts": each.verdicts,
-        "says": each.says,
-        "again": each.again,
-    }
-
-
 def write(chosen: Sequence[Chosen], path: Path) -> None:
-    entries = [
-        {"client": c.client, "schedule": c.schedule.to_dict(), "verdicts": c.verdicts}
-        for c in chosen
-    ]
-    path.write_text(json.dumps(entries) + "\n")
+    path.write_text(json.dumps([asdict(entry) for entry in chosen]) + "\n")
 
 
 def read(path: Path) -> list[Chosen]:
@@ -334,8 +343,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clients", nargs="*", metavar="CLIENT", help=f"of {', '.join(CLIENTS)}")
     parser.add_argument("--number", type=int, default=200, help="schedules, of all clients")
+    parser.add_argument("--each", type=int, default=50, help="of each client, at most")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--most", type=int, default=100, help="candidates of each source")
+    parser.add_argument("--most", type=int, default=20, help="candidates of each source")
     parser.add_argument("--jobs", type=int, default=12, help="trials at once in real time")
     parser.add_argument("--again", type=int, default=3, help="tries of each disagreement")
     parser.add_argument("--schedules", type=Path, metavar="FILE", help="run these, choose none")
@@ -350,10 +360,10 @@ def main() -> int:
         names = list(dict.fromkeys(c.client for c in chosen))
     clients = [find_client(name, tell, server="real") for name in names]
     if options.schedules is None:
-        each = options.number // len(clients)
-        with ThreadPoolExecutor(2) as pool:
-            choices = pool.map(lambda c: choose(c, options.seed, each, options.most), clients)
-            chosen = [entry for choice in choices for entry in choice.chosen]
+        each, most = options.each, options.most
+        with ThreadPoolExecutor(len(clients)) as pool:
+            choices = list(pool.map(lambda c: choose(c, options.seed, each, most), clients))
+        chosen = in_turn([choice.chosen for choice in choices], options.number)
     if options.out is not None:
         write(chosen, options.out)
     if options.choose_only:
@@ -382,7 +392,7 @@ def main() -> int:
                 for name in names
             },
             "all": summary(compared),
-            "compared": [to_dict(each) for each in compared],
+            "compared": [asdict(each) for each in compared],
         }
         options.json.write_text(json.dumps(told, indent=2) + "\n")
     return 0 if not differ else 1
