@@ -4,10 +4,10 @@
     uv run python benchmarks/agreement.py --schedules FILE      # those that were chosen before
 
 Schedules are chosen in sim×fake alone, by a fixed rule: scenarios and fault families in turn; the
-verdicts are the same in every neighbour whose times differ by 100 ms (`harness.campaign.gap`); half
-of them fail, and of each client no set of verdicts is more than a third, if there are enough. They
-are then run in sim×fake, sim×real and real×real, and their verdicts compared. A disagreement
-is told with what each combination saw, and run again a few times with little else on the machine.
+verdicts are the same in every neighbour whose times differ by 100 ms (`harness.campaign.gap`);
+half of them fail, and of a client no set of verdicts is more than a third, if there are enough.
+They are then run in sim×fake, sim×real and real×real, and their verdicts compared. What disagrees
+is told with what each combination saw, and is run a few times more, two trials at a time.
 """
 
 import argparse
@@ -89,9 +89,6 @@ class Compared:
 
     def equal(self, *combinations: Combination) -> bool:
         return len({self.verdicts[str(each)] for each in combinations}) == 1
-
-    def same_headline(self, *combinations: Combination) -> bool:
-        return len({self.verdicts[str(each)][0] for each in combinations}) == 1
 
 
 # -- choosing
@@ -232,9 +229,10 @@ def run(
 
     with ThreadPoolExecutor(len(clients)) as pool:
         list(pool.map(run_one, clients))
-    took = {"wall_s": time.perf_counter() - began, "cpu_s": children_s() - cpu_s}
-    tell(f"{where}: {took['wall_s']:.0f} s wall, {took['cpu_s']:.0f} s CPU, {load()}")
-    return {name: round(value, 1) for name, value in took.items()}
+    wall_s = round(time.perf_counter() - began, 1)
+    took = {"wall_s": wall_s, "cpu_s": round(children_s() - cpu_s, 1), "load": os.getloadavg()[1]}
+    tell(f"{where}: {took}")
+    return took
 
 
 def run_again(
@@ -259,10 +257,6 @@ def children_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def load() -> str:
-    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
-
-
 def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
@@ -283,7 +277,9 @@ def summary(compared: Sequence[Compared]) -> dict[str, Any]:
         "failing": sum(each.chosen.failing for each in compared),
         "verdicts": dict(Counter(v for each in compared for v in each.chosen.verdicts)),
         "equal": {name: sum(each.equal(*of) for each in compared) for name, of in pairs.items()},
-        "same_headline": sum(each.same_headline(*COMBINATIONS) for each in compared),
+        "same_headline": sum(
+            len({verdicts[0] for verdicts in each.verdicts.values()}) == 1 for each in compared
+        ),
         "false_alarms": sum(
             not each.chosen.failing and each.verdicts[str(REAL_REAL)] not in (("ok",), ("void",))
             for each in compared
@@ -383,7 +379,10 @@ def main() -> int:
         print(account(each), end="\n\n")
     print(table(compared, names))
     for where, numbers in took.items():
-        print(f"{where}: {numbers['wall_s']} s wall, {numbers['cpu_s']} s CPU")
+        wall_s, cpu_s, load = numbers.values()
+        print(
+            f"{where}: {wall_s} s wall, {cpu_s} s CPU, load {load:.1f} on {os.cpu_count()} cores"
+        )
     if options.json is not None:
         told = {
             "took": took,
