@@ -3,9 +3,10 @@
 For each client the campaign runs twice, in processes with different PYTHONHASHSEED and different
 numbers of jobs, and the first failure of each is replayed in a fresh process.
 
-    uv run python benchmarks/determinism.py [--reps 1000] [CLIENT ...]
+    uv run python benchmarks/determinism.py [--reps 1000] [--server fake|real] [CLIENT ...]
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -19,16 +20,18 @@ SCENARIOS = ("final-events", "cut-at-run")
 
 
 def main(arguments: list[str]) -> int:
-    reps = "1000"
-    if arguments[:1] == ["--reps"]:
-        reps, arguments = arguments[1], arguments[2:]
-    clients = arguments or list(CLIENTS)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--reps", default="1000")
+    parser.add_argument("--server", default="fake", choices=("fake", "real"))
+    parser.add_argument("clients", nargs="*", default=list(CLIENTS))
+    asked = parser.parse_args(arguments)
+    reps, clients, server = asked.reps, asked.clients, asked.server
     different: list[str] = []
     replayed = 0
     for client in clients:
         for scenario in SCENARIOS:
             first, second = (
-                measure(client, scenario, reps, hash_seed, jobs)
+                measure(client, server, scenario, reps, hash_seed, jobs)
                 for hash_seed, jobs in (("0", "1"), ("4242", "2"))
             )
             if first["campaign_digest"] != second["campaign_digest"]:
@@ -39,18 +42,20 @@ def main(arguments: list[str]) -> int:
                     different.append(f"replay {first['first_failure']}")
     print(
         f"{'deterministic' if not different else 'NOT deterministic'}: "
-        f"{reps} seeds of {', '.join(SCENARIOS)} on {', '.join(clients)}, twice each with other "
-        f"hash seeds and jobs; {replayed} failures replayed"
+        f"{reps} seeds of {', '.join(SCENARIOS)} on {', '.join(clients)} against the {server} "
+        f"server, twice each with other hash seeds and jobs; {replayed} failures replayed"
         + (f"; different: {', '.join(different)}" if different else "")
     )
     return 1 if different else 0
 
 
-def measure(client: str, scenario: str, reps: str, hash_seed: str, jobs: str) -> dict[str, Any]:
+def measure(
+    client: str, server: str, scenario: str, reps: str, hash_seed: str, jobs: str
+) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         numbers = Path(folder) / "numbers.json"
         options = ["--scenario", scenario, "--reps", reps, "--jobs", jobs, "--json", str(numbers)]
-        ended = race("compare", client, *options, hash_seed=hash_seed)
+        ended = race("compare", client, "--server", server, *options, hash_seed=hash_seed)
         if ended.returncode != 0:
             sys.exit(ended.stderr)
         summary: dict[str, Any] = json.loads(numbers.read_text())["clients"][0]

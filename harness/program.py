@@ -42,7 +42,7 @@ class Outcome:
     void: str | None = None
     """Why `run()` was never reached, if so."""
     stopped: str | None = None
-    """Why the simulation had to end the trial, if it did."""
+    """Why the trial had to be ended from outside, if it had to."""
 
 
 class Program:

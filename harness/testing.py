@@ -11,11 +11,18 @@ from harness.schedule import Schedule
 from harness.story.timeline import short_story
 
 
-def assert_schedule_passes(schedule: dict[str, Any], client: str = INSTALLED) -> None:
+def assert_schedule_passes(
+    schedule: dict[str, Any],
+    client: str = INSTALLED,
+    *,
+    server: str = "fake",
+    world: str = "sim",
+) -> None:
     """Run a schedule once, in its JSON form, and fail unless the client does all that it should.
 
-    `client` is as on the command line: `installed`, a release, a PATH, a PATH@REVISION. The trial
-    of a client that fails is kept below `.race/failures`, to be shown and replayed.
+    `client`, `server` and `world` are as on the command line: `installed`, a release, a PATH, a
+    PATH@REVISION; `fake` or `real`; `sim` or `real`. The trial of a client that fails is kept
+    below `.race/failures`, to be shown and replayed.
 
     Raises:
         AssertionError: the client fails, or the schedule breaks it before `run()` is reached.
@@ -25,7 +32,7 @@ def assert_schedule_passes(schedule: dict[str, Any], client: str = INSTALLED) ->
     """
     __tracebackhide__ = True
     checked = Schedule.from_dict(schedule)
-    found = find_client(client, lambda _line: None)
+    found = find_client(client, lambda _line: None, server=server, world=world)
     with found.workers() as workers:
         workers.wait_ready()
         failure = examine(found, workers, checked)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 MEANINGS: Final[dict[str, str]] = {
-    "hang": "run() never returned within the virtual limit; deadlock included",
+    "hang": "run() never returned within the limit of the trial; deadlock included",
     "lost": "persisted, not visible at return nor after settling",
     "unrun": "run() returned, but the server's run for it never began, even after settling",
     "early": "run() returned before the server's run for it ended",
@@ -58,7 +58,7 @@ class TrialResult:
     verdicts: tuple[str, ...]
     digest: str
     virtual_s: float
-    """Virtual seconds that `run()` took."""
+    """Seconds that `run()` took: virtual ones, in real time real ones."""
     wall_ms: float
     """Wall milliseconds of the whole repetition."""
     void: str | None = None

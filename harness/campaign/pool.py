@@ -55,6 +55,8 @@ class Workers:
         pairs = [socket.socketpair() for _ in range(jobs)]
         theirs = [their.fileno() for _, their in pairs]
         self._log = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed in close()
+        # Also what workers leave that are killed is removed.
+        self._scratch = tempfile.TemporaryDirectory(prefix="race-", ignore_cleanup_errors=True)
         self._connections = [Connection(our.detach()) for our, _ in pairs]
         try:
             self._process = subprocess.Popen(
@@ -68,7 +70,7 @@ class Workers:
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
-                env=_environment(),
+                env={**_environment(), "TMPDIR": self._scratch.name},
                 # A group of its own, so that all jobs can be ended at once.
                 start_new_session=True,
             )
@@ -76,6 +78,7 @@ class Workers:
             for connection in self._connections:
                 connection.close()
             self._log.close()
+            self._scratch.cleanup()
             raise WorldBroken(f"cannot start {python}: {error.strerror or error}") from None
         finally:
             for _, their in pairs:
@@ -105,6 +108,7 @@ class Workers:
             self._kill()
             self._process.wait()
         self._log.close()
+        self._scratch.cleanup()
 
     def wait_ready(self) -> None:
         """Wait until every job has imported the client."""

@@ -80,9 +80,9 @@ class Bench:
         if reasons := unavailable(schedule, world, server):
             return not_run(schedule, reasons)
         if self.combination.in_real_time:
-            from harness.realtime import trial as realtime
+            from harness.realtime.trial import run_trial as run_in_real_time
 
-            return realtime.run_trial(schedule, self.adapter)
+            return run_in_real_time(schedule, self.adapter)
         return run_trial(schedule, self.adapter, self.site)
 
 

@@ -76,9 +76,10 @@ class Pipe:
         self._marks: deque[tuple[int, Callable[[int], object]]] = deque()
 
     def send(self, data: bytes) -> None:
+        # What is lost is sent, too, and never delivered.
+        self.sent += len(data)
         # An empty write is no write: delivered, it would read as the end of the stream.
         if data and not self._closed:
-            self.sent += len(data)
             self._clock.trace.note_bytes(self._name, data)
             self._launch(data)
 

@@ -53,6 +53,7 @@ class SocketPassage(Passage):
         super().send(data[: ends[0]])
         super().send(self._last)
         self.finish()
+        super().send(data[ends[0] :])
 
     def say_last(self, data: bytes) -> None:
         """Send this as soon as no frame is under way, and then the end of the stream."""

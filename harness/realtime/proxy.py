@@ -47,7 +47,8 @@ class Proxy(Connections):
         failed: Callable[[str], None],
     ) -> None:
         self._loop = precise_loop()
-        self._loop.set_exception_handler(lambda _, context: failed(_account(context)))
+        self._loop.set_exception_handler(lambda _, context: self._note(context))
+        self._failed = failed
         self._clock = LoopClock(trace, self._loop)
         super().__init__(self._clock)
         self._schedule = schedule
@@ -83,6 +84,11 @@ class Proxy(Connections):
 
     def _run(self) -> None:
         self._loop.run_forever()
+
+    def _note(self, context: dict[str, Any]) -> None:
+        # A peer may reset its connection at any time, and asyncio notices it at any place.
+        if not isinstance(context.get("exception"), OSError):
+            self._failed(_account(context))
 
     def _accept(self) -> asyncio.Protocol:
         server = Side()

@@ -26,7 +26,7 @@ SCHEDULE = json.loads(
 
 
 def test_{name}() -> None:
-    assert_schedule_passes(SCHEDULE, client=os.environ.get("RACE_CLIENT", {client}))
+    {call}
 '''
 
 _WIDTH: Final = 99
@@ -58,9 +58,22 @@ def pytest_file(failure: Failure, path: Path) -> str:
     name = f"{failure.schedule.scenario}_{failure.judgement.headline}_{failure.digest[:8]}"
     return _TEMPLATE.format(
         story=story + "\n",
-        client=json.dumps(client),
+        call=_call(failure, f'os.environ.get("RACE_CLIENT", {json.dumps(client)})'),
         schedule=schedule,
         name=re.sub(r"[^a-z0-9]+", "_", name.lower()),
+    )
+
+
+def _call(failure: Failure, client: str) -> str:
+    """What the test does, where the failure was seen."""
+    server = "real" if failure.server == "real" else "fake"
+    if (server, failure.world) == ("fake", "sim"):
+        return f"assert_schedule_passes(SCHEDULE, client={client})"
+    return (
+        "assert_schedule_passes(\n"
+        f"        SCHEDULE,\n        client={client},\n"
+        f"        server={json.dumps(server)},\n        world={json.dumps(failure.world)},\n"
+        "    )"
     )
 
 

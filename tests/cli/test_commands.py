@@ -6,77 +6,23 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from cli_rig import RACE, Race, call, error_of
 
 import scenarios
 from harness import __version__
 from harness.campaign.client import ClientUnderTest
 from harness.campaign.pool import Workers
-from harness.cli import main
-from harness.cli.console import output
 from harness.failure import Failure
 from harness.schedule import RestFault, Schedule
 from harness.story.nearest import NONE_PASSES
 from harness.strategies import FAMILIES, STALLS
 from harness.verdict import Judgement
-
-Race = Callable[..., subprocess.CompletedProcess[str]]
-
-RACE = [sys.executable, "-m", "harness.cli"]
-
-
-def call(folder: Path, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*RACE, *map(str, arguments)],
-        cwd=folder,
-        env={**os.environ, "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-@pytest.fixture
-def race(tmp_path: Path) -> Race:
-    """Calls `race` in an empty folder."""
-    return lambda *arguments, **environment: call(tmp_path, *arguments, **environment)
-
-
-@pytest.fixture
-def quick_race(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Race:
-    """The same within this process, without the second that its imports take."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["race", *map(str, arguments)])
-        monkeypatch.setattr(output, "width", 200)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exited:
-            main()
-        status = int(exited.value.code or 0)
-        return subprocess.CompletedProcess(sys.argv, status, *capsys.readouterr())
-
-    return run
-
-
-def error_of(done: subprocess.CompletedProcess[str], status: int) -> str:
-    """The one line that an error is."""
-    assert done.returncode == status, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.startswith("race: ")
-    assert done.stderr.endswith("\n")
-    assert done.stderr.count("\n") == 1, done.stderr
-    return done.stderr
-
 
 # bad usage
 
@@ -192,6 +138,20 @@ def test_a_failure_is_1_with_a_story_and_a_file_to_replay(race: Race, tmp_path: 
     (command,) = [line for line in story if line.startswith("replay: ")]
     path = command.removeprefix("replay: race replay ")
     assert Failure.read(tmp_path / path).client == "reference:eager"
+
+
+def test_over_real_sockets_the_seconds_are_those_of_the_wall(race: Race, tmp_path: Path) -> None:
+    """And what failed is kept as it failed: a second time it may not."""
+    done = race("run", "reference:eager", "--scenario", "clean", "--reps", 2, "--world", "real")
+    assert done.returncode == 1, done.stderr
+    assert "clean, seed 0, real world, fake server" in done.stdout
+    assert "wall s" in done.stdout
+    assert "virtual s" not in done.stdout
+    (path,) = (tmp_path / ".race" / "failures").glob("*.json")
+    failure = Failure.read(path)
+    assert (str(failure.combination), failure.judgement.headline) == ("real×fake", "early")
+    assert failure.confirmed["real×fake"].reproduced == 1
+    assert "not tried on the real server; real×fake 1 of 1" in done.stderr
 
 
 # a client of one's own

@@ -44,3 +44,52 @@ def test_final_events_are_missing_in_1_10_0_in_two_ways_and_never_in_1_11_1(
     assert broken["verdicts"]["late"] > 0
     assert broken["verdicts"]["early"] > 0
     assert fixed["verdicts"] == {"ok": 100}
+
+
+def race(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*RACE, *map(str, arguments)], cwd=folder, capture_output=True, text=True
+    )
+
+
+def test_what_1_10_0_fails_on_the_fake_it_fails_on_the_real_server_of_its_release(
+    tmp_path: Path,
+) -> None:
+    done = race(tmp_path, "run", "1.10.0", "--scenario", "delayed-callback", "--reps", 1)
+    assert done.returncode == 1, done.stderr
+    (file,) = (tmp_path / ".race" / "failures").glob("*-late-*.json")
+
+    done = race(tmp_path, "replay", file, "--server", "real")
+    assert done.returncode == 0, done.stderr
+    assert "sim world, real server" in done.stdout
+    assert "this is sim×real: only the verdict can be the same" in done.stdout
+
+    done = race(
+        tmp_path, "confirm", file, "--combination", "sim-real", "--tries", 2, "--json", "-"
+    )
+    assert done.returncode == 0, done.stderr
+    confirmed = json.loads(done.stdout)["confirmed"]["sim×real"]
+    assert (confirmed["reproduced"], confirmed["tries"]) == (2, 2)
+    assert (confirmed["resolved_version"], confirmed["server_version"]) == ("1.10.0", "1.10.0")
+
+
+def test_on_the_real_server_a_campaign_repeats_and_the_fix_passes(tmp_path: Path) -> None:
+    options = ("--scenario", "delayed-callback", "--reps", 4, "--server", "real", "--json", "-")
+    one, other = (race(tmp_path, "run", "1.11.1", *options) for _ in range(2))
+    assert one.returncode == 0, one.stderr
+    first, second = (json.loads(done.stdout) for done in (one, other))
+    assert (first["world"], first["server"]) == ("sim", "real")
+    assert first["clients"][0]["verdicts"] == {"ok": 4}
+    digests = [numbers["clients"][0]["campaign_digest"] for numbers in (first, second)]
+    assert digests[0] == digests[1]
+
+
+def test_the_reference_client_beside_the_server_of_a_release(tmp_path: Path) -> None:
+    options = ("--scenario", "final-events", "--reps", 3, "--server", "real:1.10.0")
+    right = race(tmp_path, "run", "reference", *options, "--json", "-")
+    assert right.returncode == 0, right.stderr
+    assert json.loads(right.stdout)["clients"][0]["verdicts"] == {"ok": 3}
+    eager = race(tmp_path, "run", "reference:eager", *options)
+    assert eager.returncode == 1
+    assert "early: client reference:eager" in eager.stderr
+    assert "confirmed on the real server (1 of 1)" in eager.stderr

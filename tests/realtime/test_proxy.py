@@ -1,5 +1,6 @@
 """The proxy, between two real sockets of a test: what both ends see of each fault."""
 
+import asyncio
 import contextlib
 import select
 import socket
@@ -11,7 +12,7 @@ import pytest
 
 from harness.moments import Moments
 from harness.network.faults import Faults
-from harness.realtime.proxy import Proxy
+from harness.realtime.proxy import Proxy, Side
 from harness.realtime.record import SharedTrace
 from harness.schedule import ConnectionLink, Fault, Link, Moment, Network
 from harness.server.serve import HOST, listening_socket
@@ -200,6 +201,49 @@ def test_the_server_knows_a_connection_by_its_peer(rig):
     _, other = here.connect()
     assert here.proxy.by_peer(server.getpeername()[1]).number == 0
     assert here.proxy.by_peer(other.getpeername()[1]).number == 1
+
+
+@pytest.mark.parametrize("client_first", [True, False])
+def test_a_peer_that_resets_its_connection_is_no_failure_of_the_proxy(rig, client_first):
+    here = rig(socket=Link(20))
+    first, second = here.connect()[:: 1 if client_first else -1]
+    second.sendall(text(b"under way", b"mask" if client_first else b""))
+    second.shutdown(socket.SHUT_WR)
+    first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    first.close()
+    assert read_to_end(second) == b""
+    # What is under way to the one that is gone has had its time by then.
+    exchange(*here.connect())
+    assert here.failures == []
+
+
+def raising(error):
+    def act():
+        raise error
+
+    return act
+
+
+def test_of_what_goes_wrong_in_its_loop_only_a_connections_own_end_is_no_failure(rig):
+    """A reset may be noticed by any call on a socket, before asyncio tells of it."""
+    here = rig()
+    here.proxy.clock.do(raising(ConnectionResetError(104, "Connection reset by peer")))
+    here.proxy.clock.do(raising(ValueError("a mistake")))
+    assert "a mistake" in here.failure()
+    assert len(here.failures) == 1
+
+
+def test_the_end_of_a_stream_is_not_told_to_a_peer_that_has_gone_unnoticed():
+    class Gone(asyncio.Transport):
+        def is_closing(self):
+            return False
+
+        def write_eof(self):
+            raise OSError(107, "Transport endpoint is not connected")
+
+    side = Side()
+    side.connection_made(Gone())
+    side.ended()
 
 
 # -- latency

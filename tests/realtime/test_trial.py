@@ -12,6 +12,7 @@ import pytest
 from harness.clients.reference import ReferenceAdapter
 from harness.errors import WorldBroken
 from harness.limits import work_s
+from harness.realtime import trial as realtime
 from harness.realtime.processes import fork
 from harness.realtime.trial import LIMIT_S, _limit_s, run_trial
 from harness.schedule import (
@@ -59,11 +60,13 @@ class Telling(ReferenceAdapter):
     def leaves_nothing(self):
         """Neither the server's process nor its home."""
         told = self.told()
-        try:
-            os.kill(told["pid"], 0)
-        except ProcessLookupError:
-            return not Path(told["cwd"]).exists()
-        return False
+        return not runs(told["pid"]) and not Path(told["cwd"]).exists()
+
+
+def runs(pid):
+    """What has ended and was not yet waited for by whom it was left to does not run."""
+    status = Path(f"/proc/{pid}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
 
 
 # -- verdicts
@@ -233,10 +236,12 @@ class BrokenServer:
         self._what = what
 
     async def app(self, scope, receive, send):
-        if scope.get("path", "").endswith("/run"):
+        if scope.get("path", "").endswith("/events/search"):
             if self._what == "death":
                 os._exit(3)
             if self._what == "handler":
+                # Once is enough, though the client makes up for it.
+                self._what = "nothing"
                 raise ValueError("no such thing")
         await self._server.app(scope, receive, send)
 
@@ -256,9 +261,8 @@ class BrokenServer:
     ],
 )
 def test_a_server_that_fails_breaks_the_world(what, says):
-    schedule = replace(BENIGN, caller=replace(CALLER, timeout_s=0.5))
     with pytest.raises(WorldBroken, match=f"(?s){says}"):
-        run_trial(schedule, Broken(what))
+        run_trial(BENIGN, Broken(what))
 
 
 def test_a_trial_process_that_dies_breaks_the_world():
@@ -268,6 +272,20 @@ def test_a_trial_process_that_dies_breaks_the_world():
 
     with pytest.raises(WorldBroken, match="the trial process died"):
         run_trial(BENIGN, Deadly())
+
+
+def test_a_trial_process_that_stands_still_is_ended_from_outside(tmp_path, monkeypatch):
+    class Stopped(Telling):
+        def connect(self, url, on_event):
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    # Nothing but the limit is waited for.
+    for patience in ("START_S", "STOP_S", "_PATIENCE_S"):
+        monkeypatch.setattr(realtime, patience, 0.0)
+    adapter = Stopped(tmp_path / "told")
+    with pytest.raises(WorldBroken, match="does not end"):
+        run_trial(BENIGN, adapter, limit_s=1.0)
+    assert adapter.leaves_nothing()
 
 
 # -- the limit

@@ -192,6 +192,19 @@ def test_a_mark_is_reached_with_the_last_byte_before_it():
     assert reached == [("nothing sent", 0), ("a", 0.010)]
 
 
+@pytest.mark.parametrize("end", ["drop", "reset", "finish"])
+def test_what_is_sent_too_late_is_never_delivered(end):
+    alone = Alone()
+    line, _ = pipe(alone)
+    reached = []
+    line.send(b"a")
+    alone.at(20, getattr(line, end))
+    alone.at(21, lambda: line.send(b"b"))
+    alone.at(22, lambda: line.mark(lambda _: reached.append("b")))
+    let_pass(alone)
+    assert reached == []
+
+
 # -- connections
 
 

@@ -52,3 +52,25 @@ def test_the_docstring_says_an_odd_name_as_it_is(failure: Failure, odd: str) -> 
     text = ast.get_docstring(ast.parse(pytest_file(replace(failure, client=odd), Path("f"))))
     assert text is not None
     assert f"client {odd} (1.10.0)" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("world", "server", "asked"),
+    [
+        ("sim", "fake", {}),
+        ("sim", "own", {}),
+        ("sim", "real", {"server": "real", "world": "sim"}),
+        ("real", "own", {"server": "fake", "world": "real"}),
+    ],
+)
+def test_it_is_run_where_the_failure_was_seen(
+    failure: Failure, world: str, server: str, asked: dict[str, str]
+) -> None:
+    seen = replace(failure, world=world, server=server)
+    test = ast.parse(pytest_file(seen, Path("f.json"))).body[-1]
+    assert isinstance(test, ast.FunctionDef)
+    (call,) = test.body
+    assert isinstance(call, ast.Expr)
+    assert isinstance(call.value, ast.Call)
+    options = {word.arg: word.value for word in call.value.keywords if word.arg != "client"}
+    assert {name: ast.literal_eval(value) for name, value in options.items()} == asked

@@ -1,7 +1,7 @@
 """REST as the reference client needs it: few requests, and one way to fail."""
 
 import time
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
@@ -12,6 +12,15 @@ PAGE = 100
 PATIENCE_S = 3.0
 """How long an answer may take at first, in seconds: one that never comes costs no more."""
 MOST_PATIENCE_S = 60.0
+
+AGENT: Final = {
+    "kind": "Agent",
+    "llm": {"model": "openai/scripted", "api_key": "unused", "usage_id": "agent"},
+    "tools": [],
+}
+"""As the real server wants it, which checks it. What it does is the server's script."""
+
+WORKSPACE: Final = {"kind": "LocalWorkspace", "working_dir": "workspace/project"}
 
 
 class LostError(Exception):
@@ -36,7 +45,7 @@ class Rest:
 
     def create(self) -> None:
         """With the id that the client has chosen, so that it may be done twice."""
-        body = {"conversation_id": self._id, "agent": {}}
+        body = {"conversation_id": self._id, "agent": AGENT, "workspace": WORKSPACE}
         self._answer("POST", "/api/conversations", json=body)
 
     def status(self) -> str:
