@@ -147,11 +147,9 @@ def choose(client: ClientUnderTest, seed: int, number: int, most: int) -> Choice
         workers.wait_ready()
         for varied in (True, False):
             drawn = candidates(seed, most)
-            seen = 0
             while not choice.full and (batch := list(itertools.islice(drawn, BATCH))):
-                seen += len(batch)
                 choose_of(batch, choice, workers, varied=varied)
-                tell(f"{client.argument}: {len(choice.chosen)} chosen, {seen} candidates seen")
+                tell(f"{client.argument}: {len(choice.chosen)} chosen")
     return choice
 
 
