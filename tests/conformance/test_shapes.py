@@ -75,6 +75,6 @@ def test_every_body_of_the_fake_is_captured() -> None:
 
     asyncio.run(trial())
     assert bodies.merged("GET conversation 200")["execution_status"] == {"string"}
-    assert bodies.merged("GET events/search 200")["items[].kind"] == {"string"}
+    assert bodies.merged("GET events/search 200")["items[MessageEvent].kind"] == {"string"}
     assert bodies.merged("frame full_state")["value.execution_status"] == {"string"}
     assert "frame MessageEvent" in bodies.shapes
