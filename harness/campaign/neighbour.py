@@ -161,6 +161,8 @@ def _changes(schedule: Schedule) -> Iterator[_Change]:
     """Every single step towards the benign schedule: field by field, and fault by fault."""
     benign = Schedule(schedule.scenario)
     for path, value in schedule.non_default_fields().items():
+        if path == "counterfactual":
+            continue  # It only permits what other fields do.
         steps = _steps(path)
         if isinstance(steps[-1], int):
             yield from _element_changes(schedule, path, steps, value)

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -135,10 +135,9 @@ def hunt(
                     told = nearest_in_words(under_test, workers, failure.schedule)
                     failure = replace(failure, neighbour=told)
                 path = keep(failure)
-                progress.step(short_story(failure, path) + "\n")
-                # The story is told first: a real server takes seconds to start.
                 if confirm and under_test.is_sdk and under_test.server != "real":
-                    failure = try_on_real_server(confirmer, failure, path, progress.step)
+                    failure = try_on_real_server(confirmer, failure, path)
+                progress.step(short_story(failure, path) + "\n")
                 findings.append((replace(found, failure=failure), path))
             elapsed_s = time.monotonic() - began
     findings.sort(key=lambda entry: rank(entry[0].failure.confirmed))
@@ -161,20 +160,16 @@ def hunt(
         raise typer.Exit(1)
 
 
-def try_on_real_server(
-    confirmer: Confirmer, failure: Failure, path: Path, say: Callable[[str], None]
-) -> Failure:
+def try_on_real_server(confirmer: Confirmer, failure: Failure, path: Path) -> Failure:
     """Try a failure in `sim×real` and put what comes of it into its file.
 
-    That the server cannot be had, or leaves the simulation, is said and does not end the hunt.
+    That the server cannot be had, or leaves the simulation, is kept and does not end the hunt.
     """
     try:
         confirmation = confirmer.tried(failure, SIM_REAL)
     except HarnessError as error:
         confirmation = not_tried(failure, str(error).partition("\n")[0])
-    failure = confirm_in_file(path, SIM_REAL, confirmation)
-    say(f"  {confirmed_line(failure)}\n")
-    return failure
+    return confirm_in_file(path, SIM_REAL, confirmation)
 
 
 def _print_findings(

@@ -14,6 +14,7 @@ from harness.schedule import (
     Link,
     Moment,
     Network,
+    RestFault,
     Schedule,
     Script,
     ServerTiming,
@@ -53,6 +54,14 @@ def test_the_border_is_found_to_the_last_tenth() -> None:
     assert found.tries == len(passes.asked) <= 60
     # Both are tried once more at the end.
     assert passes.asked[-2:] == [found.schedule, SCHEDULE]
+
+
+def test_the_permission_to_depart_from_released_servers_is_no_cause() -> None:
+    """Without it the schedule would not be one."""
+    empty = Schedule("any", rest=(RestFault("empty", "events"),), counterfactual=True)
+    found = nearest_passing(empty, lambda schedule: not schedule.rest)
+    assert found is not None
+    assert (found.path, found.schedule.counterfactual) == ("rest[0]", True)
 
 
 def test_the_least_move_relative_to_its_way_wins() -> None:

@@ -138,9 +138,10 @@ class RealServer:
             return message
 
         async def sent(message: Message) -> None:
+            at_ns = self._trace.now_ns()
             await send(message)
             if message["type"] == "websocket.send" and message.get("text"):
-                self._observer.sent(json.loads(message["text"]), peer)
+                self._observer.sent(json.loads(message["text"]), peer, at_ns)
 
         try:
             await self._app(scope, received, sent)

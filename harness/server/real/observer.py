@@ -161,10 +161,11 @@ class Observer:
         self.listened = True
         self.trace.record("socket", "subscribed", peer=peer)
 
-    def sent(self, frame: dict[str, Any], peer: int) -> None:
+    def sent(self, frame: dict[str, Any], peer: int, at_ns: int) -> None:
+        """`at_ns` is when it was given to the socket: the client may have it by now."""
         if "id" in frame:
             told = tell(event_id=frame["id"], kind=frame.get("kind", ""), event=frame)
-            self.trace.record("socket", "frame-sent", **told, peer=peer)
+            self.trace.record("socket", "frame-sent", at_ns=at_ns, **told, peer=peer)
 
     def disconnected(self, peer: int, why: str) -> None:
         self.trace.record("socket", "disconnected", peer=peer, why=why)
