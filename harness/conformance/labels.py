@@ -75,7 +75,7 @@ def timed_labels_of(happenings: Iterable[Happening]) -> tuple[tuple[int, Label],
 
 
 def delivered(happenings: Sequence[Happening]) -> list[Happening]:
-    """Without the frames that no client got.
+    """Without the frames that no client got, or only when its caller had closed it.
 
     Whether a server still writes to a connection that has just been broken or closed is for its
     event loop to say, and nobody can tell.
@@ -85,10 +85,17 @@ def delivered(happenings: Sequence[Happening]) -> list[Happening]:
         for entry in happenings
         if entry.what == "frame-delivered"
     }
+    closing = (
+        place
+        for place, entry in enumerate(happenings)
+        if entry.what == "close-called" or entry.detail.get("act") == "close"
+    )
+    closed = next(closing, len(happenings))
     return [
         entry
-        for entry in happenings
-        if entry.what != "frame-sent" or (entry.detail["event"], entry.detail["peer"]) in got
+        for place, entry in enumerate(happenings)
+        if entry.what != "frame-sent"
+        or (place < closed and (entry.detail["event"], entry.detail["peer"]) in got)
     ]
 
 

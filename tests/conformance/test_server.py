@@ -72,7 +72,9 @@ def test_a_fake_that_is_wrong_is_told(pair: Pair) -> None:
     assert "only the real one: persisted ActionEvent(finish)" in says[0]
     # What the fake of an older release does.
     old = list(real)
-    finish = next(n for n, label in enumerate(old) if str(label) == "persisted ActionEvent(finish)")
+    finish = next(
+        n for n, label in enumerate(old) if str(label) == "persisted ActionEvent(finish)"
+    )
     frame = next(n for n, label in enumerate(old) if str(label) == "frame ActionEvent(finish)")
     old.insert(finish, old.pop(frame))
     says = [each.says for each in compare(old, real, profile) if each.could_matter]
