@@ -40,6 +40,14 @@ def test_what_clients_read() -> None:
     assert not is_read("POST run 200", "success")
 
 
+def test_events_of_a_page_are_told_apart_by_their_kind() -> None:
+    """Or a field of one kind would stand for that of another."""
+    page = {"items": [{"kind": "A", "n": 1}, {"kind": "B", "n": None}]}
+    assert {("items[A].n", "number"), ("items[B].n", "null")} < shape(page)
+    assert is_read("GET events/search 200", "items[A].n")
+    assert not is_read("GET events/search 200", "items[A].value.n")
+
+
 def test_every_body_of_the_fake_is_captured() -> None:
     bodies = Bodies()
 
