@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from harness.clients import Adapter, Client, SeenEvent
 from harness.schedule import Act, Moment, Schedule
@@ -15,6 +15,8 @@ Gate = Callable[[], None]
 """Blocks its caller until a moment of the trial has come."""
 
 LOOK_EVERY_S = 0.1
+FINISH = "finish"
+"""The tool by which the agent says that it is done."""
 
 
 @dataclass(frozen=True)
@@ -175,10 +177,18 @@ class Program:
             acting[0].join()
 
     def _own_delays_s(self) -> float:
-        events = sum(happening.what == "persisted" for happening in self._trace.happenings)
+        events = sum(
+            happening.what == "persisted" and self._is_slow(happening.detail)
+            for happening in self._trace.happenings
+        )
         stalls = [entry for entry in self._trace.happenings if entry.what == "line-stalled"]
         stalled_ms = sum(float(stall.detail["for_ms"]) for stall in stalls)
         return (events * self._caller.callback_ms + stalled_ms) / 1000
+
+    def _is_slow(self, persisted: dict[str, Any]) -> bool:
+        """Whether the callback takes its time on that event. A server need not name its tools."""
+        tool = persisted.get("tool_name", FINISH)
+        return self._caller.callback_on == "all" or _of_finish(persisted["kind"], tool)
 
     def _try(self, client: Client, what: str) -> bool:
         """Do something that may fail, which is then the end of it."""
@@ -215,10 +225,7 @@ class Program:
 
     def _callback(self, event: SeenEvent) -> None:
         self._trace.record("client", "callback", event=event.id, kind=event.kind)
-        of_finish = event.tool_name == "finish" and event.kind in (
-            "ActionEvent",
-            "ObservationEvent",
-        )
+        of_finish = _of_finish(event.kind, event.tool_name)
         if of_finish and event.kind == "ObservationEvent":
             self._finish_observed = True
         caller = self._caller
@@ -241,6 +248,11 @@ class Program:
             void=self._void,
             stopped=stopped,
         )
+
+
+def _of_finish(kind: str, tool_name: str | None) -> bool:
+    """Whether an event is the last action of an agent, or what came of it."""
+    return tool_name == FINISH and kind in ("ActionEvent", "ObservationEvent")
 
 
 def _unfit(what: str, error: NotImplementedError) -> str:

@@ -372,6 +372,24 @@ def test_settling_lasts_as_much_longer_as_the_callbacks_take(play: Play) -> None
         assert settled_ms == pytest.approx(seconds * 1_000)
 
 
+def test_settling_waits_for_the_events_that_the_callback_is_slow_on(play: Play) -> None:
+    def run(trace: Any) -> None:
+        def persist(kind: str, **detail: str) -> None:
+            trace.record("server", "persisted", event=kind, kind=kind, **detail)
+
+        persist("MessageEvent")
+        persist("ActionEvent", tool_name="think")
+        persist("ActionEvent", tool_name="finish")
+        persist("AgentErrorEvent", tool_name="finish")
+        # Of a server that does not say of which tool.
+        persist("ObservationEvent")
+
+    for on, seconds in (("finish", 11), ("all", 12.5)):
+        found = play(Scripted(run=run), callback_ms=500.0, callback_on=on)
+        settled_ms = found.time("close-called") - found.time("run-returned")
+        assert settled_ms == pytest.approx(seconds * 1_000)
+
+
 # -- a test that looks again
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from harness.schedule import Schedule
-from harness.server.locks import LendableLock
+from harness.server.locks import EventLoop
 from harness.server.profile import Profile
 from harness.trace import Trace
 
@@ -24,7 +24,7 @@ class Context:
         self.timing = schedule.server
         self.trace = trace
         self.profile = profile
-        self.event_loop = LendableLock()
+        self.event_loop = EventLoop()
         """Held by whatever keeps the real server's one event loop busy. Nothing is received,
         answered or sent meanwhile: see `loop_turn`."""
         self._epoch = epoch
@@ -55,9 +55,11 @@ class Context:
 
     async def loop_turn(self) -> None:
         """Wait until the real server's event loop would get round to something."""
-        if self.event_loop.locked():
-            async with self.event_loop:
-                pass
+        await self.event_loop.turn()
+
+    async def loop_look(self) -> None:
+        """Wait until the real server's event loop would notice what has arrived at a socket."""
+        await self.event_loop.arrive()
 
     def new_id(self) -> str:
         return str(UUID(int=self._random.getrandbits(128), version=4))

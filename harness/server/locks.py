@@ -1,6 +1,7 @@
 """Locks that are had first come, first served, and that can be lent to others for a while."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -37,6 +38,56 @@ class LendableLock:
         if self._owner is asyncio.current_task():
             self._owner = None
             self._lock.release()
+
+
+_TURNS_TO_HANDLER = 8
+"""Of the loop, at the least, for a request to come through uvicorn and the middlewares."""
+
+
+class EventLoop(LendableLock):
+    """Stands for the event loop of the real server, while something keeps it busy.
+
+    Whoever is ready goes on in the order of becoming ready: publications, answers, a run between
+    its awaits. What has arrived at a socket meanwhile is noticed only then, however long it has
+    been there: a loop looks at its sockets when nothing is ready any more, and puts what it finds
+    at the end (CPython's asyncio/base_events.py, `_run_once`).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._arriving: deque[asyncio.Future[None]] = deque()
+        self._ready = 0
+
+    async def turn(self) -> None:
+        """Wait until the loop gets round to something that is ready."""
+        if self.locked() or self._ready:
+            async with self:
+                pass
+
+    async def arrive(self) -> None:
+        """Wait until the loop gets round to something that has arrived at a socket."""
+        while self.locked() or self._ready:
+            noticed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._arriving.append(noticed)
+            await noticed
+            # Until its handler is reached, the loop goes round some more times.
+            for _ in range(_TURNS_TO_HANDLER):
+                await asyncio.sleep(0)
+
+    async def _acquire(self) -> None:
+        self._ready += 1
+        try:
+            await super()._acquire()
+        finally:
+            self._ready -= 1
+
+    def _release(self) -> None:
+        super()._release()
+        if not self._ready:
+            while self._arriving:
+                noticed = self._arriving.popleft()
+                if not noticed.done():
+                    noticed.set_result(None)
 
 
 class StateLock(LendableLock):

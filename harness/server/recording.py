@@ -38,7 +38,7 @@ class Recording:
         """Answer when the real server's event loop would get round to it."""
         context = server.context
         await context.wait(context.rest_late_ms("request", number))
-        await context.loop_turn()
+        await context.loop_look()
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":

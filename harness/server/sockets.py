@@ -33,7 +33,7 @@ async def events_socket(websocket: WebSocket) -> None:
 
 
 async def _serve(websocket: WebSocket, server: AgentServer) -> None:
-    await server.context.loop_turn()
+    await server.context.loop_look()
     if not await _authenticated(websocket, server):
         return
     conversation_id = canonical_id(websocket.path_params["conversation_id"])
