@@ -87,7 +87,7 @@ class Profile:
         Raises:
             UsageError: it does not begin with a dotted number.
         """
-        release = _release(version)
+        release = release_of(version)
         return Profile(
             version=version,
             publish_before_persist=release < (1, 45, 0),
@@ -110,8 +110,12 @@ class Profile:
         )
 
 
-def _release(version: str) -> tuple[int, int, int]:
-    """Major, minor and patch; local, pre- and post-release parts do not matter here."""
+def release_of(version: str) -> tuple[int, int, int]:
+    """Major, minor and patch; local, pre- and post-release parts do not matter here.
+
+    Raises:
+        UsageError: it does not begin with a dotted number.
+    """
     match = re.match(r"v?(\d+)(?:\.(\d+))?(?:\.(\d+))?", version)
     if match is None:
         raise UsageError(f"{version!r} is not a release of the agent server, such as 1.58.0")

@@ -58,8 +58,11 @@ class Telling(ReferenceAdapter):
         return json.loads(self._told.read_text())
 
     def leaves_nothing(self):
-        """Neither the server's process nor its home."""
+        """Neither the server's process nor its home. Who was killed may take a moment to go."""
         told = self.told()
+        until = time.monotonic() + 10
+        while runs(told["pid"]) and time.monotonic() < until:
+            time.sleep(0.01)
         return not runs(told["pid"]) and not Path(told["cwd"]).exists()
 
 

@@ -14,16 +14,19 @@ from harness.clients import Adapter, Client, OnEvent, source_of
 from harness.errors import ClientUnavailable
 from harness.schedule import Schedule
 from harness.server import Server
+from harness.server.profile import release_of
 from harness.trace import Trace
 
 PACKAGE = "openhands-agent-server"
+FIRST = (1, 7)
+"""Before, `POST /run` was answered when the run had ended, and nothing here fits."""
 
 
 class RealServed:
     """The same client, with the server that is installed beside it.
 
     Raises:
-        ClientUnavailable: there is none.
+        ClientUnavailable: there is none, or it is too old.
     """
 
     def __init__(self, adapter: Adapter) -> None:
@@ -33,6 +36,11 @@ class RealServed:
             raise ClientUnavailable(
                 f"{PACKAGE} is not installed in this client's environment"
             ) from None
+        if release_of(self.server_version) < FIRST:
+            raise ClientUnavailable(
+                f"{PACKAGE} {self.server_version} is too old: take a release from "
+                f"{'.'.join(map(str, FIRST))} on"
+            )
         from harness.server.real import app, dates, home
 
         home.settle()
