@@ -36,7 +36,8 @@ class Turn:
     calls_each: Annotated[int, Field(ge=1, le=20)] = 1
     """Tool calls in one answer of the LLM: all their actions come before the observations."""
     failing_calls: Count = 0
-    """So many of the first tool calls get an `AgentErrorEvent` instead of an observation."""
+    """So many of the first uses of a tool give an `AgentErrorEvent` instead of an observation. Up
+    to 1.11 the agent then uses it again."""
     outcome: Literal["finished", "error", "stuck", "paused", "waiting_for_confirmation"] = (
         "finished"
     )
@@ -47,6 +48,9 @@ class Turn:
     deltas: Count = 0
     """Pieces in which each answer of the LLM is streamed while it comes (from 1.18.1). They go to
     the sockets and never to the log."""
+    statistics: bool = False
+    """Whether each answer of the LLM is followed by a state update of what it has cost, which a
+    thread of its own appends whenever it gets the lock (from 1.19.1)."""
     stop_hook_denials: Count = 0
     """How often a stop hook takes `finished` back to `running` before it lets the run end."""
 

@@ -16,6 +16,7 @@ from harness.schedule import (
     Act,
     ConnectionLink,
     Fault,
+    Late,
     LineStall,
     Link,
     Moment,
@@ -238,13 +239,16 @@ def _turns(draw: st.DrawFn) -> Turn:
             st.sampled_from(["finished", "error", "stuck", "paused", "waiting_for_confirmation"])
         ),
         says=draw(st.sampled_from(["finish-tool", "message"])),
+        deltas=draw(st.integers(0, 3)),
+        statistics=draw(st.booleans()),
         stop_hook_denials=draw(st.integers(0, 2)),
     )
 
 
 @st.composite
 def order(draw: st.DrawFn, schedule: Schedule) -> Schedule:
-    """Frames of a final status that overtake others, and events stamped alike."""
+    """Frames of a final status that overtake others, single acts that are late, and events stamped
+    alike."""
     had = schedule.server
     return replace(
         schedule,
@@ -252,8 +256,19 @@ def order(draw: st.DrawFn, schedule: Schedule) -> Schedule:
             had,
             publish_ms=draw(milliseconds(0, 500, benign=had.publish_ms)),
             status_overtakes=draw(st.just(had.status_overtakes) | st.integers(0, 3)),
+            late=(*had.late, *draw(st.lists(_lates(), max_size=2))),
             clock_ms=draw(st.just(had.clock_ms) | st.sampled_from([0.0, 1.0, 15.6])),
         ),
+    )
+
+
+@st.composite
+def _lates(draw: st.DrawFn) -> Late:
+    """Of a run of two or three answers about anything can be late."""
+    return Late(
+        draw(st.sampled_from(["publication", "append", "request", "answer"])),
+        nth=draw(st.integers(1, 12)),
+        for_ms=draw(milliseconds(1, 2_000, benign=100)),
     )
 
 

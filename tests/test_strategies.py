@@ -62,7 +62,12 @@ OWN = {
     "rest": {"rest"},
     "caller": {"caller"},
     "script": {"script"},
-    "order": {"server.publish_ms", "server.status_overtakes", "server.clock_ms"},
+    "order": {
+        "server.publish_ms",
+        "server.status_overtakes",
+        "server.clock_ms",
+        "server.late",
+    },
     "interleaving": {"interleaving"},
 }
 """What each family may vary."""
@@ -193,7 +198,13 @@ def test_all_of_them_survive_json_together() -> None:
         ("script", lambda s: s.script.tool_calls == 60),
         ("script", lambda s: len(s.script.later) == 2),
         ("order", lambda s: s.server.status_overtakes > 0),
+        ("script", lambda s: s.script.statistics),
+        ("script", lambda s: s.script.deltas > 0),
         ("order", lambda s: s.server.clock_ms > 0),
+        *(
+            ("order", lambda s, what=what: any(late.what == what for late in s.server.late))
+            for what in ("append", "publication", "request", "answer")
+        ),
         *(
             ("interleaving", lambda s, strategy=strategy: s.interleaving.strategy == strategy)
             for strategy in ("random-walk", "pct", "pos")

@@ -2,7 +2,9 @@
 
 A verdict hangs on which of two things is first. In the simulation one nanosecond decides; on a
 machine whose every act takes some time of its own it may be decided the other way. A schedule has
-a *gap* if its verdict is the same wherever its times are that much shorter or longer.
+a *gap* if its verdict is the same wherever its times are up to that much shorter or longer. Far
+ones do not tell of near ones: what has to come between two others may have a millisecond for it,
+and be too early here and too late at a distance.
 """
 
 import random
@@ -12,8 +14,10 @@ from typing import Any, Final
 
 from harness.schedule import Schedule
 
-TOGETHER: Final = 8
-"""Neighbours in which all times differ at once."""
+SCALES: Final = (1.0, 0.1, 0.01)
+"""How far away neighbours are in which all times differ at once, as shares of the gap."""
+TOGETHER: Final = 10
+"""So many at each scale: a sample, which a narrow window may escape."""
 
 _UNITS: Final = {"_ms": 1.0, "_s": 1e-3}
 _NO_TIMES: Final = ("clock_ms", "jitter_ms", "persist_ms")
@@ -35,18 +39,21 @@ Path = tuple[str | int, ...]
 
 
 def neighbours(schedule: Schedule, gap_ms: float) -> Iterator[Schedule]:
-    """Schedules whose times differ from this one's by the gap, the likeliest to matter first.
+    """Schedules whose times differ from this one's by the gap at most, the likeliest to matter
+    first.
 
     All that a machine adds; all times at once, each up or down at random, with other entropy; then
-    every single time, up and down. No time is below zero. The same for the same schedule.
+    every single time by the whole gap, up and down. No time is below zero. The same for the same
+    schedule.
     """
     times = dict(_times(schedule))
     yield _on_machine(schedule)
-    for number in range(TOGETHER):
+    for number, scale in enumerate(SCALES * TOGETHER):
         coin = random.Random(f"{schedule.entropy} {number}")
         moved = schedule
         for path, value in times.items():
-            moved = _set(moved, path, _moved(path, value, coin.choice((-gap_ms, gap_ms))))
+            by_ms = coin.choice((-1, 1)) * gap_ms * scale * (coin.random() if scale < 1 else 1.0)
+            moved = _set(moved, path, _moved(path, value, by_ms))
         yield replace(moved, entropy=coin.getrandbits(62))
     for path, value in times.items():
         for by_ms in (gap_ms, -gap_ms):

@@ -18,7 +18,9 @@ from harness.conformance.legal import breaches
 from harness.conformance.shapes import Bodies, is_read
 from harness.server.profile import Profile
 
-Kind = Literal["log", "statuses", "runs", "snapshots", "frames", "requests", "order", "shape"]
+Kind = Literal[
+    "log", "statuses", "runs", "snapshots", "frames", "requests", "answers", "order", "shape"
+]
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,6 @@ class Allowance:
 
 ALLOWED: tuple[Allowance, ...] = (
     Allowance(
-        "log",
-        "only the real one: persisted stats*",
-        "statistics of the LLM are appended by a thread of their own whenever the lock is free "
-        "(event_service.py, `_setup_stats_streaming`); they are no part of a run, and the oracle "
-        "keeps events that trail a run apart",
-    ),
-    Allowance(
-        "frames",
-        "only the real one: frame stats*",
-        "the frames of those statistics",
-    ),
-    Allowance(
         "order",
         "* request *",
         "the fake notes a request when it arrives, the real server when its event loop gets "
@@ -63,6 +53,11 @@ ALLOWED: tuple[Allowance, ...] = (
         "*GET conversation*",
         "how often a client polls, and what it is told, depends on how long the server takes; "
         "that it is told the truth is a rule",
+    ),
+    Allowance(
+        "answers",
+        "*GET conversation*",
+        "the answers to those polls",
     ),
     Allowance(
         "shape",
@@ -101,7 +96,8 @@ _WHATS: tuple[tuple[Kind, Callable[[Label], bool]], ...] = (
     ("runs", lambda label: label.what.startswith("run-") and label.what != "run-snapshot"),
     ("snapshots", lambda label: label.what in ("snapshot", "run-snapshot")),
     ("frames", lambda label: label.what in ("subscribed", "frame")),
-    ("requests", lambda label: label.lane == "rest"),
+    ("requests", lambda label: label.what == "request"),
+    ("answers", lambda label: label.lane == "rest" and label.what != "request"),
 )
 
 

@@ -5,7 +5,7 @@ by the order in which they were subscribed, and equal labels by counting them.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -72,6 +72,31 @@ def timed_labels_of(happenings: Iterable[Happening]) -> tuple[tuple[int, Label],
     read = [(entry.at_ns, label) for entry in happenings for label in reader.read(entry)]
     labels = numbered(label for _, label in read)
     return tuple((at_ns, label) for (at_ns, _), label in zip(read, labels, strict=True))
+
+
+def delivered(happenings: Sequence[Happening]) -> list[Happening]:
+    """Without the frames that no client got, or only when its caller had closed it.
+
+    Whether a server still writes to a connection that has just been broken or closed is for its
+    event loop to say, and nobody can tell.
+    """
+    got = {
+        (entry.detail["event"], entry.detail["peer"])
+        for entry in happenings
+        if entry.what == "frame-delivered"
+    }
+    closing = (
+        place
+        for place, entry in enumerate(happenings)
+        if entry.what == "close-called" or entry.detail.get("act") == "close"
+    )
+    closed = next(closing, len(happenings))
+    return [
+        entry
+        for place, entry in enumerate(happenings)
+        if entry.what != "frame-sent"
+        or (place < closed and (entry.detail["event"], entry.detail["peer"]) in got)
+    ]
 
 
 def recorded(answer: Iterable[dict[str, Any]]) -> list[Happening]:

@@ -1,7 +1,8 @@
 """Which fields answers and frames have, of which types, and which of them clients read.
 
-A *shape* is a set of `(path, type)`: `("items[].kind", "string")`, `("value.stats{}", "object")`.
-Items of lists and, below fields that are named by data, values of objects are taken together.
+A *shape* is a set of `(path, type)`: `("items[ActionEvent].id", "string")`, `("value.stats{}",
+"object")`. Items of lists are taken together, events by their kind, and so are values of objects
+below fields that are named by data.
 """
 
 import json
@@ -28,7 +29,7 @@ READS: Final[Mapping[str, tuple[str, ...]]] = {
     # `_poll_status_once`, `RemoteState.execution_status`; attaching to a known conversation
     "GET conversation 200": ("id", "execution_status", "agent.kind", "max_iterations"),
     # `RemoteEventsList._do_full_sync` and `reconcile`; every item is parsed strictly
-    "GET events/search 200": ("items[].**", "next_page_id"),
+    "GET events/search 200": ("items*.**", "next_page_id"),
     # Only the code is looked at: `run`, `send_message`, `pause`, `interrupt`.
     "POST run 200": (),
     "POST events 200": (),
@@ -38,7 +39,7 @@ READS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """By route and status, or kind of frame: the paths that released clients read. `**` is all."""
 
-NOT_READ_OF_FRAMES: Final = ("value.*", "items[].value.*")
+NOT_READ_OF_FRAMES: Final = ("value.*", "items*.value.*")
 """What a full state holds is handed on to users, its status aside."""
 
 
@@ -145,7 +146,8 @@ def _walk(value: object, path: str) -> Iterator[tuple[str, str]]:
         case list():
             yield path, "array"
             for one in value:
-                yield from _walk(one, f"{path}[]")
+                kind = one.get("kind", "") if path == "items" and isinstance(one, dict) else ""
+                yield from _walk(one, f"{path}[{kind}]")
         case bool():
             yield path, "boolean"
         case int() | float():

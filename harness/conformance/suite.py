@@ -4,6 +4,7 @@ Fault-free and faulty, one thing at a time; drawn ones come on top (`harness.cam
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from harness.schedule import (
@@ -21,6 +22,10 @@ from harness.schedule import (
     Turn,
 )
 
+LINKS: Final = Network(Link(0.53), Link(0.61))
+"""Odd latencies, so that nothing reaches the client in the instant in which the server does the
+next thing by mere chance: which comes first then is up to neither of them."""
+
 
 def _case(
     script: Script | None = None,
@@ -33,19 +38,26 @@ def _case(
         scenario="conformance",
         script=script or Script(),
         server=server or ServerTiming(),
-        network=network or Network(),
+        network=network or LINKS,
         rest=() if rest is None else (rest,),
         caller=caller or Caller(),
     )
 
 
-def _act(what: str, moment: str = "run-started", after_ms: float = 0.0) -> Schedule:
+def _act(
+    what: str,
+    moment: str = "run-started",
+    after_ms: float = 0.0,
+    script: Script | None = None,
+    server: ServerTiming | None = None,
+) -> Schedule:
     at = Moment(moment, after_ms=after_ms)  # type: ignore[arg-type]
-    return _case(caller=Caller(acts=(Act(what, at),)))  # type: ignore[arg-type]
+    caller = Caller(acts=(Act(what, at),))  # type: ignore[arg-type]
+    return _case(script, server, caller=caller)
 
 
 def _fault(*faults: Fault) -> Schedule:
-    return _case(network=Network(faults=faults))
+    return _case(network=replace(LINKS, faults=faults))
 
 
 _STARTED: Final = Moment("run-started")
@@ -56,12 +68,18 @@ CASES: Final[Mapping[str, Schedule]] = {
     "tool calls": _case(Script(tool_calls=2)),
     "parallel tool calls": _case(Script(tool_calls=3, calls_each=3)),
     "failing tool call": _case(Script(tool_calls=2, failing_calls=1)),
+    "failing tool calls at once": _case(Script(tool_calls=3, calls_each=3, failing_calls=2)),
     "answer without a tool": _case(Script(says="message")),
     "streamed answer": _case(Script(deltas=3, tool_calls=1)),
+    "statistics": _case(Script(statistics=True, tool_calls=2)),
+    "statistics of slow appends": _case(Script(statistics=True), ServerTiming(persist_ms=100)),
     "LLM error": _case(Script(outcome="error")),
     "stuck": _case(Script(outcome="stuck", tool_calls=1)),
     "paused by another client": _case(Script(outcome="paused")),
     "waiting for confirmation": _case(Script(outcome="waiting_for_confirmation")),
+    "message before what waits for confirmation": _act(
+        "send-message", after_ms=50, script=Script(outcome="waiting_for_confirmation")
+    ),
     "confirmed by the next run": _case(
         Script(outcome="waiting_for_confirmation"), caller=Caller(runs=2)
     ),
@@ -81,6 +99,9 @@ CASES: Final[Mapping[str, Schedule]] = {
     "slow appends": _case(server=ServerTiming(persist_ms=100)),
     "one late append": _case(server=ServerTiming(late=(Late("append", 5, 100.0),))),
     "one late publication": _case(server=ServerTiming(late=(Late("publication", 5, 1_000.0),))),
+    "many late publications": _case(
+        server=ServerTiming(late=(Late("publication", 4, 300.0), Late("publication", 7, 200.0)))
+    ),
     "late request and answer": _case(
         server=ServerTiming(late=(Late("request", 5, 100.0), Late("answer", 5, 300.0)))
     ),
@@ -100,6 +121,16 @@ CASES: Final[Mapping[str, Schedule]] = {
     "message in a run": _act("send-message", after_ms=50),
     "message at the end of a run": _act("send-message", "run-ended"),
     "pause in a run": _act("pause", after_ms=50),
+    "interrupt while the agent starts": _act(
+        "interrupt", "run-accepted", 500, server=ServerTiming(start_ms=2_000)
+    ),
+    "message while the agent starts": _act(
+        "send-message", "run-accepted", 500, server=ServerTiming(start_ms=2_000)
+    ),
+    "interrupt as the run ends": _act("interrupt", "run-ended"),
+    "interrupt with a slow other subscriber": _act(
+        "interrupt", after_ms=50, server=ServerTiming(other_subscriber_ms=8_000)
+    ),
     "interrupt in a run": _act("interrupt", after_ms=50),
     "close in a run": _act("close", after_ms=50),
     "two run() at once": _act("run", after_ms=50),

@@ -79,7 +79,9 @@ class Conversation:
         self.status = "idle"
         """In live memory."""
         self.unconfirmed: list[Event] = []
-        """Actions that wait to be confirmed."""
+        """Actions that wait to be confirmed, or to be done again."""
+        self._statistics: dict[str, Run] = {}
+        """Whose they are, by the id of their event."""
         self._saved_status = "idle"
         """In base_state.json."""
         self.user_messages = 0
@@ -128,6 +130,20 @@ class Conversation:
             assigned()
         await self.emit(self.events.state_update("execution_status", status), run)
 
+    def tell_statistics(self, run: Run) -> None:
+        """What an answer of the LLM has cost. A thread of its own appends that when it gets the
+        state lock: up to 1.32 after the step, which may be the last one of the run
+        (event_service.py, `_setup_stats_streaming` and `_emit_event_from_thread`)."""
+        event = self.events.state_update("stats", {"usage_to_metrics": {}})
+        self._statistics[event["id"]] = run
+        self.context.spawn(self._append_statistics(event, run.number), "statistics")
+
+    async def _append_statistics(self, event: Event, run: int) -> None:
+        async with self.lock:
+            if self.context.profile.stamps_statistics_late:
+                self.events.stamp(event)
+            await self.emit(event, run)
+
     async def read_status(self) -> str:
         """What REST says."""
         status = await self._status_of_release()
@@ -171,7 +187,7 @@ class Conversation:
                 FULL_STATE, self._state | {"execution_status": self.status}
             )
 
-    async def publish_snapshot(self, run: int | None = None) -> None:
+    async def publish_snapshot(self, run: Run | None = None) -> None:
         """What ends runs, pauses and interrupts (event_service.py, `_publish_state_update`).
         It goes to the subscribers without the lag of an event, yet on the same event loop, so
         never ahead of what was scheduled before. A slow other subscriber makes only whoever
@@ -179,7 +195,10 @@ class Conversation:
         event = await self.snapshot()
         await self.pub_sub.wait_for_frames()
         status = event["value"]["execution_status"]
-        self.context.trace.record("server", "snapshot", status=status, run=run)
+        number = None
+        if run is not None:
+            number, run.told = run.number, True
+        self.context.trace.record("server", "snapshot", status=status, run=number)
         await self.pub_sub.broadcast(event)
         await self.context.wait(self.context.timing.other_subscriber_ms)
 
@@ -224,6 +243,9 @@ class Conversation:
             self._run = Run(self, self.context.next_run())
             self.context.trace.record("server", "run-accepted", run=self._run.number)
             self._run_task = self.context.spawn(self._run.drive(), "run")
+            if not self.context.profile.starts_in_thread:
+                # The event loop gets round to the task before it answers, and is busy then.
+                await asyncio.sleep(0)
 
     def clear_run(self) -> None:
         """From here on, another run is accepted."""
@@ -242,13 +264,21 @@ class Conversation:
 
     async def interrupt(self) -> None:
         """Cancel the run's wait and wait for its end, 5 s at most (event_service.py,
-        `interrupt`); without a run, pause."""
-        task = self._run_task
-        if self._run is None or task is None:
+        `interrupt`); without a run or in the tail of one, pause."""
+        run, task = self._run, self._run_task
+        if run is None or run.over:
             await self._pause()
         else:
-            self._run.interrupt()
+            run.interrupt()
+        if run is not None and task is not None:
             await asyncio.wait({task}, timeout=5.0)
+            if not task.done() and not self.context.profile.interrupt_spares_tail:
+                task.cancel()
+                await asyncio.wait({task})
+                run.clear()
+            if run.lost and task.done():
+                # The handler, which has awaited the run, is cancelled with it.
+                raise asyncio.CancelledError
         await self.publish_snapshot()
 
     async def close(self) -> None:
@@ -275,6 +305,9 @@ class Conversation:
         told.pop("value", None)
         if run is not None:
             told["run"] = run
+        statistics_of = self._statistics.get(event["id"])
+        if statistics_of is not None and statistics_of.told:
+            told["trailing"] = True
         self.context.trace.record("server", "persisted", **told)
 
     @asynccontextmanager

@@ -40,6 +40,15 @@ class Profile:
     busy and frames go out only while the agent waits (local_conversation.py, `arun`). Also from
     1.23: `/interrupt`, and an error's status is assigned under the state lock."""
 
+    starts_in_thread: bool
+    """Not in 1.23 and 1.24: starting the agent keeps a worker thread busy, not the event loop
+    (local_conversation.py, `run` and `arun`: `_ensure_agent_ready`)."""
+
+    interrupt_spares_tail: bool
+    """From 1.25: an interrupt that has waited 5 s for the end of a run leaves it alone. Before,
+    it cancels the tail: the run is cleared, and no snapshot follows (event_service.py,
+    `interrupt`)."""
+
     thinks_without_state_lock: bool
     """From 1.33: the LLM is awaited without the state lock (agent.py, `astep`)."""
 
@@ -58,7 +67,8 @@ class Profile:
 
     rescans_for_messages: bool
     """From 1.45: a message that arrived during the step that finishes takes `finished` back to
-    `running` (local_conversation.py, `_arun`). Before, it is left unread until the next run."""
+    `running`, and one during the step that waits for confirmation rejects what waits
+    (local_conversation.py, `_arun`). Before, it is left unread until the next run."""
 
     stuck_can_go_on: bool
     """From 1.13.1: a run starts from `stuck`, and a message resets it to `idle`
@@ -67,6 +77,19 @@ class Profile:
     streams_deltas: bool
     """From 1.18.1: pieces of the LLM's answer go to the sockets (event_service.py,
     `_token_streaming_callback`)."""
+
+    repeats_failed_calls: bool
+    """Up to 1.11: an error event does not answer its action, so that the agent does it again
+    before it asks the LLM (state.py, `get_unmatched_actions`; agent.py, `step`)."""
+
+    tells_statistics: bool
+    """From 1.19.1: before, validating the LLM once more lost the callback (llm.py,
+    `_set_env_side_effects`), and nothing was ever told."""
+
+    stamps_statistics_late: bool
+    """From 1.58: statistics are stamped under the state lock. Before, when the LLM answered,
+    which is earlier than the events that they come after in the log (event_service.py,
+    `_emit_event_from_thread`)."""
 
     header_authentication: bool
     """From 1.12: the WebSocket takes `X-Session-API-Key` (sockets.py)."""
@@ -96,6 +119,8 @@ class Profile:
             reads_take_state_lock=release < (1, 12, 0),
             snapshot_blocks_loop=release < (1, 16, 1),
             runs_on_loop=release >= (1, 23, 0),
+            starts_in_thread=not (1, 23, 0) <= release < (1, 25, 0),
+            interrupt_spares_tail=release >= (1, 25, 0),
             thinks_without_state_lock=release >= (1, 33, 0),
             task_checked_first=release >= (1, 29, 0),
             waits_for_pending=release >= (1, 10, 0),
@@ -103,6 +128,9 @@ class Profile:
             rescans_for_messages=release >= (1, 45, 0),
             stuck_can_go_on=release >= (1, 13, 1),
             streams_deltas=release >= (1, 18, 1),
+            repeats_failed_calls=release < (1, 12, 0),
+            tells_statistics=release >= (1, 19, 1),
+            stamps_statistics_late=release >= (1, 58, 0),
             header_authentication=release >= (1, 12, 0),
             first_frame_authentication=release >= (1, 18, 1),
             resends_since=release >= (1, 15, 0),

@@ -34,10 +34,19 @@ class Run:
         self._turn = conversation.context.script.turn(number)
         self._denials_left = self._turn.stop_hook_denials
         self._calls = 0
+        """Tool calls that the LLM has asked for."""
+        self._used = 0
+        """How often a tool was used."""
         self._ended: str | None = None
         """The status that was told as its end; a message may have revived it since."""
         self._open_actions: list[Event] = []
         self._interrupt = asyncio.Event()
+        self.over = False
+        """Whether the agent's loop is left."""
+        self.lost = False
+        """Whether it was cancelled while the agent started."""
+        self.told = False
+        """Whether the snapshot after it was published."""
 
     def interrupt(self) -> None:
         """Cancel what the agent is waiting for, now or the next time."""
@@ -45,21 +54,41 @@ class Run:
 
     async def drive(self) -> None:
         """The background task: the agent's loop, then the tail."""
-        # Starting the agent takes its time in a worker thread (`_ensure_agent_ready`), so REST
-        # goes on answering with the status of before.
-        await self._context.wait(self._context.timing.start_ms)
-        await self._conversation.ensure_agent_ready()
+        if self._profile.starts_in_thread:
+            # REST goes on answering with the status of before.
+            await self._start()
         async with self._on_its_thread():
+            if not self._profile.starts_in_thread:
+                await self._start()
             try:
-                await self._loop()
+                if not self.lost:
+                    await self._loop()
             except _LLMError:
                 await self._fail()
             except _InterruptedRunError:
                 await self._give_in()
+            if self.lost:
+                self._context.trace.record("server", "run-started", run=self.number)
             status = self._conversation.status
             if self._ended is None or (status == "paused" and status != self._ended):
                 self._end()  # The loop found nothing to do, or a pause.
+            self.over = True
         await self._tail()
+
+    async def _start(self) -> None:
+        """Start the agent. Where that is awaited (`arun`), an interrupt cancels it, and nothing
+        catches that: neither `paused` nor an event tells of it."""
+        interruptible = self._profile.runs_on_loop and self._profile.starts_in_thread
+        start_ms = self._context.timing.start_ms
+        if interruptible:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(start_ms / 1000):
+                    await self._interrupt.wait()
+                    self.lost = True
+                    return
+        else:
+            await self._context.wait(start_ms)
+        await self._conversation.ensure_agent_ready()
 
     @asynccontextmanager
     async def _on_its_thread(self) -> AsyncIterator[None]:
@@ -104,8 +133,8 @@ class Run:
             if conversation.unconfirmed:
                 # Running again confirms; the agent does what is pending before it asks the LLM
                 # (agent.py, `astep`).
-                await self._observe(conversation.unconfirmed)
-                conversation.unconfirmed = []
+                actions, conversation.unconfirmed = conversation.unconfirmed, []
+                await self._observe(actions)
                 return True
             if outcome == "paused":
                 # By another client. It takes the lock when it can, and the step goes on.
@@ -114,11 +143,26 @@ class Run:
             await self._think()
             if outcome == "error":
                 raise _LLMError
+            if self._turn.statistics and self._profile.tells_statistics:
+                conversation.tell_statistics(self)
             await self._act(outcome)
-            unread = conversation.user_messages != messages
-            if unread and self._profile.rescans_for_messages and conversation.status == "finished":
-                await conversation.set_status("running", self.number)
+            if conversation.user_messages != messages and self._profile.rescans_for_messages:
+                await self._go_on()
             return conversation.status != "waiting_for_confirmation"
+
+    async def _go_on(self) -> None:
+        """A message has arrived during the step: it is no end, and what waits to be confirmed is
+        not wanted any more (`reject_pending_actions`)."""
+        conversation = self._conversation
+        if conversation.status == "waiting_for_confirmation":
+            await conversation.set_status("idle", self.number)
+            for action in conversation.unconfirmed:
+                why = "Superseded by a new user message"
+                await conversation.emit(conversation.events.rejection(action, why), self.number)
+            conversation.unconfirmed = []
+            await conversation.set_status("running", self.number)
+        elif conversation.status == "finished":
+            await conversation.set_status("running", self.number)
 
     async def _denied_by_stop_hook(self) -> bool:
         if self._denials_left == 0:
@@ -177,14 +221,17 @@ class Run:
         self._open_actions = actions
         await self._wait(self._context.timing.tool_ms)
         self._open_actions = []
-        for number, action in enumerate(actions, self._calls):
-            fails = number < self._turn.failing_calls and action["tool_name"] != "finish"
+        for action in actions:
+            fails = action["tool_name"] != "finish" and self._used < self._turn.failing_calls
+            self._used += 1
             result = (
                 events.failed_tool(action, "The tool refused.")
                 if fails
                 else events.observation(action)
             )
             await conversation.emit(result, self.number)
+            if fails and self._profile.repeats_failed_calls:
+                conversation.unconfirmed.append(action)
 
     async def _fail(self) -> None:
         """The status comes first, then the reason. Up to 1.22 the handler is outside of the
@@ -214,9 +261,13 @@ class Run:
         conversation = self._conversation
         if self._profile.waits_for_pending:
             await conversation.pub_sub.wait_for_pending(PENDING_TIMEOUT_S)
-        conversation.clear_run()
+        self.clear()
+        await conversation.publish_snapshot(self)
+
+    def clear(self) -> None:
+        """From here on, another run is accepted."""
+        self._conversation.clear_run()
         self._context.trace.record("server", "run-cleared", run=self.number)
-        await conversation.publish_snapshot(self.number)
 
     def _out_of_tool_calls(self) -> bool:
         return self._calls >= self._turn.tool_calls

@@ -93,6 +93,17 @@ class EventFactory:
     def conversation_error(self, code: str, detail: str) -> Event:
         return self._event("ConversationErrorEvent", "environment", code=code, detail=detail)
 
+    def rejection(self, action: Event, reason: str) -> Event:
+        """Takes the place of an observation, too."""
+        return self._event(
+            "UserRejectObservation",
+            "environment",
+            rejection_reason=reason,
+            action_id=action["id"],
+            tool_name=action["tool_name"],
+            tool_call_id=action["tool_call_id"],
+        )
+
     def state_update(self, key: str, value: object) -> Event:
         return self._event("ConversationStateUpdateEvent", "environment", key=key, value=value)
 
@@ -104,6 +115,10 @@ class EventFactory:
 
     def interrupt(self) -> Event:
         return self._event("InterruptEvent", "user")
+
+    def stamp(self, event: Event) -> None:
+        """As if it were made now."""
+        event["timestamp"] = self._context.timestamp()
 
     def _event(self, kind: str, source: str, **fields: object) -> Event:
         return {

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
-from harness.campaign.gap import TOGETHER, neighbours
+from harness.campaign.gap import SCALES, TOGETHER, neighbours
 from harness.schedule import (
     Act,
     Caller,
@@ -32,9 +32,12 @@ FULL = Schedule(
 )
 
 
+AT_ONCE = TOGETHER * len(SCALES)
+
+
 def alone(schedule: Schedule) -> list[Schedule]:
     """The neighbours in which one time was moved."""
-    return list(itertools.islice(neighbours(schedule, 100.0), 1 + TOGETHER, None))
+    return list(itertools.islice(neighbours(schedule, 100.0), 1 + AT_ONCE, None))
 
 
 def moved(time: Callable[[Schedule], float | None]) -> set[float | None]:
@@ -85,13 +88,27 @@ def test_first_comes_what_a_machine_adds() -> None:
     assert first.caller == BENIGN.caller
 
 
-def test_then_all_times_at_once_with_other_entropy() -> None:
-    together = list(neighbours(FULL, 100.0))[1 : 1 + TOGETHER]
-    assert len({other.entropy for other in together} | {7}) == TOGETHER + 1
-    for other in together:
-        assert abs(other.network.socket.latency_ms - 400.0) == 100.0
-        assert abs(other.rest[0].delay_ms - 900.0) == 100.0
-    assert len({other.network.socket.latency_ms for other in together}) == 2
+def test_then_all_times_at_once_at_several_scales_with_other_entropy() -> None:
+    together = list(neighbours(FULL, 100.0))[1 : 1 + AT_ONCE]
+    assert len({other.entropy for other in together} | {7}) == AT_ONCE + 1
+    for times in (
+        [other.network.socket.latency_ms - 400.0 for other in together],
+        [other.rest[0].delay_ms - 900.0 for other in together],
+    ):
+        for first, scale in enumerate(SCALES):
+            at_scale = times[first :: len(SCALES)]
+            assert max(map(abs, at_scale)) <= 100.0 * scale
+            assert min(at_scale) < 0 < max(at_scale)
+    whole = {other.rest[0].delay_ms for other in together[:: len(SCALES)]}
+    assert whole == {800.0, 1_000.0}
+
+
+def test_what_has_less_than_a_millisecond_to_happen_in_is_found_near_by_alone() -> None:
+    """Such as a pause between the begin of a run and its first step, begun by 0.6 to 1.0 ms."""
+    found = [0.6 < other.server.start_ms < 1.0 for other in neighbours(BENIGN, 100.0)]
+    assert any(found[1 : 1 + AT_ONCE])
+    assert not any(found[1 : 1 + AT_ONCE : len(SCALES)])
+    assert not any(found[1 + AT_ONCE :])
 
 
 def test_they_are_the_same_again_and_another_gap_is_another() -> None:

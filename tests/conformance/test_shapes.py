@@ -40,6 +40,14 @@ def test_what_clients_read() -> None:
     assert not is_read("POST run 200", "success")
 
 
+def test_events_of_a_page_are_told_apart_by_their_kind() -> None:
+    """Or a field of one kind would stand for that of another."""
+    page = {"items": [{"kind": "A", "n": 1}, {"kind": "B", "n": None}]}
+    assert {("items[A].n", "number"), ("items[B].n", "null")} < shape(page)
+    assert is_read("GET events/search 200", "items[A].n")
+    assert not is_read("GET events/search 200", "items[A].value.n")
+
+
 def test_every_body_of_the_fake_is_captured() -> None:
     bodies = Bodies()
 
@@ -75,6 +83,6 @@ def test_every_body_of_the_fake_is_captured() -> None:
 
     asyncio.run(trial())
     assert bodies.merged("GET conversation 200")["execution_status"] == {"string"}
-    assert bodies.merged("GET events/search 200")["items[].kind"] == {"string"}
+    assert bodies.merged("GET events/search 200")["items[MessageEvent].kind"] == {"string"}
     assert bodies.merged("frame full_state")["value.execution_status"] == {"string"}
     assert "frame MessageEvent" in bodies.shapes

@@ -24,7 +24,6 @@ def answer(run: AgentRun) -> Any:
     """
     outcome = run.step_outcome = run.outcome()
     run.answers += 1
-    run.step_from, run.executed = run.calls, 0
     if outcome == "error":
         raise ScriptedLLMError("The LLM refused.")
     name = f"{run.number}_{run.answers}"
@@ -94,9 +93,10 @@ def use_tool(run: AgentRun, tool_ms: float, *, fallible: bool) -> None:
     Raises:
         ValueError: the script wants the call to fail; the server makes an error event of it.
     """
-    number = run.step_from + run.executed
-    run.executed += 1
-    if run.executed == 1 and tool_ms:
+    waits, run.waits = run.waits, False
+    number = run.used
+    run.used += 1
+    if waits and tool_ms:
         time.sleep(tool_ms / 1000)
     if fallible and number < run.turn.failing_calls:
         raise ValueError("The tool refused.")

@@ -54,8 +54,10 @@ def install() -> None:
     _wrap(EventService, "start", _start)
     _wrap(EventService, "run", _request_run)
     _wrap(EventService, "__setattr__", _clear_run)
+    _wrap(EventService, "_emit_event_from_thread", _emit_statistics)
     _wrap(LocalConversation, "run", _run)
     _wrap(LocalConversation, "arun", _arun)  # from 1.23
+    _wrap(LocalConversation, "_ensure_agent_ready", _start_agent)
     _wrap(ConversationState, "__setattr__", _assign_status)
     _wrap(ConversationState, "_save_base_state", _save)
     _wrap(EventLog, "append", _append)
@@ -67,6 +69,8 @@ def install() -> None:
     _wrap(StuckDetector, "is_stuck", _is_stuck)
     _wrap(Agent, "_requires_user_confirmation", _confirms)
     _wrap(Agent, "_arequires_user_confirmation", _aconfirms)  # from 1.57
+    _wrap(Agent, "_execute_actions", _use_tools)
+    _wrap(Agent, "_aexecute_actions", _ause_tools)  # from 1.22
     _wrap(ThinkExecutor, "__call__", functools.partial(_use_tool, fallible=True))
     _wrap(FinishExecutor, "__call__", functools.partial(_use_tool, fallible=False))
     # In newer servers. It starts git, and a conversation without file changes has no use for it.
@@ -158,6 +162,11 @@ def _clear_run(original: Any, service: Any, name: str, value: Any) -> None:
     original(service, name, value)
 
 
+def _emit_statistics(original: Any, service: Any, event: Any) -> None:
+    current().statistics(event)
+    original(service, event)
+
+
 # The agent's loop
 
 
@@ -166,7 +175,8 @@ def _run(original: Any, conversation: Any) -> None:
     run = run_of_task.get() or current().newest_run()
     token = run_of_task.set(run)
     try:
-        _sleep(current().timing.start_ms)
+        if not hasattr(conversation, "_ensure_agent_ready"):  # up to 1.9
+            _sleep(current().timing.start_ms)
         _give_stop_hooks(conversation, run)
         original(conversation)
     finally:
@@ -179,12 +189,20 @@ async def _arun(original: Any, conversation: Any) -> None:
     run = run_of_task.get() or current().newest_run()
     token = run_of_task.set(run)
     try:
-        await asyncio.sleep(current().timing.start_ms / 1000)
         _give_stop_hooks(conversation, run)
         await original(conversation)
     finally:
         current().over(run, _status_of(conversation))
         run_of_task.reset(token)
+
+
+def _start_agent(original: Any, conversation: Any) -> None:
+    """At the begin of a run in a worker thread, but in 1.23 and 1.24 on the event loop."""
+    run = run_of_task.get()
+    if run is not None and run.starts:
+        run.starts = False
+        _sleep(current().timing.start_ms)
+    original(conversation)
 
 
 def _status_of(conversation: Any) -> str:
@@ -267,7 +285,7 @@ async def _publish(original: Any, pub_sub: Any, event: Any) -> None:
         await original(pub_sub, event)
     finally:
         done.set_result(None)
-    if not full and timing.other_subscriber_ms:
+    if timing.other_subscriber_ms:
         # Another subscriber, which the publication waits for and ours does not.
         await asyncio.sleep(timing.other_subscriber_ms / 1000)
 
@@ -294,7 +312,7 @@ def _complete(
         _sleep(wait_ms)
         if chunk is not None and on_token is not None:
             on_token(chunk)
-    return agent.answer(run)
+    return _answer(run, llm)
 
 
 async def _acomplete(
@@ -310,7 +328,17 @@ async def _acomplete(
             told = on_token(chunk)
             if inspect.isawaitable(told):
                 await told
-    return agent.answer(run)
+    return _answer(run, llm)
+
+
+def _answer(run: AgentRun, llm: Any) -> Any:
+    answer = agent.answer(run)
+    if run.turn.statistics:
+        # What `Telemetry.on_response` does in the end.
+        tell = llm.telemetry._stats_update_callback
+        if tell is not None:
+            tell()
+    return answer
 
 
 def _pause_meanwhile(run: AgentRun) -> None:
@@ -342,6 +370,16 @@ def _scripted_confirmation(state: Any) -> bool:
         return False
     state.execution_status = type(state.execution_status).WAITING_FOR_CONFIRMATION
     return True
+
+
+def _use_tools(original: Any, me: Any, *args: Any, **options: Any) -> None:
+    (run_of_task.get() or current().newest_run()).waits = True
+    original(me, *args, **options)
+
+
+async def _ause_tools(original: Any, me: Any, *args: Any, **options: Any) -> None:
+    (run_of_task.get() or current().newest_run()).waits = True
+    await original(me, *args, **options)
 
 
 def _use_tool(original: Any, executor: Any, *args: Any, fallible: bool, **options: Any) -> Any:

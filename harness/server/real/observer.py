@@ -27,13 +27,17 @@ class AgentRun:
         """Tool calls asked for so far, those of the present step included."""
         self.step_outcome: str | None = None
         """How the present step ends the run; None: it only calls tools."""
-        self.step_from = 0
-        """Tool calls asked for before it."""
-        self.executed = 0
-        """Tool calls of the present step executed so far."""
+        self.waits = True
+        """Whether the next tool takes its time: the first of those that are used together."""
+        self.used = 0
+        """How often a tool was used so far."""
         self.denials_left = turn.stop_hook_denials
         self.pause: Callable[[], object] | None = None
         """Lets another client pause the conversation."""
+        self.told = False
+        """Whether the snapshot after it was published."""
+        self.starts = True
+        """Whether the agent is going to be started."""
         self.started = False
         self.ended: str | None = None
 
@@ -57,6 +61,8 @@ class Observer:
         self._accepted: list[AgentRun] = []
         self._saved = "idle"
         self._saves_status = profile.status_from_persisted_state
+        self._statistics: dict[str, AgentRun] = {}
+        """Events of statistics and whose they are; threads of their own append them."""
         self.listened = False
         """Whether anybody has subscribed to events."""
 
@@ -125,20 +131,28 @@ class Observer:
     def persisted(self, event: Any) -> None:
         told = tell(event_id=event.id, kind=type(event).__name__, event=event)
         told.pop("value", None)
-        run = run_of_task.get()
+        statistics_of = self._statistics.get(event.id)
+        run = statistics_of or run_of_task.get()
         if run is not None:
             told["run"] = run.number
-        elif told["kind"] == "LLMCompletionLogEvent" or told.get("key") == "stats":
-            # Emitted by a thread of their own, whenever that gets the lock: often after the run.
+        if statistics_of is not None and statistics_of.told:
             told["trailing"] = True
         self.trace.record("server", "persisted", **told)
+
+    def statistics(self, event: Any) -> None:
+        """Handed to a thread that is going to append it."""
+        run = run_of_task.get()
+        if run is not None:
+            self._statistics[event.id] = run
 
     def publication(self, event: Any) -> None:
         self.trace.record("server", "publication", event=event.id)
 
     def snapshot(self, status: str) -> None:
         run = run_of_task.get()
-        number = run.number if run is not None else None
+        number = None
+        if run is not None:
+            number, run.told = run.number, True
         self.trace.record("server", "snapshot", status=status, run=number)
 
     # Sockets

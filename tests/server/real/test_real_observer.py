@@ -86,16 +86,30 @@ def test_each_run_has_its_own_turn_of_the_script() -> None:
     assert (first.outcome(), heard.next_run().outcome()) == ("error", None)
 
 
-def test_an_event_outside_of_runs_is_trailing_only_if_it_is_statistics() -> None:
+def test_statistics_are_trailing_only_after_the_snapshot_of_their_run() -> None:
     heard = observer()
 
     class ConversationStateUpdateEvent(SimpleNamespace):
         pass
 
-    heard.persisted(ConversationStateUpdateEvent(id="1", key="stats", value={}))
-    heard.persisted(ConversationStateUpdateEvent(id="2", key="execution_status", value="idle"))
-    trailing = [detail.get("trailing", False) for _, detail in told(heard)]
-    assert trailing == [True, False]
+    first, second = (
+        ConversationStateUpdateEvent(id=name, key="stats", value={}) for name in ("1", "2")
+    )
+    status = ConversationStateUpdateEvent(id="3", key="execution_status", value="idle")
+    run = heard.next_run()
+    token = run_of_task.set(run)
+    heard.statistics(first)
+    heard.statistics(second)
+    run_of_task.reset(token)
+    heard.persisted(first)
+    token = run_of_task.set(run)
+    heard.snapshot("finished")
+    run_of_task.reset(token)
+    heard.persisted(second)
+    heard.persisted(status)
+    appended = [detail for what, detail in told(heard) if what == "persisted"]
+    assert [detail.get("trailing", False) for detail in appended] == [False, True, False]
+    assert [detail.get("run") for detail in appended] == [1, 1, None]
 
 
 @pytest.mark.parametrize(("version", "tells"), [("1.42.0", False), ("1.43.0", True)])
