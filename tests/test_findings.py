@@ -1,6 +1,7 @@
 """`docs/findings`: each page has a failure file that was seen on the real server."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from harness.campaign.client import INSTALLED, find_client
 from harness.combination import SIM_REAL
 from harness.confirmation import reproduced_where_it_counts
 from harness.failure import Failure
+from harness.schedule import ServerTiming
 
 FINDINGS = Path(__file__).parent.parent / "docs" / "findings"
 INDEX = FINDINGS / "README.md"
@@ -58,7 +60,10 @@ def test_the_page_tells_what_the_file_holds(name: str) -> None:
 def test_a_finding_fails_in_the_same_way_with_the_client_that_is_installed() -> None:
     failure = Failure.read(FINDINGS / f"{REPLAYED}.json")
     client = find_client(INSTALLED, lambda _step: None)
+    benign = replace(failure.schedule, server=ServerTiming())
     with client.workers() as workers:
         workers.wait_ready()
         again = examine(client, workers, failure.schedule)
+        without = examine(client, workers, benign)
     assert again.judgement.verdicts == failure.judgement.verdicts
+    assert without.judgement.verdicts == ("ok",)
