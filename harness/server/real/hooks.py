@@ -51,28 +51,31 @@ def install() -> None:
     from openhands.sdk.tool.builtins.think import ThinkExecutor
     from openhands.sdk.utils.async_utils import AsyncCallbackWrapper
 
-    _wrap(EventService, "start", _start)
-    _wrap(EventService, "run", _request_run)
-    _wrap(EventService, "__setattr__", _clear_run)
-    _wrap(EventService, "_emit_event_from_thread", _emit_statistics)
-    _wrap(LocalConversation, "run", _run)
-    _wrap(LocalConversation, "arun", _arun)  # from 1.23
-    _wrap(LocalConversation, "_ensure_agent_ready", _start_agent)
-    _wrap(ConversationState, "__setattr__", _assign_status)
-    _wrap(ConversationState, "_save_base_state", _save)
-    _wrap(EventLog, "append", _append)
-    _wrap(AsyncCallbackWrapper, "__call__", _schedule_publication)
-    _wrap(PubSub, "__call__", _publish)
-    _wrap(PubSub, "subscribe", _subscribe)
-    _wrap(LLM, "completion", _complete)
-    _wrap(LLM, "acompletion", _acomplete)  # from 1.22
-    _wrap(StuckDetector, "is_stuck", _is_stuck)
-    _wrap(Agent, "_requires_user_confirmation", _confirms)
-    _wrap(Agent, "_arequires_user_confirmation", _aconfirms)  # from 1.57
-    _wrap(Agent, "_execute_actions", _use_tools)
-    _wrap(Agent, "_aexecute_actions", _ause_tools)  # from 1.22
-    _wrap(ThinkExecutor, "__call__", functools.partial(_use_tool, fallible=True))
-    _wrap(FinishExecutor, "__call__", functools.partial(_use_tool, fallible=False))
+    for owner, name, wrapper in (
+        (EventService, "start", _start),
+        (EventService, "run", _request_run),
+        (EventService, "__setattr__", _clear_run),
+        (EventService, "_emit_event_from_thread", _emit_statistics),
+        (LocalConversation, "run", _run),
+        (LocalConversation, "arun", _arun),  # from 1.23
+        (LocalConversation, "_ensure_agent_ready", _start_agent),
+        (ConversationState, "__setattr__", _assign_status),
+        (ConversationState, "_save_base_state", _save),
+        (EventLog, "append", _append),
+        (AsyncCallbackWrapper, "__call__", _schedule_publication),
+        (PubSub, "__call__", _publish),
+        (PubSub, "subscribe", _subscribe),
+        (LLM, "completion", _complete),
+        (LLM, "acompletion", _acomplete),  # from 1.22
+        (StuckDetector, "is_stuck", _is_stuck),
+        (Agent, "_requires_user_confirmation", _confirms),
+        (Agent, "_arequires_user_confirmation", _aconfirms),  # from 1.57
+        (Agent, "_execute_actions", _use_tools),
+        (Agent, "_aexecute_actions", _ause_tools),  # from 1.22
+        (ThinkExecutor, "__call__", functools.partial(_use_tool, fallible=True)),
+        (FinishExecutor, "__call__", functools.partial(_use_tool, fallible=False)),
+    ):
+        _wrap(owner, name, wrapper)
     # In newer servers. It starts git, and a conversation without file changes has no use for it.
     _replace(EventService, "_ensure_workspace_is_git_repo", staticmethod(lambda _path: None))
     _wrap_class_method(ConversationStateUpdateEvent, "from_conversation_state", _snapshot)
