@@ -73,6 +73,7 @@ CASES: Final[Mapping[str, Schedule]] = {
     "streamed answer": _case(Script(deltas=3, tool_calls=1)),
     "statistics": _case(Script(statistics=True, tool_calls=2)),
     "statistics of slow appends": _case(Script(statistics=True), ServerTiming(persist_ms=100)),
+    "statistics of an answer without a tool": _case(Script(says="message", statistics=True)),
     "LLM error": _case(Script(outcome="error")),
     "stuck": _case(Script(outcome="stuck", tool_calls=1)),
     "paused by another client": _case(Script(outcome="paused")),

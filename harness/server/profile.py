@@ -52,6 +52,10 @@ class Profile:
     thinks_without_state_lock: bool
     """From 1.33: the LLM is awaited without the state lock (agent.py, `astep`)."""
 
+    masks_answers: bool
+    """From 1.50: secrets are masked in an answer without a tool call, in a worker thread and
+    without the state lock, so that others come before it (agent.py, `_astep`)."""
+
     task_checked_first: bool
     """From 1.29: a second `POST /run` is refused at once; before, only after the state lock was
     had, so after a step of the run (event_service.py, `run`)."""
@@ -122,6 +126,7 @@ class Profile:
             starts_in_thread=not (1, 23, 0) <= release < (1, 25, 0),
             interrupt_spares_tail=release >= (1, 25, 0),
             thinks_without_state_lock=release >= (1, 33, 0),
+            masks_answers=release >= (1, 50, 0),
             task_checked_first=release >= (1, 29, 0),
             waits_for_pending=release >= (1, 10, 0),
             tracks_last_user_message=release >= (1, 11, 5),

@@ -186,6 +186,12 @@ class Run:
                 self._conversation.pub_sub.stream(self._conversation.events.delta("Go on. "))
             await self._wait(self._context.timing.think_ms / (pieces + 1))
 
+    async def _mask(self) -> None:
+        """It takes no time, but a turn of the loop, in which others get the lock."""
+        async with self._conversation.lock.lent(), self._context.event_loop.lent():
+            await asyncio.sleep(0)
+        await self._wait(0)
+
     async def _act(self, outcome: str | None) -> None:
         """What the LLM's answer asks for: some tool calls, or the end (agent.py, `astep`).
 
@@ -193,6 +199,8 @@ class Run:
         """
         conversation, events = self._conversation, self._conversation.events
         if outcome == "finished" and self._turn.says == "message":
+            if self._profile.masks_answers:
+                await self._mask()
             await conversation.emit(events.answer("Done."), self.number)
         elif outcome == "finished":
             finish = await self._call("finish")

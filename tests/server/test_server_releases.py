@@ -57,6 +57,19 @@ def test_statistics_are_appended_when_the_step_has_left_the_lock(
     run(trial())
 
 
+@pytest.mark.parametrize(("version", "first"), [("1.49.0", False), ("1.50.0", True)])
+def test_masking_an_answer_lets_others_have_the_lock_from_1_50(version: str, first: bool) -> None:
+    async def trial() -> None:
+        script = Script(says="message", statistics=True)
+        async with rig(version, script, persist_ms=1, think_ms=5) as subject:
+            await subject.create()
+            await plain_run(subject)
+            answer = ["MessageEvent", "execution_status=finished"]
+            assert await log(subject) == (["stats", *answer] if first else [*answer, "stats"])
+
+    run(trial())
+
+
 @pytest.mark.parametrize(("version", "in_order"), [("1.57.0", False), ("1.58.0", True)])
 def test_statistics_are_stamped_when_they_are_appended_from_1_58(
     version: str, in_order: bool
