@@ -29,6 +29,8 @@ from harness.conformance.capture import CapturingAdapter
 from harness.conformance.shapes import Bodies
 from harness.errors import HarnessError
 from harness.schedule import Interleaving, Schedule, Script
+from harness.server.missing import missing
+from harness.server.profile import Profile
 from harness.sim import source
 from harness.sim.serving import UvicornSite
 from harness.sim.watchdog import Watchdog
@@ -69,15 +71,20 @@ class Bench:
     adapter: Adapter
     combination: Combination
     site: UvicornSite
+    profile: Profile | None = None
+    """Of the agent server, where it is one."""
 
     def run(self, schedule: Schedule) -> Trial:
-        """Run one trial; a void one where the combination cannot.
+        """Run one trial; a void one where the combination, or the release, cannot.
 
         Raises:
             WorldBroken: it escaped its world.
         """
         world, server = self.combination.world, self.combination.server
-        if reasons := unavailable(schedule, world, server):
+        reasons = unavailable(schedule, world, server)
+        if self.profile is not None:
+            reasons += missing(schedule, self.profile)
+        if reasons:
             return not_run(schedule, reasons)
         if self.combination.in_real_time:
             from harness.realtime.trial import run_trial as run_in_real_time
@@ -97,7 +104,9 @@ def prepare(adapter_name: str, combination: Combination = SIM_FAKE) -> Bench:
         adapter: Adapter = RealServed(_adapter(adapter_name))
     else:
         adapter = _adapter(adapter_name)
-    bench = Bench(adapter, combination, UvicornSite())
+    own = combination.server == "own"
+    profile = None if own else Profile.of(_server_version(adapter))
+    bench = Bench(adapter, combination, UvicornSite(), profile)
     if not combination.in_real_time:
         _warm_up(bench)
     # What is there now stays: collections then look at the trials' own objects only.
@@ -222,7 +231,8 @@ def _adapter(name: str) -> Adapter:
 
 def _warm_up(bench: Bench) -> None:
     """First trials import and cache things; every counted one shall find them there."""
-    for script in (Script(tool_calls=1, stop_hook_denials=1), Script(outcome="error")):
+    hooks = bench.profile is None or bench.profile.has_stop_hooks
+    for script in (Script(tool_calls=1, stop_hook_denials=int(hooks)), Script(outcome="error")):
         for seed in (None, 1):
             bench.run(Schedule("warm-up", script=script, interleaving=Interleaving(seed)))
 

@@ -1,6 +1,7 @@
 """The client under test: `RemoteConversation` of `openhands-sdk`, unmodified."""
 
 import importlib.metadata
+import inspect
 import logging
 import os
 from typing import Any
@@ -22,6 +23,11 @@ from pydantic import SecretStr
 
 # What the client logs of the faults it meets is of no interest, a million times over.
 logging.disable(logging.CRITICAL)
+
+
+VERSION = importlib.metadata.version("openhands-sdk")
+_RUN_OPTIONS = frozenset(inspect.signature(RemoteConversation.run).parameters)
+"""Up to 1.6, none."""
 
 
 class OpenHandsClient:
@@ -47,6 +53,8 @@ class OpenHandsClient:
             options["blocking"] = False
         if timeout_s is not None:
             options["timeout"] = timeout_s
+        for name in options.keys() - _RUN_OPTIONS:
+            raise NotImplementedError(f"run() of {VERSION} takes no {name!r}")
         self._conversation.run(**options)
 
     def pause(self) -> None:
@@ -79,11 +87,12 @@ class OpenHandsAdapter:
     )
 
     def __init__(self) -> None:
-        self.version = self.server_version = importlib.metadata.version("openhands-sdk")
+        self.version = self.server_version = VERSION
         # Never called: the agent's script is the server's.
         key = SecretStr("unused")
         # Streaming, for the scripts that want it; a server streams for no other agent.
-        llm = LLM(model="openai/scripted", api_key=key, usage_id="agent", stream=True)
+        options: dict[str, Any] = {"stream": True} if "stream" in LLM.model_fields else {}
+        llm = LLM(model="openai/scripted", api_key=key, usage_id="agent", **options)
         self._agent = Agent(llm=llm, tools=[])
 
     def connect(self, url: str, on_event: OnEvent) -> Client:

@@ -98,6 +98,8 @@ def _nothing_after_the_finish(order: Order) -> Places:
 
 
 def _runs_one_at_a_time(order: Order) -> Places:
+    if order.profile.answers_when_run_ends:
+        return
     accepted = started = ended = cleared = told = 0
     wanted = ("run-accepted", "run-started", "run-ended", "run-cleared", "run-snapshot")
     for at, label in order.at(*wanted):
@@ -201,6 +203,8 @@ def _messages_are_kept(order: Order) -> Places:
 
 
 def _agent_is_asked_first(order: Order) -> Places:
+    if order.profile.starts_agent_on_creation:
+        return
     asked = [at for at, label in order.at("request") if label.of in ("POST events", "POST run")]
     first = min(asked, default=len(order.labels))
     for at, label in order.at("persisted", "frame"):
@@ -230,6 +234,16 @@ def _accepted_before_answered(order: Order) -> Places:
             continue
         if not any(asked < place < at for place in accepted):
             yield at, f"{label} with no run accepted"
+
+
+def _over_before_answered(order: Order) -> Places:
+    if not (order.tells_runs and order.profile.answers_when_run_ends):
+        return
+    ended = [at for at, _ in order.at("run-ended")]
+    answered = [at for at, label, _ in _answers(order) if label.of == "POST run 200"]
+    for number, at in enumerate(answered, 1):
+        if sum(end < at for end in ended) < number:
+            yield at, f"{order.labels[at]}, no. {number}, before so many runs have ended"
 
 
 RULES: tuple[Rule, ...] = (
@@ -268,8 +282,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "one run at a time",
-        "the next is accepted when the task is cleared, and the snapshot comes after that "
-        "(event_service.py, `run` and `_run_and_publish`)",
+        "from 1.7 the next is accepted when the task is cleared, and the snapshot comes after "
+        "that (event_service.py, `run` and `_run_and_publish`)",
         _runs_one_at_a_time,
     ),
     Rule(
@@ -298,7 +312,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "the agent is asked first",
-        "it starts with the first message or run (local_conversation.py, `_ensure_agent_ready`)",
+        "from 1.7 (upstream from 1.10) it starts with the first message or run "
+        "(local_conversation.py, `_ensure_agent_ready`)",
         _agent_is_asked_first,
     ),
     Rule(
@@ -311,5 +326,10 @@ RULES: tuple[Rule, ...] = (
         "a run is accepted before that is answered",
         "the handler creates the task (event_service.py, `run`)",
         _accepted_before_answered,
+    ),
+    Rule(
+        "a run is over before that is answered",
+        "up to 1.6 the handler waits for it (event_service.py, `run`)",
+        _over_before_answered,
     ),
 )

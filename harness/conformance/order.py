@@ -104,10 +104,22 @@ class Order:
         """The append that every frame of the event at that position of the log comes after: its
         own, or where publications are scheduled before appends, the one before."""
         if self.profile.publish_before_persist:
+            without_lock = self._told_without_lock(position)
             position -= 1
+            while position >= 0 and self._told_without_lock(position) != without_lock:
+                position -= 1  # Of another thread, at the same time.
         if position < 0:
             return -1
         return self.appended[position] if position < len(self.appended) else len(self.labels)
+
+    def _told_without_lock(self, position: int) -> bool:
+        """Up to 1.22 the handler of an error has left the state lock, and statistics may come in
+        between (local_conversation.py, `run`)."""
+        return (
+            not self.profile.runs_on_loop
+            and position < len(self.log)
+            and self.log[position] in (f"{STATUS}=error", "ConversationErrorEvent")
+        )
 
     def held(self, statuses: Held, since: int, until: int) -> set[str]:
         """Those that were true at some time between two labels."""

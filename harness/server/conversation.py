@@ -24,6 +24,10 @@ class AlreadyRunningError(Exception):
     """The conversation runs, or a run's tail has not cleared its task yet."""
 
 
+class RunFailedError(Exception):
+    """The run that was waited for ended in an error."""
+
+
 class AgentServer:
     """Everything behind the app, made anew for each trial.
 
@@ -162,6 +166,8 @@ class Conversation:
     async def reading(self) -> AsyncIterator[EventLog]:
         """The log as REST reads it."""
         async with AsyncExitStack() as stack:
+            if self.context.profile.reads_block_loop:
+                await stack.enter_async_context(self.context.event_loop)
             if self.context.profile.reads_take_state_lock:
                 await stack.enter_async_context(self.lock)
             yield self.log
@@ -203,6 +209,14 @@ class Conversation:
         await self.context.wait(self.context.timing.other_subscriber_ms)
 
     # What REST asks for
+
+    async def open(self) -> None:
+        """Once it is created, before that is answered. Nobody can have subscribed, so what is
+        published here reaches nobody."""
+        if self.context.profile.starts_agent_on_creation:
+            async with self.lock:
+                self._agent_ready = True
+                await self._persist(self.events.system_prompt(), None)
 
     async def ensure_agent_ready(self) -> None:
         """The first message or run starts the agent, whose system prompt is then the first
@@ -246,6 +260,19 @@ class Conversation:
             if not self.context.profile.starts_in_thread:
                 # The event loop gets round to the task before it answers, and is busy then.
                 await asyncio.sleep(0)
+
+    async def run_to_end(self) -> None:
+        """Run in a worker thread, whatever else is going on, and wait for it (event_service.py,
+        `run`, up to 1.6).
+
+        Raises:
+            RunFailedError: it ended in an error.
+        """
+        run = Run(self, self.context.next_run())
+        self.context.trace.record("server", "run-accepted", run=run.number)
+        await asyncio.wait({self.context.spawn(run.drive(), "run")})
+        if run.failed:
+            raise RunFailedError
 
     def clear_run(self) -> None:
         """From here on, another run is accepted."""

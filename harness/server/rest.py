@@ -13,7 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from harness.server.conversation import AgentServer, AlreadyRunningError, Conversation
+from harness.server.conversation import (
+    AgentServer,
+    AlreadyRunningError,
+    Conversation,
+    RunFailedError,
+)
 from harness.server.event_log import Filter
 from harness.server.wire import encode
 
@@ -87,6 +92,8 @@ async def create_conversation(request: Request) -> Response:
         if body["conversation_id"] is None:
             raise HTTPException(422, "not a UUID")
     conversation, new = server_of(request).create(body)
+    if new:
+        await conversation.open()
     status = await conversation.read_status()
     return _info(request, conversation, status, 201 if new else 200)
 
@@ -108,13 +115,19 @@ async def run(request: Request) -> Response:
     server.trace.record("server", "run-requested")
     try:
         conversation = _conversation_of(request)
-        await conversation.start_run()
+        if server.profile.answers_when_run_ends:
+            await conversation.run_to_end()
+        else:
+            await conversation.start_run()
     except HTTPException as error:
         server.trace.record("server", "run-refused", status=error.status_code)
         raise
     except AlreadyRunningError:
         server.trace.record("server", "run-refused", status=409)
         raise HTTPException(409, "The conversation runs already.") from None
+    except RunFailedError:
+        # Nothing but HTTPException is expected there (api.py, `_unhandled_exception_handler`).
+        return Answer({"detail": "Internal Server Error", "exception": "The run failed."}, 500)
     # The task is created before the answer is written, so the run may be over by then.
     await server.context.wait(server.context.timing.answer_run_ms)
     return _success()

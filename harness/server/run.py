@@ -14,8 +14,13 @@ PENDING_TIMEOUT_S = 30.0
 """How long a run's tail waits for each publication (event_service.py, `_run_and_publish`)."""
 
 
-class _LLMError(Exception):
+class _StepError(Exception):
     """The step fails, as when the provider refuses."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
 
 
 class _InterruptedRunError(Exception):
@@ -32,7 +37,7 @@ class Run:
         self._context = conversation.context
         self._profile = conversation.context.profile
         self._turn = conversation.context.script.turn(number)
-        self._denials_left = self._turn.stop_hook_denials
+        self._denials_left = self._turn.stop_hook_denials if self._profile.has_stop_hooks else 0
         self._calls = 0
         """Tool calls that the LLM has asked for."""
         self._used = 0
@@ -47,6 +52,8 @@ class Run:
         """Whether it was cancelled while the agent started."""
         self.told = False
         """Whether the snapshot after it was published."""
+        self.failed = False
+        """Whether a step of it failed."""
 
     def interrupt(self) -> None:
         """Cancel what the agent is waiting for, now or the next time."""
@@ -63,8 +70,9 @@ class Run:
             try:
                 if not self.lost:
                     await self._loop()
-            except _LLMError:
-                await self._fail()
+            except _StepError as error:
+                self.failed = True
+                await self._fail(error)
             except _InterruptedRunError:
                 await self._give_in()
             if self.lost:
@@ -142,7 +150,7 @@ class Run:
             messages = conversation.user_messages
             await self._think()
             if outcome == "error":
-                raise _LLMError
+                raise _StepError("LLMError", "The LLM refused.")
             if self._turn.statistics and self._profile.tells_statistics:
                 conversation.tell_statistics(self)
             await self._act(outcome)
@@ -199,9 +207,14 @@ class Run:
         """
         conversation, events = self._conversation, self._conversation.events
         if outcome == "finished" and self._turn.says == "message":
+            if self._profile.finishes_before_answer:
+                await self._context.wait(self._context.timing.status_ms)
+                await self._finish_with(outcome)
             if self._profile.masks_answers:
                 await self._mask()
             await conversation.emit(events.answer("Done."), self.number)
+            if self._profile.finishes_before_answer:
+                return
         elif outcome == "finished":
             finish = await self._call("finish")
             await self._observe([finish])
@@ -229,9 +242,12 @@ class Run:
         self._open_actions = actions
         await self._wait(self._context.timing.tool_ms)
         self._open_actions = []
-        for action in actions:
+        for place, action in enumerate(actions):
             fails = action["tool_name"] != "finish" and self._used < self._turn.failing_calls
             self._used += 1
+            if fails and not self._profile.survives_failed_tools:
+                conversation.unconfirmed = actions[place:]
+                raise _StepError("ValueError", "The tool refused.")
             result = (
                 events.failed_tool(action, "The tool refused.")
                 if fails
@@ -241,7 +257,7 @@ class Run:
             if fails and self._profile.repeats_failed_calls:
                 conversation.unconfirmed.append(action)
 
-    async def _fail(self) -> None:
+    async def _fail(self, failure: _StepError) -> None:
         """The status comes first, then the reason. Up to 1.22 the handler is outside of the
         lock, which the failing step has left (local_conversation.py, `run`)."""
         conversation = self._conversation
@@ -249,8 +265,9 @@ class Run:
             if self._profile.runs_on_loop:
                 await stack.enter_async_context(conversation.lock)
             await self._finish_with("error")
-            error = conversation.events.conversation_error("LLMError", "The LLM refused.")
-            await conversation.emit(error, self.number)
+            if self._profile.tells_errors:
+                error = conversation.events.conversation_error(failure.code, failure.detail)
+                await conversation.emit(error, self.number)
 
     async def _give_in(self) -> None:
         """The handler of `CancelledError` in `arun`."""
@@ -267,10 +284,16 @@ class Run:
         before its frames are out, `POST /run` is refused until here, and the snapshot comes
         after the run's own events."""
         conversation = self._conversation
+        if self._profile.answers_when_run_ends:
+            # The event loop hears of the end after the publications that were scheduled before
+            # it: each comes by `call_soon_threadsafe`.
+            await conversation.pub_sub.wait_for_frames()
         if self._profile.waits_for_pending:
             await conversation.pub_sub.wait_for_pending(PENDING_TIMEOUT_S)
         self.clear()
-        await conversation.publish_snapshot(self)
+        # Where a request waits for the run, a failure goes straight to its handler.
+        if not (self.failed and self._profile.answers_when_run_ends):
+            await conversation.publish_snapshot(self)
 
     def clear(self) -> None:
         """From here on, another run is accepted."""

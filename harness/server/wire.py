@@ -1,6 +1,6 @@
 """Events as they go over the wire.
 
-Plain dictionaries with only those fields that exist in every release from 1.10.0 to 1.58.0: the
+Plain dictionaries with only those fields that exist in every release from 1.0.0 to 1.58.0: the
 clients' models forbid extra fields, and fields have come and gone.
 """
 

@@ -9,7 +9,8 @@ from harness.campaign.worker import Bench, run_trials
 from harness.clients import Adapter
 from harness.clients.reference import ReferenceAdapter
 from harness.combination import REAL_FAKE, SIM_FAKE, SIM_REAL, Combination
-from harness.schedule import Interleaving, Schedule, ServerTiming
+from harness.schedule import Interleaving, Schedule, Script, ServerTiming
+from harness.server.profile import Profile
 from harness.sim.serving import UvicornSite
 from harness.trial import Trial, not_run
 
@@ -42,6 +43,18 @@ def test_what_the_combination_cannot_do_is_void_and_says_why(
     assert result.void is not None
     assert result.void.startswith(reason)
     assert (trial.happenings, trial.judgement) == ((), None)
+
+
+@pytest.mark.parametrize(("version", "void"), [("1.6.0", True), ("1.7.0", False)])
+def test_what_the_release_does_not_have_is_void_and_says_why(
+    site: UvicornSite, version: str, void: bool
+) -> None:
+    adapter = ReferenceAdapter()
+    adapter.server_version = version
+    subject = Bench(adapter, SIM_FAKE, site, Profile.of(version))
+    trial = subject.run(Schedule("any", script=Script(stop_hook_denials=1)))
+    why = "not run: script.stop_hook_denials: 1.6.0 has no stop hooks"
+    assert trial.outcome.void == (why if void else None)
 
 
 @pytest.mark.parametrize("schedule", [SEEDED, OVERTAKES])

@@ -170,7 +170,9 @@ def schedules() -> st.SearchStrategy[Schedule]:
     return st.builds(with_late, drawn, st.lists(ACTS, max_size=4))
 
 
-@pytest.mark.parametrize("version", ["1.9.1", "1.10.0", "1.11.5", "1.24.0", "1.43.1", "1.58.2"])
+@pytest.mark.parametrize(
+    "version", ["1.0.0", "1.6.0", "1.9.1", "1.10.0", "1.11.5", "1.24.0", "1.43.1", "1.58.2"]
+)
 def test_the_fake_breaks_no_rule_whatever_goes_wrong(version: str) -> None:
     site, adapter = UvicornSite(), ReferenceAdapter()
     adapter.server_version = version

@@ -18,8 +18,8 @@ from harness.server.profile import release_of
 from harness.trace import Trace
 
 PACKAGE = "openhands-agent-server"
-FIRST = (1, 7)
-"""Before, `POST /run` was answered when the run had ended, and nothing here fits."""
+FIRST = (1, 0)
+"""Its first release, and what came before it under that number."""
 
 
 class RealServed:

@@ -36,7 +36,7 @@ def current() -> Observer:
 
 @functools.cache
 def install() -> None:
-    """Wrap what is needed, once a process. Names are those of every release since 1.7, save where
+    """Wrap what is needed, once a process. Names are those of every release since 1.0, save where
     it says otherwise."""
     from openhands.agent_server.event_service import EventService
     from openhands.agent_server.pub_sub import PubSub
@@ -55,10 +55,11 @@ def install() -> None:
         (EventService, "start", _start),
         (EventService, "run", _request_run),
         (EventService, "__setattr__", _clear_run),
-        (EventService, "_emit_event_from_thread", _emit_statistics),
+        (EventService, "_publish_state_update", _publish_state),
+        (EventService, "_emit_event_from_thread", _emit_statistics),  # from 1.3
         (LocalConversation, "run", _run),
         (LocalConversation, "arun", _arun),  # from 1.23
-        (LocalConversation, "_ensure_agent_ready", _start_agent),
+        (LocalConversation, "_ensure_agent_ready", _start_agent),  # from 1.10
         (ConversationState, "__setattr__", _assign_status),
         (ConversationState, "_save_base_state", _save),
         (EventLog, "append", _append),
@@ -143,6 +144,9 @@ async def _request_run(original: Any, service: Any, *args: Any, **options: Any) 
     run = observer.next_run()
     loop = asyncio.get_running_loop()
     run.pause = lambda: asyncio.run_coroutine_threadsafe(_pause(service), loop)
+    if observer.profile.answers_when_run_ends:
+        await _run_to_end(original, service, run)
+        return
     before = service._run_task
     # The task that is going to be created inherits it.
     token = run_of_task.set(run)
@@ -152,6 +156,35 @@ async def _request_run(original: Any, service: Any, *args: Any, **options: Any) 
         run_of_task.reset(token)
     if service._run_task is not None and service._run_task is not before:
         observer.accepted(run)
+
+
+async def _run_to_end(original: Any, service: Any, run: AgentRun) -> None:
+    """The request is the run, from its begin to its end."""
+    current().accepted(run)
+    token = run_of_task.set(run)
+    try:
+        await original(service)
+    except Exception:
+        await _hear_of_end(service, run)
+        raise
+    finally:
+        run_of_task.reset(token)
+
+
+async def _hear_of_end(service: Any, run: AgentRun) -> None:
+    """The event loop does so after the publications that were scheduled before it, and what makes
+    them late makes this late, too."""
+    before = service._pub_sub.__dict__.get("race_newest")
+    if before is not None and not before.done():
+        await asyncio.wait({before})
+    current().cleared(run)
+
+
+async def _publish_state(original: Any, service: Any, *args: Any, **options: Any) -> None:
+    run = run_of_task.get()
+    if run is not None and current().profile.answers_when_run_ends:
+        await _hear_of_end(service, run)
+    await original(service, *args, **options)
 
 
 async def _pause(service: Any) -> None:
@@ -259,11 +292,21 @@ def _snapshot(original: Any, cls: Any, state: Any, *args: Any, **options: Any) -
 
 
 def _schedule_publication(original: Any, wrapper: Any, event: Any) -> None:
+    if _nobody_listens(wrapper.async_callback):
+        original(wrapper, event)
+        return
     current().publication(event)
     lag_ms = current().timing.publish_ms + current().late_ms("publication")
     due = wrapper.async_callback.__dict__.setdefault("race_due", {})
     due[event.id] = time.monotonic() + lag_ms / 1000
     original(wrapper, event)
+
+
+def _nobody_listens(pub_sub: Any) -> bool:
+    """Whether the agent starts with its conversation, which nobody knows of yet: a busy event
+    loop would be late to let somebody subscribe, too."""
+    starting = bool(pub_sub.__dict__.get("race_starting"))
+    return starting and current().profile.starts_agent_on_creation
 
 
 async def _publish(original: Any, pub_sub: Any, event: Any) -> None:
@@ -338,7 +381,7 @@ def _answer(run: AgentRun, llm: Any) -> Any:
     answer = agent.answer(run)
     if run.turn.statistics:
         # What `Telemetry.on_response` does in the end.
-        tell = llm.telemetry._stats_update_callback
+        tell = getattr(llm.telemetry, "_stats_update_callback", None)  # from 1.3
         if tell is not None:
             tell()
     return answer

@@ -54,13 +54,13 @@ class Observer:
     """Numbers the runs, and records."""
 
     def __init__(self, schedule: Schedule, trace: Trace, profile: Profile) -> None:
+        self.profile = profile
         self.timing = schedule.server
         self.trace = trace
         self._acts: Counter[str] = Counter()
         self._script = schedule.script
         self._accepted: list[AgentRun] = []
         self._saved = "idle"
-        self._saves_status = profile.status_from_persisted_state
         self._statistics: dict[str, AgentRun] = {}
         """Events of statistics and whose they are; threads of their own append them."""
         self.listened = False
@@ -124,7 +124,7 @@ class Observer:
 
     def saved(self, status: str) -> None:
         """The base state was written, which REST reads from 1.43 on."""
-        if self._saves_status and status != self._saved:
+        if self.profile.status_from_persisted_state and status != self._saved:
             self._saved = status
             self.trace.record("server", "status-readable", status=status)
 
