@@ -37,7 +37,7 @@ class Turn:
     """Tool calls in one answer of the LLM: all their actions come before the observations."""
     failing_calls: Count = 0
     """So many of the first uses of a tool give an `AgentErrorEvent` instead of an observation. Up
-    to 1.11 the agent then uses it again."""
+    to 1.11 the agent then uses it again; up to 1.6 the first one ends the run in an error."""
     outcome: Literal["finished", "error", "stuck", "paused", "waiting_for_confirmation"] = (
         "finished"
     )
@@ -50,9 +50,10 @@ class Turn:
     the sockets and never to the log."""
     statistics: bool = False
     """Whether each answer of the LLM is followed by a state update of what it has cost, which a
-    thread of its own appends whenever it gets the lock (from 1.19.1)."""
+    thread of its own appends whenever it gets the lock (from 1.3 to 1.6, and from 1.19.1)."""
     stop_hook_denials: Count = 0
-    """How often a stop hook takes `finished` back to `running` before it lets the run end."""
+    """How often a stop hook takes `finished` back to `running` before it lets the run end (from
+    1.7; before, the trial is void)."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ class ServerTiming:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     answer_run_ms: Milliseconds = 0.0
-    """The run's background task created, to the answer of `POST /run` being written."""
+    """The run's background task created, to the answer of `POST /run` being written; up to 1.6,
+    the run being over."""
     start_ms: Milliseconds = 0.4
     """The run's background task created, to status `running` being assigned."""
     think_ms: Milliseconds = 200.0
@@ -267,7 +269,7 @@ class Caller:
     between_ms: Milliseconds = 0.0
     """A `run()` returned, to the next message sent."""
     blocking: bool = True
-    """False: `run(blocking=False)`, which only starts a run."""
+    """False: `run(blocking=False)`, which only starts a run (from 1.7, as is `timeout_s`)."""
     timeout_s: Seconds | None = None
     """What `run(timeout=...)` is given; None: nothing."""
     acts: tuple[Act, ...] = ()

@@ -27,7 +27,7 @@ from harness.clients import Adapter, own_clients, source_of
 from harness.combination import SIM_FAKE, Combination, unavailable
 from harness.conformance.capture import CapturingAdapter
 from harness.conformance.shapes import Bodies
-from harness.errors import HarnessError
+from harness.errors import ClientUnavailable, HarnessError
 from harness.schedule import Interleaving, Schedule, Script
 from harness.server.missing import missing
 from harness.server.profile import Profile
@@ -219,14 +219,26 @@ def _send(connection: Connection, message: dict[str, Any]) -> None:
 
 def _adapter(name: str) -> Adapter:
     if name == "openhands":
-        from harness.clients.openhands import OpenHandsAdapter
-
-        return OpenHandsAdapter()
+        return _openhands()
     if own := own_clients.split(name):
         return own_clients.load(*own)
     from harness.clients.reference import ReferenceAdapter
 
     return ReferenceAdapter.named(name)
+
+
+def _openhands() -> Adapter:
+    """Raises ClientUnavailable: the release has another API than the adapter knows."""
+    try:
+        from harness.clients.openhands import OpenHandsAdapter
+
+        return OpenHandsAdapter()
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        says = " ".join(str(error).split())[:300]
+        raise ClientUnavailable(
+            "this openhands-sdk has an API that the harness does not know "
+            f"({type(error).__name__}: {says}): name another release"
+        ) from error
 
 
 def _warm_up(bench: Bench) -> None:

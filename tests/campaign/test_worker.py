@@ -5,10 +5,11 @@ from types import ModuleType
 
 import pytest
 
-from harness.campaign.worker import Bench, run_trials
+from harness.campaign.worker import Bench, prepare, run_trials
 from harness.clients import Adapter
 from harness.clients.reference import ReferenceAdapter
 from harness.combination import REAL_FAKE, SIM_FAKE, SIM_REAL, Combination
+from harness.errors import ClientUnavailable
 from harness.schedule import Interleaving, Schedule, Script, ServerTiming
 from harness.server.profile import Profile
 from harness.sim.serving import UvicornSite
@@ -55,6 +56,21 @@ def test_what_the_release_does_not_have_is_void_and_says_why(
     trial = subject.run(Schedule("any", script=Script(stop_hook_denials=1)))
     why = "not run: script.stop_hook_denials: 1.6.0 has no stop hooks"
     assert trial.outcome.void == (why if void else None)
+
+
+def test_a_client_with_another_api_is_one_line_that_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def made() -> Adapter:
+        raise TypeError("Agent() takes\n  no 'llm'")
+
+    module = ModuleType("harness.clients.openhands")
+    module.OpenHandsAdapter = made  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "harness.clients.openhands", module)
+    with pytest.raises(ClientUnavailable) as e:
+        prepare("openhands")
+    assert "(TypeError: Agent() takes no 'llm')" in str(e.value)
+    assert "\n" not in str(e.value)
 
 
 @pytest.mark.parametrize("schedule", [SEEDED, OVERTAKES])
