@@ -27,5 +27,5 @@ SCENARIO = Scenario(
     name="run-timeout",
     summary="the run takes longer than run(timeout=...)",
     schedules=schedules,
-    fails=">=1.0",
+    fails=">=1.7",
 )
