@@ -5,7 +5,6 @@ cause that was found counts as a pass from then on, so that the search goes on b
 """
 
 import contextlib
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -49,19 +48,6 @@ class Tally:
 
 class _Failed(Exception):
     """Tells Hypothesis that a schedule is one to shrink."""
-
-
-def cause_of(failure: Failure) -> str:
-    """What makes two failures the same: `late: # events persisted before run() returned`.
-
-    Empty for a trial that passed or is void.
-    """
-    verdicts = failure.judgement.verdicts
-    if verdicts in ((), ("ok",)):
-        return ""
-    said = (f"{entry.verdict}: {entry.says}" for entry in failure.judgement.evidence)
-    # `1 event` and `2 events` are one cause.
-    return re.sub(r"\bevents?\b", "events", re.sub(r"\d+(\.\d+)?", "#", "; ".join(said)))
 
 
 def hunt(
@@ -155,14 +141,11 @@ class _Search:
             return False
         failure = self._examine(schedule)
         self._tally.trials += 1
-        cause = cause_of(failure)
+        cause = failure.cause
         if not cause or cause in self._known:
             return False
         again = self._examine(schedule)
-        if self._in_real_time:
-            repeated = cause_of(again) == cause
-        else:
-            repeated = again.digest == failure.digest
+        repeated = again.cause == cause if self._in_real_time else again.digest == failure.digest
         if not repeated:
             self._tally.repeats += 1
             return False
@@ -174,7 +157,7 @@ class _Search:
         """Whether it fails in the same way."""
         failure = self._examine(schedule)
         self._shrinking += 1
-        same = cause_of(failure) == self._cause
+        same = failure.cause == self._cause
         if same:
             # The last one that Hypothesis tries is the smallest.
             self._smallest = failure

@@ -1,0 +1,108 @@
+"""The trials of one scenario on one client, as they are written down."""
+
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from sqlite3 import Cursor
+from typing import Any, Protocol
+
+from harness.failure import Failure
+from harness.schedule import Schedule
+from harness.verdict import TrialResult
+
+
+class Written(Protocol):
+    """What a series needs of the store that it is in."""
+
+    def execute(self, sql: str, values: tuple[Any, ...] = ()) -> Cursor: ...
+
+    def writing(self) -> AbstractContextManager[None]: ...
+
+
+@dataclass(frozen=True)
+class Series:
+    """What is the same for all its trials; the columns of the table, in their order."""
+
+    position: int
+    """Of the client among those that the campaign names, from 0."""
+    client: str
+    resolved_version: str
+    world: str
+    server: str
+    server_version: str
+    """Empty for a server that has no version of its own."""
+    scenario: str
+    seed: int
+    drawn: bool
+    """Whether the schedules are a sample drawn from the seed. Those that were searched for or
+    given are recorded as well, and in no pass rate."""
+    reps: int | None = None
+
+    def columns(self) -> tuple[Any, ...]:
+        return astuple(self)
+
+
+class SeriesRecord:
+    def __init__(self, store: Written, number: int) -> None:
+        self._store = store
+        self.id = number
+
+    def trial(self, result: TrialResult, schedule: Schedule | None = None) -> None:
+        """Write a trial down under its index; one that is there already stays as it is.
+
+        `schedule`: where it is not the one that scenario, seed and index give.
+        """
+        self._insert(result.index, result, schedule)
+
+    def next_trial(self, result: TrialResult, schedule: Schedule) -> int:
+        """Write a trial down under the next free number, which is the result."""
+        with self._store.writing():
+            (number,) = self._store.execute(
+                "SELECT ifnull(max(number) + 1, 0) FROM trials WHERE series = ?", (self.id,)
+            ).fetchone()
+            self._insert(number, result, schedule)
+        return int(number)
+
+    def failure(self, failure: Failure, path: Path | None = None) -> None:
+        """Keep the failure of a trial of this series whole; a later call replaces what was kept.
+
+        `path`: of its file. The trial is the first one with the failure's digest.
+        """
+        self._store.execute(
+            "INSERT INTO failures (series, number, cause, path, document) "
+            "SELECT series, min(number), ?, ?, ? FROM trials WHERE (series, digest) = (?, ?) "
+            "GROUP BY series "
+            "ON CONFLICT (series, number) DO UPDATE SET "
+            "cause = excluded.cause, path = excluded.path, document = excluded.document",
+            (
+                *(failure.cause, str(path) if path else None, json.dumps(failure.to_dict())),
+                *(self.id, failure.digest),
+            ),
+        )
+
+    def numbers(self) -> set[int]:
+        """Which trials are there."""
+        rows = self._store.execute("SELECT number FROM trials WHERE series = ?", (self.id,))
+        return {number for (number,) in rows}
+
+    def results(self) -> Iterator[TrialResult]:
+        """Its trials in the order of their numbers."""
+        rows = self._store.execute(
+            "SELECT number, verdicts, digest, virtual_s, wall_ms, void FROM trials "
+            "WHERE series = ? ORDER BY number",
+            (self.id,),
+        )
+        for number, verdicts, digest, virtual_s, wall_ms, void in rows:
+            yield TrialResult(number, tuple(verdicts.split()), digest, virtual_s, wall_ms, void)
+
+    def _insert(self, number: int, result: TrialResult, schedule: Schedule | None) -> None:
+        self._store.execute(
+            "INSERT OR IGNORE INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(self.id, number, " ".join(result.verdicts), result.digest),
+                *(result.virtual_s, result.wall_ms, result.void),
+                schedule.to_json() if schedule is not None else None,
+            ),
+        )
