@@ -18,11 +18,12 @@ _TABLES: Final = """
 CREATE TABLE environments (
     id INTEGER PRIMARY KEY,
     harness_version TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,    -- of the harness's source
     python TEXT NOT NULL,
     system TEXT NOT NULL,
     machine TEXT NOT NULL,
     cores INTEGER NOT NULL,
-    UNIQUE (harness_version, python, system, machine, cores)
+    UNIQUE (harness_version, fingerprint, python, system, machine, cores)
 );
 
 -- One call of one command.

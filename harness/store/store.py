@@ -22,6 +22,7 @@ from sqlite_utils import Database, Migrations
 
 from harness import __version__
 from harness.errors import UsageError
+from harness.fingerprint import fingerprint
 from harness.store.schema import APPLICATION_ID, migrations
 from harness.store.series import Series, SeriesRecord
 
@@ -160,19 +161,20 @@ class Store:
     def _environment(self) -> int:
         values = (
             __version__,
+            fingerprint(),
             platform.python_version(),
             f"{platform.system()} {platform.release()}",
             platform.machine(),
             len(os.sched_getaffinity(0)),
         )
         self.execute(
-            "INSERT OR IGNORE INTO environments (harness_version, python, system, machine, cores) "
-            "VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO environments (harness_version, fingerprint, python, system, "
+            "machine, cores) VALUES (?, ?, ?, ?, ?, ?)",
             values,
         )
         (number,) = self.execute(
-            "SELECT id FROM environments WHERE (harness_version, python, system, machine, cores) "
-            "= (?, ?, ?, ?, ?)",
+            "SELECT id FROM environments WHERE (harness_version, fingerprint, python, system, "
+            "machine, cores) = (?, ?, ?, ?, ?, ?)",
             values,
         ).fetchone()
         return int(number)
