@@ -33,11 +33,12 @@ def run_campaign(
     workers: Workers,
     *,
     on_result: Callable[[TrialResult], None] = lambda _result: None,
-    failures: Path = FAILURES,
+    failures: Path | None = FAILURES,
     series: SeriesRecord | None = None,
 ) -> Campaign:
     """Run every schedule once, on workers that are ready, and write the first failure to a file.
 
+    `failures`: the folder of the file; None: it is kept in the record alone.
     `series`: where each trial is recorded as it ends, before `on_result` hears of it.
 
     Raises:
@@ -67,7 +68,10 @@ def run_campaign(
                 f"repetition {failed.index} of {schedule.scenario} did not repeat: "
                 f"digest {failed.digest}, then {failure.digest}"
             )
-        path = keep(failure, failures, series)
+        if failures is not None:
+            path = keep(failure, failures, series)
+        elif series is not None:
+            series.failure(failure)
     summary = summarise(
         client.argument,
         client.resolved_version,

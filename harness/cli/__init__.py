@@ -6,6 +6,7 @@ from typing import Any
 import typer
 
 from harness.cli import (
+    atlas,
     compare,
     confirm,
     conform,
@@ -35,6 +36,7 @@ for command in (
     hunt.hunt,
     replay.replay,
     confirm.confirm,
+    atlas.atlas,
     show.show,
     export.export,
     serve.serve,
