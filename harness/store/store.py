@@ -21,7 +21,9 @@ import platformdirs
 from sqlite_utils import Database, Migrations
 
 from harness import __version__
+from harness.combination import Combination
 from harness.errors import UsageError
+from harness.failure import Failure
 from harness.fingerprint import fingerprint
 from harness.store.schema import APPLICATION_ID, migrations
 from harness.store.series import Series, SeriesRecord
@@ -101,6 +103,22 @@ class Store:
                 (identity, name, command, json.dumps(plan), self._environment(), _now()),
             )
         return CampaignRecord(self, identity)
+
+    def confirmed(self, failure: Failure, combination: Combination) -> None:
+        """Put what came of a failure in this combination to where it was kept, in any campaign."""
+        self.execute(
+            "UPDATE failures SET document = json_set(document, ?, json(?)) "
+            "WHERE (series, number) IN ("
+            "SELECT trials.series, trials.number FROM failures "
+            "JOIN trials USING (series, number) JOIN series ON series.id = trials.series "
+            "WHERE (digest, scenario, resolved_version, world, server) = (?, ?, ?, ?, ?))",
+            (
+                f'$.confirmed."{combination}"',
+                json.dumps(failure.confirmed[str(combination)].to_dict()),
+                *(failure.digest, failure.schedule.scenario, failure.resolved_version),
+                *(failure.world, failure.server),
+            ),
+        )
 
     def execute(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         """One statement, which is a transaction of its own outside `writing`."""
@@ -186,13 +204,21 @@ class CampaignRecord:
     def __init__(self, store: Store, identity: str) -> None:
         self.store = store
         self.id = identity
+        self._begun: dict[Series, SeriesRecord] = {}
 
     def series(self, series: Series) -> SeriesRecord:
         """Begin a series, or go on with it where the campaign has it already.
 
+        Asking again costs nothing.
+
         Raises:
             UsageError: it was of another version of the client then.
         """
+        if series not in self._begun:
+            self._begun[series] = self._begin(series)
+        return self._begun[series]
+
+    def _begin(self, series: Series) -> SeriesRecord:
         store = self.store
         with store.writing():
             store.execute(
