@@ -12,7 +12,9 @@ from harness.cli import (
     conform,
     demo,
     export,
+    export_db,
     hunt,
+    merge,
     replay,
     run,
     scenarios,
@@ -39,10 +41,12 @@ for command in (
     atlas.atlas,
     show.show,
     export.export,
+    export_db.export_db,
     serve.serve,
 ):
     app.command()(command)
 app.command(name="conform")(conform.conform_to)
+app.command(name="merge")(merge.merge_records)
 app.command(name="scenarios")(scenarios.list_scenarios)
 
 

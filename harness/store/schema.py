@@ -11,6 +11,10 @@ from sqlite_utils import Database, Migrations
 APPLICATION_ID: Final = int.from_bytes(b"race")
 """Marks a SQLite file as a record (https://www.sqlite.org/fileformat2.html, section 1.3.14)."""
 
+ENVIRONMENT: Final = "harness_version, fingerprint, python, system, machine, cores"
+SERIES: Final = "campaign, position, world, server, scenario, seed, drawn"
+"""What is unique of an environment, and of a series."""
+
 migrations: Final = Migrations("race-harness")
 
 _TABLES: Final = """
