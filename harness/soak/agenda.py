@@ -96,5 +96,11 @@ class Agenda:
         return {line.key: (line.decision, line.counts) for line in self._lines}
 
     @property
+    def is_done(self) -> bool:
+        """Whether nothing is left, and nothing in flight."""
+        return not any(line.in_flight or line.upcoming is not None for line in self._lines)
+
+    @property
     def decided(self) -> int:
+        """How many series have been decided."""
         return sum(line.decision != "undecided" for line in self._lines)

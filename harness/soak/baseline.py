@@ -112,7 +112,7 @@ def find_baseline(text: str, record: Store, own: str | None = None) -> Baseline:
     path = Path(text).expanduser()
     if path.is_file():
         store = Store(path, must_exist=True)
-        where, values = "", ()
+        where, values = "", tuple[str | int, ...]()
     else:
         store = record
         where, values = "AND (name = ? OR substr(id, 1, ?) = ?)", (text, len(text), text)

@@ -2,7 +2,7 @@
 
 All tests are one-sided, since better is no regression, and hold together: by Holm's procedure the
 probability that a soak on which nothing has changed says otherwise of anything is at most ALPHA.
-Of times, in thousands of trials the smallest change is significant; so it has to matter, too. Pure.
+Of times, in thousands of trials the smallest change is significant; so it has to matter, too.
 
 S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
 Statistics 6 (1979).
@@ -95,7 +95,7 @@ def times(then: Sequence[float], now: Sequence[float]) -> Comparison | None:
 
 
 def judge(comparisons: Sequence[Comparison], alpha: float = ALPHA) -> list[bool]:
-    """Which of all comparisons of a soak are regressions: significant together, and they matter."""
+    """Which of all comparisons of a soak are regressions: significant together, and of effect."""
     by_p = sorted(range(len(comparisons)), key=lambda index: comparisons[index].p_value)
     found = [False] * len(comparisons)
     for rank, index in enumerate(by_p):

@@ -6,7 +6,6 @@ Nothing of a trial stays in memory: what a soak knows is in the record.
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,20 +22,14 @@ MOST_CAUSES: Final = 20
 """Failures that are kept whole in a series; who has twenty causes does not lack the next one."""
 
 
-@dataclass
-class _Open:
-    """A chunk in flight."""
-
-    missing: set[int]
-    kept: dict[str, tuple[int, Path]] = field(default_factory=dict)
-    """By their causes, the failures of this chunk that were new."""
-
-
 class Soak:
     """The work of a plan, or of what is left of it.
 
     `records` has a series for each key of the plan; `until` is when time is up, by `clock` (wall
     seconds). `on_result` hears of each trial when it has been recorded.
+
+    Raises:
+        UsageError: the record or a failure file cannot be written; from any method.
     """
 
     def __init__(
@@ -56,7 +49,8 @@ class Soak:
         self._on_result = on_result
         self._failures = failures
         self._agenda = Agenda(plan)
-        self._open: dict[tuple[Key, int], _Open] = {}
+        self._missing: dict[tuple[Key, int], set[int]] = {}
+        """Trials that have not been heard of, of the chunks in flight."""
         self._causes = {key: record.causes() for key, record in records.items()}
 
     def take(self) -> Chunk | None:
@@ -65,14 +59,14 @@ class Soak:
             numbers = self._plan.numbers(batch)
             there = self._records[key].numbers(numbers)
             if missing := [number for number in numbers if number not in there]:
-                self._open[wanted] = _Open(set(missing))
+                self._missing[wanted] = set(missing)
                 return Chunk(key, self._plan.seed, batch, tuple(missing))
             self._end(key, batch)
         return None
 
     def hear(self, chunk: Chunk, result: TrialResult, failure: Failure | None = None) -> None:
-        opened = self._open.get((chunk.key, chunk.batch))
-        if opened is None or result.index not in opened.missing:
+        missing = self._missing.get((chunk.key, chunk.batch), set())
+        if result.index not in missing:
             return  # It has been heard of, from a worker that was given up.
         record = self._records[chunk.key]
         if failure is None:
@@ -80,11 +74,11 @@ class Soak:
         else:
             with record.writing():
                 record.trial(result)
-                self._keep(chunk.key, opened, result.index, failure)
+                self._keep(chunk.key, result.index, failure)
         self._on_result(chunk.key, result)
-        opened.missing.remove(result.index)
-        if not opened.missing:
-            del self._open[chunk.key, chunk.batch]
+        missing.remove(result.index)
+        if not missing:
+            del self._missing[chunk.key, chunk.batch]
             self._end(chunk.key, chunk.batch)
 
     def ahead(self) -> tuple[str, int] | None:
@@ -100,18 +94,29 @@ class Soak:
         """What the test says of each series at the end of its last whole batch."""
         return self._agenda.decisions
 
+    @property
+    def is_done(self) -> bool:
+        """Whether no trial is left to run."""
+        return self._agenda.is_done
+
+    @property
+    def decided(self) -> int:
+        """How many series the test has decided."""
+        return self._agenda.decided
+
     def _end(self, key: Key, batch: int) -> None:
         self._agenda.ended(key, Counts(*self._records[key].counts(self._plan.numbers(batch))))
 
-    def _keep(self, key: Key, opened: _Open, number: int, failure: Failure) -> None:
-        """Keep the first failure of each cause: of those that were at work at once, that with the
-        lowest number, whichever came first."""
+    def _keep(self, key: Key, number: int, failure: Failure) -> None:
+        """Keep the failure with the lowest number of each cause, whichever comes first."""
         cause, causes, record = failure.cause, self._causes[key], self._records[key]
-        later = opened.kept.get(cause)
-        if later is not None and number < later[0]:
-            record.forget_failure(later[0])
-            later[1].unlink(missing_ok=True)
-        elif cause in causes or len(causes) >= MOST_CAUSES:
+        if cause in causes:
+            later, path = causes[cause]
+            if number > later:
+                return
+            record.forget_failure(later)
+            if path is not None:
+                path.unlink(missing_ok=True)
+        elif len(causes) >= MOST_CAUSES:
             return
-        causes.add(cause)
-        opened.kept[cause] = number, keep(failure, self._failures, record)
+        causes[cause] = number, keep(failure, self._failures, record)

@@ -88,10 +88,27 @@ class SeriesRecord:
             "DELETE FROM failures WHERE (series, number) = (?, ?)", (self.id, number)
         )
 
-    def causes(self) -> set[str]:
-        """Those of the failures that were kept."""
-        rows = self._store.execute("SELECT cause FROM failures WHERE series = ?", (self.id,))
-        return {cause for (cause,) in rows}
+    def causes(self) -> dict[str, tuple[int, Path | None]]:
+        """Those of the failures that were kept, each with its first trial and the path."""
+        rows = self._store.execute(
+            "SELECT cause, number, path FROM failures WHERE series = ? ORDER BY number DESC",
+            (self.id,),
+        )
+        return {cause: (number, Path(path) if path else None) for cause, number, path in rows}
+
+    def failures(self) -> Iterator[tuple[Failure, Path | None]]:
+        """Those that were kept, in the order of their trials, with the paths of their files."""
+        rows = self._store.execute(
+            "SELECT document, path FROM failures WHERE series = ? ORDER BY number", (self.id,)
+        )
+        for document, path in rows.fetchall():
+            yield Failure.from_json(document, f"series {self.id}"), Path(path) if path else None
+
+    def __len__(self) -> int:
+        (count,) = self._store.execute(
+            "SELECT count(*) FROM trials WHERE series = ?", (self.id,)
+        ).fetchone()
+        return int(count)
 
     def numbers(self, within: range | None = None) -> set[int]:
         """Which trials are there, of all or of these."""

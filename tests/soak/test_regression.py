@@ -104,8 +104,8 @@ def of(p_value: float, *, matters: bool = True) -> Comparison:
 
 
 def test_many_tests_share_what_one_may_spend() -> None:
-    """Holm by hand, at 0.05: 0.01 and 0.012 are below 0.05 / 4 and 0.05 / 3, 0.03 is above 0.05 / 2,
-    and what comes behind it falls with it."""
+    """Holm by hand, at 0.05: 0.01 and 0.012 are below 0.05 / 4 and 0.05 / 3, 0.03 is above
+    0.05 / 2, and what comes behind it falls with it."""
     found = judge([of(0.03), of(0.01), of(0.04), of(0.012)], alpha=0.05)
     assert found == [False, True, False, True]
     assert judge([of(0.04)], alpha=0.05) == [True]
