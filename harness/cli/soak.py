@@ -31,6 +31,7 @@ from harness.errors import UsageError
 from harness.scenario import Scenario
 from harness.soak.baseline import find_baseline, measure, samples
 from harness.soak.bench import Bench
+from harness.soak.cluster import DaskBench
 from harness.soak.findings import confirm_all, ranked
 from harness.soak.local import LocalBench
 from harness.soak.plan import COMMAND, Key, Plan, PlannedClient, Shard, sequential_test
@@ -113,6 +114,13 @@ def soak(
             metavar="I/N", help="Run this part of N, to be put together by `race merge`."
         ),
     ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Run trials on the Dask cluster of this scheduler, such as tcp://10.0.0.1:8786.",
+        ),
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(help="A name for the campaign; parts with the same one belong together."),
@@ -145,6 +153,10 @@ def soak(
     names = scenario or scenarios.names()
     chosen = {one: scenarios.load(one) for one in names}
     part = Shard.parse(shard) if shard is not None else None
+    if dask is not None and jobs is not None:
+        raise UsageError(
+            "--jobs is for this machine: a Dask cluster has its own number of threads"
+        )
     with soak_bars() as (bars, progress), open_store(record) as store:
         found = [
             find_client(argument, progress.step, server=server, world=world)
@@ -168,7 +180,8 @@ def soak(
         campaign = store.campaign(COMMAND, plan.to_dict(), name=name, identity=identity)
         speeds = Speeds()
         with ending(campaign):
-            with _bench(found, chosen, jobs_in(world, jobs)) as bench:
+            here = jobs_in(world, jobs)
+            with _bench(found, chosen, here, dask, server) as bench:
                 records = begin(campaign, plan, found, bench)
                 shown = SoakProgress(
                     bars,
@@ -214,8 +227,14 @@ def soak(
 
 
 def _bench(
-    clients: Sequence[ClientUnderTest], scenarios: Mapping[str, Scenario], jobs: int
+    clients: Sequence[ClientUnderTest],
+    scenarios: Mapping[str, Scenario],
+    jobs: int,
+    dask: str | None,
+    server: str,
 ) -> AbstractContextManager[Bench]:
+    if dask is not None:
+        return DaskBench(dask, clients, server)
     return LocalBench(clients, scenarios, jobs)
 
 
