@@ -60,7 +60,8 @@ def run_campaign(
     if failed is not None:
         schedule = schedules[failed.index]
         if once is not None:
-            failure = _told(client, workers, schedule, failed, once.wholes[failed.index])
+            whole = once.wholes[failed.index]
+            failure = whole_failure(client, workers, schedule, failed, whole)
         else:
             failure = examine(client, workers, schedule)
         if failure.digest != failed.digest:
@@ -107,16 +108,17 @@ def examine(
     result, whole = workers.run_whole(schedule)
     if series is not None:
         series.next_trial(result, schedule)
-    return _told(client, workers, schedule, result, whole)
+    return whole_failure(client, workers, schedule, result, whole)
 
 
-def _told(
+def whole_failure(
     client: ClientUnderTest,
     workers: Workers,
     schedule: Schedule,
     result: TrialResult,
     whole: Answer,
 ) -> Failure:
+    """What a worker told of a trial, as a failure file holds it; a pass may be told, too."""
     evidence = tuple(
         Evidence(entry["verdict"], entry["says"], tuple(entry["events"]))
         for entry in whole["evidence"]

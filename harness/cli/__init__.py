@@ -20,6 +20,7 @@ from harness.cli import (
     scenarios,
     serve,
     show,
+    soak,
 )
 from harness.cli.console import errors
 from harness.errors import HarnessError, UsageError
@@ -36,6 +37,7 @@ for command in (
     compare.compare,
     run.run,
     hunt.hunt,
+    soak.soak,
     replay.replay,
     confirm.confirm,
     atlas.atlas,
