@@ -108,7 +108,7 @@ class DaskBench:
         from distributed import as_completed
 
         in_flight: dict[Future, Chunk] = {}
-        ended = as_completed()
+        ended = as_completed(loop=self._cluster.loop)
         while True:
             with self._in_our_words():
                 for chunk in self._taken(work, self._room() - len(in_flight)):
