@@ -40,6 +40,7 @@ from harness.soak.series import Speeds, begin
 from harness.soak.soak import Soak
 from harness.soak.summary import summarise
 from harness.store.series import SeriesRecord
+from harness.store.store import CampaignRecord
 from harness.story.confirmed import confirmed_line
 from harness.verdict import TrialResult
 
@@ -201,7 +202,7 @@ def soak(
                 _told_of_interruption(bench, work, progress.step)
                 shown.end(work.decided)
             if confirm:
-                _confirm(found, records, progress.step)
+                _confirm(found, records, campaign, progress.step)
         if not work.is_done:
             campaign.end(OUT_OF_TIME)
         summary = summarise(
@@ -249,6 +250,7 @@ def _told_of_interruption(bench: Bench, work: Soak, say: Callable[[str], None]) 
 def _confirm(
     clients: Sequence[ClientUnderTest],
     records: Mapping[Key, SeriesRecord],
+    campaign: CampaignRecord,
     say: Callable[[str], None],
 ) -> None:
     wanted = [
@@ -256,7 +258,7 @@ def _confirm(
         for key in records
         if clients[key.position].is_sdk and clients[key.position].server != "real"
     ]
-    with Confirmer(say) as confirmer:
+    with Confirmer(say, record=campaign) as confirmer:
         confirm_all(records, wanted, partial(try_on_real_server, confirmer))
 
 
