@@ -13,6 +13,7 @@ from harness.cli import (
     export,
     hunt,
     replay,
+    report,
     run,
     scenarios,
     serve,
@@ -37,6 +38,7 @@ for command in (
     confirm.confirm,
     show.show,
     export.export,
+    report.report,
     serve.serve,
 ):
     app.command()(command)
