@@ -65,12 +65,7 @@ def build(path: Path, trials: int) -> None:
                             store.execute(
                                 "INSERT INTO failures (series, number, cause, path, document) "
                                 "VALUES (?, 0, ?, ?, ?)",
-                                (
-                                    series.id,
-                                    document.cause,
-                                    "f.json",
-                                    json.dumps(document.to_dict()),
-                                ),
+                                (series.id, found.cause, "f.json", document),
                             )
                             kept += 1
             campaign.end()
