@@ -33,7 +33,13 @@ _COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4
 _FEW: Final = 14
 """Columns of a heat map whose cells have room for a number."""
 
-_BARE: Final[dict[str, Any]] = {"domain": False, "ticks": False, "grid": False}
+_BARE: Final[dict[str, Any]] = {
+    "domain": False,
+    "ticks": False,
+    "grid": False,
+    "labelFontSize": 12,
+    "labelPadding": 6,
+}
 
 _BY_PLACE: Final = alt.EncodingSortField(field="place", op="min", order="ascending")
 """Layers have to agree on the order, which they do not on a list of values."""
@@ -75,7 +81,7 @@ def heat_map(
         x=alt.X(
             "column:O",
             scale=alt.Scale(domain=[*columns]),
-            title=column_title,
+            title=None,
             axis=alt.Axis(labelAngle=0 if few else -60, labelLimit=120, orient="top", **_BARE),
         ),
         y=alt.Y(
@@ -108,7 +114,7 @@ def heat_map(
         base.transform_filter(blank).mark_text(text="×", fontSize=12, color="#ffffff"),
     ]
     if few:
-        light = base.mark_text(fontSize=11).encode(
+        light = base.mark_text(fontSize=12).encode(
             text=alt.Text("short:N"),
             color=alt.condition(
                 "datum.failed == 0 || datum.rate < 0.6", alt.value("#ffffff"), alt.value("#2b1600")
@@ -117,7 +123,7 @@ def heat_map(
         layers.append(light)
     chart = alt.layer(*layers).properties(
         width=alt.Step(max(64, 420 // len(columns)) if few else 24),
-        height=alt.Step(24 if few else 18),
+        height=alt.Step(26 if few else 18),
         description=f"Heat map of pass rates: {len(rows)} scenarios, {len(columns)} columns",
     )
     return _spec(chart, cells=[cell.values() for cell in cells])
