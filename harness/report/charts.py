@@ -159,11 +159,18 @@ def over_releases(report: Report, scenario: str) -> Spec:
 def over_time(report: Report, scenario: str) -> Spec:
     """Pass rates of campaigns, by the time at which they began."""
     chart = _rates(
-        alt.X("began:T", title=None, axis=alt.Axis(labelOverlap=True, tickCount=6)),
+        alt.X(
+            "began:T",
+            title=None,
+            scale=alt.Scale(type="utc"),
+            axis=alt.Axis(labelOverlap=True, tickCount=6),
+        ),
         alt.Color(
             "client:N",
             scale=alt.Scale(range=[*_COLOURS]),
-            legend=alt.Legend(orient="bottom", title=None, symbolLimit=14, columns=4),
+            legend=alt.Legend(
+                orient="bottom", title=None, symbolLimit=14, columns=4, symbolOpacity=1
+            ),
         ),
         [
             alt.Tooltip("began:T", title="began", format="%Y-%m-%d %H:%M"),
