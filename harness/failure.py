@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -60,16 +59,8 @@ class Failure:
 
     @property
     def cause(self) -> str:
-        """What makes two failures the same: `late: # events persisted before run() returned`.
-
-        The verdicts and what their evidence says, numbers aside. Empty for a trial that passed or
-        is void.
-        """
-        if self.judgement.verdicts in ((), ("ok",)):
-            return ""
-        said = (f"{entry.verdict}: {entry.says}" for entry in self.judgement.evidence)
-        # `1 event` and `2 events` are one cause.
-        return re.sub(r"\bevents?\b", "events", re.sub(r"\d+(\.\d+)?", "#", "; ".join(said)))
+        """What makes two failures the same; see `Judgement.cause`."""
+        return self.judgement.cause
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""

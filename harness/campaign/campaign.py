@@ -33,11 +33,12 @@ def run_campaign(
     workers: Workers,
     *,
     on_result: Callable[[TrialResult], None] = lambda _result: None,
-    failures: Path = FAILURES,
+    failures: Path | None = FAILURES,
     series: SeriesRecord | None = None,
 ) -> Campaign:
     """Run every schedule once, on workers that are ready, and write the first failure to a file.
 
+    `failures`: the folder of the file; None: it is kept in the record alone.
     `series`: where each trial is recorded as it ends, before `on_result` hears of it.
 
     Raises:
@@ -59,7 +60,8 @@ def run_campaign(
     if failed is not None:
         schedule = schedules[failed.index]
         if once is not None:
-            failure = _told(client, workers, schedule, failed, once.wholes[failed.index])
+            whole = once.wholes[failed.index]
+            failure = whole_failure(client, workers, schedule, failed, whole)
         else:
             failure = examine(client, workers, schedule)
         if failure.digest != failed.digest:
@@ -67,7 +69,10 @@ def run_campaign(
                 f"repetition {failed.index} of {schedule.scenario} did not repeat: "
                 f"digest {failed.digest}, then {failure.digest}"
             )
-        path = keep(failure, failures, series)
+        if failures is not None:
+            path = keep(failure, failures, series)
+        elif series is not None:
+            series.failure(failure)
     summary = summarise(
         client.argument,
         client.resolved_version,
@@ -103,16 +108,17 @@ def examine(
     result, whole = workers.run_whole(schedule)
     if series is not None:
         series.next_trial(result, schedule)
-    return _told(client, workers, schedule, result, whole)
+    return whole_failure(client, workers, schedule, result, whole)
 
 
-def _told(
+def whole_failure(
     client: ClientUnderTest,
     workers: Workers,
     schedule: Schedule,
     result: TrialResult,
     whole: Answer,
 ) -> Failure:
+    """What a worker told of a trial, as a failure file holds it; a pass may be told, too."""
     evidence = tuple(
         Evidence(entry["verdict"], entry["says"], tuple(entry["events"]))
         for entry in whole["evidence"]

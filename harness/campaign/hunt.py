@@ -44,6 +44,8 @@ class Tally:
     trials: int = 0
     repeats: int = 0
     """Failures that did not repeat; a hunt reports them as what they are, a broken promise."""
+    unfinished: Finding | None = None
+    """What was being shrunk when the hunt was interrupted, as small as it was then."""
 
 
 class _Failed(Exception):
@@ -73,10 +75,15 @@ def hunt(
         scenario = scenarios[turn % len(scenarios)]
         left = min(TURN, examples - tally.trials)
         search = _Search(scenario, examine, known, tally, began + seconds, in_real_time)
-        finding = search.run(seed * 1_000_003 + turn, left)
+        try:
+            search.run(seed * 1_000_003 + turn, left)
+        except KeyboardInterrupt:
+            tally.unfinished = search.finding(began)
+            raise
+        finding = search.finding(began)
         if finding is not None:
             known.add(finding.cause)
-            yield replace(finding, seconds=time.monotonic() - began)
+            yield finding
         turn += 1
 
 
@@ -107,7 +114,7 @@ class _Search:
         self._smallest: Failure | None = None
         self._shrinking = 0
 
-    def run(self, seed: int, examples: int) -> Finding | None:
+    def run(self, seed: int, examples: int) -> None:
         @hypothesis_seed(seed)
         @settings(
             max_examples=examples,
@@ -125,9 +132,13 @@ class _Search:
         flaky = (Flaky,) if self._in_real_time else ()
         with drawing_from_the_seed_alone(), contextlib.suppress(_Failed, *flaky):
             trial()
+
+    def finding(self, began: float) -> Finding | None:
+        """What was found, as small as it is by now."""
         if self._smallest is None or self._cause is None:
             return None
-        return Finding(self._smallest, self._cause, self._first_seen, self._shrinking, 0.0)
+        seconds = time.monotonic() - began
+        return Finding(self._smallest, self._cause, self._first_seen, self._shrinking, seconds)
 
     def _try(self, schedule: Schedule) -> None:
         wanted = self._shrink if self._cause is not None else self._search

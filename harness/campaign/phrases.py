@@ -46,3 +46,8 @@ def p_value(value: float) -> str:
 def code(text: str) -> str:
     """A code span of Markdown, in which a path or a revision cannot turn into markup."""
     return "`" + text.replace("`", "'") + "`"
+
+
+def percent(share: float) -> str:
+    """Such as `0.1 %`, from a share of 1, with as many digits as it needs up to three."""
+    return f"{100 * share:.3g} %"

@@ -6,18 +6,22 @@ from typing import Any
 import typer
 
 from harness.cli import (
+    atlas,
     compare,
     confirm,
     conform,
     demo,
     export,
+    export_db,
     hunt,
+    merge,
     replay,
     report,
     run,
     scenarios,
     serve,
     show,
+    soak,
 )
 from harness.cli.console import errors
 from harness.errors import HarnessError, UsageError
@@ -34,15 +38,19 @@ for command in (
     compare.compare,
     run.run,
     hunt.hunt,
+    soak.soak,
     replay.replay,
     confirm.confirm,
+    atlas.atlas,
     show.show,
     export.export,
     report.report,
+    export_db.export_db,
     serve.serve,
 ):
     app.command()(command)
 app.command(name="conform")(conform.conform_to)
+app.command(name="merge")(merge.merge_records)
 app.command(name="scenarios")(scenarios.list_scenarios)
 
 

@@ -39,10 +39,15 @@ def open_store(path: Path | None) -> Store:
 
 
 @contextlib.contextmanager
-def recorded(path: Path | None, command: str, plan: Mapping[str, Any]) -> Iterator[CampaignRecord]:
-    """A campaign in the record, which is told how it ended. Raises as `open_store`."""
+def recorded(
+    path: Path | None, command: str, plan: Mapping[str, Any], *, identity: str | None = None
+) -> Iterator[CampaignRecord]:
+    """A campaign in the record, which is told how it ended; see `Store.campaign`.
+
+    Raises as `open_store`.
+    """
     with open_store(path) as store:
-        campaign = store.campaign(command, plan)
+        campaign = store.campaign(command, plan, identity=identity)
         with ending(campaign):
             yield campaign
 

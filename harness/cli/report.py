@@ -1,5 +1,6 @@
 """`race report`: what a record holds, as a page, as Markdown, as JUnit."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,14 @@ def report(
             "[default: all]",
         ),
     ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|CAMPAIGN",
+            help="Tell what is worse than it was: in the last campaign, or in the one that is "
+            "named, against another record or a campaign of this one.",
+        ),
+    ] = None,
 ) -> None:
     """Make a page of what was recorded: pass rates, times, failures and how to replay each.
 
@@ -56,6 +65,8 @@ def report(
     to_stdout = [markdown, str(output) == "-", str(junit) == "-"]
     if sum(to_stdout) > 1:
         raise UsageError("two forms would go to stdout: give --output or --junit a file")
+    if baseline is not None and len(campaign or ()) > 1:
+        raise UsageError("--baseline compares one campaign: name one with --campaign, or none")
     check_writable(output)
     check_writable(junit)
     # Imported here because it takes seconds, which other commands need not wait for.
@@ -63,6 +74,11 @@ def report(
 
     with Store(record or default_path(), must_exist=True) as store:
         view = gather(store, campaign or ())
+        if baseline is not None:
+            from harness.report.baseline import changes
+
+            named = campaign[0] if campaign else None
+            view = replace(view, changes=changes(store, baseline, named))
     if output is not None:
         from harness.report.page import html_page
 

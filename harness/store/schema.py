@@ -11,6 +11,10 @@ from sqlite_utils import Database, Migrations
 APPLICATION_ID: Final = int.from_bytes(b"race")
 """Marks a SQLite file as a record (https://www.sqlite.org/fileformat2.html, section 1.3.14)."""
 
+ENVIRONMENT: Final = "harness_version, fingerprint, python, system, machine, cores"
+SERIES: Final = "campaign, position, world, server, scenario, seed, drawn"
+"""What is unique of an environment, and of a series."""
+
 migrations: Final = Migrations("race-harness")
 
 _TABLES: Final = """
@@ -18,11 +22,12 @@ _TABLES: Final = """
 CREATE TABLE environments (
     id INTEGER PRIMARY KEY,
     harness_version TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,    -- of the harness's source
     python TEXT NOT NULL,
     system TEXT NOT NULL,
     machine TEXT NOT NULL,
     cores INTEGER NOT NULL,
-    UNIQUE (harness_version, python, system, machine, cores)
+    UNIQUE (harness_version, fingerprint, python, system, machine, cores)
 );
 
 -- One call of one command.

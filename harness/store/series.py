@@ -82,10 +82,54 @@ class SeriesRecord:
             ),
         )
 
-    def numbers(self) -> set[int]:
-        """Which trials are there."""
-        rows = self._store.execute("SELECT number FROM trials WHERE series = ?", (self.id,))
+    def forget_failure(self, number: int) -> None:
+        """No longer keep the failure of this trial whole; the trial stays."""
+        self._store.execute(
+            "DELETE FROM failures WHERE (series, number) = (?, ?)", (self.id, number)
+        )
+
+    def causes(self) -> dict[str, tuple[int, Path | None]]:
+        """Those of the failures that were kept, each with its first trial and the path."""
+        rows = self._store.execute(
+            "SELECT cause, number, path FROM failures WHERE series = ? ORDER BY number DESC",
+            (self.id,),
+        )
+        return {cause: (number, Path(path) if path else None) for cause, number, path in rows}
+
+    def failures(self) -> Iterator[tuple[Failure, Path | None]]:
+        """Those that were kept, in the order of their trials, with the paths of their files."""
+        rows = self._store.execute(
+            "SELECT document, path FROM failures WHERE series = ? ORDER BY number", (self.id,)
+        )
+        for document, path in rows.fetchall():
+            yield Failure.from_json(document, f"series {self.id}"), Path(path) if path else None
+
+    def __len__(self) -> int:
+        (count,) = self._store.execute(
+            "SELECT count(*) FROM trials WHERE series = ?", (self.id,)
+        ).fetchone()
+        return int(count)
+
+    def numbers(self, within: range | None = None) -> set[int]:
+        """Which trials are there, of all or of these."""
+        rows = self._store.execute(
+            "SELECT number FROM trials WHERE series = ? AND number >= ? AND number < ?",
+            (self.id, *_bounds(within)),
+        )
         return {number for (number,) in rows}
+
+    def counts(self, within: range | None = None) -> tuple[int, int]:
+        """How many trials passed, and how many had a verdict, of all or of these."""
+        (passed, judged) = self._store.execute(
+            "SELECT ifnull(sum(verdicts = 'ok'), 0), count(*) FROM trials "
+            "WHERE series = ? AND number >= ? AND number < ? AND void IS NULL",
+            (self.id, *_bounds(within)),
+        ).fetchone()
+        return passed, judged
+
+    def writing(self) -> AbstractContextManager[None]:
+        """A transaction, for what is to be there together or not at all."""
+        return self._store.writing()
 
     def results(self) -> Iterator[TrialResult]:
         """Its trials in the order of their numbers."""
@@ -106,3 +150,7 @@ class SeriesRecord:
                 schedule.to_json() if schedule is not None else None,
             ),
         )
+
+
+def _bounds(within: range | None) -> tuple[int, int]:
+    return (within.start, within.stop) if within is not None else (0, 2**62)

@@ -12,6 +12,7 @@ import platform
 import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -21,8 +22,11 @@ import platformdirs
 from sqlite_utils import Database, Migrations
 
 from harness import __version__
+from harness.combination import Combination
 from harness.errors import UsageError
-from harness.store.schema import APPLICATION_ID, migrations
+from harness.failure import Failure
+from harness.fingerprint import fingerprint
+from harness.store.schema import APPLICATION_ID, ENVIRONMENT, SERIES, migrations
 from harness.store.series import Series, SeriesRecord
 
 VARIABLE: Final = "RACE_RECORD"
@@ -56,7 +60,10 @@ class Store:
             if path is not None:
                 path.parent.mkdir(parents=True, exist_ok=True)
             self.connection = sqlite3.connect(
-                path or ":memory:", timeout=_PATIENCE_S, isolation_level=None
+                path.absolute() if path is not None else ":memory:",
+                timeout=_PATIENCE_S,
+                isolation_level=None,
+                uri=True,  # for what is attached
             )
         try:
             with self._told():
@@ -101,6 +108,31 @@ class Store:
             )
         return CampaignRecord(self, identity)
 
+    def confirmed(self, failure: Failure, combination: Combination) -> None:
+        """Put what came of a failure in this combination to where it was kept, in any campaign."""
+        self.execute(
+            "UPDATE failures SET document = json_set(document, ?, json(?)) "
+            "WHERE (series, number) IN ("
+            "SELECT trials.series, trials.number FROM failures "
+            "JOIN trials USING (series, number) JOIN series ON series.id = trials.series "
+            "WHERE (digest, scenario, resolved_version, world, server) = (?, ?, ?, ?, ?))",
+            (
+                f'$.confirmed."{combination}"',
+                json.dumps(failure.confirmed[str(combination)].to_dict()),
+                *(failure.digest, failure.schedule.scenario, failure.resolved_version),
+                *(failure.world, failure.server),
+            ),
+        )
+
+    def failures(self) -> Iterator[Failure]:
+        """Those that were kept whole, in the order in which they were.
+
+        Raises:
+            UsageError: one is of another schema.
+        """
+        for (document,) in self.execute("SELECT document FROM failures ORDER BY id"):
+            yield Failure.from_json(document, str(self.path))
+
     def execute(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         """One statement, which is a transaction of its own outside `writing`."""
         with self._told():
@@ -118,62 +150,38 @@ class Store:
                 raise
             self.execute("COMMIT")
 
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            if "not a database" in str(error):
-                raise self._no_record() from None
-            raise UsageError(f"cannot use the record {self.path}: {error}") from None
-        except OSError as error:
-            reason = error.strerror or error
-            raise UsageError(f"cannot use the record {self.path}: {reason}") from None
-
-    def _no_record(self) -> UsageError:
-        return UsageError(f"{self.path} is no record of race-harness: name another file")
+    def _told(self) -> AbstractContextManager[None]:
+        return told(self.path)
 
     def _prepare(self) -> None:
         database = Database(self.connection, execute_plugins=False)
         # Somebody else's file is not even put into another mode.
-        self._check_mark(database)
+        check_mark(database, self.path)
         self.execute("PRAGMA journal_mode = WAL")
         self.execute("PRAGMA synchronous = NORMAL")
         self.execute("PRAGMA foreign_keys = ON")
         # Of several processes that open a new file, one makes the tables.
         with self.writing():
-            self._check_mark(database)
+            check_mark(database, self.path)
             self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            applied = {migration.name for migration in migrations.applied(database)}
-            if not applied <= {migration.name for migration in _all_migrations()}:
-                raise UsageError(
-                    f"{self.path} was written by a newer race-harness: upgrade, or name another "
-                    "file with --record"
-                )
+            check_age(database, self.path)
             migrations.apply(database)
-
-    def _check_mark(self, database: Database) -> None:
-        (mark,) = self.execute("PRAGMA application_id").fetchone()
-        if mark != APPLICATION_ID and database.table_names():
-            raise self._no_record()
 
     def _environment(self) -> int:
         values = (
             __version__,
+            fingerprint(),
             platform.python_version(),
             f"{platform.system()} {platform.release()}",
             platform.machine(),
             len(os.sched_getaffinity(0)),
         )
         self.execute(
-            "INSERT OR IGNORE INTO environments (harness_version, python, system, machine, cores) "
-            "VALUES (?, ?, ?, ?, ?)",
+            f"INSERT OR IGNORE INTO environments ({ENVIRONMENT}) VALUES (?, ?, ?, ?, ?, ?)",
             values,
         )
         (number,) = self.execute(
-            "SELECT id FROM environments WHERE (harness_version, python, system, machine, cores) "
-            "= (?, ?, ?, ?, ?)",
-            values,
+            f"SELECT id FROM environments WHERE ({ENVIRONMENT}) = (?, ?, ?, ?, ?, ?)", values
         ).fetchone()
         return int(number)
 
@@ -184,13 +192,21 @@ class CampaignRecord:
     def __init__(self, store: Store, identity: str) -> None:
         self.store = store
         self.id = identity
+        self._begun: dict[Series, SeriesRecord] = {}
 
     def series(self, series: Series) -> SeriesRecord:
         """Begin a series, or go on with it where the campaign has it already.
 
+        Asking again costs nothing.
+
         Raises:
             UsageError: it was of another version of the client then.
         """
+        if series not in self._begun:
+            self._begun[series] = self._begin(series)
+        return self._begun[series]
+
+    def _begin(self, series: Series) -> SeriesRecord:
         store = self.store
         with store.writing():
             store.execute(
@@ -200,8 +216,8 @@ class CampaignRecord:
                 (self.id, *series.columns()),
             )
             number, version, server_version = store.execute(
-                "SELECT id, resolved_version, server_version FROM series WHERE (campaign, "
-                "position, world, server, scenario, seed, drawn) = (?, ?, ?, ?, ?, ?, ?)",
+                "SELECT id, resolved_version, server_version FROM series "
+                f"WHERE ({SERIES}) = (?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(self.id, series.position, series.world, series.server),
                     *(series.scenario, series.seed, series.drawn),
@@ -221,6 +237,40 @@ class CampaignRecord:
         self.store.execute(
             "UPDATE campaigns SET ended = ?, ending = ? WHERE id = ?", (_now(), ending, self.id)
         )
+
+
+@contextlib.contextmanager
+def told(path: Path | None) -> Iterator[None]:
+    """Raises UsageError with the file's name where it cannot be used."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if "not a database" in str(error):
+            raise _no_record(path) from None
+        raise UsageError(f"cannot use the record {path}: {error}") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(f"cannot use the record {path}: {reason}") from None
+
+
+def check_mark(database: Database, path: Path | None, *, or_empty: bool = True) -> None:
+    """Raises UsageError where there is something, and no record."""
+    (mark,) = database.execute("PRAGMA application_id").fetchone()
+    if mark != APPLICATION_ID and not (or_empty and not database.table_names()):
+        raise _no_record(path)
+
+
+def check_age(database: Database, path: Path | None) -> None:
+    """Raises UsageError where the record is of a release to come."""
+    applied = {migration.name for migration in migrations.applied(database)}
+    if not applied <= {migration.name for migration in _all_migrations()}:
+        raise UsageError(
+            f"{path} was written by a newer race-harness: upgrade, or name another file"
+        )
+
+
+def _no_record(path: Path | None) -> UsageError:
+    return UsageError(f"{path} is no record of race-harness: name another file")
 
 
 def _all_migrations() -> list[Migrations._Migration]:
