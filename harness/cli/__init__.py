@@ -16,6 +16,7 @@ from harness.cli import (
     hunt,
     merge,
     replay,
+    report,
     run,
     scenarios,
     serve,
@@ -43,6 +44,7 @@ for command in (
     atlas.atlas,
     show.show,
     export.export,
+    report.report,
     export_db.export_db,
     serve.serve,
 ):
