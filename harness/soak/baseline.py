@@ -1,14 +1,28 @@
 """What a soak is measured against: another campaign, in the same record or in another one."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
+from harness.campaign.draw import BATCH
 from harness.errors import UsageError
 from harness.soak.agenda import Counts
 from harness.soak.plan import COMMAND, Key
-from harness.soak.regression import ALPHA, EFFECT, Comparison, Paired, judge, pass_rates, times
+from harness.soak.regression import (
+    ALPHA,
+    EFFECT,
+    Comparison,
+    Paired,
+    batch_rates,
+    batch_times,
+    judge,
+    paired_rates,
+    paired_times,
+)
 from harness.store.store import Store
 
 MOST_TIMES: Final = 100_000
@@ -47,14 +61,28 @@ class Sample:
         )
         return ((number, bool(passed)) for number, passed in rows)
 
+    def batches(self) -> Iterator[Counts]:
+        """What of each batch of schedules passed."""
+        rows = self.store.execute(
+            "SELECT sum(verdicts = 'ok'), count(*) FROM trials "
+            "WHERE series = ? AND void IS NULL GROUP BY number / ? ORDER BY number / ?",
+            (self.id, BATCH, BATCH),
+        )
+        return (Counts(passed, judged) for passed, judged in rows)
+
     def times(self) -> list[float]:
         """Seconds of `run()` in trials that passed."""
+        return [seconds for batch in self.batched_times() for seconds in batch]
+
+    def batched_times(self) -> Iterator[list[float]]:
+        """The same, batch by batch."""
         rows = self.store.execute(
-            "SELECT virtual_s FROM trials WHERE series = ? AND verdicts = 'ok' "
+            "SELECT number / ?, virtual_s FROM trials WHERE series = ? AND verdicts = 'ok' "
             "AND void IS NULL ORDER BY number LIMIT ?",
-            (self.id, MOST_TIMES),
+            (BATCH, self.id, MOST_TIMES),
         )
-        return [seconds for (seconds,) in rows]
+        for _, batch in groupby(rows, key=itemgetter(0)):
+            yield [seconds for _, seconds in batch]
 
     def wall_ms(self) -> float | None:
         """The mean of a trial."""
@@ -201,20 +229,23 @@ def measure(now: Sequence[Sample], baseline: Baseline) -> Measured:
 
 
 def _compared(then: Sample, now: Sample) -> list[Comparison]:
-    rates = pass_rates(then.counts(), now.counts(), _paired(then, now))
-    return [one for one in (rates, times(then.times(), now.times())) if one is not None]
+    if then.seed == now.seed:
+        both = paired_rates(_paired(then, now)), paired_times(then.times(), now.times())
+    else:
+        rates = batch_rates(list(then.batches()), list(now.batches()))
+        both = rates, batch_times(list(then.batched_times()), list(now.batched_times()))
+    return [one for one in both if one is not None]
 
 
-def _paired(then: Sample, now: Sample) -> Paired | None:
-    """None where they are not the same schedules."""
-    if then.seed != now.seed or then.counts().judged != now.counts().judged:
-        return None
-    only_then = only_now = 0
-    for (number, passed_then), (its, passed_now) in zip(
-        then.outcomes(), now.outcomes(), strict=True
-    ):
-        if number != its:
-            return None
-        only_then += passed_now and not passed_then
-        only_now += passed_then and not passed_now
-    return Paired(only_then, only_now)
+def _paired(then: Sample, now: Sample) -> Paired:
+    """The trials that both have: of the same seed, either may have stopped earlier."""
+    before = dict(then.outcomes())
+    cells = Counter(
+        (before[number], passed) for number, passed in now.outcomes() if number in before
+    )
+    return Paired(
+        only_then=cells[False, True],
+        only_now=cells[True, False],
+        neither=cells[True, True],
+        both=cells[False, False],
+    )

@@ -53,15 +53,24 @@ def test_the_same_again_and_better_are_no_regressions(store: Store, tmp_path: Pa
         assert not measure(now.samples, then).has_regressed
 
 
-def test_other_schedules_are_not_paired(store: Store, tmp_path: Path) -> None:
-    run(begun(store, "other seed"), Disorderly(all_ok), tmp_path, replace(PLAN, seed=4))
+def test_trials_that_both_have_are_paired(store: Store, tmp_path: Path) -> None:
     run(begun(store, "fewer"), Disorderly(all_ok), tmp_path, replace(PLAN, reps=200))
     now = begun(store)
     run(now, Disorderly(some_fail), tmp_path)
-    for name in ("other seed", "fewer"):
-        measured = measure(samples(store, now.id), find_baseline(name, store, now.id))
-        (found,) = measured.series[Key("two", 0)].regressions
-        assert found.test == "Fisher exact"
+    measured = measure(samples(store, now.id), find_baseline("fewer", store, now.id))
+    (found,) = measured.series[Key("two", 0)].regressions
+    assert found.p_value == pytest.approx(0.5**20)
+
+
+def test_other_schedules_are_compared_batch_by_batch(store: Store, tmp_path: Path) -> None:
+    longer = replace(PLAN, reps=800)
+    run(begun(store, "other seed", longer), Disorderly(all_ok), tmp_path, replace(longer, seed=4))
+    now = begun(store, plan=longer)
+    run(now, Disorderly(some_fail), tmp_path, longer)
+    measured = measure(samples(store, now.id), find_baseline("other seed", store, now.id))
+    assert {key for key, one in measured.series.items() if one.regressions} == {("two", 0)}
+    (found,) = measured.series[Key("two", 0)].regressions
+    assert found.test == "Mann-Whitney U of batches"
 
 
 def test_a_client_that_takes_longer_has_regressed(store: Store, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_table_and_markdown_say_the_same(tmp_path: Path) -> None:
             "300 / 300 = 100.0 %",
             "passes at 300, none failed: below 1 %",
             "fails at 100, known to fail",
-            "REGRESSED: pass rate, 10.0 points less, Fisher exact p = ",
+            "REGRESSED: pass rate, 10.0 points less, McNemar exact p = ",
             "no worse",
             "failure rate of 0.1 % (passes) against 2 % (fails), alpha 0.01, beta 0.01",
             "last night",
