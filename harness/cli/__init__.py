@@ -6,6 +6,9 @@ from typing import Any
 import typer
 
 from harness.cli import (
+    bisect,
+    bisect_run,
+    cache,
     compare,
     confirm,
     conform,
@@ -33,13 +36,16 @@ for command in (
     compare.compare,
     run.run,
     hunt.hunt,
+    bisect.bisect,
     replay.replay,
     confirm.confirm,
     show.show,
     export.export,
     serve.serve,
+    cache.cache,
 ):
     app.command()(command)
+app.command(name="bisect-run")(bisect_run.bisect_run)
 app.command(name="conform")(conform.conform_to)
 app.command(name="scenarios")(scenarios.list_scenarios)
 
@@ -57,7 +63,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except _BadUsage as error:
         _say_usage(error)
-        sys.exit(UsageError.exit_code)
+        # To git, for whom that command works, the usual status means something else.
+        sys.exit(bisect_run.ABORT if "bisect-run" in sys.argv[1:2] else UsageError.exit_code)
     except typer.Abort:
         sys.exit(130)  # Ctrl-C, in older releases of Typer
 
