@@ -1,8 +1,9 @@
 """Judging one client: its environment, its workers, the question's trials."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from harness.bisect.judged import Judged, Point, Times
 from harness.bisect.questions import Answer, Question
@@ -12,6 +13,8 @@ from harness.campaign.pool import Workers
 from harness.errors import ClientUnavailable, OutOfReach, WorldBroken
 from harness.failure import Failure
 from harness.schedule import Schedule
+from harness.store.series import SeriesRecord
+from harness.store.store import CampaignRecord
 from harness.verdict import TrialResult
 
 
@@ -20,7 +23,7 @@ class Judge:
 
     Clients that cannot be had or imported, or that break out of the simulation, cannot tell.
     `jobs` trials run at once, which decides nothing but how long it takes. `on_installed` is
-    called when the environment is there and trials are to begin.
+    called when the environment is there and trials are to begin. `record`: where trials go.
     """
 
     def __init__(
@@ -31,12 +34,15 @@ class Judge:
         jobs: int = 1,
         progress: Callable[[str], None] = lambda _line: None,
         on_installed: Callable[[], None] = lambda: None,
+        record: CampaignRecord | None = None,
     ) -> None:
         self._question = question
         self._server = server
         self._jobs = jobs
         self._progress = progress
         self._on_installed = on_installed
+        self._record = record
+        self._judged = 0
         self.failures: dict[str, Failure] = {}
         """Of each bad client, the first trial that shows it, whole."""
 
@@ -74,8 +80,9 @@ class Judge:
         schedules: list[Schedule] = []
         results: list[TrialResult] = []
         answer: Answer | None = None
+        series = self._series(client, workers)
         for chunk in self._question.chunks():
-            found = workers.run(chunk, lambda _result: None)
+            found = workers.run(chunk, partial(_write_down, series, chunk))
             results += [replace(each, index=each.index + len(schedules)) for each in found]
             schedules += chunk
             answer = self._question.answer(results, all_run=False)
@@ -86,7 +93,9 @@ class Judge:
         answer = _with_lines(answer, schedules, workers)
         shown_by = schedules[answer.shown_by] if answer.shown_by is not None else None
         if shown_by is not None:
-            self.failures[client.argument] = examine(client, workers, shown_by)
+            failure = self.failures[client.argument] = examine(client, workers, shown_by)
+            if series is not None:
+                series.failure(failure)
         return Judged(
             judgement=answer.judgement,
             says=answer.says,
@@ -94,6 +103,22 @@ class Judge:
             passed=sum(result.passed for result in results),
             shown_by=shown_by,
         )
+
+    def _series(self, client: ClientUnderTest, workers: Workers) -> SeriesRecord | None:
+        if self._record is None:
+            return None
+        first = next(iter(self._question.chunks()))[0]
+        self._judged += 1
+        return self._record.series(
+            client.series(workers, first.scenario, position=self._judged - 1, drawn=False)
+        )
+
+
+def _write_down(
+    series: SeriesRecord | None, chunk: Sequence[Schedule], result: TrialResult
+) -> None:
+    if series is not None:
+        series.next_trial(result, chunk[result.index])
 
 
 def tell(client: ClientUnderTest, schedule: Schedule) -> Failure:

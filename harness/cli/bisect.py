@@ -10,6 +10,7 @@ from harness.bisect.bisecting import Kind
 from harness.bisect.questions import Question, ScenarioQuestion, ScheduleQuestion
 from harness.campaign.sequential import SequentialTest
 from harness.cli.console import Jobs, JsonFile, Seed, check_writable, jobs_in, write_json
+from harness.cli.recording import RecordFile, recorded
 from harness.errors import UsageError
 from harness.failure import Failure
 
@@ -97,6 +98,7 @@ def bisect(
     ] = False,
     jobs: Jobs = None,
     json_file: JsonFile = None,
+    record: RecordFile = None,
 ) -> None:
     """Find the first bad release or commit between a good and a bad one, or the first good one.
 
@@ -119,16 +121,19 @@ def bisect(
     from harness.cli.bisected import print_report, print_stories
     from harness.cli.bisecting import run
 
-    report, stories = run(
-        question,
-        (good, bad),
-        kind,
-        repository=repo,
-        paths=paths or [],
-        server=server,
-        jobs=jobs_in("sim", jobs),
-        fresh=fresh,
-    )
+    plan = {"good": good, "bad": bad, "kind": kind, "repo": repo and str(repo)}
+    with recorded(record, "bisect", {**plan, **question.identity()}) as campaign:
+        report, stories = run(
+            question,
+            (good, bad),
+            kind,
+            repository=repo,
+            paths=paths or [],
+            server=server,
+            jobs=jobs_in("sim", jobs),
+            fresh=fresh,
+            record=campaign,
+        )
     write_json(json_file, report.to_dict())
     if str(json_file) != "-":
         print_report(report)

@@ -12,6 +12,7 @@ from harness.bisect.judged import Judgement, Point
 from harness.bisect.judging import Judge
 from harness.cli.bisect import AnyVerdict, Share, about_schedule
 from harness.cli.console import Jobs, campaign_progress, jobs_in, output
+from harness.cli.recording import RecordFile, recorded
 from harness.errors import HarnessError
 
 STATUSES: Final[dict[Judgement, int]] = {"good": 0, "bad": 1, "unclear": 125}
@@ -38,6 +39,7 @@ def bisect_run(
         bool, typer.Option("--fixed", help="For the first good one: status 0 is bad, 1 is good.")
     ] = False,
     jobs: Jobs = None,
+    record: RecordFile = None,
 ) -> None:
     """Judge the work tree by a schedule: `git bisect run race bisect-run FAILURE.json`.
 
@@ -46,9 +48,14 @@ def bisect_run(
     """
     try:
         question, server = about_schedule(file, reps, share, any_verdict=any_verdict)
-        with campaign_progress() as progress:
+        plan = {"file": str(file), "client": client}
+        with recorded(record, "bisect-run", plan) as campaign, campaign_progress() as progress:
             judge = Judge(
-                question, server=server, jobs=jobs_in("sim", jobs), progress=progress.step
+                question,
+                server=server,
+                jobs=jobs_in("sim", jobs),
+                progress=progress.step,
+                record=campaign,
             )
             judged = judge(Point(client, client, client))
     except HarnessError as error:

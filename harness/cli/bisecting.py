@@ -18,6 +18,7 @@ from harness.environments.ahead import Ahead
 from harness.environments.history import Repository
 from harness.errors import OutOfReach
 from harness.failure import Failure
+from harness.store.store import CampaignRecord
 
 
 def run(
@@ -30,6 +31,7 @@ def run(
     server: str,
     jobs: int,
     fresh: bool,
+    record: CampaignRecord,
 ) -> tuple[Report, Mapping[str, Failure]]:
     """Bisect from the good end to the bad one; with the report come the failures that were seen,
     by client.
@@ -41,7 +43,7 @@ def run(
     """
     began = time.monotonic()
     with campaign_progress() as progress, Ahead(with_server=server == "real") as ahead:
-        bisecting = _Bisecting(question, server, jobs, fresh, progress, ahead)
+        bisecting = _Bisecting(question, server, jobs, fresh, progress, ahead, record)
         try:
             if repository is None:
                 found = ranges.release_range(*ends, kind)
@@ -72,6 +74,7 @@ class _Bisecting:
         fresh: bool,
         progress: CampaignProgress,
         ahead: Ahead,
+        record: CampaignRecord,
     ) -> None:
         self._journal = Journal({**question.identity(), "server": server}, fresh=fresh)
         self._progress = progress
@@ -83,6 +86,7 @@ class _Bisecting:
             jobs=jobs,
             progress=progress.step,
             on_installed=self._build_ahead,
+            record=record,
         )
         self.made = 0
         """How many judgements were made."""
