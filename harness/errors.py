@@ -19,6 +19,11 @@ class ClientUnavailable(HarnessError):
     exit_code = 3
 
 
+class OutOfReach(ClientUnavailable):
+    """Nothing is wrong with the client itself: the index does not answer, or the cache cannot be
+    written. Another time it can be had."""
+
+
 class WorldBroken(HarnessError):
     """The simulation lost control (an escaped thread, a real lock or socket inside a trial).
 

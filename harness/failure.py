@@ -57,38 +57,42 @@ class Failure:
         """Where it failed."""
         return Combination(self.world, self.server)
 
+    @property
+    def cause(self) -> str:
+        """What makes two failures the same; see `Judgement.cause`."""
+        return self.judgement.cause
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "schema": SCHEMA,
+            "client": self.client,
+            "resolved_version": self.resolved_version,
+            "server": self.server,
+            "server_version": self.server_version,
+            "world": self.world,
+            "harness_version": self.harness_version,
+            "verdicts": list(self.judgement.verdicts),
+            "evidence": [asdict(entry) for entry in self.judgement.evidence],
+            "notes": list(self.judgement.notes),
+            "non_default_fields": {
+                name: _plain(value) for name, value in self.schedule.non_default_fields().items()
+            },
+            "confirmed": {name: one.to_dict() for name, one in self.confirmed.items()},
+            "neighbour": self.neighbour,
+            "schedule": self.schedule.to_dict(),
+            "digest": self.digest,
+            "stacks": self.stacks,
+            "happenings": list(self.happenings),
+        }
+
     def write(self, path: Path) -> None:
         """Write the file whole or not at all.
 
         Raises:
             UsageError: the place cannot be written.
         """
-        _write(
-            path,
-            {
-                "schema": SCHEMA,
-                "client": self.client,
-                "resolved_version": self.resolved_version,
-                "server": self.server,
-                "server_version": self.server_version,
-                "world": self.world,
-                "harness_version": self.harness_version,
-                "replay": f"race replay {path}",
-                "verdicts": list(self.judgement.verdicts),
-                "evidence": [asdict(entry) for entry in self.judgement.evidence],
-                "notes": list(self.judgement.notes),
-                "non_default_fields": {
-                    name: _plain(value)
-                    for name, value in self.schedule.non_default_fields().items()
-                },
-                "confirmed": {name: one.to_dict() for name, one in self.confirmed.items()},
-                "neighbour": self.neighbour,
-                "schedule": self.schedule.to_dict(),
-                "digest": self.digest,
-                "stacks": self.stacks,
-                "happenings": list(self.happenings),
-            },
-        )
+        _write(path, {"replay": f"race replay {path}", **self.to_dict()})
 
     @staticmethod
     def read(path: Path) -> "Failure":
@@ -100,24 +104,36 @@ class Failure:
         """
         try:
             text = path.read_text(encoding="utf-8")
-            data = json.loads(text)
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
-        except (ValueError, RecursionError) as error:
+        except UnicodeError as error:
             raise UsageError(f"{path} is not a whole JSON file: {error}") from None
+        return Failure.from_json(text, str(path))
+
+    @staticmethod
+    def from_json(text: str, named: str) -> "Failure":
+        """Check and read the JSON form; `named` is where it comes from, for what is raised.
+
+        Raises:
+            UsageError: as for `read`.
+        """
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{named} is not a whole JSON file: {error}") from None
         if not isinstance(data, dict) or "schedule" not in data:
-            raise UsageError(f"{path} is not a failure file: it holds no schedule")
+            raise UsageError(f"{named} is not a failure file: it holds no schedule")
         if data.get("schema") != SCHEMA:
             raise UsageError(
-                f"{path} has schema {data.get('schema')!r}; this race-harness reads {SCHEMA}"
+                f"{named} has schema {data.get('schema')!r}; this race-harness reads {SCHEMA}"
             )
         try:
             schedule = Schedule.from_dict(data["schedule"])
             checked = _FILE.validate_json(text)
         except UsageError as error:
-            raise UsageError(f"{path}: {error}") from None
+            raise UsageError(f"{named}: {error}") from None
         except ValidationError as error:
-            raise UsageError(f"{path}: {first_complaint(error, 'failure')}") from None
+            raise UsageError(f"{named}: {first_complaint(error, 'failure')}") from None
         return Failure(
             schedule=schedule,
             judgement=Judgement(

@@ -9,7 +9,9 @@ strict xfail, so that a fix (or a harness that has gone blind) is noticed.
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from harness.campaign.client import ClientUnderTest
     from harness.campaign.pool import Workers
     from harness.scenario import Scenario
+    from harness.store.store import CampaignRecord
 
 REPS = 200
 SEED = 0
@@ -46,6 +49,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help=f"wall seconds a scenario may take, by pytest-timeout ({TIMEOUT_S})",
     )
+    group.addoption(
+        "--race-record",
+        type=Path,
+        metavar="FILE",
+        help="record every trial here (default: RACE_RECORD, or a file in the user's data)",
+    )
     parser.addini("race", "run the race scenarios without -m race, too", type="bool")
 
 
@@ -69,6 +78,8 @@ class Scenarios(pytest.Collector):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._stack = ExitStack()
+        self._record: CampaignRecord | None = None
         self._client: ClientUnderTest | None = None
         self._workers: Workers | None = None
 
@@ -97,13 +108,48 @@ class Scenarios(pytest.Collector):
             if self._workers is None:
                 self._workers = client.workers(CORES)
                 self._workers.wait_ready()
-            return run_campaign(client, schedules, self._workers)
+            series = client.series(
+                self._workers,
+                scenario.name,
+                seed=option("--race-seed"),
+                drawn=True,
+                reps=len(schedules),
+            )
+            return run_campaign(
+                client, schedules, self._workers, series=self.record().series(series)
+            )
         except BaseException:
             # Interrupted in the middle, they would answer the next scenario with this one's.
-            self.close()
+            self._close_workers()
             raise
 
-    def close(self) -> None:
+    def record(self) -> "CampaignRecord":
+        """The campaign that this session is, in whichever of the processes of pytest-xdist."""
+        from harness.cli.recording import recorded
+
+        if self._record is None:
+            option = self.config.getoption
+            plan = {
+                "clients": [option("--race-client")],
+                "reps": option("--race-reps"),
+                "seed": option("--race-seed"),
+            }
+            session = getattr(self.config, "workerinput", {}).get("testrunuid")
+            campaign = recorded(option("--race-record"), "pytest", plan, identity=session)
+            self._record = self._stack.enter_context(campaign)
+        return self._record
+
+    def close(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """End the workers and the campaign, which is told what ended the session."""
+        self._close_workers()
+        self._stack.__exit__(exc_type, exc, tb)
+
+    def _close_workers(self) -> None:
         if self._workers is not None:
             self._workers.close()
             self._workers = None
@@ -180,11 +226,10 @@ class RaceVoid(Exception):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
-    try:
-        return (yield)
-    finally:
+    with ExitStack() as stack:
         for collector in _collectors(session.items):
-            collector.close()
+            stack.push(collector.close)
+        return (yield)
 
 
 def _collectors(items: Sequence[pytest.Item]) -> set[Scenarios]:

@@ -1,5 +1,6 @@
 """The verdicts of a trial, their meaning and their order of gravity."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,6 +49,19 @@ class Judgement:
     @property
     def headline(self) -> str:
         return self.verdicts[0]
+
+    @property
+    def cause(self) -> str:
+        """What makes two failures the same: `late: # events persisted before run() returned`.
+
+        The verdicts and what their evidence says, numbers aside. Empty for a trial that passed or
+        is void.
+        """
+        if self.verdicts in ((), ("ok",)):
+            return ""
+        said = (f"{entry.verdict}: {entry.says}" for entry in self.evidence)
+        # `1 event` and `2 events` are one cause.
+        return re.sub(r"\bevents?\b", "events", re.sub(r"\d+(\.\d+)?", "#", "; ".join(said)))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """`pytest -m race`, in a folder where there is nothing at all."""
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -29,8 +31,10 @@ def test_the_scenarios_run_in_an_empty_folder(pytester: pytest.Pytester) -> None
     assert not (pytester.path / ".race").exists()
 
 
-def test_a_failure_is_a_short_story_and_no_traceback(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "-k", "clean", *EAGER)
+def test_a_failure_is_recorded_and_a_short_story_and_no_traceback(
+    pytester: pytest.Pytester,
+) -> None:
+    result = run(pytester, "-k", "clean", "--race-record", "record.db", *EAGER)
     result.assert_outcomes(failed=1, deselected=ALL - 1)
     result.stdout.fnmatch_lines(
         [
@@ -46,6 +50,14 @@ def test_a_failure_is_a_short_story_and_no_traceback(pytester: pytest.Pytester) 
     result.stdout.no_fnmatch_line("*pytest_plugin.py*")
     (file,) = (pytester.path / ".race" / "failures").iterdir()
     result.stdout.fnmatch_lines([f"replay: race replay .race/failures/{file.name}"])
+    with closing(sqlite3.connect(pytester.path / "record.db")) as record:
+        rows = record.execute(
+            "SELECT command, scenario, drawn, reps, count(*), ending FROM trials "
+            "JOIN series ON series.id = series JOIN campaigns ON campaigns.id = campaign"
+        ).fetchall()
+        paths = record.execute("SELECT path FROM failures").fetchall()
+    assert rows == [("pytest", "clean", 1, 5, 5, "finished")]
+    assert paths == [(f".race/failures/{file.name}",)]
 
 
 def test_a_client_of_ones_own(pytester: pytest.Pytester) -> None:

@@ -14,6 +14,7 @@ from harness.confirmation import by_itself
 from harness.errors import WorldBroken
 from harness.failure import Failure
 from harness.schedule import Schedule
+from harness.store.series import SeriesRecord
 from harness.verdict import Evidence, Judgement, TrialResult
 
 FAILURES = Path(".race/failures")
@@ -32,24 +33,35 @@ def run_campaign(
     workers: Workers,
     *,
     on_result: Callable[[TrialResult], None] = lambda _result: None,
-    failures: Path = FAILURES,
+    failures: Path | None = FAILURES,
+    series: SeriesRecord | None = None,
 ) -> Campaign:
     """Run every schedule once, on workers that are ready, and write the first failure to a file.
 
+    `failures`: the folder of the file; None: it is kept in the record alone.
+    `series`: where each trial is recorded as it ends, before `on_result` hears of it.
+
     Raises:
         WorldBroken: a worker lost control, died, or did not repeat its first failure.
-        UsageError: the failure file cannot be written.
+        UsageError: the failure file or the record cannot be written.
     """
+
+    def ended(result: TrialResult) -> None:
+        if series is not None:
+            series.trial(result)
+        on_result(result)
+
     began = time.perf_counter()
     once = _Once() if client.combination.in_real_time else None
-    results = workers.run(schedules, on_result, once)
+    results = workers.run(schedules, ended, once)
     elapsed_s = time.perf_counter() - began
     failed = next((r for r in results if not r.passed and r.void is None), None)
     path = None
     if failed is not None:
         schedule = schedules[failed.index]
         if once is not None:
-            failure = _told(client, workers, schedule, failed, once.wholes[failed.index])
+            whole = once.wholes[failed.index]
+            failure = whole_failure(client, workers, schedule, failed, whole)
         else:
             failure = examine(client, workers, schedule)
         if failure.digest != failed.digest:
@@ -57,7 +69,10 @@ def run_campaign(
                 f"repetition {failed.index} of {schedule.scenario} did not repeat: "
                 f"digest {failed.digest}, then {failure.digest}"
             )
-        path = keep(failure, failures)
+        if failures is not None:
+            path = keep(failure, failures, series)
+        elif series is not None:
+            series.failure(failure)
     summary = summarise(
         client.argument,
         client.resolved_version,
@@ -80,18 +95,30 @@ class _Once:
         self.wholes = {first: self.wholes[first]}
 
 
-def examine(client: ClientUnderTest, workers: Workers, schedule: Schedule) -> Failure:
-    """Run a schedule once more and keep all of it, whatever its verdict."""
-    return _told(client, workers, schedule, *workers.run_whole(schedule))
+def examine(
+    client: ClientUnderTest,
+    workers: Workers,
+    schedule: Schedule,
+    series: SeriesRecord | None = None,
+) -> Failure:
+    """Run a schedule once more and keep all of it, whatever its verdict.
+
+    `series`: where it is recorded, under the next number.
+    """
+    result, whole = workers.run_whole(schedule)
+    if series is not None:
+        series.next_trial(result, schedule)
+    return whole_failure(client, workers, schedule, result, whole)
 
 
-def _told(
+def whole_failure(
     client: ClientUnderTest,
     workers: Workers,
     schedule: Schedule,
     result: TrialResult,
     whole: Answer,
 ) -> Failure:
+    """What a worker told of a trial, as a failure file holds it; a pass may be told, too."""
     evidence = tuple(
         Evidence(entry["verdict"], entry["says"], tuple(entry["events"]))
         for entry in whole["evidence"]
@@ -122,8 +149,8 @@ def _told(
     )
 
 
-def keep(failure: Failure, failures: Path = FAILURES) -> Path:
-    """Write a failure file; the result is its path.
+def keep(failure: Failure, failures: Path = FAILURES, series: SeriesRecord | None = None) -> Path:
+    """Write a failure file, and into the record where `series` has its trial; gives its path.
 
     Raises:
         UsageError: it cannot be written.
@@ -134,6 +161,8 @@ def keep(failure: Failure, failures: Path = FAILURES) -> Path:
     if failures == FAILURES and not ignore.exists():
         # What a run leaves in somebody's repository is not to be committed by accident.
         ignore.write_text("*\n")
+    if series is not None:
+        series.failure(failure, path)
     return path
 
 

@@ -13,6 +13,7 @@ from harness.clients import own_clients
 from harness.combination import SIM_FAKE, WORLDS, Combination
 from harness.errors import ClientUnavailable, UsageError
 from harness.failure import Failure
+from harness.store.series import Series
 
 if TYPE_CHECKING:
     from harness.environments import Environment
@@ -57,6 +58,30 @@ class ClientUnderTest:
     def workers(self, jobs: int = 1) -> Workers:
         """Start its worker processes, so many trials at once; see `Workers` for what is raised."""
         return Workers(self.python, self.adapter, jobs, self.combination)
+
+    def series(
+        self,
+        workers: Workers,
+        scenario: str,
+        *,
+        seed: int = 0,
+        position: int = 0,
+        drawn: bool,
+        reps: int | None = None,
+    ) -> Series:
+        """What its trials on these workers, which are ready, have in common; see `Series`."""
+        return Series(
+            position=position,
+            client=self.anywhere,
+            resolved_version=self.resolved_version,
+            world=self.world,
+            server=self.server,
+            server_version=workers.server_version,
+            scenario=scenario,
+            seed=seed,
+            drawn=drawn,
+            reps=reps,
+        )
 
 
 def find_client(

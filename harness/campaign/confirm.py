@@ -23,6 +23,7 @@ from harness.confirmation import Confirmation, tally
 from harness.errors import ClientUnavailable, WorldBroken
 from harness.failure import Failure
 from harness.schedule import Schedule
+from harness.store.store import CampaignRecord
 from harness.verdict import TrialResult
 
 TRIES: Final = 5
@@ -52,12 +53,20 @@ class Confirmer:
     """Tries failures of one client, in combinations whose workers start when they are needed.
 
     They are kept for the next failure. Leave it to close them.
+
+    `record`: the campaign in which every try is recorded as it ends.
     """
 
     def __init__(
-        self, progress: Callable[[str], None], *, tries: int = TRIES, jobs: int = 1
+        self,
+        progress: Callable[[str], None],
+        *,
+        tries: int = TRIES,
+        jobs: int = 1,
+        record: CampaignRecord | None = None,
     ) -> None:
         self._progress = progress
+        self._record = record
         self._tries = tries
         self._jobs = jobs
         self._started: dict[_Key, tuple[ClientUnderTest, Workers]] = {}
@@ -97,8 +106,17 @@ class Confirmer:
             self._lacking[key] = error
             raise
         schedules = schedules_of_tries(failure.schedule, self._tries, combination.world)
+        series = None
+        if self._record is not None:
+            scenario = failure.schedule.scenario
+            series = self._record.series(client.series(workers, scenario, drawn=False))
+
+        def ended(result: TrialResult) -> None:
+            if series is not None:
+                series.next_trial(result, schedules[result.index])
+
         try:
-            results = workers.run(schedules, lambda _result: None)
+            results = workers.run(schedules, ended)
         except WorldBroken:
             # They answer nobody any more; the next failure gets others.
             del self._started[key]

@@ -16,6 +16,7 @@ from harness.conformance.suite import LINKS
 from harness.scenario import Scenario
 from harness.schedule import Schedule
 from harness.server.profile import Profile
+from harness.store.series import SeriesRecord
 from harness.strategies import with_faults
 from harness.trace import Happening
 from harness.verdict import TrialResult
@@ -64,23 +65,35 @@ def _of_family(family: str, seed: int, number: int) -> Iterator[tuple[str, Sched
 
 
 def conform(
-    schedules: Iterable[tuple[str, Schedule]], fake: Workers, real: Workers
+    schedules: Iterable[tuple[str, Schedule]],
+    fake: Workers,
+    real: Workers,
+    *,
+    series: tuple[SeriesRecord | None, SeriesRecord | None] = (None, None),
 ) -> Iterator[Compared]:
     """Run each on both and compare. The workers are those of the same client and are ready.
+
+    `series`: where the trials on the fake and those on the real server are recorded.
 
     Raises:
         WorldBroken: a trial left the simulation.
     """
     profile = Profile.of(real.server_version)
     for name, schedule in schedules:
-        yield _compared(name, profile, _Ran(fake, schedule), _Ran(real, schedule))
+        on_fake, on_real = (
+            _Ran(workers, schedule, where)
+            for workers, where in zip((fake, real), series, strict=True)
+        )
+        yield _compared(name, profile, on_fake, on_real)
 
 
 class _Ran:
     """A trial on one of the servers."""
 
-    def __init__(self, workers: Workers, schedule: Schedule) -> None:
+    def __init__(self, workers: Workers, schedule: Schedule, series: SeriesRecord | None) -> None:
         result, whole, bodies = workers.run_with_bodies(schedule)
+        if series is not None:
+            series.next_trial(result, schedule)
         self.verdicts = _verdicts(result)
         self.happenings = delivered(recorded(whole["happenings"]))
         self.labels = labels_of(self.happenings)

@@ -25,11 +25,24 @@ BATCH = 100
 
 def draw_schedules(scenario: Scenario, seed: int, reps: int) -> Iterator[Schedule]:
     """The first `reps` schedules of a campaign, each with an entropy of its own."""
-    strategy = scenario.schedules()
-    drawn = (schedule for batch in count() for schedule in _batch(strategy, seed, batch))
-    for index, schedule in enumerate(islice(drawn, reps)):
-        entropy = _number(f"{scenario.name} {seed} {index}")
-        yield replace(schedule, scenario=scenario.name, entropy=entropy)
+    drawn = (schedule for batch in count() for schedule in draw_batch(scenario, seed, batch))
+    return islice(drawn, reps)
+
+
+def draw_batch(scenario: Scenario, seed: int, batch: int) -> list[Schedule]:
+    """The schedules of the repetitions from `batch * BATCH` on, before `(batch + 1) * BATCH`.
+
+    Any thread may draw, but only one at a time.
+    """
+    drawn = _batch(scenario.schedules(), seed, batch)
+    return [
+        replace(
+            schedule,
+            scenario=scenario.name,
+            entropy=_number(f"{scenario.name} {seed} {index}"),
+        )
+        for index, schedule in enumerate(drawn, start=batch * BATCH)
+    ]
 
 
 @contextlib.contextmanager

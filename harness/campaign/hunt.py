@@ -5,7 +5,6 @@ cause that was found counts as a pass from then on, so that the search goes on b
 """
 
 import contextlib
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -45,23 +44,12 @@ class Tally:
     trials: int = 0
     repeats: int = 0
     """Failures that did not repeat; a hunt reports them as what they are, a broken promise."""
+    unfinished: Finding | None = None
+    """What was being shrunk when the hunt was interrupted, as small as it was then."""
 
 
 class _Failed(Exception):
     """Tells Hypothesis that a schedule is one to shrink."""
-
-
-def cause_of(failure: Failure) -> str:
-    """What makes two failures the same: `late: # events persisted before run() returned`.
-
-    Empty for a trial that passed or is void.
-    """
-    verdicts = failure.judgement.verdicts
-    if verdicts in ((), ("ok",)):
-        return ""
-    said = (f"{entry.verdict}: {entry.says}" for entry in failure.judgement.evidence)
-    # `1 event` and `2 events` are one cause.
-    return re.sub(r"\bevents?\b", "events", re.sub(r"\d+(\.\d+)?", "#", "; ".join(said)))
 
 
 def hunt(
@@ -87,10 +75,15 @@ def hunt(
         scenario = scenarios[turn % len(scenarios)]
         left = min(TURN, examples - tally.trials)
         search = _Search(scenario, examine, known, tally, began + seconds, in_real_time)
-        finding = search.run(seed * 1_000_003 + turn, left)
+        try:
+            search.run(seed * 1_000_003 + turn, left)
+        except KeyboardInterrupt:
+            tally.unfinished = search.finding(began)
+            raise
+        finding = search.finding(began)
         if finding is not None:
             known.add(finding.cause)
-            yield replace(finding, seconds=time.monotonic() - began)
+            yield finding
         turn += 1
 
 
@@ -121,7 +114,7 @@ class _Search:
         self._smallest: Failure | None = None
         self._shrinking = 0
 
-    def run(self, seed: int, examples: int) -> Finding | None:
+    def run(self, seed: int, examples: int) -> None:
         @hypothesis_seed(seed)
         @settings(
             max_examples=examples,
@@ -139,9 +132,13 @@ class _Search:
         flaky = (Flaky,) if self._in_real_time else ()
         with drawing_from_the_seed_alone(), contextlib.suppress(_Failed, *flaky):
             trial()
+
+    def finding(self, began: float) -> Finding | None:
+        """What was found, as small as it is by now."""
         if self._smallest is None or self._cause is None:
             return None
-        return Finding(self._smallest, self._cause, self._first_seen, self._shrinking, 0.0)
+        seconds = time.monotonic() - began
+        return Finding(self._smallest, self._cause, self._first_seen, self._shrinking, seconds)
 
     def _try(self, schedule: Schedule) -> None:
         wanted = self._shrink if self._cause is not None else self._search
@@ -155,14 +152,11 @@ class _Search:
             return False
         failure = self._examine(schedule)
         self._tally.trials += 1
-        cause = cause_of(failure)
+        cause = failure.cause
         if not cause or cause in self._known:
             return False
         again = self._examine(schedule)
-        if self._in_real_time:
-            repeated = cause_of(again) == cause
-        else:
-            repeated = again.digest == failure.digest
+        repeated = again.cause == cause if self._in_real_time else again.digest == failure.digest
         if not repeated:
             self._tally.repeats += 1
             return False
@@ -174,7 +168,7 @@ class _Search:
         """Whether it fails in the same way."""
         failure = self._examine(schedule)
         self._shrinking += 1
-        same = cause_of(failure) == self._cause
+        same = failure.cause == self._cause
         if same:
             # The last one that Hypothesis tries is the smallest.
             self._smallest = failure

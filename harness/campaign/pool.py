@@ -24,8 +24,8 @@ OUTSTANDING = 4
 
 Answer = dict[str, Any]
 
-Whole = Literal["all", "failed", "bodies"] | None
-"""Of which trials all is wanted, and not the result alone."""
+Whole = Literal["all", "failed", "new", "bodies"] | None
+"""Of which trials all is wanted, and not the result alone; see `harness.campaign.worker`."""
 
 
 class Workers:
@@ -127,23 +127,33 @@ class Workers:
         `on_result` hears of each as it comes, in whatever order; `on_failure` of each that failed,
         with all of it, for where it may not be had a second time.
         """
-        pending = enumerate(schedules)
-        whole: Whole = None if on_failure is None else "failed"
-        busy = dict.fromkeys(self._connections, 0)
         results: dict[int, TrialResult] = {}
+        for result, trial in self.stream(schedules, None if on_failure is None else "failed"):
+            results[result.index] = result
+            on_result(result)
+            if on_failure is not None and trial is not None:
+                on_failure(result, trial)
+        return [results[index] for index in sorted(results)]
+
+    def stream(
+        self, schedules: Iterable[Schedule], whole: Whole = None
+    ) -> Iterator[tuple[TrialResult, Answer | None]]:
+        """Run a trial of each schedule and give the results as they come, in whatever order, each
+        with all of the trial where `whole` asks for it.
+
+        Schedules are asked for when there is room for them, and nothing is kept: there may be any
+        number of them. Let it come to its end before the workers are given anything else.
+        """
+        pending = enumerate(schedules)
+        busy = dict.fromkeys(self._connections, 0)
         for connection in self._connections * OUTSTANDING:
             busy[connection] += self._feed(connection, pending, whole)
         while any(busy.values()):
             for ready in wait([connection for connection, count in busy.items() if count]):
                 assert isinstance(ready, Connection)
                 answer = self._receive(ready)
-                result = _result(answer)
-                results[result.index] = result
-                on_result(result)
-                if on_failure is not None and "trial" in answer:
-                    on_failure(result, answer["trial"])
                 busy[ready] += self._feed(ready, pending, whole) - 1
-        return [results[index] for index in sorted(results)]
+                yield _result(answer), answer.get("trial")
 
     def run_whole(self, schedule: Schedule) -> tuple[TrialResult, Answer]:
         """Run one trial and get all of it: happenings, evidence, notes, stacks."""

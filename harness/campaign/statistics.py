@@ -6,7 +6,7 @@ percentiles for times.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,18 +69,34 @@ class Spread:
         Statistician 50 (1996), which is also NumPy's default.
         """
         ordered = sorted(values)
-        if not ordered:
+        return Spread.of_ordered(ordered, len(ordered))
+
+    @staticmethod
+    def of_ordered(ordered: Iterable[float], count: int) -> "Spread":
+        """The same of so many values that come in ascending order, none of which is kept."""
+        if count == 0:
             raise ValueError("no value has no spread")
-        return Spread(
-            mean=math.fsum(ordered) / len(ordered),
-            p50=_percentile(ordered, 0.50),
-            p95=_percentile(ordered, 0.95),
-            p99=_percentile(ordered, 0.99),
-        )
+        wanted = {rank for share in _SHARES for rank in _ranks(share, count)}
+        at: dict[int, float] = {}
+
+        def seen() -> Iterator[float]:
+            for rank, value in enumerate(ordered):
+                if rank in wanted:
+                    at[rank] = value
+                yield value
+
+        mean = math.fsum(seen()) / count
+        return Spread(mean, *(_percentile(at, share, count) for share in _SHARES))
 
 
-def _percentile(ordered: list[float], share: float) -> float:
-    rank = share * (len(ordered) - 1)
-    below = math.floor(rank)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (rank - below) * (ordered[above] - ordered[below])
+_SHARES: Final = (0.50, 0.95, 0.99)
+
+
+def _ranks(share: float, count: int) -> tuple[int, int]:
+    below = math.floor(share * (count - 1))
+    return below, min(below + 1, count - 1)
+
+
+def _percentile(at: Mapping[int, float], share: float, count: int) -> float:
+    below, above = _ranks(share, count)
+    return at[below] + (share * (count - 1) - below) * (at[above] - at[below])

@@ -5,8 +5,9 @@ After the slow import and a warm-up it forks one process per job, before which n
 Each job speaks JSON over a socket of its own: first {"ready": {"version", "server_version"}} or
 {"trouble": text, "status"?: exit status}, then one answer for each request
 {"index", "schedule", "whole"}: {"result", "trial"?, "bodies"?}, where "whole" says of which trials
-all is wanted, "all" or "failed", or with "bodies" the shapes of what the server sent, too. The
-request {"lines": true} asks for the lines of the client's source instead.
+all is wanted, "all" or "failed", or with "bodies" the shapes of what the server sent, too; "new"
+are those that failed for a cause that this job has not told of the scenario yet. The request
+{"lines": true} asks for the lines of the client's source instead.
 """
 
 import contextlib
@@ -35,6 +36,7 @@ from harness.sim import source
 from harness.sim.serving import UvicornSite
 from harness.sim.watchdog import Watchdog
 from harness.trial import Trial, not_run, run_trial
+from harness.verdict import TrialResult
 
 COLLECT_EVERY = 50
 """Trials between two garbage collections: asyncio leaves cycles, and none runs inside a trial."""
@@ -167,6 +169,7 @@ def _work(connection: Connection, bench: Bench, job: int) -> None:
         Watchdog(lambda report: _send(connection, {"trouble": report})).start()
     _send(connection, {"ready": versions})
     request: dict[str, Any] = {}
+    told: set[tuple[str, str]] = set()
 
     def requested() -> Iterator[Schedule]:
         nonlocal request
@@ -183,14 +186,30 @@ def _work(connection: Connection, bench: Bench, job: int) -> None:
         for trial in run_trials(bench, requested(), job):
             result = trial.result(request["index"])
             answer: dict[str, Any] = {"result": asdict(result)}
-            failed = result.void is None and not result.passed
-            if request["whole"] in ("all", "bodies") or (request["whole"] == "failed" and failed):
+            if _is_wanted(request["whole"], trial, result, told):
                 answer["trial"] = _whole(trial)
             if adapter.bodies is not None:
                 answer["bodies"] = adapter.bodies.to_dict()
             _send(connection, answer)
     except HarnessError as error:
         _send(connection, _trouble(error))
+
+
+def _is_wanted(
+    whole: str | None, trial: Trial, result: TrialResult, told: set[tuple[str, str]]
+) -> bool:
+    """Whether all of the trial is to be told; `told` holds scenarios and causes that were."""
+    if whole in ("all", "bodies"):
+        return True
+    if trial.judgement is None or result.passed:
+        return False
+    if whole == "new":
+        news = (trial.schedule.scenario, trial.judgement.cause)
+        if news in told:
+            return False
+        told.add(news)
+        return True
+    return whole == "failed"
 
 
 def _server_version(adapter: Adapter) -> str:

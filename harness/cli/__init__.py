@@ -6,17 +6,25 @@ from typing import Any
 import typer
 
 from harness.cli import (
+    atlas,
+    bisect,
+    bisect_run,
+    cache,
     compare,
     confirm,
     conform,
     demo,
     export,
+    export_db,
     hunt,
+    merge,
     replay,
+    report,
     run,
     scenarios,
     serve,
     show,
+    soak,
 )
 from harness.cli.console import errors
 from harness.errors import HarnessError, UsageError
@@ -33,14 +41,22 @@ for command in (
     compare.compare,
     run.run,
     hunt.hunt,
+    soak.soak,
+    bisect.bisect,
     replay.replay,
     confirm.confirm,
+    atlas.atlas,
     show.show,
     export.export,
+    report.report,
+    export_db.export_db,
     serve.serve,
+    cache.cache,
 ):
     app.command()(command)
+app.command(name="bisect-run")(bisect_run.bisect_run)
 app.command(name="conform")(conform.conform_to)
+app.command(name="merge")(merge.merge_records)
 app.command(name="scenarios")(scenarios.list_scenarios)
 
 
@@ -57,7 +73,8 @@ def main() -> None:
         sys.exit(error.exit_code)
     except _BadUsage as error:
         _say_usage(error)
-        sys.exit(UsageError.exit_code)
+        # To git, for whom that command works, the usual status means something else.
+        sys.exit(bisect_run.ABORT if "bisect-run" in sys.argv[1:2] else UsageError.exit_code)
     except typer.Abort:
         sys.exit(130)  # Ctrl-C, in older releases of Typer
 

@@ -16,6 +16,7 @@ from harness.cli.console import (
     check_outputs,
 )
 from harness.cli.measure import measure, report
+from harness.cli.recording import RecordFile, recorded
 
 
 def compare(
@@ -34,18 +35,23 @@ def compare(
     world: World = "sim",
     json_file: JsonFile = None,
     markdown: Markdown = False,
+    record: RecordFile = None,
 ) -> None:
     """Run the same schedules against several clients and compare their pass rates."""
     import scenarios
 
     check_outputs(json_file, markdown=markdown)
-    comparison = measure(
-        clients,
-        scenarios.load(scenario),
-        reps=reps,
-        seed=seed,
-        jobs=jobs,
-        server=server,
-        world=world,
-    )
+    chosen = scenarios.load(scenario)
+    plan = {"clients": clients, "scenario": scenario, "reps": reps, "seed": seed}
+    with recorded(record, "compare", plan) as campaign:
+        comparison = measure(
+            clients,
+            chosen,
+            reps=reps,
+            seed=seed,
+            jobs=jobs,
+            server=server,
+            world=world,
+            record=campaign,
+        )
     report(comparison, json_file=json_file, markdown=markdown)

@@ -17,6 +17,7 @@ from harness.cli.console import (
     output,
     write_json,
 )
+from harness.cli.recording import RecordFile, recorded
 from harness.combination import Combination
 from harness.confirmation import Confirmation, reproduced_where_it_counts
 from harness.errors import ClientUnavailable, UsageError
@@ -38,6 +39,7 @@ def confirm(
     ] = None,
     tries: Annotated[int, typer.Option(min=1, help="How often in each.")] = TRIES,
     json_file: JsonFile = None,
+    record: RecordFile = None,
 ) -> None:
     """Try a failure in other combinations of world and server, and write into its file what came.
 
@@ -50,9 +52,11 @@ def confirm(
     check_writable(json_file)
     results: dict[str, Confirmation] = {}
     lacking: list[ClientUnavailable] = []
+    plan = {"failure": str(file), "combinations": combination, "tries": tries}
     with (
+        recorded(record, "confirm", plan) as campaign,
         campaign_progress() as progress,
-        Confirmer(progress.step, tries=tries, jobs=CORES) as confirmer,
+        Confirmer(progress.step, tries=tries, jobs=CORES, record=campaign) as confirmer,
     ):
         for each in chosen or usual_combinations(failure):
             try:
@@ -63,6 +67,7 @@ def confirm(
             results[str(each)] = result
             # One after another: what an interrupt leaves is there.
             failure = confirm_in_file(file, each, result)
+            campaign.store.confirmed(failure, each)
     if lacking and not any(one.tries for one in results.values()):
         raise lacking[0]
     write_json(

@@ -18,11 +18,13 @@ from harness.cli.console import (
     output,
     write_json,
 )
+from harness.cli.recording import RecordFile, recorded
 from harness.combination import SIM_FAKE
 from harness.conformance.suite import CASES
 from harness.errors import UsageError
 
 SCHEMA = 1
+SCENARIO = "conformance"
 
 
 def conform_to(
@@ -35,6 +37,7 @@ def conform_to(
     ] = 120,
     seed: Seed = 0,
     json_file: JsonFile = None,
+    record: RecordFile = None,
 ) -> None:
     """Run the same schedules on the fake and on the real server, and compare all they do and tell.
 
@@ -42,7 +45,8 @@ def conform_to(
     which a verdict could depend, else 1. docs/fidelity.md lists what may differ.
     """
     check_writable(json_file)
-    with campaign_progress() as progress:
+    plan = {"clients": [client], "schedules": schedules, "seed": seed}
+    with recorded(record, "conform", plan) as campaign, campaign_progress() as progress:
         real = find_client(client, progress.step, server="real")
         if not real.is_sdk:
             raise UsageError(f"{client} has no agent server of its own: name an openhands-sdk")
@@ -56,8 +60,13 @@ def conform_to(
         ):
             on_fake.wait_ready()
             on_real.wait_ready()
+            series = (
+                campaign.series(fake.series(on_fake, SCENARIO, seed=seed, drawn=False)),
+                campaign.series(real.series(on_real, SCENARIO, seed=seed, drawn=False)),
+            )
             bar.begin()
-            for each in conform([*CASES.items(), *drawn(seed, schedules)], on_fake, on_real):
+            named = [*CASES.items(), *drawn(seed, schedules)]
+            for each in conform(named, on_fake, on_real, series=series):
                 compared.append(each)
                 bar.advance(passed=not each.matter)
     numbers = summary(compared)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from harness.errors import UsageError
+from harness.verdict import TrialResult
 
 output = Console()
 errors = Console(stderr=True)
@@ -91,6 +92,9 @@ class Bar:
         self._failed += not passed
         failed = f"  {self._failed} failed" if self._failed else ""
         self._progress.update(self._task, advance=1, description=f"{self._label}  trials{failed}")
+
+    def result(self, result: TrialResult) -> None:
+        self.advance(passed=result.passed)
 
     def stop(self) -> None:
         self._progress.stop_task(self._task)

@@ -9,9 +9,11 @@ from harness.campaign.client import find_client
 from harness.campaign.minimal import minimal_schedule
 from harness.cli.console import campaign_progress, output
 from harness.cli.measure import measure
+from harness.cli.recording import RecordFile, recorded
 from harness.cli.tables import comparison_table
 from harness.failure import Failure
 from harness.scenario import Scenario
+from harness.store.store import CampaignRecord
 from harness.story.timeline import timeline
 
 BROKEN, FIXED = "1.10.0", "1.11.1"
@@ -20,7 +22,7 @@ REPS = 1_000
 MARGIN_MS = 100
 
 
-def demo() -> None:
+def demo(record: RecordFile = None) -> None:
     """Show the race of pull request #1832: 1.10.0 loses events, 1.11.1 does not."""
     import scenarios
 
@@ -31,9 +33,12 @@ def demo() -> None:
         "the unmodified clients in a simulation.\n",
         highlight=False,
     )
-    comparison = measure([BROKEN, FIXED], scenario, reps=REPS, seed=SEED)
-    output.print(comparison_table(comparison))
-    failure, path = _smallest_failure(scenario)
+    clients = [BROKEN, FIXED]
+    plan = {"clients": clients, "scenario": scenario.name, "reps": REPS, "seed": SEED}
+    with recorded(record, "demo", plan) as campaign:
+        comparison = measure(clients, scenario, reps=REPS, seed=SEED, record=campaign)
+        output.print(comparison_table(comparison))
+        failure, path = _smallest_failure(scenario, campaign)
     output.print(Rule("the smallest schedule on which it loses events"))
     output.print(timeline(failure, path))
     output.print(
@@ -52,7 +57,7 @@ def _loses_visibly(failure: Failure) -> bool:
     return bool(min(event["visible_ms"] for event in events) - returned_ms >= MARGIN_MS)
 
 
-def _smallest_failure(scenario: Scenario) -> tuple[Failure, Path]:
+def _smallest_failure(scenario: Scenario, campaign: CampaignRecord) -> tuple[Failure, Path]:
     with campaign_progress() as progress:
         client = find_client(BROKEN, progress.step)
         with (
@@ -60,12 +65,13 @@ def _smallest_failure(scenario: Scenario) -> tuple[Failure, Path]:
             client.workers() as workers,
         ):
             workers.wait_ready()
+            series = campaign.series(client.series(workers, scenario.name, seed=SEED, drawn=False))
             bar.begin()
             schedule = minimal_schedule(
                 scenario,
                 SEED,
-                lambda candidate: _loses_visibly(examine(client, workers, candidate)),
+                lambda candidate: _loses_visibly(examine(client, workers, candidate, series)),
             )
             assert schedule is not None, "the comparison has just found some"
-            failure = examine(client, workers, schedule)
-    return failure, keep(failure)
+            failure = examine(client, workers, schedule, series)
+    return failure, keep(failure, series=series)

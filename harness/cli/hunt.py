@@ -1,8 +1,9 @@
 """`race hunt`: search for schedules on which a client fails, and shrink them."""
 
+import contextlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from harness.cli.console import (
     output,
     write_json,
 )
+from harness.cli.recording import RecordFile, recorded
 from harness.cli.show import nearest_in_words
 from harness.combination import NOT_RUN, SIM_REAL
 from harness.confirmation import rank
@@ -34,6 +36,7 @@ from harness.failure import Failure
 from harness.failure import confirm as confirm_in_file
 from harness.scenario import Scenario
 from harness.schedule import Schedule
+from harness.store.series import SeriesRecord
 from harness.story.confirmed import confirmed_line
 from harness.story.timeline import short_story
 from harness.strategies import FAMILIES, STALLS, with_faults
@@ -81,6 +84,7 @@ def hunt(
         ),
     ] = True,
     json_file: JsonFile = None,
+    record: RecordFile = None,
 ) -> None:
     """Search for distinct failures, shrink each, write it to a file and try it on the real server.
 
@@ -101,19 +105,57 @@ def hunt(
     findings: list[tuple[Finding, Path]] = []
     tally = Tally()
     not_run: list[str] = []
-    with campaign_progress() as progress:
+    plan = {
+        "clients": [client],
+        "scenarios": [one.name for one in chosen],
+        "faults": families,
+        "examples": examples,
+        "for": budget,
+        "seed": seed,
+    }
+    began = time.monotonic()
+
+    def tell() -> None:
+        elapsed_s = time.monotonic() - began
+        findings.sort(key=lambda entry: rank(entry[0].failure.confirmed))
+        write_json(
+            json_file,
+            {
+                "schema": SCHEMA,
+                "client": client,
+                "resolved_version": under_test.resolved_version,
+                "trials": tally.trials,
+                "seconds": elapsed_s,
+                "failures": [_summary(finding, path) for finding, path in findings],
+            },
+        )
+        if str(json_file) != "-":
+            _print_findings(findings, tally, elapsed_s)
+            if not_run:
+                _say(f"{len(not_run)} trials were void, the first because: {not_run[0]}")
+
+    with (
+        _also_if_interrupted(tell, tally),
+        recorded(record, "hunt", plan) as campaign,
+        campaign_progress() as progress,
+    ):
         under_test = find_client(client, progress.step, server=server, world=world)
         in_real_time = under_test.combination.in_real_time
 
+        def series_of(schedule: Schedule) -> SeriesRecord:
+            return campaign.series(
+                under_test.series(workers, schedule.scenario, seed=seed, drawn=False)
+            )
+
         def examined(schedule: Schedule) -> Failure:
-            failure = examine(under_test, workers, schedule)
+            failure = examine(under_test, workers, schedule, series_of(schedule))
             not_run.extend(note for note in failure.judgement.notes if NOT_RUN in note)
             return failure
 
         with (
             progress.bar(f"{under_test.resolved_version:>10} hunt", examples or 0) as bar,
             under_test.workers() as workers,
-            Confirmer(progress.step) as confirmer,
+            Confirmer(progress.step, record=campaign) as confirmer,
         ):
             workers.wait_ready()
             bar.begin()
@@ -121,43 +163,49 @@ def hunt(
                 lines = workers.source_lines() if STALLS in families else []
                 chosen = add_faults(chosen, families, lines)
             began = time.monotonic()
-            for found in search(
-                chosen,
-                examined,
-                seed=seed,
-                examples=limit,
-                seconds=seconds,
-                tally=tally,
-                in_real_time=in_real_time,
-            ):
-                failure = found.failure
-                if not in_real_time:
-                    told = nearest_in_words(under_test, workers, failure.schedule)
-                    failure = replace(failure, neighbour=told)
-                path = keep(failure)
-                if confirm and under_test.is_sdk and under_test.server != "real":
-                    failure = try_on_real_server(confirmer, failure, path)
-                progress.step(short_story(failure, path) + "\n")
-                findings.append((replace(found, failure=failure), path))
-            elapsed_s = time.monotonic() - began
-    findings.sort(key=lambda entry: rank(entry[0].failure.confirmed))
-    write_json(
-        json_file,
-        {
-            "schema": SCHEMA,
-            "client": client,
-            "resolved_version": under_test.resolved_version,
-            "trials": tally.trials,
-            "seconds": elapsed_s,
-            "failures": [_summary(finding, path) for finding, path in findings],
-        },
-    )
-    if str(json_file) != "-":
-        _print_findings(findings, tally, elapsed_s)
-        if not_run:
-            _say(f"{len(not_run)} trials were void, the first because: {not_run[0]}")
+            try:
+                for found in search(
+                    chosen,
+                    examined,
+                    seed=seed,
+                    examples=limit,
+                    seconds=seconds,
+                    tally=tally,
+                    in_real_time=in_real_time,
+                ):
+                    failure, series = found.failure, series_of(found.failure.schedule)
+                    # At once, and again with what comes to be known of it.
+                    path = keep(failure, series=series)
+                    findings.append((found, path))
+                    if not in_real_time:
+                        told = nearest_in_words(under_test, workers, failure.schedule, series)
+                        failure = replace(failure, neighbour=told)
+                        keep(failure, series=series)
+                    if confirm and under_test.is_sdk and under_test.server != "real":
+                        failure = try_on_real_server(confirmer, failure, path)
+                        series.failure(failure, path)
+                    progress.step(short_story(failure, path) + "\n")
+                    findings[-1] = replace(found, failure=failure), path
+            except KeyboardInterrupt:
+                if tally.unfinished is not None:
+                    failure = tally.unfinished.failure
+                    path = keep(failure, series=series_of(failure.schedule))
+                    findings.append((tally.unfinished, path))
+                raise
     if findings:
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _also_if_interrupted(tell: Callable[[], None], tally: Tally) -> Iterator[None]:
+    """Tells what came of a hunt when it has ended, and when it was interrupted on its way."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if tally.trials:
+            tell()
+        raise
+    tell()
 
 
 def try_on_real_server(confirmer: Confirmer, failure: Failure, path: Path) -> Failure:

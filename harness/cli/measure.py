@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness.campaign.campaign import Campaign, run_campaign
-from harness.campaign.client import ClientUnderTest, find_client
+from harness.campaign.client import find_client
 from harness.campaign.draw import draw_schedules
 from harness.campaign.summary import Comparison
 from harness.campaign.summary import compare as summarise_all
-from harness.cli.console import Bar, campaign_progress, jobs_in, output, write_json
+from harness.cli.console import campaign_progress, jobs_in, output, write_json
 from harness.cli.tables import comparison_markdown, comparison_table
 from harness.scenario import Scenario
-from harness.schedule import Schedule
+from harness.store.store import CampaignRecord
 
 
 def measure(
@@ -23,9 +23,10 @@ def measure(
     jobs: int | None = None,
     server: str = "fake",
     world: str = "sim",
+    record: CampaignRecord,
 ) -> Comparison:
     """Run the scenario's schedules against each client; `server` and `world` as `find_client`
-    takes them.
+    takes them. Every trial is recorded as it ends.
 
     Every client is found before the first trial runs: a client that cannot be had costs nothing.
 
@@ -40,9 +41,23 @@ def measure(
         ]
         schedules = list(draw_schedules(scenario, seed, reps))
         campaigns: list[Campaign] = []
-        for client in found:
-            with progress.bar(f"{client.resolved_version:>10} {scenario.name}", reps) as bar:
-                campaign = _run(client, schedules, min(jobs_in(world, jobs), reps), bar)
+        for position, client in enumerate(found):
+            with (
+                progress.bar(f"{client.resolved_version:>10} {scenario.name}", reps) as bar,
+                client.workers(min(jobs_in(world, jobs), reps)) as workers,
+            ):
+                workers.wait_ready()
+                series = client.series(
+                    workers, scenario.name, seed=seed, position=position, drawn=True, reps=reps
+                )
+                bar.begin()
+                campaign = run_campaign(
+                    client,
+                    schedules,
+                    workers,
+                    on_result=bar.result,
+                    series=record.series(series),
+                )
             campaigns.append(campaign)
             reasons = [result.void for result in campaign.results if result.void is not None]
             if reasons:
@@ -69,15 +84,3 @@ def report(comparison: Comparison, *, json_file: Path | None, markdown: bool) ->
         print(comparison_markdown(comparison), end="")
     elif str(json_file) != "-":
         output.print(comparison_table(comparison))
-
-
-def _run(client: ClientUnderTest, schedules: Sequence[Schedule], jobs: int, bar: Bar) -> Campaign:
-    with client.workers(jobs) as workers:
-        workers.wait_ready()
-        bar.begin()
-        return run_campaign(
-            client,
-            schedules,
-            workers,
-            on_result=lambda result: bar.advance(passed=result.passed),
-        )

@@ -11,7 +11,10 @@ from harness import __version__
 from harness.campaign.campaign import examine
 from harness.campaign.client import ClientUnderTest, find_client, recorded
 from harness.cli.console import campaign_progress, output
+from harness.cli.recording import RecordFile
+from harness.cli.recording import recorded as on_record
 from harness.failure import Failure
+from harness.store.store import CampaignRecord
 from harness.story.timeline import timeline
 
 
@@ -28,6 +31,7 @@ def replay(
         str | None, typer.Option(metavar="sim|real", help="Another world than in the file.")
     ] = None,
     times: Annotated[int, typer.Option(min=1, help="How often.")] = 1,
+    record: RecordFile = None,
 ) -> None:
     """Run a failing schedule again, say whether it does the same, and show its timeline.
 
@@ -40,7 +44,8 @@ def replay(
     if client is not None:
         # Which release it was beside the client of the file says nothing about another.
         its_server = its_server.partition(":")[0]
-    with campaign_progress() as progress:
+    plan = {"failure": str(file), "clients": [client or itself], "times": times}
+    with on_record(record, "replay", plan) as campaign, campaign_progress() as progress:
         under_test = find_client(
             client or itself,
             progress.step,
@@ -48,7 +53,7 @@ def replay(
             world=world or before.world,
         )
         with progress.bar(f"{under_test.resolved_version:>10} replay", times) as bar:
-            afters = _examine(under_test, before, times, bar.begin)
+            afters = _examine(under_test, before, times, bar.begin, campaign)
     last = afters[-1]
     if last.judgement.headline == before.judgement.headline:
         last = replace(last, confirmed={**last.confirmed, **before.confirmed})
@@ -96,9 +101,15 @@ def replay(
 
 
 def _examine(
-    client: ClientUnderTest, failure: Failure, times: int, on_ready: Callable[[], None]
+    client: ClientUnderTest,
+    failure: Failure,
+    times: int,
+    on_ready: Callable[[], None],
+    record: CampaignRecord,
 ) -> list[Failure]:
     with client.workers() as workers:
         workers.wait_ready()
         on_ready()
-        return [examine(client, workers, failure.schedule) for _ in range(times)]
+        schedule = failure.schedule
+        series = record.series(client.series(workers, schedule.scenario, drawn=False))
+        return [examine(client, workers, schedule, series) for _ in range(times)]

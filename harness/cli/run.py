@@ -18,6 +18,7 @@ from harness.cli.console import (
     errors,
 )
 from harness.cli.measure import measure, report
+from harness.cli.recording import RecordFile, recorded
 from harness.failure import Failure
 from harness.story.timeline import short_story
 
@@ -34,20 +35,25 @@ def run(
     world: World = "sim",
     json_file: JsonFile = None,
     markdown: Markdown = False,
+    record: RecordFile = None,
 ) -> None:
     """Run a scenario against one client; exit status 0 only if every trial passed, else 1."""
     import scenarios
 
     check_outputs(json_file, markdown=markdown)
-    comparison = measure(
-        [client],
-        scenarios.load(scenario),
-        reps=reps,
-        seed=seed,
-        jobs=jobs,
-        server=server,
-        world=world,
-    )
+    chosen = scenarios.load(scenario)
+    plan = {"clients": [client], "scenario": scenario, "reps": reps, "seed": seed}
+    with recorded(record, "run", plan) as campaign:
+        comparison = measure(
+            [client],
+            chosen,
+            reps=reps,
+            seed=seed,
+            jobs=jobs,
+            server=server,
+            world=world,
+            record=campaign,
+        )
     report(comparison, json_file=json_file, markdown=markdown)
     summary = comparison.clients[0]
     if summary.first_failure is not None:

@@ -11,9 +11,12 @@ from harness.campaign.client import ClientUnderTest, find_client, recorded
 from harness.campaign.neighbour import nearest_passing
 from harness.campaign.pool import Workers
 from harness.cli.console import Bar, campaign_progress, check_writable, errors, output
+from harness.cli.recording import RecordFile
+from harness.cli.recording import recorded as on_record
 from harness.errors import HarnessError, UsageError
 from harness.failure import Failure
 from harness.schedule import Schedule
+from harness.store.series import SeriesRecord
 from harness.story.mermaid import sequence_diagram
 from harness.story.nearest import describe
 from harness.story.page import html_page
@@ -40,6 +43,7 @@ def show(
     perfetto: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a trace for ui.perfetto.dev.")
     ] = None,
+    record: RecordFile = None,
 ) -> None:
     """Show a failure file: what happened, and which single change would make it pass.
 
@@ -48,7 +52,7 @@ def show(
     failure = Failure.read(file)
     check_writable(html)
     check_writable(perfetto)
-    nearest = "" if neighbour is False else _nearest(failure, asked=bool(neighbour))
+    nearest = "" if neighbour is False else _nearest(failure, record, asked=bool(neighbour))
     if mermaid:
         print(sequence_diagram(failure), end="")
     if html is not None:
@@ -63,46 +67,57 @@ def show(
         output.print(nearest, markup=False, highlight=False)
 
 
-def _nearest(failure: Failure, *, asked: bool) -> str:
+def _nearest(failure: Failure, record: Path | None, *, asked: bool) -> str:
     """What the file tells, or what is found; without being asked, failing to find is no error."""
     if not asked and failure.neighbour is not None:
         return failure.neighbour
     if not asked and failure.combination.in_real_time:
         return ""  # it would take minutes
     try:
-        return find_neighbour(failure)
+        return find_neighbour(failure, record)
     except HarnessError as error:
         if asked:
             raise
         return f"Which change would make it pass was not found: {error}"
 
 
-def find_neighbour(failure: Failure) -> str:
+def find_neighbour(failure: Failure, record: Path | None) -> str:
     """Search with the client of the failure, and say what was found.
 
+    `record`: where its trials are recorded.
+
     Raises:
+        UsageError: they cannot be recorded there.
         AlreadyPasses: the client passes the schedule now.
         ClientUnavailable, WorldBroken: as with any campaign.
     """
     argument, server = recorded(failure)
-    with campaign_progress() as progress:
+    plan = {"clients": [argument], "scenario": failure.schedule.scenario}
+    with on_record(record, "show", plan) as campaign, campaign_progress() as progress:
         client = find_client(argument, progress.step, server=server, world=failure.world)
         with (
             progress.bar(f"{client.resolved_version} neighbours", 0) as bar,
             client.workers() as workers,
         ):
             workers.wait_ready()
+            series = client.series(workers, failure.schedule.scenario, drawn=False)
             bar.begin()
-            return nearest_in_words(client, workers, failure.schedule, bar)
+            return nearest_in_words(
+                client, workers, failure.schedule, campaign.series(series), bar
+            )
 
 
 def nearest_in_words(
-    client: ClientUnderTest, workers: Workers, schedule: Schedule, bar: Bar | None = None
+    client: ClientUnderTest,
+    workers: Workers,
+    schedule: Schedule,
+    series: SeriesRecord,
+    bar: Bar | None = None,
 ) -> str:
-    """The nearest passing neighbour, found on workers that are ready."""
+    """The nearest passing neighbour, found on workers that are ready, its trials recorded."""
 
     def passes(changed: Schedule) -> bool:
-        passed = examine(client, workers, changed).judgement.verdicts == ("ok",)
+        passed = examine(client, workers, changed, series).judgement.verdicts == ("ok",)
         if bar is not None:
             bar.advance(passed=passed)
         return passed

@@ -4,7 +4,6 @@ Both say the same words in the same order, so that a pasted table can be checked
 terminal at a glance. Colour only repeats what the numbers say.
 """
 
-import math
 import textwrap
 from typing import Final
 
@@ -13,6 +12,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from harness.campaign import phrases
+from harness.campaign.phrases import code, number
 from harness.campaign.statistics import Spread
 from harness.campaign.summary import ClientSummary, Comparison, Pair
 from harness.verdict import MEANINGS
@@ -46,7 +47,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
             _verdict_cell(client),
             Text(_two(client.virtual_s, "p50")),
             Text(_two(client.wall_ms, "mean")),
-            Text(_number(client.trials_per_s)),
+            Text(number(client.trials_per_s)),
         )
     return Group(
         Text(_caption(comparison), style="bold"),
@@ -68,13 +69,13 @@ def comparison_markdown(comparison: Comparison) -> str:
     ]
     for client in comparison.clients:
         cells = (
-            _code(_name(client)),
+            code(_name(client)),
             str(client.reps),
             f"{_rate(client)} {_interval(client)}",
             ", ".join(_counts(client)),
             _two(client.virtual_s, "p50"),
             _two(client.wall_ms, "mean"),
-            _number(client.trials_per_s),
+            number(client.trials_per_s),
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     if comparison.pairs:
@@ -113,22 +114,11 @@ def _name(client: ClientSummary) -> str:
 
 
 def _rate(client: ClientSummary) -> str:
-    judged = client.reps - client.void
-    if client.pass_rate is None:
-        return "no verdict"
-    percent = f"{100 * client.pass_rate:.1f}"
-    # One failure in 10 000 must not read as "100.0 %".
-    if percent == "100.0" and client.passed < judged:
-        return f"{client.passed} / {judged} > 99.9 %"
-    if percent == "0.0" and client.passed > 0:
-        return f"{client.passed} / {judged} < 0.1 %"
-    return f"{client.passed} / {judged} = {percent} %"
+    return phrases.rate(client.passed, client.reps - client.void)
 
 
 def _interval(client: ClientSummary) -> str:
-    low, high = client.ci95
-    # Rounded outwards: what is printed is never narrower than what is known.
-    return f"[{math.floor(1000 * low) / 10:.1f}, {math.ceil(1000 * high) / 10:.1f}]"
+    return phrases.interval(*client.ci95)
 
 
 def _rate_style(client: ClientSummary) -> str:
@@ -138,10 +128,7 @@ def _rate_style(client: ClientSummary) -> str:
 
 
 def _counts(client: ClientSummary) -> list[str]:
-    counts = [f"{verdict} {count}" for verdict, count in client.verdicts.items()]
-    if client.void:
-        counts.append(f"void {client.void}")
-    return counts
+    return phrases.counts(client.verdicts, client.void)
 
 
 def _verdict_cell(client: ClientSummary) -> Text:
@@ -158,28 +145,12 @@ def _verdict_cell(client: ClientSummary) -> Text:
 def _two(spread: Spread | None, first: str) -> str:
     if spread is None:
         return _UNKNOWN
-    return f"{_number(getattr(spread, first))} / {_number(spread.p95)}"
-
-
-def _number(value: float) -> str:
-    """Three significant digits or more."""
-    decimals = 2 if value < 9.995 else 1 if value < 99.95 else 0
-    return f"{value:.{decimals}f}"
+    return f"{number(getattr(spread, first))} / {number(spread.p95)}"
 
 
 def _paired(pair: Pair) -> str:
     return (
         f"{pair.a} vs {pair.b}: failed only in {pair.a} {pair.only_a}, "
-        f"only in {pair.b} {pair.only_b}, both {pair.both}; McNemar exact {_p(pair.p_value)}"
+        f"only in {pair.b} {pair.only_b}, both {pair.both}; "
+        f"McNemar exact {phrases.p_value(pair.p_value)}"
     )
-
-
-def _p(value: float) -> str:
-    if value < 1e-12:
-        return "p < 1e-12"
-    return f"p = {value:.3f}" if value >= 0.001 else f"p = {value:.1e}"
-
-
-def _code(text: str) -> str:
-    """A code span, in which a path or a revision cannot turn into Markdown."""
-    return "`" + text.replace("`", "'") + "`"

@@ -9,6 +9,7 @@ from packaging.version import Version
 from harness.environments.cache import Cache
 from harness.environments.environment import Environment
 from harness.environments.installer import (
+    NotNow,
     Unresolvable,
     UvFailed,
     create,
@@ -18,7 +19,7 @@ from harness.environments.installer import (
 )
 from harness.environments.package import PACKAGE
 from harness.environments.recipe import Recipe
-from harness.errors import ClientUnavailable
+from harness.errors import ClientUnavailable, OutOfReach
 
 
 class ClientUnresolvable(ClientUnavailable):
@@ -35,7 +36,8 @@ def obtain(
     """The environment of a recipe, from the cache or built now.
 
     Of several processes that ask for the same one, a single one builds. Raises
-    `ClientUnresolvable`, or `ClientUnavailable` for any other reason.
+    `ClientUnresolvable`, `OutOfReach` when the index or the disk fails, or `ClientUnavailable` for
+    any other reason.
     """
 
     def on_wait() -> None:
@@ -55,7 +57,8 @@ def obtain(
             # uv names the copy of the sources, which is gone by the time anyone reads this.
             sources = re.escape(f" @ {_source(directory).as_uri()}") + r"[\w./-]*"
             reason = re.sub(sources, "", str(error))
-            raise ClientUnavailable(f"cannot install {recipe.title}: {reason}") from error
+            unavailable = OutOfReach if isinstance(error, NotNow) else ClientUnavailable
+            raise unavailable(f"cannot install {recipe.title}: {reason}") from error
         built = cache.find(recipe.key, client)
     if built is None:
         raise ClientUnavailable(

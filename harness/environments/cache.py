@@ -12,11 +12,16 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock, Timeout
 
+from harness.environments import leases
 from harness.environments.environment import Environment
 from harness.environments.installer import CORE_REQUIREMENTS, Interpreter
-from harness.errors import ClientUnavailable
+from harness.errors import OutOfReach
 
 METADATA = "environment.json"
+"""Written last and touched at each use: its time is that of the last use."""
+
+BUILDING = ".building"
+"""The folder in the cache's root in which environments are built."""
 
 # To be raised when environments are built in a way that makes the older ones unfit for use.
 _FORMAT = 1
@@ -31,7 +36,7 @@ def cache_root() -> Path:
 class Cache:
     """The environments made from one interpreter.
 
-    Each is a directory of `root`, named after its key. What is not finished lives in `.building`
+    Each is a directory of `root`, named after its key. What is not finished lives in `BUILDING`
     below it, with a lock file for each key; a directory there belongs to a live builder exactly as
     long as somebody holds its key's lock.
     """
@@ -39,13 +44,16 @@ class Cache:
     def __init__(self, root: Path, interpreter: Interpreter) -> None:
         self.root = root
         self.interpreter = interpreter
-        self._workshop = root / ".building"
+        self._workshop = root / BUILDING
         contents = "\n".join((str(_FORMAT), *CORE_REQUIREMENTS))
         python = f"py{interpreter.version}{interpreter.abi_flags}"
         self._suffix = f"{python}-{hashlib.sha256(contents.encode()).hexdigest()[:8]}"
 
     def find(self, key: str, client: str) -> Environment | None:
-        """The finished environment of a key, or None; a damaged one counts as none."""
+        """The finished environment of a key, or None; a damaged one counts as none.
+
+        From here on this process uses it: it is not removed before the process ends.
+        """
         path = self.root / self._name(key)
         python = path / "bin" / "python"
         try:
@@ -56,6 +64,10 @@ class Cache:
         # Follows the link to the base interpreter, which may have been uninstalled since.
         if not (isinstance(version, str) and os.access(python, os.X_OK)):
             return None
+        if not leases.hold(path):
+            return None
+        with suppress(OSError):  # of a cache that can only be read nothing is ever removed
+            os.utime(path / METADATA)
         return Environment(client, version, python, self.interpreter.version, path)
 
     @contextmanager
@@ -63,7 +75,7 @@ class Cache:
         """Hold a key's lock, with an empty directory to build in that is removed afterwards.
 
         `on_wait` is called before waiting for another process that holds the lock. Raises
-        `ClientUnavailable` when the cache cannot be written, also for an `OSError` inside.
+        `OutOfReach` when the cache cannot be written, also for an `OSError` inside.
         """
         try:
             self._workshop.mkdir(parents=True, exist_ok=True)
@@ -81,7 +93,7 @@ class Cache:
                 finally:
                     shutil.rmtree(directory, ignore_errors=True)
         except OSError as error:
-            raise ClientUnavailable(
+            raise OutOfReach(
                 f"cannot write environments to {self.root} ({error.strerror or error}): set "
                 "RACE_HOME to a directory that can be written"
             ) from error

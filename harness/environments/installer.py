@@ -22,6 +22,8 @@ CORE_REQUIREMENTS = ("fastapi", "uvicorn", "websockets")
 the client's own date and requirements give."""
 
 _BUILD_LOG = re.compile(r"\[std(?:out|err)\]\n(.*?)(?=\nhint:|\Z)", re.DOTALL)
+_GONE = re.compile(r"HTTP status client error \((404|410)\b")
+"""An index that answers, and has no such file."""
 _FRAME = " \t×├│╰─▶"
 """What uv draws around its explanations."""
 _LONGEST = 600
@@ -49,6 +51,10 @@ class Unresolvable(UvFailed):
     def first_cause(self) -> str:
         """The opening of the resolver's argument, without what it concludes."""
         return str(self).removeprefix("Because ").partition(", we can conclude")[0]
+
+
+class NotNow(UvFailed):
+    """What failed is the index, the disk or uv itself, not what was to be installed."""
 
 
 def base_interpreter() -> Interpreter:
@@ -82,7 +88,8 @@ def install(
 ) -> None:
     """Install a client and the trial core's requirements as of a moment.
 
-    uv runs in `directory`. Raises `Unresolvable` or, for any other reason, `UvFailed`.
+    uv runs in `directory`. Raises `Unresolvable`, `NotNow` or, for any other reason,
+    `UvFailed`.
     """
     _uv(
         *("pip", "install", "--python", os.fspath(python)),
@@ -109,7 +116,7 @@ def _uv(*arguments: str, directory: Path) -> str:
     try:
         uv = find_uv_bin()
     except FileNotFoundError as error:
-        raise UvFailed(f"uv is missing ({error}): install its package again") from None
+        raise NotNow(f"uv is missing ({error}): install its package again") from None
     # No configuration file may change what a client's environment holds; the index, the one thing
     # that differs from place to place, comes from the environment.
     fixed = ("--no-config", "--no-python-downloads", "--no-progress", "--color", "never", "-q")
@@ -123,9 +130,16 @@ def _uv(*arguments: str, directory: Path) -> str:
         check=False,
     )
     if done.returncode:
-        reason = explain(done.stderr)
-        raise (Unresolvable if "No solution found" in done.stderr else UvFailed)(reason)
+        raise kind_of(done.stderr)(explain(done.stderr))
     return done.stdout
+
+
+def kind_of(stderr: str) -> type[UvFailed]:
+    """What failed, by what uv printed."""
+    if "No solution found" in stderr:
+        return Unresolvable
+    unheard = "Failed to fetch" in stderr and not _GONE.search(stderr)
+    return NotNow if unheard or "No space left on device" in stderr else UvFailed
 
 
 def _environ(environ: Mapping[str, str]) -> dict[str, str]:

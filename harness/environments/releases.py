@@ -14,7 +14,7 @@ from pypi_simple.errors import UnsupportedContentTypeError, UnsupportedRepoVersi
 
 from harness.environments.package import PACKAGE, WITH_SERVER
 from harness.environments.recipe import PLUS_SERVER, Recipe
-from harness.errors import ClientUnavailable
+from harness.errors import ClientUnavailable, OutOfReach
 
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 """Environment variables that may name the index, in the order in which they are asked."""
@@ -95,7 +95,8 @@ def configured_index(environ: Mapping[str, str] = os.environ) -> str | None:
 def published(package: str = PACKAGE) -> list[Published]:
     """Every release of a package on the index, newest first.
 
-    Raises `ClientUnavailable` when the index does not answer, or not with such a list.
+    Raises `OutOfReach` when the index does not answer, or not with such a list, and
+    `ClientUnavailable` when it has no such package.
     """
     with _open_index() as index:
         # Without the user and password that the address may carry.
@@ -110,7 +111,7 @@ def published(package: str = PACKAGE) -> list[Published]:
             ) from None
         # Whatever goes wrong on the way there is an OSError.
         except (OSError, UnsupportedContentTypeError, UnsupportedRepoVersionError) as err:
-            raise ClientUnavailable(
+            raise OutOfReach(
                 f"the package index {shown} does not answer ({_reason(err)}): check the network "
                 f"or {INDEX_VARIABLES[0]}; releases that were used before need no index"
             ) from err

@@ -20,6 +20,43 @@ def revision_recipe(repository: Path, revision: str, *, with_server: bool = Fals
     server of the same commit. Raises `ClientUnavailable` when it is none of these, lacks the
     revision, or that lacks a package.
     """
+    tree, inside = _commit(repository, revision)
+    place = tree.place_of_package(inside)
+    trees = tree.with_server(place) if with_server else {PACKAGE: place}
+    seconds = git(
+        *(tree.objects, "log", "-1", "--no-show-signature", "--format=%ct", tree.sha),
+        directory=repository,
+    )
+
+    def stage(directory: Path) -> list[str]:
+        if not with_server:
+            tree.extract(place, directory)
+            return [f"{PACKAGE} @ {directory.as_uri()}"]
+        for name, below in trees.items():
+            (directory / name).mkdir()
+            tree.extract(below, directory / name)
+        return [f"{name} @ {(directory / name).as_uri()}" for name in trees]
+
+    return Recipe(
+        key=f"revision-{tree.sha}{PLUS_SERVER if with_server else ''}",
+        title=f"{PACKAGE} at {tree.sha[:9]}" + (" with its server" if with_server else ""),
+        exclude_newer=datetime.fromtimestamp(int(seconds), UTC) + timedelta(minutes=1),
+        stage=stage,
+        local=f"g{tree.sha[:9]}",
+    )
+
+
+def place_of_package(repository: Path, revision: str) -> str:
+    """Where the package is in a commit: empty for its root, else a folder with a slash at the end.
+
+    Raises `ClientUnavailable` as `revision_recipe` does.
+    """
+    tree, inside = _commit(repository, revision)
+    return tree.place_of_package(inside)
+
+
+def _commit(repository: Path, revision: str) -> tuple["_Tree", str]:
+    """The commit, and where in it the directory is that was named."""
     try:
         found = git("rev-parse", "--absolute-git-dir", "--show-prefix", directory=repository)
     except GitError as error:
@@ -39,29 +76,7 @@ def revision_recipe(repository: Path, revision: str, *, with_server: bool = Fals
             f"no revision '{revision}' in {repository}: name a commit, tag or branch it has"
         ) from None
     sha = commit.decode().strip()
-    tree = _Tree(objects, sha, repository, revision)
-    place = tree.place_of_package(inside.strip())
-    trees = tree.with_server(place) if with_server else {PACKAGE: place}
-    seconds = git(
-        *(objects, "log", "-1", "--no-show-signature", "--format=%ct", sha), directory=repository
-    )
-
-    def stage(directory: Path) -> list[str]:
-        if not with_server:
-            tree.extract(place, directory)
-            return [f"{PACKAGE} @ {directory.as_uri()}"]
-        for name, below in trees.items():
-            (directory / name).mkdir()
-            tree.extract(below, directory / name)
-        return [f"{name} @ {(directory / name).as_uri()}" for name in trees]
-
-    return Recipe(
-        key=f"revision-{sha}{PLUS_SERVER if with_server else ''}",
-        title=f"{PACKAGE} at {sha[:9]}" + (" with its server" if with_server else ""),
-        exclude_newer=datetime.fromtimestamp(int(seconds), UTC) + timedelta(minutes=1),
-        stage=stage,
-        local=f"g{sha[:9]}",
-    )
+    return _Tree(objects, sha, repository, revision), inside.strip()
 
 
 @dataclass(frozen=True)

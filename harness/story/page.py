@@ -23,7 +23,6 @@ _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'uns
 
 def html_page(failure: Failure, path: Path | None = None, more: str = "") -> str:
     """The page; `path` is the failure's file, `more` a paragraph below the words."""
-    shown = since_run(failure)
     html = Element("html", {"lang": "en"})
     head = SubElement(html, "head")
     SubElement(head, "meta", {"charset": "utf-8"})
@@ -34,29 +33,50 @@ def html_page(failure: Failure, path: Path | None = None, more: str = "") -> str
     )
     verdicts = ", ".join(failure.judgement.verdicts)
     _add(head, "title", f"{verdicts}: {failure.schedule.scenario}, {failure.resolved_version}")
-    _add(head, "style", _beside("page.css"))
+    _add(head, "style", style())
     body = SubElement(html, "body")
     _add(SubElement(body, "h1"), "b", verdicts)
-    _add(body, "p", where(failure), kind="where")
-    if confirmed := confirmed_line(failure):
-        _add(body, "p", confirmed, kind="where")
-    _add(body, "p", in_words(failure), kind="words")
-    if more:
-        _add(body, "p", more, kind="words")
-    body.append(_figure(shown))
-    _evidence(body, shown)
-    _schedule(body, failure)
-    for thread, stack in failure.stacks.items():
-        _add(body, "h2", f"where thread {thread} was")
-        _add(body, "pre", stack)
-    _add(body, "h2", "again")
-    _add(body, "pre", replay_command(path).removeprefix("replay: "))
-    _add(body, "script", _beside("page.js"))
+    add_story(body, failure, path, more)
+    _add(body, "script", script())
     return f"<!DOCTYPE html>\n{tostring(html, encoding='unicode', method='html')}\n"
 
 
+def add_story(
+    parent: Element,
+    failure: Failure,
+    path: Path | None = None,
+    more: str = "",
+    *,
+    heading: str = "h2",
+) -> None:
+    """All of the page but its headline; for a page that has `style` and `script`, once for all."""
+    shown = since_run(failure)
+    _add(parent, "p", where(failure), kind="where")
+    if confirmed := confirmed_line(failure):
+        _add(parent, "p", confirmed, kind="where")
+    _add(parent, "p", in_words(failure), kind="words")
+    if more:
+        _add(parent, "p", more, kind="words")
+    parent.append(_figure(shown))
+    _evidence(parent, shown, heading)
+    _schedule(parent, failure, heading)
+    for thread, stack in failure.stacks.items():
+        _add(parent, heading, f"where thread {thread} was")
+        _add(parent, "pre", stack)
+    _add(parent, heading, "again")
+    _add(parent, "pre", replay_command(path).removeprefix("replay: "))
+
+
+def style() -> str:
+    return _beside("page.css")
+
+
+def script() -> str:
+    return _beside("page.js")
+
+
 def _figure(shown: Failure) -> Element:
-    figure = Element("figure")
+    figure = Element("figure", {"class": "timeline"})
     caption = SubElement(figure, "figcaption")
     _add(
         caption,
@@ -70,14 +90,14 @@ def _figure(shown: Failure) -> Element:
         ("home", "all", "all of it"),
     ):
         button = _add(caption, "button", label)
-        button.attrib |= {"id": name, "type": "button", "title": title}
+        button.attrib |= {"class": name, "type": "button", "title": title}
     figure.append(drawing(shown))
     return figure
 
 
-def _evidence(body: Element, shown: Failure) -> None:
+def _evidence(body: Element, shown: Failure, heading: str) -> None:
     names = names_of(shown)
-    _add(body, "h2", "evidence")
+    _add(body, heading, "evidence")
     for entry in shown.judgement.evidence:
         _add(body, "p", sentence(entry))
         events = SubElement(body, "ul")
@@ -88,8 +108,8 @@ def _evidence(body: Element, shown: Failure) -> None:
         _add(body, "p", f"note: {note}")
 
 
-def _schedule(body: Element, failure: Failure) -> None:
-    _add(body, "h2", "what differs from a benign schedule")
+def _schedule(body: Element, failure: Failure, heading: str) -> None:
+    _add(body, heading, "what differs from a benign schedule")
     table = SubElement(body, "table")
     fields = failure.schedule.non_default_fields()
     _row(table, "th", "field", "here", "benign")

@@ -9,7 +9,7 @@ import scenarios
 from harness.campaign.campaign import examine
 from harness.campaign.client import ClientUnderTest, find_client
 from harness.campaign.draw import draw_schedules
-from harness.campaign.hunt import Tally, cause_of, hunt
+from harness.campaign.hunt import Tally, hunt
 from harness.campaign.pool import Workers
 from harness.cli.hunt import add_faults, parse_time
 from harness.errors import UsageError
@@ -127,8 +127,8 @@ def test_a_cause_does_not_depend_on_numbers() -> None:
         made_up(Schedule.from_dict({"scenario": "x", "network": {"socket": {"latency_ms": ms}}}))
         for ms in (200.0, 300.5)
     )
-    assert cause_of(one) == cause_of(two) != ""
-    assert cause_of(made_up(Schedule("x"))) == ""
+    assert one.cause == two.cause != ""
+    assert made_up(Schedule("x")).cause == ""
 
 
 # -- one cause at a time
@@ -166,7 +166,7 @@ def test_shrinking_does_not_slip_from_one_cause_to_another() -> None:
     assert borders["late: too late"] == {"network.socket.latency_ms": 30.1}
     assert borders["lost: altogether"] == {"network.socket.latency_ms": 10.1}
     for cause, failure in findings.items():
-        assert cause_of(failure) == cause
+        assert failure.cause == cause
 
 
 def test_what_fails_otherwise_while_shrinking_is_left_for_a_later_turn() -> None:
@@ -194,14 +194,14 @@ def test_a_known_cause_is_found_once() -> None:
 def test_two_verdicts_are_another_cause_than_one_of_them() -> None:
     late, lost = Evidence("late", "1 event so"), Evidence("lost", "2 events so")
     schedule = Schedule("x")
-    causes = [cause_of(judged(schedule, *each)) for each in ((late,), (lost,), (late, lost))]
+    causes = [judged(schedule, *each).cause for each in ((late,), (lost,), (late, lost))]
     assert causes == ["late: # events so", "lost: # events so", "; ".join(causes[:2])]
 
 
 @pytest.mark.parametrize("verdicts", [("ok",), ("void",), ()])
 def test_what_passed_or_was_void_has_no_cause(verdicts: tuple[str, ...]) -> None:
     failure = replace(made_up(Schedule("x")), judgement=Judgement(verdicts))
-    assert cause_of(failure) == ""
+    assert failure.cause == ""
 
 
 def test_scenarios_take_turns_under_their_own_names() -> None:

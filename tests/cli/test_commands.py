@@ -20,6 +20,7 @@ from harness.campaign.client import ClientUnderTest
 from harness.campaign.pool import Workers
 from harness.failure import Failure
 from harness.schedule import RestFault, Schedule
+from harness.store.series import SeriesRecord
 from harness.story.nearest import NONE_PASSES
 from harness.strategies import FAMILIES, STALLS
 from harness.verdict import Judgement
@@ -476,7 +477,9 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> list[Schedule]:
     """What a hunt tries from now on; every trial passes without being run."""
     seen: list[Schedule] = []
 
-    def passes(client: ClientUnderTest, _workers: Workers, schedule: Schedule) -> Failure:
+    def passes(
+        client: ClientUnderTest, _workers: Workers, schedule: Schedule, _series: SeriesRecord
+    ) -> Failure:
         seen.append(schedule)
         return Failure(
             schedule=schedule,

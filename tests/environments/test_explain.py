@@ -1,6 +1,6 @@
 """One line out of what uv says when it fails."""
 
-from harness.environments.installer import Unresolvable, explain
+from harness.environments.installer import NotNow, Unresolvable, UvFailed, explain, kind_of
 
 RESOLVER = """\
 error: No solution found when resolving dependencies
@@ -65,3 +65,21 @@ def test_a_long_story_is_cut() -> None:
     line = explain("error: " + "word " * 1000)
     assert len(line) < 700
     assert line.endswith("word…")
+
+
+def test_what_an_index_does_not_answer_is_not_the_clients_fault() -> None:
+    silent = (
+        "error: Failed to fetch: http://127.0.0.1:9/simple/six/\n"
+        "  cause: error sending request for url (http://127.0.0.1:9/simple/six/)\n"
+    )
+    broken = (
+        "error: Request failed after 3 retries in 5.4s\n"
+        "  cause: Failed to fetch: http://127.0.0.1:9/simple/six/\n"
+        "  cause: HTTP status server error (503 Service Unavailable) for url (...)\n"
+    )
+    for stderr in (silent, broken, "error: No space left on device (os error 28)"):
+        assert kind_of(stderr) is NotNow
+    gone = broken.replace("server error (503 Service Unavailable)", "client error (404 Not Found)")
+    for stderr in (gone, BUILD):
+        assert kind_of(stderr) is UvFailed
+    assert kind_of(RESOLVER) is kind_of(OLDER_RESOLVER) is Unresolvable

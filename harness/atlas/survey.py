@@ -1,0 +1,153 @@
+"""The survey: what the record does not know yet is run, release by release."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from packaging.version import InvalidVersion, Version
+
+from harness.atlas.cells import Cell, every_void
+from harness.campaign.campaign import Campaign, run_campaign
+from harness.campaign.client import ClientUnderTest, find_client
+from harness.environments.releases import published
+from harness.errors import ClientUnavailable, UsageError, WorldBroken
+from harness.schedule import Schedule
+from harness.store.store import CampaignRecord
+
+AHEAD = 2
+"""Environments that are built ahead of the trials: installing mostly waits for disk and net."""
+
+
+def releases_between(text: str) -> list[str]:
+    """The final releases of `A..B`, oldest first, ends included; an end that is left out is open.
+
+    Raises:
+        UsageError: it is no such range, or none is in it.
+        ClientUnavailable: the index does not answer.
+    """
+    first, dots, last = text.partition("..")
+    try:
+        low, high = (Version(end) if end else None for end in (first, last if dots else first))
+    except InvalidVersion:
+        raise UsageError(f"{text!r} is no range of releases: write 1.10.0..1.24.0") from None
+    found = sorted(
+        release.version
+        for release in published()
+        if not release.version.is_prerelease
+        and not release.yanked
+        and (low is None or low <= release.version)
+        and (high is None or release.version <= high)
+    )
+    if not found:
+        raise UsageError(f"no release is in {text}")
+    return [str(version) for version in found]
+
+
+class Survey:
+    """What is the same for all its cells.
+
+    Args:
+        schedules: those of each scenario, the same for every release.
+        record: where each trial goes, so that a survey that ends early goes on where it was.
+        seed: that of the schedules.
+        jobs: how many trials run at once.
+        progress: hears of environments that are built.
+    """
+
+    def __init__(
+        self,
+        schedules: Mapping[str, Sequence[Schedule]],
+        record: CampaignRecord,
+        *,
+        seed: int,
+        jobs: int,
+        progress: Callable[[str], None],
+    ) -> None:
+        self._schedules = schedules
+        self._record = record
+        self._seed = seed
+        self._jobs = jobs
+        self._progress = progress
+
+    def cells(self, releases: Sequence[str], known: Sequence[Cell] = ()) -> Iterator[Cell]:
+        """Those of all scenarios on all releases, in this order; `known` ones are not run.
+
+        A release that cannot be had, or that breaks the simulation, has cells that say why.
+        """
+        found = {(cell.release, cell.scenario): cell for cell in known}
+        missing = {
+            release: [name for name in self._schedules if (release, name) not in found]
+            for release in releases
+        }
+        needed = [release for release in releases if missing[release]]
+        clients: dict[str, Future[ClientUnderTest]] = {}
+        with ThreadPoolExecutor(AHEAD) as pool:
+            try:
+                for position, release in enumerate(releases):
+                    if missing[release]:
+                        at = needed.index(release)
+                        for ahead in needed[at : at + 1 + AHEAD]:
+                            if ahead not in clients:
+                                clients[ahead] = pool.submit(find_client, ahead, self._progress)
+                        run = self._run(clients[release], release, position, missing[release])
+                        found.update(((release, cell.scenario), cell) for cell in run)
+                    yield from (found[release, scenario] for scenario in self._schedules)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(
+        self, wanted: Future[ClientUnderTest], release: str, position: int, names: Sequence[str]
+    ) -> Iterator[Cell]:
+        try:
+            client = wanted.result()
+        except ClientUnavailable as error:
+            yield from (Cell(release, name, skipped=str(error)) for name in names)
+            return
+        left = list(names)
+        while left:
+            for cell in self._until_broken(client, release, position, tuple(left)):
+                left.remove(cell.scenario)
+                yield cell
+
+    def _until_broken(
+        self, client: ClientUnderTest, release: str, position: int, names: Sequence[str]
+    ) -> Iterator[Cell]:
+        """Cells as they come. After one that breaks the simulation, the workers are no good."""
+        under_way = None
+        try:
+            with client.workers(self._jobs) as workers:
+                workers.wait_ready()
+                for name in names:
+                    under_way = name
+                    drawn = self._schedules[name]
+                    series = client.series(
+                        *(workers, name),
+                        seed=self._seed,
+                        position=position,
+                        drawn=True,
+                        reps=len(drawn),
+                    )
+                    campaign = run_campaign(
+                        client, drawn, workers, failures=None, series=self._record.series(series)
+                    )
+                    yield _cell(release, name, campaign)
+        except (ClientUnavailable, WorldBroken) as error:
+            # The last line of a traceback is the one that says what happened.
+            reason = str(error).strip().splitlines()[-1]
+            for name in names if under_way is None else [under_way]:
+                yield Cell(release, name, skipped=reason)
+
+
+def _cell(release: str, scenario: str, campaign: Campaign) -> Cell:
+    summary = campaign.summary
+    reason = None
+    if summary.void == summary.reps:
+        reason = every_void(campaign.results[0].void or "")
+    return Cell(
+        release=release,
+        scenario=scenario,
+        reps=summary.reps,
+        passed=summary.passed,
+        void=summary.void,
+        verdicts=summary.verdicts,
+        skipped=reason,
+    )

@@ -1,0 +1,75 @@
+"""Which position of a sequence to try next, until there is nothing left to try. Pure."""
+
+from collections.abc import Collection
+from typing import Literal
+
+Side = Literal["before", "after", "unclear"]
+
+
+class Search:
+    """Bisection of the positions 0 to `count - 1`, of which the first is known to be before the
+    change and the last after it.
+
+    Positions that cannot tell are left aside, as `git bisect skip` does: the next try moves away
+    from the middle by twice as much with each of them, since what cannot tell comes in groups.
+
+    `preferred` positions are where the change is expected. They are tried first, and the others
+    only as far as is needed to be sure: a change that was expected where it is found costs one
+    more try, that of the position just before it.
+    """
+
+    def __init__(self, count: int, preferred: Collection[int] = ()) -> None:
+        if count < 2:
+            raise ValueError("a range has two ends")
+        self.before = 0
+        """The last position that is known to be before the change."""
+        self.after = count - 1
+        """The first that is known to be after it."""
+        self._unclear: set[int] = set()
+        self._preferred = frozenset(preferred)
+
+    def next(self) -> int | None:
+        """The position to try; None: nothing between the two is left that could tell."""
+        return self._next(self.before, self.after, self._unclear)
+
+    def tell(self, position: int, side: Side) -> None:
+        """What came of a try."""
+        if not self.before < position < self.after:
+            raise ValueError(f"position {position} is not in question")
+        if side == "before":
+            self.before = position
+        elif side == "after":
+            self.after = position
+        else:
+            self._unclear.add(position)
+
+    def likely(self, position: int) -> list[int]:
+        """What would be tried after a position, whose answer is still to come."""
+        after = [self._next(position, self.after, self._unclear)]
+        before = [self._next(self.before, position, self._unclear)]
+        return [each for each in after + before if each is not None]
+
+    @property
+    def unclear(self) -> list[int]:
+        """Positions between the two that could not tell: the change may be at any of them."""
+        return [each for each in sorted(self._unclear) if self.before < each < self.after]
+
+    def _next(self, before: int, after: int, unclear: Collection[int]) -> int | None:
+        untried = [each for each in range(before + 1, after) if each not in unclear]
+        expected = [each for each in untried if each in self._preferred]
+        if untried and not expected and after in self._preferred:
+            # Where it was expected: all others are on this side of the one just before it.
+            return untried[-1]
+        return _near_middle(before, after, expected or untried, unclear)
+
+
+def _near_middle(
+    before: int, after: int, untried: list[int], unclear: Collection[int]
+) -> int | None:
+    if not untried:
+        return None
+    middle, quarter = (before + after) // 2, (after - before) // 4
+    met = sum(abs(each - middle) <= quarter for each in unclear if before < each < after)
+    away = min(2 ** (met - 1), quarter) if met else 0
+    far_enough = [each for each in untried if abs(each - middle) >= away]
+    return min(far_enough or untried, key=lambda each: (abs(each - middle), each))

@@ -1,0 +1,1 @@
+"""The record as a page, as Markdown for a pull request, and as JUnit for CI."""

@@ -1,0 +1,1 @@
+"""A soak: thousands to millions of trials over many scenarios and clients."""

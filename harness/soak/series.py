@@ -1,0 +1,68 @@
+"""The series of a soak in the record, and how fast each is."""
+
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from harness.campaign.client import ClientUnderTest
+from harness.soak.bench import Bench
+from harness.soak.plan import Key, Plan
+from harness.store.series import Series, SeriesRecord
+from harness.store.store import CampaignRecord
+
+
+def begin(
+    campaign: CampaignRecord, plan: Plan, clients: Sequence[ClientUnderTest], bench: Bench
+) -> dict[Key, SeriesRecord]:
+    """All series of a plan, begun or gone on with.
+
+    Raises:
+        UsageError: a client or its server is another one than when the campaign began.
+    """
+
+    def series(key: Key) -> Series:
+        client = clients[key.position]
+        return Series(
+            position=key.position,
+            client=client.anywhere,
+            resolved_version=client.resolved_version,
+            world=client.world,
+            server=client.server,
+            server_version=bench.server_version(key.position),
+            scenario=key.scenario,
+            seed=plan.seed,
+            drawn=True,
+            reps=plan.reps,
+        )
+
+    return {key: campaign.series(series(key)) for key in plan.keys}
+
+
+class Speeds:
+    """Trials of each series in a wall second, on all that runs them together.
+
+    The time between two trials goes to the series of the later one; so the speeds of series that
+    take turns are their own, and those of series that run at once are shares of the whole.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock: Final = clock
+        self._last = clock()
+        self._seconds: defaultdict[Key, float] = defaultdict(float)
+        self._trials: Counter[Key] = Counter()
+
+    def ended(self, key: Key) -> None:
+        """A trial of this series has ended."""
+        now = self._clock()
+        self._seconds[key] += now - self._last
+        self._trials[key] += 1
+        self._last = now
+
+    @property
+    def of(self) -> Mapping[Key, float]:
+        return {
+            key: self._trials[key] / seconds
+            for key, seconds in self._seconds.items()
+            if seconds > 0
+        }

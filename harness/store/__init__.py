@@ -1,0 +1,1 @@
+"""The record of every trial: one SQLite file, written as trials finish."""

@@ -1,0 +1,90 @@
+"""The survey: what is known is not run, what breaks says so."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import scenarios
+from harness.atlas import survey as module
+from harness.atlas.cells import Cell
+from harness.atlas.known import known_cells
+from harness.atlas.survey import Survey, releases_between
+from harness.campaign.client import ClientUnderTest
+from harness.campaign.draw import draw_schedules
+from harness.errors import ClientUnavailable, UsageError
+from harness.fingerprint import fingerprint
+from harness.store.store import Store
+
+REPS = 4
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "record.db") as opened:
+        yield opened
+
+
+@pytest.fixture(autouse=True)
+def _releases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Releases that need no index: the reference client, right or hasty; none; one that dies."""
+
+    def found(argument: str, _progress: object) -> ClientUnderTest:
+        if argument == "2.0":
+            raise ClientUnavailable("2.0 cannot be resolved")
+        adapter = {"1.0": "reference:eager", "1.1": "reference", "3.0": "reference:nobody"}
+        return ClientUnderTest(argument, argument, Path(sys.executable), adapter[argument])
+
+    monkeypatch.setattr(module, "find_client", found)
+
+
+def surveyed(store: Store, *releases: str, known: tuple[Cell, ...] = ()) -> list[Cell]:
+    schedules = {
+        name: list(draw_schedules(scenarios.load(name), 0, REPS))
+        for name in ("clean", "final-events")
+    }
+    survey = Survey(
+        schedules, store.campaign("atlas", {}), seed=0, jobs=1, progress=lambda _line: None
+    )
+    return list(survey.cells(releases, known))
+
+
+def test_cells_come_in_order_and_are_known_the_next_time(store: Store) -> None:
+    cells = surveyed(store, "1.0", "2.0", "1.1")
+    assert [(cell.release, cell.scenario) for cell in cells] == [
+        (release, scenario)
+        for release in ("1.0", "2.0", "1.1")
+        for scenario in ("clean", "final-events")
+    ]
+    assert [cell.state for cell in cells] == [
+        *("fails", "fails"),
+        *("skipped", "skipped"),
+        *("passes", "passes"),
+    ]
+    assert {cell.skipped for cell in cells} == {None, "2.0 cannot be resolved"}
+
+    known = known_cells(store, fingerprint=fingerprint(), seed=0, reps=REPS)
+    assert known == [cell for cell in cells if cell.skipped is None]
+    # Were a known cell run again, its release would have to be found.
+    assert surveyed(store, "1.0", "1.1", known=tuple(known)) == known
+
+
+def test_only_the_same_is_known(store: Store) -> None:
+    surveyed(store, "1.1")
+    asked = {"fingerprint": fingerprint(), "seed": 0, "reps": REPS}
+    assert len(known_cells(store, **asked)) == 2  # type: ignore[arg-type]
+    for other in ({"fingerprint": "edited"}, {"seed": 1}, {"reps": REPS + 1}):
+        assert known_cells(store, **{**asked, **other}) == []  # type: ignore[arg-type]
+
+
+def test_a_release_that_breaks_says_so_and_the_others_go_on(store: Store) -> None:
+    cells = surveyed(store, "3.0", "1.1")
+    assert [cell.state for cell in cells] == ["skipped", "skipped", "passes", "passes"]
+    assert "nobody" in str(cells[0].skipped)
+
+
+@pytest.mark.parametrize("text", ["new..newer", "1.0..x"])
+def test_what_is_no_range_is_named(text: str) -> None:
+    with pytest.raises(UsageError, match="is no range of releases: write"):
+        releases_between(text)

@@ -1,0 +1,33 @@
+"""The judge, with real workers."""
+
+import scenarios
+from harness.bisect.judged import Point
+from harness.bisect.judging import Judge
+from harness.bisect.questions import ScenarioQuestion
+from harness.campaign.sequential import SequentialTest
+from harness.store.store import Store
+
+
+def test_what_is_judged_is_recorded_with_its_schedules() -> None:
+    question = ScenarioQuestion(
+        scenarios.load("final-events"), 0, 20, SequentialTest(0.01, 0.5, 0.05, 0.05)
+    )
+    with Store(None) as store:
+        judge = Judge(question, record=store.campaign("bisect", {}))
+        names = ("reference", "reference:eager")
+        judged = [judge(Point(name, name, name)) for name in names]
+        assert [one.judgement for one in judged] == ["good", "bad"]
+        rows = store.execute(
+            "SELECT client, drawn, count(*), sum(verdicts = 'ok'), count(schedule) FROM trials "
+            "JOIN series ON series.id = series GROUP BY series.id"
+        ).fetchall()
+        assert rows == [
+            (name, 0, one.reps, one.passed, one.reps)
+            for name, one in zip(names, judged, strict=True)
+        ]
+        ((client, verdicts),) = store.execute(
+            "SELECT client, trials.verdicts FROM failures JOIN trials USING (series, number) "
+            "JOIN series ON series.id = series"
+        ).fetchall()
+        assert client == "reference:eager"
+        assert verdicts != "ok"

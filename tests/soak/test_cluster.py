@@ -1,0 +1,118 @@
+"""The bench of a Dask cluster: what dies with a process is run again, and counted once."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from distributed import Client, LocalCluster
+from soak_rig import records
+
+import scenarios
+from harness.campaign.client import ClientUnderTest, find_client
+from harness.campaign.draw import draw_schedules
+from harness.errors import ClientUnavailable, UsageError
+from harness.soak import cluster as module
+from harness.soak.cluster import DaskBench
+from harness.soak.plan import Key, Plan, PlannedClient
+from harness.soak.soak import Soak
+from harness.store.store import Store
+from harness.verdict import TrialResult
+
+ARGUMENTS = ("reference", "reference:eager")
+PLAN = Plan(
+    tuple(PlannedClient(one, "0.1.0") for one in ARGUMENTS), ("clean", "final-events"), reps=130
+)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    """Two worker processes; one that dies is replaced."""
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+    ) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def clients() -> list[ClientUnderTest]:
+    return [find_client(argument, pytest.fail) for argument in ARGUMENTS]
+
+
+def test_a_worker_is_killed_and_nothing_is_lost_nor_counted_twice(
+    cluster: LocalCluster, clients: list[ClientUnderTest], tmp_path: Path
+) -> None:
+    with Client(cluster) as asking:
+        victim = min(asking.run(os.getpid).values())
+    heard: list[tuple[Key, int]] = []
+
+    def on_result(key: Key, result: TrialResult) -> None:
+        heard.append((key, result.index))
+        if len(heard) == 1:
+            # Others of its chunks are under way or waiting.
+            os.kill(victim, signal.SIGKILL)
+
+    with Store(tmp_path / "record.db") as store:
+        found = records(store.campaign("soak", PLAN.to_dict()), PLAN)
+        with DaskBench(cluster.scheduler_address, clients, "fake") as bench:
+            assert [bench.server_version(position) for position in (0, 1)] == ["1.58.0"] * 2
+            bench.run(Soak(PLAN, found, on_result=on_result, failures=tmp_path))
+        with Client(cluster) as asking:
+            assert victim not in asking.run(os.getpid).values()
+
+        every = {(key, number) for key in PLAN.keys for number in range(130)}
+        assert len(heard) == len(every)
+        assert set(heard) == every
+        rows = store.execute("SELECT count(*), count(DISTINCT digest) FROM trials").fetchone()
+        assert rows[0] == len(every)
+
+        # They are the trials that this machine would have run.
+        key = Key("final-events", 1)
+        there = {result.index: result for result in found[key].results()}
+        schedules = list(draw_schedules(scenarios.load(key.scenario), PLAN.seed, 130))
+        with clients[1].workers() as workers:
+            workers.wait_ready()
+            for number in (0, 64, 129):
+                here, _ = workers.run_whole(schedules[number])
+                assert (there[number].digest, there[number].verdicts) == (
+                    here.digest,
+                    here.verdicts,
+                )
+        assert any(tmp_path.glob("final-events-*.json"))
+        assert found[key].causes()
+        assert not found[Key("final-events", 0)].causes()
+
+
+def test_another_harness_on_the_cluster_is_refused(
+    cluster: LocalCluster, clients: list[ClientUnderTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "fingerprint", lambda: "edited here")
+    with (
+        pytest.raises(UsageError, match="runs another race-harness"),
+        DaskBench(cluster.scheduler_address, clients[:1], "fake"),
+    ):
+        pass
+
+
+def test_a_client_that_is_not_there_is_named_as_ever(
+    cluster: LocalCluster, clients: list[ClientUnderTest]
+) -> None:
+    gone = ClientUnderTest("/nowhere/at-all", "1.0", clients[0].python, "openhands")
+    with (
+        pytest.raises(ClientUnavailable, match="no directory '/nowhere/at-all'"),
+        DaskBench(cluster.scheduler_address, [gone], "fake"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://1"])
+def test_no_scheduler_is_named(
+    clients: list[ClientUnderTest], monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 1)
+    with (
+        pytest.raises(UsageError, match=f"no Dask scheduler answers at {address}"),
+        DaskBench(address, clients, "fake"),
+    ):
+        pass
