@@ -44,6 +44,14 @@ World = Annotated[
         help="Virtual time and controlled threads, or the wall clock and loopback sockets.",
     ),
 ]
+Confirm = Annotated[
+    bool,
+    typer.Option(
+        "--confirm/--no-confirm",
+        help="Whether each failure of an openhands-sdk is tried on the real server, in the "
+        "simulation.",
+    ),
+]
 JsonFile = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Write the numbers here; - is stdout."),

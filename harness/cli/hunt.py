@@ -18,6 +18,7 @@ from harness.campaign.confirm import Confirmer, not_tried
 from harness.campaign.hunt import Finding, Tally
 from harness.campaign.hunt import hunt as search
 from harness.cli.console import (
+    Confirm,
     JsonFile,
     Seed,
     Server,
@@ -75,14 +76,7 @@ def hunt(
     seed: Seed = 0,
     server: Server = "fake",
     world: World = "sim",
-    confirm: Annotated[
-        bool,
-        typer.Option(
-            "--confirm/--no-confirm",
-            help="Whether each failure of an openhands-sdk is tried on the real server, in the "
-            "simulation.",
-        ),
-    ] = True,
+    confirm: Confirm = True,
     json_file: JsonFile = None,
     record: RecordFile = None,
 ) -> None:

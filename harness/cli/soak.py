@@ -12,6 +12,7 @@ import typer
 from harness.campaign.client import ClientUnderTest, find_client
 from harness.campaign.confirm import Confirmer
 from harness.cli.console import (
+    Confirm,
     Jobs,
     JsonFile,
     Markdown,
@@ -128,14 +129,7 @@ def soak(
     ] = None,
     server: Server = "fake",
     world: World = "sim",
-    confirm: Annotated[
-        bool,
-        typer.Option(
-            "--confirm/--no-confirm",
-            help="Whether each failure of an openhands-sdk is tried on the real server, in the "
-            "simulation.",
-        ),
-    ] = True,
+    confirm: Confirm = True,
     json_file: JsonFile = None,
     markdown: Markdown = False,
     record: RecordFile = None,
