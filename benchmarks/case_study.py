@@ -32,7 +32,7 @@ from harness.campaign.client import find_client
 from harness.campaign.draw import draw_schedules
 from harness.campaign.pool import Workers
 from harness.campaign.statistics import mcnemar_exact
-from harness.campaign.summary import campaign_digest, summarise
+from harness.campaign.summary import summarise
 from harness.cli.show import nearest_in_words
 from harness.errors import WorldBroken
 from harness.scenario import Scenario
@@ -212,8 +212,7 @@ def store(numbers: Mapping[str, Any], path: Path = NUMBERS) -> None:
 def cell_of(results: Sequence[TrialResult], seconds: float) -> Cell:
     """The trials of one scenario on one commit, in short."""
     summary = summarise("", "", results, seconds, None)
-    head = results[:HEAD]
-    return {
+    cell = {
         "reps": summary.reps,
         "void": summary.void,
         "passed": summary.passed,
@@ -221,10 +220,16 @@ def cell_of(results: Sequence[TrialResult], seconds: float) -> Cell:
         "mean_s": round(summary.virtual_s.mean, 3) if summary.virtual_s else None,
         "p95_s": round(summary.virtual_s.p95, 3) if summary.virtual_s else None,
         "ci95": [round(bound, 4) for bound in summary.ci95],
-        "head": campaign_digest(head)[:12],
-        "head_passed": sum(result.passed for result in head),
         "seconds": round(seconds, 1),
     }
+    head = cell if len(results) <= HEAD else cell_of(results[:HEAD], seconds)
+    return {**cell, "head": known_by(head)}
+
+
+def known_by(head: Cell) -> str:
+    """What tells whether two commits do the same: verdicts and times, not ids and versions."""
+    verdicts = ", ".join(f"{verdict} {count}" for verdict, count in head["verdicts"].items())
+    return f"{verdicts}; {head['mean_s']} s"
 
 
 def is_enough(cell: Cell | None, reps: int) -> bool:
