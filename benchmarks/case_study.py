@@ -27,26 +27,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import scenarios
-from harness.campaign.campaign import examine
 from harness.campaign.client import find_client
 from harness.campaign.draw import draw_schedules
 from harness.campaign.pool import Workers
 from harness.campaign.statistics import mcnemar_exact
 from harness.campaign.summary import summarise
-from harness.cli.show import nearest_in_words
-from harness.errors import WorldBroken
+from harness.failure import Failure
 from harness.scenario import Scenario
-from harness.schedule import (
-    Caller,
-    Fault,
-    Link,
-    Moment,
-    Network,
-    RestFault,
-    Schedule,
-    Script,
-    ServerTiming,
-)
 from harness.verdict import ORDER, TrialResult
 
 SCHEMA: Final = 1
@@ -86,86 +73,6 @@ COMMITS: Final = (
     Commit("78f527cf2", "main, later"),
     Commit("8fd9421ed", "merged"),
 )
-LOST: Final = Fault("reset", Moment("run-started"))
-HELD: Final = Fault("stall", Moment("run-started", after_ms=10.0), for_ms=4_500.0)
-"""Polls end the first run; what the socket says of it comes during the second."""
-
-SCHEDULES: Final = (
-    (
-        "35b32e55d",
-        Schedule(
-            "last-events", server=ServerTiming(think_ms=600.0), network=Network(socket=Link(500.0))
-        ),
-    ),
-    ("35b32e55d", Schedule("slow-callback", caller=Caller(callback_ms=3_000.0, settle_s=15.0))),
-    ("35b32e55d", Schedule("idle-poll", server=ServerTiming(start_ms=1_500.0))),
-    ("622b71137", Schedule("idle-three-polls", server=ServerTiming(start_ms=3_500.0))),
-    (
-        "0b407d834",
-        Schedule("idle-frame", network=Network(socket=Link(50.0)), caller=Caller(runs=2)),
-    ),
-    ("0b407d834", Schedule("error-frame", script=Script(outcome="error"))),
-    ("13ad596f2", Schedule("cleared-too-late", server=ServerTiming(answer_run_ms=500.0))),
-    ("13ad596f2", Schedule("socket-lost", network=Network(faults=(LOST,)))),
-    (
-        "25aa32018",
-        Schedule(
-            "callback-raised", script=Script(tool_calls=1), caller=Caller(callback_raises=True)
-        ),
-    ),
-    (
-        "8fd9421ed",
-        Schedule(
-            "closed-politely", network=Network(faults=(Fault("close", Moment("run-started")),))
-        ),
-    ),
-    (
-        "8fd9421ed",
-        Schedule(
-            "fetch-fails", network=Network(faults=(LOST,)), rest=(RestFault("status", "events"),)
-        ),
-    ),
-    (
-        "8fd9421ed",
-        Schedule(
-            "stale-finished",
-            server=ServerTiming(think_ms=1_000.0),
-            network=Network(faults=(HELD,)),
-            caller=Caller(runs=2),
-        ),
-    ),
-    (
-        "8fd9421ed",
-        Schedule(
-            "stale-before-start",
-            server=ServerTiming(start_ms=2_000.0),
-            network=Network(faults=(HELD,)),
-            caller=Caller(runs=2),
-        ),
-    ),
-    (
-        "8fd9421ed",
-        Schedule("status-first", server=ServerTiming(publish_ms=10.0, status_overtakes=1)),
-    ),
-    (
-        "8fd9421ed",
-        Schedule(
-            "half-second-over",
-            server=ServerTiming(think_ms=60_000.0),
-            caller=Caller(timeout_s=1.5, settle_s=90.0),
-        ),
-    ),
-    ("8fd9421ed", Schedule("stop-hook", script=Script(stop_hook_denials=1))),
-    (
-        "8fd9421ed",
-        Schedule(
-            "conflict", server=ServerTiming(other_subscriber_ms=4_500.0), caller=Caller(runs=2)
-        ),
-    ),
-    ("8fd9421ed", Schedule("waiting", script=Script(outcome="waiting_for_confirmation"))),
-)
-"""The smallest schedule for each worry, with the commit whose failure is kept in a file."""
-
 RACE: Final = ("final-events", "delayed-callback")
 BRANCHES: Final = ("78f527cf2", "6e354e6fa", "8fd9421ed")
 """Main before the merge, the branch as the maintainer asked for it, and what was merged."""
@@ -259,32 +166,17 @@ def measure(
     return cell, results
 
 
-def keep_failures(repository: str) -> None:
-    """Write the failure files that are missing, each found to repeat to the byte."""
-    for revision, owned in itertools.groupby(SCHEDULES, lambda entry: entry[0]):
-        missing = [s for _, s in owned if not (FILES / f"{s.scenario}.json").exists()]
-        if not missing:
-            continue
-        client = find_client(f"{repository}@{revision}", tell)
-        with client.workers() as workers:
-            workers.wait_ready()
-            for schedule in missing:
-                failure = examine(client, workers, schedule)
-                if examine(client, workers, schedule).digest != failure.digest:
-                    raise WorldBroken(f"{schedule.scenario} did not repeat on {revision}")
-                if failure.judgement.headline != "hang":
-                    nearest = nearest_in_words(client, workers, schedule)
-                    failure = replace(failure, neighbour=nearest)
-                failure.write(FILES / f"{schedule.scenario}.json")
-                tell(f"{revision} {schedule.scenario}: {failure.judgement.verdicts}")
+def failures() -> dict[str, Failure]:
+    """The failure files that the document tells of, by name."""
+    return {path.stem: Failure.read(path) for path in sorted(FILES.glob("*.json"))}
 
 
 def run(repository: str, numbers: dict[str, Any], reps: int, jobs: int) -> None:
     """Fill what is missing, commit by commit, and keep each cell as it is done."""
-    wanted_once = {schedule.scenario: schedule for _, schedule in SCHEDULES}
+    once = {name: failure.schedule for name, failure in failures().items()}
     for commit in COMMITS:
         revision, wanted = commit.revision, HEAD if commit.refactors else reps
-        schedules = [n for n in wanted_once if revision not in numbers["schedules"].get(n, {})]
+        schedules = [n for n in once if revision not in numbers["schedules"].get(n, {})]
         missing = [
             name
             for name in scenarios.names()
@@ -296,7 +188,7 @@ def run(repository: str, numbers: dict[str, Any], reps: int, jobs: int) -> None:
         numbers["versions"][revision] = client.resolved_version
         with client.workers(jobs) as workers:
             workers.wait_ready()
-            results = workers.run([wanted_once[name] for name in schedules], ignore)
+            results = workers.run([once[name] for name in schedules], ignore)
             for name, result in zip(schedules, results, strict=True):
                 told = [*result.verdicts, round(result.virtual_s, 2)]
                 put(numbers["schedules"], name, revision, told)
@@ -443,7 +335,6 @@ def main() -> None:
     numbers = load()
     if options.repository:
         run_thousand(options.repository, numbers, options.jobs)
-        keep_failures(options.repository)
         run(options.repository, numbers, options.reps, options.jobs)
     if PAGE.exists():
         page = rewritten(PAGE.read_text(encoding="utf-8"), numbers)
