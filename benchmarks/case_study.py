@@ -74,8 +74,8 @@ COMMITS: Final = (
     Commit("8fd9421ed", "merged"),
 )
 RACE: Final = ("final-events", "delayed-callback")
-BRANCHES: Final = ("78f527cf2", "6e354e6fa", "8fd9421ed")
-"""Main before the merge, the branch as the maintainer asked for it, and what was merged."""
+BRANCHES: Final = ("78f527cf2", "ec4b0fb1d", "6e354e6fa", "8fd9421ed")
+"""Main before the merge, the first commit, the branch as the maintainer asked for it, the merge."""
 
 Cell = dict[str, Any]
 
