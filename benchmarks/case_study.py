@@ -75,7 +75,7 @@ COMMITS: Final = (
 )
 RACE: Final = ("final-events", "delayed-callback")
 BRANCHES: Final = ("78f527cf2", "ec4b0fb1d", "6e354e6fa", "8fd9421ed")
-"""Main before the merge, the first commit, the branch as the maintainer asked for it, the merge."""
+"""Main before the merge, the first commit, the branch when the maintainer asked, the merge."""
 
 Cell = dict[str, Any]
 
