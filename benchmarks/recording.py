@@ -85,7 +85,7 @@ def main() -> None:
         client.workers() as workers,
     ):
         workers.wait_ready()
-        series = client.series(workers, options.scenario, drawn=True)
+        series = client.series(workers.server_version, options.scenario, drawn=True)
         run_campaign(client, schedules[:50], workers)
         for pair in range(options.pairs):
             # Which comes first changes, for whatever else the machine begins or ends to do.

@@ -109,7 +109,7 @@ class Scenarios(pytest.Collector):
                 self._workers = client.workers(CORES)
                 self._workers.wait_ready()
             series = client.series(
-                self._workers,
+                self._workers.server_version,
                 scenario.name,
                 seed=option("--race-seed"),
                 drawn=True,

@@ -88,11 +88,6 @@ def spans(cells: Sequence[Cell]) -> Iterator[Span]:
         )
 
 
-def every_void(reason: str) -> str:
-    """Why a cell has no rate though its trials were run; `reason` is that of the first."""
-    return f"every trial was void: {reason}"
-
-
 def glyph(cell: Cell) -> str:
     """One character: `·` always passes, `░▒▓` less and less often, `█` never, a blank for none."""
     rate = cell.pass_rate

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from harness.atlas.cells import Cell, every_void
+from harness.atlas.cells import Cell
 from harness.store.store import Store
 from harness.verdict import ORDER
 
@@ -23,13 +23,14 @@ def known_cells(store: Store, *, fingerprint: str, seed: int, reps: int) -> list
         (seed, fingerprint),
     )
     for series, release, scenario in found:
-        cell = _cell(store, series, release, scenario, reps)
+        cell = recorded_cell(store, series, release, scenario, reps)
         if cell.reps == reps:
             cells.append(cell)
     return cells
 
 
-def _cell(store: Store, series: int, release: str, scenario: str, reps: int) -> Cell:
+def recorded_cell(store: Store, series: int, release: str, scenario: str, reps: int) -> Cell:
+    """What the first `reps` trials of a series came to; there may be fewer of them."""
     counts: Counter[str] = Counter()
     total = passed = void = 0
     reason = None
@@ -50,5 +51,5 @@ def _cell(store: Store, series: int, release: str, scenario: str, reps: int) -> 
         passed=passed,
         void=void,
         verdicts={verdict: counts[verdict] for verdict in sorted(counts, key=ORDER.index)},
-        skipped=every_void(reason or "") if total and void == total else None,
+        skipped=f"every trial was void: {reason}" if total and void == total else None,
     )

@@ -1,20 +1,18 @@
 """The survey: what the record does not know yet is run, release by release."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 
 from packaging.version import InvalidVersion, Version
 
-from harness.atlas.cells import Cell, every_void
-from harness.campaign.campaign import Campaign, run_campaign
+from harness.atlas.cells import Cell
+from harness.atlas.known import recorded_cell
+from harness.campaign.campaign import run_campaign
 from harness.campaign.client import ClientUnderTest, find_client
+from harness.environments.ahead import Ahead
 from harness.environments.releases import published
-from harness.errors import ClientUnavailable, UsageError, WorldBroken
+from harness.errors import ClientUnavailable, OutOfReach, UsageError, WorldBroken
 from harness.schedule import Schedule
 from harness.store.store import CampaignRecord
-
-AHEAD = 2
-"""Environments that are built ahead of the trials: installing mostly waits for disk and net."""
 
 
 def releases_between(text: str) -> list[str]:
@@ -72,33 +70,33 @@ class Survey:
         """Those of all scenarios on all releases, in this order; `known` ones are not run.
 
         A release that cannot be had, or that breaks the simulation, has cells that say why.
+
+        Raises:
+            OutOfReach: the index does not answer, or the cache cannot be written.
+            UsageError: the record cannot be written.
         """
         found = {(cell.release, cell.scenario): cell for cell in known}
         missing = {
             release: [name for name in self._schedules if (release, name) not in found]
             for release in releases
         }
-        needed = [release for release in releases if missing[release]]
-        clients: dict[str, Future[ClientUnderTest]] = {}
-        with ThreadPoolExecutor(AHEAD) as pool:
-            try:
-                for position, release in enumerate(releases):
-                    if missing[release]:
-                        at = needed.index(release)
-                        for ahead in needed[at : at + 1 + AHEAD]:
-                            if ahead not in clients:
-                                clients[ahead] = pool.submit(find_client, ahead, self._progress)
-                        run = self._run(clients[release], release, position, missing[release])
-                        found.update(((release, cell.scenario), cell) for cell in run)
-                    yield from (found[release, scenario] for scenario in self._schedules)
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        with Ahead() as ahead:
+            # Installing mostly waits for disk and net. The builder is at the release that is
+            # needed next, which is then waited for, or beyond it.
+            ahead.want([release for release in releases if missing[release]])
+            for position, release in enumerate(releases):
+                run = self._run(release, position, missing[release])
+                found.update(((release, cell.scenario), cell) for cell in run)
+                yield from (found[release, name] for name in self._schedules)
 
-    def _run(
-        self, wanted: Future[ClientUnderTest], release: str, position: int, names: Sequence[str]
-    ) -> Iterator[Cell]:
+    def _run(self, release: str, position: int, names: Sequence[str]) -> Iterator[Cell]:
+        if not names:
+            return
         try:
-            client = wanted.result()
+            client = find_client(release, self._progress)
+        except OutOfReach:
+            # It says nothing of the release: the survey ends, and goes on another time.
+            raise
         except ClientUnavailable as error:
             yield from (Cell(release, name, skipped=str(error)) for name in names)
             return
@@ -119,35 +117,21 @@ class Survey:
                 for name in names:
                     under_way = name
                     drawn = self._schedules[name]
-                    series = client.series(
-                        *(workers, name),
-                        seed=self._seed,
-                        position=position,
-                        drawn=True,
-                        reps=len(drawn),
+                    series = self._record.series(
+                        client.series(
+                            workers.server_version,
+                            name,
+                            seed=self._seed,
+                            position=position,
+                            drawn=True,
+                            reps=len(drawn),
+                        )
                     )
-                    campaign = run_campaign(
-                        client, drawn, workers, failures=None, series=self._record.series(series)
-                    )
-                    yield _cell(release, name, campaign)
+                    run_campaign(client, drawn, workers, failures=None, series=series)
+                    store = self._record.store
+                    yield recorded_cell(store, series.id, release, name, len(drawn))
         except (ClientUnavailable, WorldBroken) as error:
             # The last line of a traceback is the one that says what happened.
             reason = str(error).strip().splitlines()[-1]
             for name in names if under_way is None else [under_way]:
                 yield Cell(release, name, skipped=reason)
-
-
-def _cell(release: str, scenario: str, campaign: Campaign) -> Cell:
-    summary = campaign.summary
-    reason = None
-    if summary.void == summary.reps:
-        reason = every_void(campaign.results[0].void or "")
-    return Cell(
-        release=release,
-        scenario=scenario,
-        reps=summary.reps,
-        passed=summary.passed,
-        void=summary.void,
-        verdicts=summary.verdicts,
-        skipped=reason,
-    )

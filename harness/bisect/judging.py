@@ -110,7 +110,9 @@ class Judge:
         first = next(iter(self._question.chunks()))[0]
         self._judged += 1
         return self._record.series(
-            client.series(workers, first.scenario, position=self._judged - 1, drawn=False)
+            client.series(
+                workers.server_version, first.scenario, position=self._judged - 1, drawn=False
+            )
         )
 
 

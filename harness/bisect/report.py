@@ -1,8 +1,8 @@
 """What a bisect has found: as numbers for programs and as sentences for people. Pure."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from functools import reduce
+from dataclasses import asdict, dataclass
+from functools import cached_property, reduce
 from typing import Any, Final
 
 from harness.bisect.bisecting import Outcome
@@ -29,16 +29,15 @@ class Report:
     """Of each outcome."""
     seconds: float
     """Wall seconds, all in all."""
-    judged: dict[str, tuple[Point, Judged]] = field(init=False)
-    """By client, in the order in which they were judged."""
 
-    def __post_init__(self) -> None:
-        judged = {
+    @cached_property
+    def judged(self) -> dict[str, tuple[Point, Judged]]:
+        """By client, in the order in which they were judged."""
+        return {
             outcome.points[position].client: (outcome.points[position], judged)
             for outcome in self.outcomes
             for position, judged in outcome.judged.items()
         }
-        object.__setattr__(self, "judged", judged)
 
     @property
     def outcome(self) -> Outcome:

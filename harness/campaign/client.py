@@ -61,7 +61,7 @@ class ClientUnderTest:
 
     def series(
         self,
-        workers: Workers,
+        server_version: str,
         scenario: str,
         *,
         seed: int = 0,
@@ -69,14 +69,14 @@ class ClientUnderTest:
         drawn: bool,
         reps: int | None = None,
     ) -> Series:
-        """What its trials on these workers, which are ready, have in common; see `Series`."""
+        """What its trials have in common, on workers with this `server_version`; see `Series`."""
         return Series(
             position=position,
             client=self.anywhere,
             resolved_version=self.resolved_version,
             world=self.world,
             server=self.server,
-            server_version=workers.server_version,
+            server_version=server_version,
             scenario=scenario,
             seed=seed,
             drawn=drawn,

@@ -109,7 +109,9 @@ class Confirmer:
         series = None
         if self._record is not None:
             scenario = failure.schedule.scenario
-            series = self._record.series(client.series(workers, scenario, drawn=False))
+            series = self._record.series(
+                client.series(workers.server_version, scenario, drawn=False)
+            )
 
         def ended(result: TrialResult) -> None:
             if series is not None:

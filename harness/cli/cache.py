@@ -52,9 +52,10 @@ def cache(
 def _prune(root: Path, kept: list["Kept"], most_bytes: float, most_idle_s: float) -> None:
     from harness.bisect import journal
     from harness.environments import pruning
+    from harness.environments.cache import sweep
 
     now = time.time()
-    swept = pruning.sweep(root)
+    swept = sweep(root)
     gone: list[Kept] = []
     for removal in pruning.choose(kept, now=now, most_bytes=most_bytes, most_idle_s=most_idle_s):
         if pruning.remove(removal.kept):

@@ -61,8 +61,12 @@ def conform_to(
             on_fake.wait_ready()
             on_real.wait_ready()
             series = (
-                campaign.series(fake.series(on_fake, SCENARIO, seed=seed, drawn=False)),
-                campaign.series(real.series(on_real, SCENARIO, seed=seed, drawn=False)),
+                campaign.series(
+                    fake.series(on_fake.server_version, SCENARIO, seed=seed, drawn=False)
+                ),
+                campaign.series(
+                    real.series(on_real.server_version, SCENARIO, seed=seed, drawn=False)
+                ),
             )
             bar.begin()
             named = [*CASES.items(), *drawn(seed, schedules)]

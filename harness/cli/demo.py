@@ -65,7 +65,9 @@ def _smallest_failure(scenario: Scenario, campaign: CampaignRecord) -> tuple[Fai
             client.workers() as workers,
         ):
             workers.wait_ready()
-            series = campaign.series(client.series(workers, scenario.name, seed=SEED, drawn=False))
+            series = campaign.series(
+                client.series(workers.server_version, scenario.name, seed=SEED, drawn=False)
+            )
             bar.begin()
             schedule = minimal_schedule(
                 scenario,

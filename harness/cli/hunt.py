@@ -138,12 +138,31 @@ def hunt(
 
         def series_of(schedule: Schedule) -> SeriesRecord:
             return campaign.series(
-                under_test.series(workers, schedule.scenario, seed=seed, drawn=False)
+                under_test.series(
+                    workers.server_version, schedule.scenario, seed=seed, drawn=False
+                )
             )
 
         def examined(schedule: Schedule) -> Failure:
             failure = examine(under_test, workers, schedule, series_of(schedule))
             not_run.extend(note for note in failure.judgement.notes if NOT_RUN in note)
+            return failure
+
+        def kept(found: Finding) -> Path:
+            path = keep(found.failure, series=series_of(found.failure.schedule))
+            findings.append((found, path))
+            return path
+
+        def looked_into(failure: Failure, path: Path) -> Failure:
+            """With what comes to be known of it, which is kept as it comes."""
+            series = series_of(failure.schedule)
+            if not in_real_time:
+                told = nearest_in_words(under_test, workers, failure.schedule, series)
+                failure = replace(failure, neighbour=told)
+                keep(failure, series=series)
+            if confirm and under_test.is_sdk and under_test.server != "real":
+                failure = try_on_real_server(confirmer, failure, path)
+                series.failure(failure, path)
             return failure
 
         with (
@@ -167,24 +186,13 @@ def hunt(
                     tally=tally,
                     in_real_time=in_real_time,
                 ):
-                    failure, series = found.failure, series_of(found.failure.schedule)
-                    # At once, and again with what comes to be known of it.
-                    path = keep(failure, series=series)
-                    findings.append((found, path))
-                    if not in_real_time:
-                        told = nearest_in_words(under_test, workers, failure.schedule, series)
-                        failure = replace(failure, neighbour=told)
-                        keep(failure, series=series)
-                    if confirm and under_test.is_sdk and under_test.server != "real":
-                        failure = try_on_real_server(confirmer, failure, path)
-                        series.failure(failure, path)
-                    progress.step(short_story(failure, path) + "\n")
+                    path = kept(found)
+                    failure = looked_into(found.failure, path)
                     findings[-1] = replace(found, failure=failure), path
+                    progress.step(short_story(failure, path) + "\n")
             except KeyboardInterrupt:
                 if tally.unfinished is not None:
-                    failure = tally.unfinished.failure
-                    path = keep(failure, series=series_of(failure.schedule))
-                    findings.append((tally.unfinished, path))
+                    kept(tally.unfinished)
                 raise
     if findings:
         raise typer.Exit(1)

@@ -48,7 +48,12 @@ def measure(
             ):
                 workers.wait_ready()
                 series = client.series(
-                    workers, scenario.name, seed=seed, position=position, drawn=True, reps=reps
+                    workers.server_version,
+                    scenario.name,
+                    seed=seed,
+                    position=position,
+                    drawn=True,
+                    reps=reps,
                 )
                 bar.begin()
                 campaign = run_campaign(

@@ -1,7 +1,7 @@
 """Where the commands record what they run."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,7 +9,7 @@ import typer
 
 from harness.cli.console import errors
 from harness.errors import UsageError
-from harness.store.store import CampaignRecord, Store, default_path
+from harness.store.store import FINISHED, CampaignRecord, Store, default_path
 
 RecordFile = Annotated[
     Path | None,
@@ -53,12 +53,17 @@ def recorded(
 
 
 @contextlib.contextmanager
-def ending(campaign: CampaignRecord) -> Iterator[None]:
-    """Tell the campaign how what is within ended; a command's own exit status is no trouble."""
+def ending(
+    campaign: CampaignRecord, by_itself: Callable[[], str] = lambda: FINISHED
+) -> Iterator[None]:
+    """Tell the campaign how what is within ended; a command's own exit status is no trouble.
+
+    `by_itself` says how, where nothing was raised.
+    """
     try:
         yield
     except typer.Exit:
-        campaign.end()
+        campaign.end(FINISHED)
         raise
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt | typer.Abort)
@@ -66,4 +71,4 @@ def ending(campaign: CampaignRecord) -> Iterator[None]:
         campaign.end("interrupted" if interrupted else said)
         raise
     else:
-        campaign.end()
+        campaign.end(by_itself())

@@ -111,5 +111,7 @@ def _examine(
         workers.wait_ready()
         on_ready()
         schedule = failure.schedule
-        series = record.series(client.series(workers, schedule.scenario, drawn=False))
+        series = record.series(
+            client.series(workers.server_version, schedule.scenario, drawn=False)
+        )
         return [examine(client, workers, schedule, series) for _ in range(times)]

@@ -100,7 +100,7 @@ def find_neighbour(failure: Failure, record: Path | None) -> str:
             client.workers() as workers,
         ):
             workers.wait_ready()
-            series = client.series(workers, failure.schedule.scenario, drawn=False)
+            series = client.series(workers.server_version, failure.schedule.scenario, drawn=False)
             bar.begin()
             return nearest_in_words(
                 client, workers, failure.schedule, campaign.series(series), bar

@@ -41,7 +41,7 @@ from harness.soak.series import Speeds, begin
 from harness.soak.soak import Soak
 from harness.soak.summary import summarise
 from harness.store.series import SeriesRecord
-from harness.store.store import CampaignRecord
+from harness.store.store import FINISHED, CampaignRecord
 from harness.story.confirmed import confirmed_line
 from harness.verdict import TrialResult
 
@@ -174,7 +174,7 @@ def soak(
         against = find_baseline(baseline, store, identity) if baseline is not None else None
         campaign = store.campaign(COMMAND, plan.to_dict(), name=name, identity=identity)
         speeds = Speeds()
-        with ending(campaign):
+        with ending(campaign, lambda: FINISHED if work.is_done else OUT_OF_TIME):
             here = jobs_in(world, jobs)
             with _bench(found, chosen, here, dask, server) as bench:
                 records = begin(campaign, plan, found, bench)
@@ -197,8 +197,6 @@ def soak(
                 shown.end(work.decided)
             if confirm:
                 _confirm(found, records, campaign, progress.step)
-        if not work.is_done:
-            campaign.end(OUT_OF_TIME)
         summary = summarise(
             campaign.id,
             plan,
@@ -229,7 +227,7 @@ def _bench(
     server: str,
 ) -> AbstractContextManager[Bench]:
     if dask is not None:
-        return DaskBench(dask, clients, server)
+        return DaskBench(dask, clients, scenarios, server)
     return LocalBench(clients, scenarios, jobs)
 
 

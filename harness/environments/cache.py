@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import platformdirs
@@ -86,7 +86,7 @@ class Cache:
                 on_wait()
                 held = lock.acquire()
             with held:
-                self._sweep(key)
+                sweep(self.root, held=self._name(key))
                 directory = self._new_directory(key)
                 try:
                     yield directory
@@ -119,16 +119,23 @@ class Cache:
     def _new_directory(self, key: str) -> Path:
         return Path(tempfile.mkdtemp(prefix=f"{self._name(key)}~", dir=self._workshop))
 
-    def _sweep(self, key: str) -> None:
-        """Remove what killed builders left; the lock of `key` must be held.
 
-        A uv that outlived its builder may go on writing for a moment. It writes to a name that no
-        one else uses, and what it leaves goes the next time.
-        """
-        for leftover in self._workshop.glob("*~*"):
-            name = leftover.name.rpartition("~")[0]
-            if name == self._name(key):
-                shutil.rmtree(leftover, ignore_errors=True)
-                continue
-            with suppress(Timeout), FileLock(self._workshop / f"{name}.lock", timeout=0):
-                shutil.rmtree(leftover, ignore_errors=True)
+def sweep(root: Path, held: str = "") -> int:
+    """Remove what killed builders left below a cache's root; returns how much of it there was.
+
+    What is being built stays. `held`: the name of an environment whose lock the caller holds, so
+    that whatever is there under it is left. A uv that outlived its builder may go on writing for a
+    moment. It writes to a name that no one else uses, and what it leaves goes the next time.
+    """
+    removed = 0
+    for leftover in (root / BUILDING).glob("*~*"):
+        name = leftover.name.rpartition("~")[0]
+        lock = (
+            nullcontext()
+            if name == held
+            else FileLock(root / BUILDING / f"{name}.lock", timeout=0)
+        )
+        with suppress(Timeout, OSError), lock:
+            shutil.rmtree(leftover, ignore_errors=True)
+            removed += 1
+    return removed

@@ -114,21 +114,6 @@ def remove(kept: Kept) -> bool:
     return True
 
 
-def sweep(root: Path) -> int:
-    """Remove what killed builders left; returns how much of it there was. What is being built
-    stays."""
-    removed = 0
-    for leftover in (root / BUILDING).glob("*~*"):
-        name = leftover.name.rpartition("~")[0]
-        try:
-            with FileLock(root / BUILDING / f"{name}.lock", timeout=0):
-                shutil.rmtree(leftover, ignore_errors=True)
-                removed += 1
-        except (Timeout, OSError):
-            continue
-    return removed
-
-
 def _kept(path: Path) -> Kept:
     try:
         metadata: dict[str, Any] = json.loads((path / METADATA).read_bytes())

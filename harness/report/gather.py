@@ -19,6 +19,7 @@ from harness.combination import Combination
 from harness.errors import UsageError
 from harness.report.findings import findings
 from harness.report.view import Campaign, Client, Moment, Quantiles, Report, Row, Tally
+from harness.store.campaigns import campaigns_named
 from harness.store.store import Store
 from harness.verdict import ORDER
 
@@ -31,8 +32,7 @@ def gather(store: Store, campaigns: Sequence[str] = ()) -> Report:
     Raises:
         UsageError: no such campaign, or nothing was recorded; later, as any method of `Store`.
     """
-    store.execute("BEGIN")
-    try:
+    with store.reading():
         chosen = _chosen(store, campaigns)
         series = _series(store, chosen)
         if not series:
@@ -49,8 +49,6 @@ def gather(store: Store, campaigns: Sequence[str] = ()) -> Report:
             - sum(one.tally.trials for one in counted),
             source=_place(store),
         )
-    finally:
-        store.execute("COMMIT")
 
 
 @dataclass(frozen=True)
@@ -74,24 +72,14 @@ def find_campaign(store: Store, named: str) -> list[str]:
     Raises:
         UsageError: there is none, or several ids begin so.
     """
-    rows = store.execute(
-        "SELECT id FROM campaigns WHERE name = ? OR id = ? ORDER BY began, id", (named, named)
-    ).fetchall()
-    if not rows and named:
-        rows = store.execute(
-            "SELECT id FROM campaigns WHERE substr(id, 1, length(?)) = ?", (named, named)
-        ).fetchall()
-        if len(rows) > 1:
-            raise UsageError(
-                f"several campaigns in {_place(store)} begin with {named!r}: give more of the id"
-            )
-    if not rows:
+    found = campaigns_named(store, named)
+    if not found:
         known = store.execute(
             "SELECT ifnull(name, substr(id, 1, 8)) FROM campaigns ORDER BY began DESC LIMIT 5"
         ).fetchall()
         latest = ", ".join(name for (name,) in known) or "none at all"
         raise UsageError(f"no campaign {named!r} in {_place(store)}; the latest there: {latest}")
-    return [identity for (identity,) in rows]
+    return found
 
 
 def _chosen(store: Store, campaigns: Sequence[str]) -> list[str]:

@@ -189,7 +189,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Change:
-    """Something that is worse than in the baseline, or better."""
+    """Something that is worse than in the baseline."""
 
     kind: str
     """Such as `pass rate`, `virtual time`."""

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from harness.campaign.phrases import rate
+from harness.campaign.sequential import rule_of_three
 from harness.report.view import Finding, Report, Row, Seen
 from harness.story.confirmed import confirmed_line
 from harness.story.facts import replay_command
@@ -38,8 +39,7 @@ def verdict(report: Report) -> str:
         if found:
             return f"{_failures(found)} found by search; no samples were run."
         return "No trial has a verdict."
-    # No failure of n: with 95 % confidence the rate is below 3 / n.
-    bound = f"{100 * min(1.0, 3 / tally.judged):.2g}"
+    bound = f"{100 * rule_of_three(tally.judged):.2g}"
     passed = f"All {tally.judged:,} trials passed: fewer than {bound} % fail, at 95 % confidence"
     return f"{passed}; {_failures(found)} found by search." if found else f"{passed}."
 

@@ -1,5 +1,6 @@
 """What a soak is measured against: another campaign, in the same record or in another one."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,6 +24,8 @@ from harness.soak.regression import (
     paired_rates,
     paired_times,
 )
+from harness.store.campaigns import campaigns_named
+from harness.store.series import SeriesRecord
 from harness.store.store import Store
 
 MOST_TIMES: Final = 100_000
@@ -45,12 +48,7 @@ class Sample:
     seed: int
 
     def counts(self) -> Counts:
-        (passed, judged) = self.store.execute(
-            "SELECT ifnull(sum(verdicts = 'ok'), 0), count(*) FROM trials "
-            "WHERE series = ? AND void IS NULL",
-            (self.id,),
-        ).fetchone()
-        return Counts(passed, judged)
+        return Counts(*SeriesRecord(self.store, self.id).counts())
 
     def outcomes(self) -> Iterator[tuple[int, bool]]:
         """Number of each trial that has a verdict, in order, and whether it passed."""
@@ -135,20 +133,20 @@ def find_baseline(text: str, record: Store, own: str | None = None) -> Baseline:
     as long as the baseline is in use.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or the ids of several begin so.
     """
     path = Path(text).expanduser()
     if path.is_file():
         store = Store(path, must_exist=True)
-        where, values = "", tuple[str | int, ...]()
+        chosen = [identity for (identity,) in store.execute("SELECT id FROM campaigns")]
     else:
         store = record
-        where, values = "AND (name = ? OR substr(id, 1, ?) = ?)", (text, len(text), text)
+        chosen = campaigns_named(store, text)
     row = store.execute(
         "SELECT id, name, began FROM campaigns WHERE id IS NOT ? AND EXISTS (SELECT 1 FROM series "
         "JOIN trials ON trials.series = series.id WHERE campaign = campaigns.id AND drawn) "
-        f"{where} ORDER BY command = ? DESC, began DESC LIMIT 1",
-        (own, *values, COMMAND),
+        "AND id IN (SELECT value FROM json_each(?)) ORDER BY command = ? DESC, began DESC LIMIT 1",
+        (own, json.dumps(chosen), COMMAND),
     ).fetchone()
     if row is None and path.is_file():
         raise UsageError(f"no baseline in {text}: it has no other campaign with drawn schedules")

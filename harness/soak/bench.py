@@ -53,7 +53,8 @@ class Bench(Protocol):
     """Where trials run. Leave it to end whatever it started."""
 
     def server_version(self, position: int) -> str:
-        """Of the real server that the client at this position runs against; else empty."""
+        """Of the server that the client at this position runs against: the release that it is, or
+        that the fake one plays; empty for one that has no version."""
 
     def run(self, work: Work) -> None:
         """Do all the work there is.

@@ -7,13 +7,12 @@ with it when it died is run again by another one.
 import contextlib
 import threading
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-import scenarios
 from harness.campaign.campaign import whole_failure
 from harness.campaign.client import ClientUnderTest, find_client
 from harness.campaign.draw import BATCH, draw_batch
@@ -21,6 +20,7 @@ from harness.campaign.pool import Workers
 from harness.errors import UsageError, WorldBroken
 from harness.failure import Failure
 from harness.fingerprint import fingerprint
+from harness.scenario import Scenario
 from harness.soak.bench import Chunk, Work
 from harness.verdict import TrialResult
 
@@ -66,8 +66,15 @@ class DaskBench:
         ClientUnavailable, WorldBroken: as for any bench, from whichever machine.
     """
 
-    def __init__(self, address: str, clients: Sequence[ClientUnderTest], server: str) -> None:
+    def __init__(
+        self,
+        address: str,
+        clients: Sequence[ClientUnderTest],
+        scenarios: Mapping[str, Scenario],
+        server: str,
+    ) -> None:
         self._address = address
+        self._scenarios = scenarios
         soak = uuid.uuid4().hex
         self._wanted = [
             # What `latest` was here may not be what it is elsewhere.
@@ -80,7 +87,6 @@ class DaskBench:
         self._soak = soak
         self._server_versions: list[str] = []
         self._stack = contextlib.ExitStack()
-
         self._cluster: Client
 
     def __enter__(self) -> "DaskBench":
@@ -113,7 +119,8 @@ class DaskBench:
             with self._in_our_words():
                 for chunk in self._taken(work, self._room() - len(in_flight)):
                     wanted = self._wanted[chunk.key.position]
-                    future = self._cluster.submit(run_chunk, wanted, chunk, pure=False)
+                    scenario = self._scenarios[chunk.key.scenario]
+                    future = self._cluster.submit(run_chunk, wanted, scenario, chunk, pure=False)
                     in_flight[future] = chunk
                     ended.add(future)
                 if not in_flight:
@@ -197,6 +204,8 @@ _drawing = threading.Lock()
 _finding = threading.Lock()
 _found: dict[Wanted, ClientUnderTest] = {}
 _idle: dict[Wanted, list[Workers]] = {}
+_over: set[str] = set()
+"""Soaks that have ended; what still works for them ends when it is done."""
 
 
 def get_ready(wanted: Wanted) -> Told:
@@ -205,14 +214,14 @@ def get_ready(wanted: Wanted) -> Told:
         return Told(fingerprint(), workers.server_version)
 
 
-def run_chunk(wanted: Wanted, chunk: Chunk) -> Told:
+def run_chunk(wanted: Wanted, scenario: Scenario, chunk: Chunk) -> Told:
     """Run the trials of a chunk.
 
     Raises:
         ClientUnavailable, WorldBroken: as `find_client` and `Workers` do.
     """
     with _drawing:
-        drawn = draw_batch(scenarios.load(chunk.key.scenario), chunk.seed, chunk.batch)
+        drawn = draw_batch(scenario, chunk.seed, chunk.batch)
     schedules = [drawn[number - chunk.batch * BATCH] for number in chunk.numbers]
     trials: list[tuple[TrialResult, Failure | None]] = []
     with _working(wanted) as (client, workers):
@@ -228,6 +237,7 @@ def run_chunk(wanted: Wanted, chunk: Chunk) -> Told:
 
 def dismiss(soak: str) -> None:
     """End the workers that a soak had in this process."""
+    _over.add(soak)
     for wanted in [wanted for wanted in _idle if wanted.soak == soak]:
         for workers in _idle.pop(wanted):
             workers.close()
@@ -252,5 +262,6 @@ def _working(wanted: Wanted) -> Iterator[tuple[ClientUnderTest, Workers]]:
             workers.wait_ready()
         yield client, workers
         # Not after an exception: they would answer the next one with what this one asked for.
-        stack.pop_all()
-        idle.append(workers)
+        if wanted.soak not in _over:
+            stack.pop_all()
+            idle.append(workers)

@@ -6,10 +6,7 @@ from dataclasses import replace
 from harness.errors import UsageError
 from harness.fingerprint import fingerprint
 from harness.soak.plan import COMMAND, Plan
-from harness.store.store import Store
-
-FINISHED = "finished"
-"""How a campaign ended that has nothing left to run."""
+from harness.store.store import FINISHED, Store
 
 
 def find_unfinished(store: Store, plan: Plan, name: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 from harness.campaign.client import ClientUnderTest
 from harness.soak.bench import Bench
 from harness.soak.plan import Key, Plan
-from harness.store.series import Series, SeriesRecord
+from harness.store.series import SeriesRecord
 from harness.store.store import CampaignRecord
 
 
@@ -20,23 +20,19 @@ def begin(
     Raises:
         UsageError: a client or its server is another one than when the campaign began.
     """
-
-    def series(key: Key) -> Series:
-        client = clients[key.position]
-        return Series(
-            position=key.position,
-            client=client.anywhere,
-            resolved_version=client.resolved_version,
-            world=client.world,
-            server=client.server,
-            server_version=bench.server_version(key.position),
-            scenario=key.scenario,
-            seed=plan.seed,
-            drawn=True,
-            reps=plan.reps,
+    return {
+        key: campaign.series(
+            clients[key.position].series(
+                bench.server_version(key.position),
+                key.scenario,
+                seed=plan.seed,
+                position=key.position,
+                drawn=True,
+                reps=plan.reps,
+            )
         )
-
-    return {key: campaign.series(series(key)) for key in plan.keys}
+        for key in plan.keys
+    }
 
 
 class Speeds:

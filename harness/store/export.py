@@ -34,7 +34,7 @@ def export(store: Store, folder: Path, ending: str) -> list[Path]:
         UsageError: it needs what is not installed, or a file cannot be written.
     """
     write = WRITERS[ending]()
-    with _into(folder), _at_one_moment(store):
+    with _into(folder), store.reading():
         return [_table(store, name, folder / f"{name}.{ending}", write) for name in TABLES]
 
 
@@ -93,13 +93,3 @@ def _into(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from None
-
-
-@contextlib.contextmanager
-def _at_one_moment(store: Store) -> Iterator[None]:
-    """What others write meanwhile is not seen."""
-    store.execute("BEGIN")
-    try:
-        yield
-    finally:
-        store.execute("ROLLBACK")

@@ -52,7 +52,7 @@ CREATE TABLE series (
     resolved_version TEXT NOT NULL,
     world TEXT NOT NULL,          -- sim, real
     server TEXT NOT NULL,         -- fake, real, own
-    server_version TEXT NOT NULL, -- empty: it has none of its own
+    server_version TEXT NOT NULL, -- that the fake one plays, too; empty: it has none
     scenario TEXT NOT NULL,
     seed INTEGER NOT NULL,
     drawn INTEGER NOT NULL,       -- 1: a sample drawn from the seed, so that its rate means

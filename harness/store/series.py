@@ -32,7 +32,7 @@ class Series:
     world: str
     server: str
     server_version: str
-    """Empty for a server that has no version of its own."""
+    """The release that it is, or that the fake one plays; empty for one that has no version."""
     scenario: str
     seed: int
     drawn: bool

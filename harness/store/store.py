@@ -29,6 +29,9 @@ from harness.fingerprint import fingerprint
 from harness.store.schema import APPLICATION_ID, ENVIRONMENT, SERIES, migrations
 from harness.store.series import Series, SeriesRecord
 
+FINISHED: Final = "finished"
+"""How a campaign ended that has nothing left to run."""
+
 VARIABLE: Final = "RACE_RECORD"
 """Environment variable that names the record where no option does."""
 
@@ -139,6 +142,15 @@ class Store:
             return self.connection.execute(sql, values)
 
     @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Within, all is as it is at one moment, whoever writes meanwhile."""
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.execute("ROLLBACK")
+
+    @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
         """A transaction that has the file to itself from the first statement on."""
         with self._told():
@@ -232,8 +244,8 @@ class CampaignRecord:
             )
         return SeriesRecord(self.store, number)
 
-    def end(self, ending: str = "finished") -> None:
-        """Say how it ended: `finished`, `interrupted`, or one line of what went wrong."""
+    def end(self, ending: str = FINISHED) -> None:
+        """Say how it ended: FINISHED, `interrupted`, or one line of what went wrong."""
         self.store.execute(
             "UPDATE campaigns SET ended = ?, ending = ? WHERE id = ?", (_now(), ending, self.id)
         )

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -13,7 +14,7 @@ from harness.atlas.known import known_cells
 from harness.atlas.survey import Survey, releases_between
 from harness.campaign.client import ClientUnderTest
 from harness.campaign.draw import draw_schedules
-from harness.errors import ClientUnavailable, UsageError
+from harness.errors import ClientUnavailable, OutOfReach, UsageError, WorldBroken
 from harness.fingerprint import fingerprint
 from harness.store.store import Store
 
@@ -26,6 +27,21 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
+class Builder:
+    """Stands in for the one in the background."""
+
+    wanted: ClassVar[list[str]] = []
+
+    def __enter__(self) -> "Builder":
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        pass
+
+    def want(self, clients: list[str]) -> None:
+        Builder.wanted = clients
+
+
 @pytest.fixture(autouse=True)
 def _releases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Releases that need no index: the reference client, right or hasty; none; one that dies."""
@@ -33,10 +49,13 @@ def _releases(monkeypatch: pytest.MonkeyPatch) -> None:
     def found(argument: str, _progress: object) -> ClientUnderTest:
         if argument == "2.0":
             raise ClientUnavailable("2.0 cannot be resolved")
+        if argument == "9.9":
+            raise OutOfReach("the index does not answer")
         adapter = {"1.0": "reference:eager", "1.1": "reference", "3.0": "reference:nobody"}
         return ClientUnderTest(argument, argument, Path(sys.executable), adapter[argument])
 
     monkeypatch.setattr(module, "find_client", found)
+    monkeypatch.setattr(module, "Ahead", Builder)
 
 
 def surveyed(store: Store, *releases: str, known: tuple[Cell, ...] = ()) -> list[Cell]:
@@ -68,6 +87,10 @@ def test_cells_come_in_order_and_are_known_the_next_time(store: Store) -> None:
     assert known == [cell for cell in cells if cell.skipped is None]
     # Were a known cell run again, its release would have to be found.
     assert surveyed(store, "1.0", "1.1", known=tuple(known)) == known
+    assert Builder.wanted == []
+    # What is missing is, and nothing else is built.
+    surveyed(store, "1.0", "1.1", known=tuple(known[:3]))
+    assert Builder.wanted == ["1.1"]
 
 
 def test_only_the_same_is_known(store: Store) -> None:
@@ -82,6 +105,29 @@ def test_a_release_that_breaks_says_so_and_the_others_go_on(store: Store) -> Non
     cells = surveyed(store, "3.0", "1.1")
     assert [cell.state for cell in cells] == ["skipped", "skipped", "passes", "passes"]
     assert "nobody" in str(cells[0].skipped)
+
+
+def test_one_scenario_that_breaks_the_simulation_costs_no_other_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = module.run_campaign
+
+    def breaking(client: Any, drawn: Any, *others: Any, **options: Any) -> Any:
+        if drawn[0].scenario == "clean":
+            raise WorldBroken("a real lock was taken:\n  the stack\nin on_event")
+        return run(client, drawn, *others, **options)
+
+    monkeypatch.setattr(module, "run_campaign", breaking)
+    clean, final_events = surveyed(store, "1.1")
+    assert (clean.state, clean.skipped) == ("skipped", "in on_event")
+    assert (final_events.state, final_events.reps) == ("passes", REPS)
+
+
+def test_an_index_that_does_not_answer_says_nothing_of_a_release(store: Store) -> None:
+    with pytest.raises(OutOfReach, match="does not answer"):
+        surveyed(store, "1.1", "9.9")
+    # And what came before it is known.
+    assert len(known_cells(store, fingerprint=fingerprint(), seed=0, reps=REPS)) == 2
 
 
 @pytest.mark.parametrize("text", ["new..newer", "1.0..x"])

@@ -12,9 +12,9 @@ import pytest
 from filelock import FileLock
 
 from harness.environments import leases
-from harness.environments.cache import BUILDING, METADATA, Cache
+from harness.environments.cache import BUILDING, METADATA, Cache, sweep
 from harness.environments.installer import base_interpreter
-from harness.environments.pruning import Kept, choose, environments, remove, sweep, total
+from harness.environments.pruning import Kept, choose, environments, remove, total
 
 ROOT = Path(__file__).parents[2]
 

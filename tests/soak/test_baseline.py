@@ -139,6 +139,9 @@ def test_the_newest_soak_of_another_record_is_meant(store: Store, tmp_path: Path
 def test_what_is_no_baseline_is_told(store: Store, tmp_path: Path) -> None:
     only = begun(store, "only")
     run(only, Disorderly(all_ok), tmp_path)
+    store.campaign("soak", {}, identity=f"{only.id[:4]}-another one")
+    with pytest.raises(UsageError, match=r"several campaigns .* begin with"):
+        find_baseline(only.id[:3], store)
     with pytest.raises(UsageError, match=r"no baseline 'nothing'.*neither a record nor"):
         find_baseline("nothing", store)
     with pytest.raises(UsageError, match="another campaign"):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from soak_rig import records
 import scenarios
 from harness.campaign.client import ClientUnderTest, find_client
 from harness.campaign.draw import draw_schedules
+from harness.campaign.pool import Workers
 from harness.errors import ClientUnavailable, UsageError
 from harness.soak import cluster as module
 from harness.soak.cluster import DaskBench
@@ -24,6 +26,7 @@ ARGUMENTS = ("reference", "reference:eager")
 PLAN = Plan(
     tuple(PlannedClient(one, "0.1.0") for one in ARGUMENTS), ("clean", "final-events"), reps=130
 )
+SCENARIOS = {name: scenarios.load(name) for name in PLAN.scenarios}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,7 @@ def test_a_worker_is_killed_and_nothing_is_lost_nor_counted_twice(
 
     with Store(tmp_path / "record.db") as store:
         found = records(store.campaign("soak", PLAN.to_dict()), PLAN)
-        with DaskBench(cluster.scheduler_address, clients, "fake") as bench:
+        with DaskBench(cluster.scheduler_address, clients, SCENARIOS, "fake") as bench:
             assert [bench.server_version(position) for position in (0, 1)] == ["1.58.0"] * 2
             bench.run(Soak(PLAN, found, on_result=on_result, failures=tmp_path))
         with Client(cluster) as asking:
@@ -90,7 +93,7 @@ def test_another_harness_on_the_cluster_is_refused(
     monkeypatch.setattr(module, "fingerprint", lambda: "edited here")
     with (
         pytest.raises(UsageError, match="runs another race-harness"),
-        DaskBench(cluster.scheduler_address, clients[:1], "fake"),
+        DaskBench(cluster.scheduler_address, clients[:1], SCENARIOS, "fake"),
     ):
         pass
 
@@ -101,9 +104,52 @@ def test_a_client_that_is_not_there_is_named_as_ever(
     gone = ClientUnderTest("/nowhere/at-all", "1.0", clients[0].python, "openhands")
     with (
         pytest.raises(ClientUnavailable, match="no directory '/nowhere/at-all'"),
-        DaskBench(cluster.scheduler_address, [gone], "fake"),
+        DaskBench(cluster.scheduler_address, [gone], SCENARIOS, "fake"),
     ):
         pass
+
+
+def test_a_cluster_without_workers_is_told_how_to_get_some(
+    clients: list[ClientUnderTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 1)
+    with (
+        LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as nobody,
+        pytest.raises(UsageError, match="has no workers: start some with `dask worker tcp://"),
+        DaskBench(nobody.scheduler_address, clients, SCENARIOS, "fake"),
+    ):
+        pass
+
+
+def test_without_dask_the_way_to_it_is_told(
+    clients: list[ClientUnderTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with (
+        pytest.raises(UsageError, match=r"pip install 'race-harness\[dask\]'"),
+        DaskBench("tcp://127.0.0.1:9", clients, SCENARIOS, "fake"),
+    ):
+        pass
+
+
+def test_workers_end_with_their_soak_also_those_that_are_busy() -> None:
+    wanted = [module.Wanted("reference", "fake", "sim", soak) for soak in ("this", "other")]
+    used: list[Workers] = []
+    for each in wanted * 2:
+        with module._working(each) as (_, workers):
+            used.append(workers)
+    # One for each soak, used twice.
+    assert used[:2] == used[2:]
+    with module._working(wanted[0]) as (_, busy):
+        module.dismiss("this")
+        assert _is_up(busy)
+    assert [_is_up(workers) for workers in (busy, used[1])] == [False, True]
+    module.dismiss("other")
+    assert not _is_up(used[1])
+
+
+def _is_up(workers: Workers) -> bool:
+    return workers._process.poll() is None
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://1"])
@@ -113,6 +159,6 @@ def test_no_scheduler_is_named(
     monkeypatch.setattr(module, "PATIENCE_S", 1)
     with (
         pytest.raises(UsageError, match=f"no Dask scheduler answers at {address}"),
-        DaskBench(address, clients, "fake"),
+        DaskBench(address, clients, SCENARIOS, "fake"),
     ):
         pass
