@@ -50,10 +50,10 @@ class Turn:
     the sockets and never to the log."""
     statistics: bool = False
     """Whether each answer of the LLM is followed by a state update of what it has cost, which a
-    thread of its own appends whenever it gets the lock (from 1.3 to 1.6, and from 1.19.1)."""
+    thread of its own appends whenever it gets the lock (from 1.3 to 1.9, and from 1.19.1)."""
     stop_hook_denials: Count = 0
     """How often a stop hook takes `finished` back to `running` before it lets the run end (from
-    1.7; before, the trial is void)."""
+    1.8; before, the trial is void)."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+HEAD: Final = 20
+"""So many trials tell whether a cell hangs."""
 
 State = Literal["passes", "fails", "skipped"]
 
@@ -32,6 +35,12 @@ class Cell:
         if self.pass_rate is None:
             return "skipped"
         return "passes" if self.pass_rate == 1 else "fails"
+
+    @property
+    def hangs(self) -> bool:
+        """Whether half of HEAD trials hang, or more. More of them are not run: a trial that hangs
+        costs as much as a hundred others, and nothing would be learnt."""
+        return self.reps == HEAD and 2 * self.verdicts.get("hang", 0) >= HEAD
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""

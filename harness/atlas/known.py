@@ -2,13 +2,13 @@
 
 from collections import Counter
 
-from harness.atlas.cells import Cell
+from harness.atlas.cells import HEAD, Cell
 from harness.store.store import Store
 from harness.verdict import ORDER
 
 
 def known_cells(store: Store, *, fingerprint: str, seed: int, reps: int) -> list[Cell]:
-    """The cells of which the record has all of the first `reps` trials of a seed.
+    """The cells of which the record has the first `reps` trials of a seed, or HEAD that hang.
 
     In the simulation on the fake server, run by the harness with this fingerprint; there each
     would come out the same again.
@@ -24,13 +24,19 @@ def known_cells(store: Store, *, fingerprint: str, seed: int, reps: int) -> list
     )
     for series, release, scenario in found:
         cell = recorded_cell(store, series, release, scenario, reps)
-        if cell.reps == reps:
+        if cell.reps == reps or cell.hangs:
             cells.append(cell)
     return cells
 
 
 def recorded_cell(store: Store, series: int, release: str, scenario: str, reps: int) -> Cell:
-    """What the first `reps` trials of a series came to; there may be fewer of them."""
+    """What the first `reps` trials of a series came to, or the first HEAD if those hang; there
+    may be fewer of them."""
+    head = _counted(store, series, release, scenario, min(HEAD, reps))
+    return head if head.hangs else _counted(store, series, release, scenario, reps)
+
+
+def _counted(store: Store, series: int, release: str, scenario: str, reps: int) -> Cell:
     counts: Counter[str] = Counter()
     total = passed = void = 0
     reason = None

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from packaging.version import InvalidVersion, Version
 
-from harness.atlas.cells import Cell
+from harness.atlas.cells import HEAD, Cell
 from harness.atlas.known import recorded_cell
 from harness.campaign.campaign import run_campaign
 from harness.campaign.client import ClientUnderTest, find_client
@@ -127,9 +127,14 @@ class Survey:
                             reps=len(drawn),
                         )
                     )
-                    run_campaign(client, drawn, workers, failures=None, series=series)
-                    store = self._record.store
-                    yield recorded_cell(store, series.id, release, name, len(drawn))
+                    place = self._record.store, series.id, release, name
+                    run_campaign(client, drawn[:HEAD], workers, failures=None, series=series)
+                    head = recorded_cell(*place, len(drawn))
+                    if len(drawn) > HEAD and not head.hangs:
+                        run_campaign(
+                            *(client, drawn, workers), start=HEAD, failures=None, series=series
+                        )
+                    yield recorded_cell(*place, len(drawn))
         except (ClientUnavailable, WorldBroken) as error:
             # The last line of a traceback is the one that says what happened.
             reason = str(error).strip().splitlines()[-1]

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.campaign.client import ClientUnderTest
@@ -32,12 +32,14 @@ def run_campaign(
     schedules: Sequence[Schedule],
     workers: Workers,
     *,
+    start: int = 0,
     on_result: Callable[[TrialResult], None] = lambda _result: None,
     failures: Path | None = FAILURES,
     series: SeriesRecord | None = None,
 ) -> Campaign:
     """Run every schedule once, on workers that are ready, and write the first failure to a file.
 
+    `start`: the number of the first one that is run; those before it have been.
     `failures`: the folder of the file; None: it is kept in the record alone.
     `series`: where each trial is recorded as it ends, before `on_result` hears of it.
 
@@ -46,21 +48,24 @@ def run_campaign(
         UsageError: the failure file or the record cannot be written.
     """
 
+    def numbered(result: TrialResult) -> TrialResult:
+        return replace(result, index=start + result.index)
+
     def ended(result: TrialResult) -> None:
         if series is not None:
-            series.trial(result)
-        on_result(result)
+            series.trial(numbered(result))
+        on_result(numbered(result))
 
     began = time.perf_counter()
     once = _Once() if client.combination.in_real_time else None
-    results = workers.run(schedules, ended, once)
+    results = [numbered(result) for result in workers.run(schedules[start:], ended, once)]
     elapsed_s = time.perf_counter() - began
     failed = next((r for r in results if not r.passed and r.void is None), None)
     path = None
     if failed is not None:
         schedule = schedules[failed.index]
         if once is not None:
-            whole = once.wholes[failed.index]
+            whole = once.wholes[failed.index - start]
             failure = whole_failure(client, workers, schedule, failed, whole)
         else:
             failure = examine(client, workers, schedule)

@@ -312,8 +312,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "the agent is asked first",
-        "from 1.7 (upstream from 1.10) it starts with the first message or run "
-        "(local_conversation.py, `_ensure_agent_ready`)",
+        "from 1.10 it starts with the first message or run (local_conversation.py, "
+        "`_ensure_agent_ready`)",
         _agent_is_asked_first,
     ),
     Rule(

@@ -196,17 +196,26 @@ class Conversation:
     async def publish_snapshot(self, run: Run | None = None) -> None:
         """What ends runs, pauses and interrupts (event_service.py, `_publish_state_update`).
         It goes to the subscribers without the lag of an event, yet on the same event loop, so
-        never ahead of what was scheduled before. A slow other subscriber makes only whoever
-        waits for it wait longer."""
+        never ahead of what was scheduled before it; where building it blocks that loop, ahead of
+        what is scheduled meanwhile. A slow other subscriber makes only whoever waits for it wait
+        longer."""
+
+        def tell() -> None:
+            number = None
+            if run is not None:
+                number, run.told = run.number, True
+            status = event["value"]["execution_status"]
+            self.context.trace.record("server", "snapshot", status=status, run=number)
+
+        ahead = self.pub_sub.unsent()
         event = await self.snapshot()
-        await self.pub_sub.wait_for_frames()
-        status = event["value"]["execution_status"]
-        number = None
-        if run is not None:
-            number, run.told = run.number, True
-        self.context.trace.record("server", "snapshot", status=status, run=number)
-        await self.pub_sub.broadcast(event)
-        await self.context.wait(self.context.timing.other_subscriber_ms)
+        if self.context.profile.snapshot_blocks_loop:
+            await self.pub_sub.publish_after(ahead, event, tell)
+        else:
+            await self.pub_sub.wait_for_frames()
+            tell()
+            await self.pub_sub.broadcast(event)
+            await self.context.wait(self.context.timing.other_subscriber_ms)
 
     # What REST asks for
 

@@ -1,7 +1,7 @@
 """What a schedule asks for that an early release does not have.
 
-A trial that asks for it is not run, and says why. From 1.7 on a schedule is run all the same,
-without what the release lacks: its fields say since when there is what.
+A trial that asks for it is not run, and says why. Whatever else a release lacks, a schedule is run
+without: its fields say since when there is what.
 """
 
 from collections.abc import Iterator

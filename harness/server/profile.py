@@ -1,9 +1,8 @@
 """What the real server of one release does, at the points where releases differ.
 
 Each field was read off upstream's tags (1.0.0 to v1.43.1 in git, later ones from the wheels).
-Files are named as in upstream's repository. 1.7 to 1.9 are played as 1.10 is, save where a field
-says otherwise: what they still had in common with 1.6 is told there. Standard library only: this
-module also runs inside the environments of clients.
+Files are named as in upstream's repository. Standard library only: this module also runs inside
+the environments of clients.
 """
 
 import re
@@ -21,17 +20,16 @@ class Profile:
     ever refused, and a second one joins the first (event_service.py, `run`)."""
 
     starts_agent_on_creation: bool
-    """Up to 1.6 (upstream up to 1.9): the agent starts with its conversation, so that the system
-    prompt is persisted before anybody can subscribe (local_conversation.py, `__init__`)."""
+    """Up to 1.9: the agent starts with its conversation, so that the system prompt is persisted
+    before anybody can subscribe (local_conversation.py, `__init__`)."""
 
     reads_block_loop: bool
     """Up to 1.5: reading events waits for the state lock on the event loop itself
     (event_service.py, `search_events`)."""
 
     survives_failed_tools: bool
-    """From 1.7 (upstream from 1.7.3): a tool that fails gives an event. Before, its error ends
-    the run, and the next run begins with the calls that are still to be done (agent.py,
-    `_execute_action_event`)."""
+    """From 1.7.3: a tool that fails gives an event. Before, its error ends the run, and the next
+    run begins with the calls that are still to be done (agent.py, `_execute_action_event`)."""
 
     tells_errors: bool
     """From 1.1: a run that fails ends with an event that says why (local_conversation.py,
@@ -42,8 +40,7 @@ class Profile:
     (agent.py, `step`)."""
 
     has_stop_hooks: bool
-    """From 1.7 (upstream from 1.8): a stop hook may take `finished` back
-    (local_conversation.py, `run`)."""
+    """From 1.8: a stop hook may take `finished` back (local_conversation.py, `run`)."""
 
     publish_before_persist: bool
     """Up to 1.44: callbacks come before the append (local_conversation.py, `__init__`)."""
@@ -117,8 +114,8 @@ class Profile:
     before it asks the LLM (state.py, `get_unmatched_actions`; agent.py, `step`)."""
 
     tells_statistics: bool
-    """From 1.3 to 1.6 (upstream to 1.9), and from 1.19.1: in between, validating the LLM once more
-    lost the callback (llm.py, `_set_env_side_effects`), and nothing was ever told."""
+    """From 1.3 to 1.9, and from 1.19.1: in between, validating the LLM once more lost the callback
+    (llm.py, `_set_env_side_effects`), and nothing was ever told."""
 
     stamps_statistics_late: bool
     """From 1.58: statistics are stamped under the state lock. Before, when the LLM answered,
@@ -148,12 +145,12 @@ class Profile:
         return Profile(
             version=version,
             answers_when_run_ends=release < (1, 7, 0),
-            starts_agent_on_creation=release < (1, 7, 0),
+            starts_agent_on_creation=release < (1, 10, 0),
             reads_block_loop=release < (1, 6, 0),
-            survives_failed_tools=release >= (1, 7, 0),
+            survives_failed_tools=release >= (1, 7, 3),
             tells_errors=release >= (1, 1, 0),
             finishes_before_answer=release < (1, 4, 0),
-            has_stop_hooks=release >= (1, 7, 0),
+            has_stop_hooks=release >= (1, 8, 0),
             publish_before_persist=release < (1, 45, 0),
             status_from_persisted_state=release >= (1, 43, 0),
             status_takes_state_lock=(1, 42, 0) <= release < (1, 43, 0),
@@ -171,7 +168,7 @@ class Profile:
             stuck_can_go_on=release >= (1, 13, 1),
             streams_deltas=release >= (1, 18, 1),
             repeats_failed_calls=release < (1, 12, 0),
-            tells_statistics=(1, 3, 0) <= release < (1, 7, 0) or release >= (1, 19, 1),
+            tells_statistics=(1, 3, 0) <= release < (1, 10, 0) or release >= (1, 19, 1),
             stamps_statistics_late=release >= (1, 58, 0),
             header_authentication=release >= (1, 12, 0),
             first_frame_authentication=release >= (1, 18, 1),

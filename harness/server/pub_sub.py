@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,6 +34,8 @@ class _Publication:
     sent: asyncio.Future[None]
     """To all but the slow other subscriber."""
     done: asyncio.Future[None]
+    tell: Callable[[], None] | None = None
+    """Called when the turn of a snapshot has come."""
 
 
 class PubSub:
@@ -94,6 +97,23 @@ class PubSub:
         publication = _Publication(event, loop.time(), loop.create_future(), loop.create_future())
         self._enqueue(publication, len(self._queue))
 
+    def unsent(self) -> Set[asyncio.Future[None]]:
+        """The frames that are scheduled now."""
+        return set(self._unsent)
+
+    async def publish_after(
+        self, ahead: Set[asyncio.Future[None]], event: Event, tell: Callable[[], None]
+    ) -> None:
+        """Publish a snapshot after other ones and after the frames `ahead`, but before what was
+        scheduled since; wait for it."""
+        loop = asyncio.get_running_loop()
+        publication = _Publication(
+            *(event, loop.time(), loop.create_future(), loop.create_future(), tell)
+        )
+        before = [at for at, one in enumerate(self._queue, 1) if one.tell or one.sent in ahead]
+        self._enqueue(publication, max(before, default=0))
+        await publication.done
+
     def _enqueue(self, publication: _Publication, place: int) -> None:
         self._queue.insert(place, publication)
         self._unsent[publication.sent] = None
@@ -142,6 +162,8 @@ class PubSub:
             await self._context.loop_turn()
             # Another one may have overtaken the first meanwhile.
             publication = self._queue.popleft()
+            if publication.tell is not None:
+                publication.tell()
             await self.broadcast(publication.event)
             publication.sent.set_result(None)
             del self._unsent[publication.sent]

@@ -9,7 +9,7 @@ import pytest
 
 import scenarios
 from harness.atlas import survey as module
-from harness.atlas.cells import Cell
+from harness.atlas.cells import HEAD, Cell
 from harness.atlas.known import known_cells
 from harness.atlas.survey import Survey, releases_between
 from harness.campaign.client import ClientUnderTest
@@ -17,6 +17,7 @@ from harness.campaign.draw import draw_schedules
 from harness.errors import ClientUnavailable, OutOfReach, UsageError, WorldBroken
 from harness.fingerprint import fingerprint
 from harness.store.store import Store
+from harness.verdict import TrialResult
 
 REPS = 4
 
@@ -58,9 +59,11 @@ def _releases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "Ahead", Builder)
 
 
-def surveyed(store: Store, *releases: str, known: tuple[Cell, ...] = ()) -> list[Cell]:
+def surveyed(
+    store: Store, *releases: str, known: tuple[Cell, ...] = (), reps: int = REPS
+) -> list[Cell]:
     schedules = {
-        name: list(draw_schedules(scenarios.load(name), 0, REPS))
+        name: list(draw_schedules(scenarios.load(name), 0, reps))
         for name in ("clean", "final-events")
     }
     survey = Survey(
@@ -121,6 +124,31 @@ def test_one_scenario_that_breaks_the_simulation_costs_no_other_one(
     clean, final_events = surveyed(store, "1.1")
     assert (clean.state, clean.skipped) == ("skipped", "in on_event")
     assert (final_events.state, final_events.reps) == ("passes", REPS)
+
+
+def test_where_half_of_the_first_trials_hang_no_more_are_run(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In `clean` every other trial does, in `final-events` one less."""
+
+    def hanging(
+        _client: Any, drawn: Any, _workers: Any, *, start: int = 0, series: Any, **_: Any
+    ) -> None:
+        spared = drawn[0].scenario == "final-events"
+        for number in range(start, len(drawn)):
+            ok = number % 2 or (spared and number == 0)
+            series.trial(TrialResult(number, ("ok" if ok else "hang",), str(number), 1.0, 1.0))
+
+    monkeypatch.setattr(module, "run_campaign", hanging)
+    reps = HEAD + 10
+    clean, final_events = surveyed(store, "1.1", reps=reps)
+    assert (clean.reps, clean.verdicts) == (HEAD, {"hang": HEAD // 2, "ok": HEAD // 2})
+    assert final_events.reps == reps
+    assert final_events.verdicts == {"hang": reps // 2 - 1, "ok": reps // 2 + 1}
+    known = known_cells(store, fingerprint=fingerprint(), seed=0, reps=reps)
+    assert known == [clean, final_events]
+    # A rate that more trials were asked of is not known yet, that of a cell that hangs is.
+    assert known_cells(store, fingerprint=fingerprint(), seed=0, reps=reps + 1) == [clean]
 
 
 def test_an_index_that_does_not_answer_says_nothing_of_a_release(store: Store) -> None:

@@ -86,6 +86,26 @@ def test_the_same_campaign_has_the_same_digest_and_another_has_not(
     assert digest(schedules) != digest(schedules, "reference")
 
 
+def test_a_campaign_goes_on_with_the_numbers_that_it_would_have_had(
+    workers: Started, tmp_path: Path
+) -> None:
+    schedules = drawn(12)
+    under_test, pool = client("reference:poll"), workers("reference:poll")
+    seen: list[int] = []
+    rest = run_campaign(
+        *(under_test, schedules, pool),
+        start=4,
+        on_result=lambda result: seen.append(result.index),
+        failures=tmp_path,
+    )
+    assert sorted(seen) == list(range(4, 12))
+    whole = run_campaign(under_test, schedules, pool, failures=tmp_path)
+    told = [[(each.index, each.digest) for each in one.results] for one in (rest, whole)]
+    assert told[0] == told[1][4:]
+    failed = next(each for each in rest.results if not each.passed)
+    assert Failure.read(Path(str(rest.summary.first_failure))).digest == failed.digest
+
+
 def test_void_repetitions_are_counted_apart_and_are_no_failures(
     workers: Started, tmp_path: Path
 ) -> None:

@@ -46,7 +46,7 @@ def test_what_the_combination_cannot_do_is_void_and_says_why(
     assert (trial.happenings, trial.judgement) == ((), None)
 
 
-@pytest.mark.parametrize(("version", "void"), [("1.6.0", True), ("1.7.0", False)])
+@pytest.mark.parametrize(("version", "void"), [("1.7.4", True), ("1.8.0", False)])
 def test_what_the_release_does_not_have_is_void_and_says_why(
     site: UvicornSite, version: str, void: bool
 ) -> None:
@@ -54,7 +54,7 @@ def test_what_the_release_does_not_have_is_void_and_says_why(
     adapter.server_version = version
     subject = Bench(adapter, SIM_FAKE, site, Profile.of(version))
     trial = subject.run(Schedule("any", script=Script(stop_hook_denials=1)))
-    why = "not run: script.stop_hook_denials: 1.6.0 has no stop hooks"
+    why = "not run: script.stop_hook_denials: 1.7.4 has no stop hooks"
     assert trial.outcome.void == (why if void else None)
 
 

@@ -1,4 +1,4 @@
-"""What the servers before 1.7 do otherwise: a request that runs waits for the end of the run."""
+"""What the servers before 1.10 do otherwise: up to 1.6, a run is answered when it is over."""
 
 import asyncio
 from dataclasses import replace
@@ -43,7 +43,7 @@ def test_run_is_answered_after_the_snapshot_that_follows_the_run(
     run(trial())
 
 
-@pytest.mark.parametrize(("version", "early"), [("1.6.0", True), ("1.7.0", False)])
+@pytest.mark.parametrize(("version", "early"), [("1.9.1", True), ("1.10.0", False)])
 def test_the_system_prompt_is_older_than_any_subscription(version: str, early: bool) -> None:
     async def trial() -> None:
         async with rig(version, publish_ms=100) as subject:
@@ -129,15 +129,19 @@ def test_a_tool_that_fails_ends_the_run_and_the_next_one_begins_with_it() -> Non
             return code, before[3:]
 
     assert run(trial("1.6.0")) == (500, ["ActionEvent"] * 2 + [ERROR, "ConversationErrorEvent"])
-    code, story = run(trial("1.7.0"))
+    # The background task that fails has been answered already.
+    code, story = run(trial("1.7.2"))
+    assert (code, story) == (200, ["ActionEvent"] * 2 + [ERROR, "ConversationErrorEvent"])
+    code, story = run(trial("1.7.3"))
     assert code == 200
     assert story[2:4] == ["AgentErrorEvent", "ObservationEvent"]
 
 
 @pytest.mark.parametrize(
-    ("version", "tells"), [("1.2.0", False), ("1.3.0", True), ("1.7.0", False)]
+    ("version", "tells"),
+    [("1.2.0", False), ("1.3.0", True), ("1.9.1", True), ("1.10.0", False), ("1.19.1", True)],
 )
-def test_statistics_are_told_from_1_3_to_1_6(version: str, tells: bool) -> None:
+def test_statistics_are_told_from_1_3_to_1_9_and_again_later(version: str, tells: bool) -> None:
     async def trial() -> None:
         async with rig(version, Script(statistics=True), think_ms=5, persist_ms=1) as subject:
             await subject.create()
@@ -186,7 +190,7 @@ INTERRUPTED = Caller(acts=(Act("pause"), Act("interrupt")))
 )
 def test_what_a_schedule_asks_for_in_vain(schedule: Schedule, reason: str) -> None:
     assert missing(schedule, Profile.of("1.6.0")) == (reason,)
-    assert missing(schedule, Profile.of("1.7.0")) == ()
+    assert missing(schedule, Profile.of("1.8.0")) == ()
     benign = replace(schedule, script=Script(), caller=Caller(acts=(Act("pause"),)))
     assert missing(benign, Profile.of("1.6.0")) == ()
 
@@ -198,5 +202,30 @@ def test_a_stop_hook_is_never_asked() -> None:
             await plain_run(subject)
             assert subject.all("stop-hook-denied") == []
             assert (await log(subject))[3:] == [*ACTS, FINISHED]
+
+    run(trial())
+
+
+@pytest.mark.parametrize(("version", "overtaken"), [("1.9.1", True), ("1.17.0", False)])
+def test_a_snapshot_that_blocks_the_loop_is_ahead_of_what_it_waited_for(
+    version: str, overtaken: bool
+) -> None:
+    """The message has the state lock first, and the loop gets round to its frame afterwards."""
+    script = Script(outcome="waiting_for_confirmation")
+
+    async def trial() -> None:
+        async with rig(version, script, think_ms=50) as subject:
+            await subject.create()
+            socket = await subject.connect()
+            await subject.post("events", HELLO)
+            await subject.post("run")
+            await subject.happened("status", status="running")
+            sending = asyncio.create_task(subject.post("events", HELLO))
+            await subject.happened("run-cleared")
+            await sending
+            await asyncio.sleep(0.1)
+            after = socket.story[socket.story.index("ActionEvent") :]
+            told_at = after.index("full_state(waiting_for_confirmation)")
+            assert (told_at < after.index("MessageEvent")) == overtaken
 
     run(trial())

@@ -381,7 +381,8 @@ def _answer(run: AgentRun, llm: Any) -> Any:
     answer = agent.answer(run)
     if run.turn.statistics:
         # What `Telemetry.on_response` does in the end.
-        tell = getattr(llm.telemetry, "_stats_update_callback", None)  # from 1.3
+        telemetry = getattr(llm, "telemetry", None)  # 1.0 has none, nor the callback before 1.3
+        tell = getattr(telemetry, "_stats_update_callback", None)
         if tell is not None:
             tell()
     return answer
