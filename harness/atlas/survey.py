@@ -12,6 +12,7 @@ from harness.environments.ahead import Ahead
 from harness.environments.releases import published
 from harness.errors import ClientUnavailable, OutOfReach, UsageError, WorldBroken
 from harness.schedule import Schedule
+from harness.store.series import Series
 from harness.store.store import CampaignRecord
 
 
@@ -98,7 +99,8 @@ class Survey:
             # It says nothing of the release: the survey ends, and goes on another time.
             raise
         except ClientUnavailable as error:
-            yield from (Cell(release, name, skipped=str(error)) for name in names)
+            for name in names:
+                yield self._skipped(self._never_begun(release, position, name), str(error))
             return
         left = list(names)
         while left:
@@ -115,18 +117,16 @@ class Survey:
             with client.workers(self._jobs) as workers:
                 workers.wait_ready()
                 for name in names:
-                    under_way = name
                     drawn = self._schedules[name]
-                    series = self._record.series(
-                        client.series(
-                            workers.server_version,
-                            name,
-                            seed=self._seed,
-                            position=position,
-                            drawn=True,
-                            reps=len(drawn),
-                        )
+                    under_way = client.series(
+                        workers.server_version,
+                        name,
+                        seed=self._seed,
+                        position=position,
+                        drawn=True,
+                        reps=len(drawn),
                     )
+                    series = self._record.series(under_way)
                     place = self._record.store, series.id, release, name
                     run_campaign(client, drawn[:HEAD], workers, failures=None, series=series)
                     head = recorded_cell(*place, len(drawn))
@@ -138,5 +138,20 @@ class Survey:
         except (ClientUnavailable, WorldBroken) as error:
             # The last line of a traceback is the one that says what happened.
             reason = str(error).strip().splitlines()[-1]
-            for name in names if under_way is None else [under_way]:
-                yield Cell(release, name, skipped=reason)
+            if under_way is not None:
+                yield self._skipped(under_way, reason)
+            else:
+                for name in names:
+                    yield self._skipped(self._never_begun(release, position, name), reason)
+
+    def _never_begun(self, release: str, position: int, name: str) -> Series:
+        return Series(
+            *(position, release, release, "sim", "fake", release, name),
+            seed=self._seed,
+            drawn=True,
+            reps=len(self._schedules[name]),
+        )
+
+    def _skipped(self, series: Series, reason: str) -> Cell:
+        self._record.skip(series, reason)
+        return Cell(series.client, series.scenario, skipped=reason)

@@ -132,11 +132,14 @@ def heat_map(
 def heat_map_of(report: Report, combination: str) -> Spec:
     """Scenario by release, of what was run in one combination."""
     rows = [row for row in report.rows if row.client.combination == combination]
-    columns = [client.label for client in report.clients if client.combination == combination]
+    skipped = [one for one in report.skipped if one.client.combination == combination]
+    clients = {row.client for row in rows} | {one.client for one in skipped}
     cells = [
         Cell(row.client.label, row.scenario, row.tally.passed, row.tally.judged) for row in rows
     ]
-    scenarios = sorted({row.scenario for row in rows})
+    cells += [Cell(one.client.label, one.scenario, skipped=one.reason) for one in skipped]
+    scenarios = sorted({cell.row for cell in cells})
+    columns = [client.label for client in sorted(clients, key=lambda client: client.order)]
     return heat_map(cells, columns, scenarios, column_title="client")
 
 

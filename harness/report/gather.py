@@ -6,7 +6,7 @@ each client and scenario.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -18,7 +18,7 @@ from harness.campaign.client import INSTALLED
 from harness.combination import Combination
 from harness.errors import UsageError
 from harness.report.findings import findings
-from harness.report.view import Campaign, Client, Moment, Quantiles, Report, Row, Tally
+from harness.report.view import Campaign, Client, Moment, Quantiles, Report, Row, Skipped, Tally
 from harness.store.campaigns import campaigns_named
 from harness.store.store import Store
 from harness.verdict import ORDER
@@ -39,14 +39,16 @@ def gather(store: Store, campaigns: Sequence[str] = ()) -> Report:
             raise UsageError(f"nothing is recorded in {_place(store)} yet: run something first")
         drawn = [one for one in series if one.drawn]
         counted = _once_each(drawn)
+        rows = _rows(store, counted)
         return Report(
             campaigns=_campaigns(store, chosen, series),
-            rows=_rows(store, counted),
+            rows=rows,
             moments=tuple(map(_moment, drawn)),
             findings=findings(store, {one.id: (one.client, one.scenario) for one in series}),
             searched=sum(one.tally.trials for one in series if not one.drawn),
             repeated=sum(one.tally.trials for one in drawn)
             - sum(one.tally.trials for one in counted),
+            skipped=tuple(_skipped(store, chosen, {(row.client, row.scenario) for row in rows})),
             source=_place(store),
         )
 
@@ -111,6 +113,27 @@ def _series(store: Store, chosen: Sequence[str]) -> list[_Series]:
             _Series(number, campaign, at, typed, client, scenario, seed, drawn, *tallies[number])
         )
     return found
+
+
+def _skipped(
+    store: Store, chosen: Sequence[str], run: Container[tuple[Client, str]]
+) -> Iterator[Skipped]:
+    """Those that no other campaign has run, each once, with the latest reason."""
+    rows = store.execute(
+        "SELECT s.client, s.resolved_version, s.world, s.server, s.server_version, s.scenario, "
+        "s.skipped FROM series AS s JOIN campaigns AS c ON c.id = s.campaign "
+        "WHERE s.skipped IS NOT NULL AND c.id IN (SELECT value FROM json_each(?)) "
+        "ORDER BY c.began, s.id",
+        (json.dumps(chosen),),
+    )
+    found: dict[tuple[Client, str], str] = {}
+    for typed, version, world, server, server_version, scenario, reason in rows:
+        combination = str(Combination(world, server))
+        client = Client(_name(typed, version), version, combination, server_version)
+        if (client, scenario) not in run:
+            found[client, scenario] = reason
+    for (client, scenario), reason in found.items():
+        yield Skipped(client, scenario, reason)
 
 
 def _name(typed: str, version: str) -> str:

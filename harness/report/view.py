@@ -133,6 +133,15 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A scenario that was wanted on a client and has no trial."""
+
+    client: Client
+    scenario: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Campaign:
     id: str
     name: str | None
@@ -223,6 +232,8 @@ class Report:
     """Trials of schedules that were searched or given: in no rate."""
     repeated: int = 0
     """Trials that did again, by the same seed, what is counted already: in no rate."""
+    skipped: tuple[Skipped, ...] = ()
+    """Of clients and scenarios that have no row."""
     changes: Changes | None = None
     source: str = field(default="")
     """The record's file."""

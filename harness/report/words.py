@@ -79,6 +79,14 @@ def void_words(row: Row) -> str:
     return f"{row.tally.void} void{reason}" if row.tally.void else ""
 
 
+def left_out(report: Report) -> list[str]:
+    """A line for each client that was not run, or in some scenarios not, and for each reason."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for one in report.skipped:
+        names.setdefault((one.client.label, one.reason), []).append(one.scenario)
+    return [f"{label}: {reason} ({', '.join(of)})" for (label, reason), of in names.items()]
+
+
 def standing(finding: Finding) -> str:
     """Whether it was confirmed, and whether only a search has shown it."""
     told = confirmed_line(finding.failure) if finding.failure is not None else ""

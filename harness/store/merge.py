@@ -44,8 +44,9 @@ ON CONFLICT (id) DO UPDATE SET
 """
 
 _SERIES: Final = f"""
-INSERT OR IGNORE INTO main.series ({SERIES}, client, resolved_version, server_version, reps)
-SELECT {SERIES}, client, resolved_version, server_version, reps FROM incoming.series
+INSERT OR IGNORE INTO main.series
+    ({SERIES}, client, resolved_version, server_version, reps, skipped)
+SELECT {SERIES}, client, resolved_version, server_version, reps, skipped FROM incoming.series
 """
 
 _NUMBERS: Final = f"""

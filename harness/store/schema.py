@@ -100,3 +100,9 @@ def _tables(database: Database) -> None:
         if sqlite3.complete_statement(statement):
             database.execute(statement)
             statement = ""
+
+
+@migrations(name="0002 skipped series")
+def _skipped(database: Database) -> None:
+    # Why a series that was wanted has no trials, or not all of them.
+    database.execute("ALTER TABLE series ADD COLUMN skipped TEXT")

@@ -244,6 +244,11 @@ class CampaignRecord:
             )
         return SeriesRecord(self.store, number)
 
+    def skip(self, series: Series, reason: str) -> None:
+        """Say why a series that was wanted is not run, or not to its end."""
+        record = self.series(series)
+        self.store.execute("UPDATE series SET skipped = ? WHERE id = ?", (reason, record.id))
+
     def end(self, ending: str = FINISHED) -> None:
         """Say how it ended: FINISHED, `interrupted`, or one line of what went wrong."""
         self.store.execute(

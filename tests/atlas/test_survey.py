@@ -85,6 +85,8 @@ def test_cells_come_in_order_and_are_known_the_next_time(store: Store) -> None:
         *("passes", "passes"),
     ]
     assert {cell.skipped for cell in cells} == {None, "2.0 cannot be resolved"}
+    left_out = store.execute("SELECT client, scenario, skipped FROM series WHERE skipped NOTNULL")
+    assert [Cell(*row[:2], skipped=row[2]) for row in left_out] == cells[2:4]
 
     known = known_cells(store, fingerprint=fingerprint(), seed=0, reps=REPS)
     assert known == [cell for cell in cells if cell.skipped is None]

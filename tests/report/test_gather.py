@@ -56,6 +56,20 @@ def test_a_longer_run_of_the_same_seed_takes_the_place_of_a_shorter() -> None:
         assert gather(store).tally.trials == 9
 
 
+def test_what_was_left_out_is_told_unless_it_was_run_another_time(store: Store) -> None:
+    atlas = store.campaign("atlas", {}, name="atlas")
+    fill(atlas, series("1.8.0", "final-events"), trials(2))
+    for reason in ("no answer", "cannot be resolved"):
+        store.campaign("atlas", {}, name="atlas").skip(series("1.8.0", "clean"), reason)
+    atlas.skip(series("1.10.0", "clean"), "a lock")
+    (left_out,) = gather(store).skipped
+    assert (left_out.client.label, left_out.scenario) == ("1.8.0", "clean")
+    assert left_out.reason == "cannot be resolved"
+    # Within this campaign alone nothing else has run it.
+    assert len(gather(store, ["atlas"]).skipped) == 2
+    assert gather(store, ["tuesday"]).skipped == ()
+
+
 def test_times_are_exact_and_those_of_void_trials_are_wall_times_alone(store: Store) -> None:
     (row,) = gather(store, ["tuesday"]).failing
     assert row.virtual_s is not None

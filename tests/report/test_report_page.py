@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_rig import CONFIRMED, EARLY, HOSTILE, example, hostile
+from report_rig import CONFIRMED, EARLY, HOSTILE, example, hostile, series
 
 from harness.failure import Failure
-from harness.report.charts import Cell, heat_map
+from harness.report.charts import Cell, heat_map, heat_map_of
 from harness.report.gather import gather
 from harness.report.page import html_page
 from harness.store.store import Store
@@ -61,6 +61,25 @@ def test_a_heat_map_tells_what_was_left_out() -> None:
     ran, skipped = spec["datasets"]["cells"]
     assert (ran["rate"], ran["short"], ran["says"]) == (0.99, "99", "99 / 100 = 99.0 %")
     assert (skipped["rate"], skipped["says"]) == (None, "skipped: cannot be installed")
+
+
+def test_what_was_left_out_has_a_place_in_the_heat_map_and_in_words() -> None:
+    with Store(None) as store:
+        example(store)
+        atlas = store.campaign("atlas", {})
+        for scenario in ("clean", "<i>other</i>"):
+            atlas.skip(series("1.8.0", scenario), "cannot be <b>resolved</b>")
+        report = gather(store)
+    spec = heat_map_of(report, "sim×fake")
+    skipped = [cell for cell in spec["datasets"]["cells"] if cell["skipped"]]
+    assert [(cell["column"], cell["row"]) for cell in skipped] == [
+        ("1.8.0", "clean"),
+        ("1.8.0", "<i>other</i>"),
+    ]
+    # In the order of the releases, with those that were run.
+    assert json.dumps(spec).index('"1.8.0"') < json.dumps(spec).index('"1.9.0"')
+    told = "1.8.0: cannot be &lt;b&gt;resolved&lt;/b&gt; (clean, &lt;i&gt;other&lt;/i&gt;)"
+    assert told in html_page(report)
 
 
 @pytest.fixture(scope="module")

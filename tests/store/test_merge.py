@@ -204,6 +204,19 @@ def test_a_record_is_not_merged_into_itself(out: Path) -> None:
         merged(out, out)
 
 
+def test_what_was_left_out_is_taken_along(tmp_path: Path, out: Path) -> None:
+    path = shard(tmp_path / "shard.db", trial(0))
+    with Store(path) as store:
+        store.campaign("atlas", {}).skip(SERIES, "cannot be resolved")
+    merged(out, path)
+    with Store(out) as store:
+        skipped = store.execute(
+            "SELECT command, skipped FROM series JOIN campaigns ON "
+            "campaigns.id = campaign ORDER BY command"
+        ).fetchall()
+    assert skipped == [("atlas", "cannot be resolved"), ("soak", None)]
+
+
 def test_while_somebody_writes_to_it(tmp_path: Path, out: Path) -> None:
     path = shard(tmp_path / "in.db", trial(0), ended=False)
     with Store(path) as writer:

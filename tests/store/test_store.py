@@ -127,6 +127,23 @@ def test_a_record_of_a_newer_harness_is_refused(tmp_path: Path) -> None:
         Store(path)
 
 
+def test_a_record_of_the_first_days_becomes_like_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "record.db"
+    with Store(path) as store:
+        shard = store.campaign("run", {}).series(SERIES)
+        shard.trial(OK)
+        store.execute("ALTER TABLE series DROP COLUMN skipped")
+        store.execute(
+            f"DELETE FROM {migrations.migrations_table} WHERE name = '0002 skipped series'"
+        )
+    with Store(path) as store:
+        campaign = store.campaign("atlas", {})
+        campaign.skip(SERIES, "cannot be resolved")
+        rows = store.execute("SELECT skipped FROM series ORDER BY id").fetchall()
+        assert rows == [(None,), ("cannot be resolved",)]
+        assert store.execute("SELECT count(*) FROM trials").fetchone() == (1,)
+
+
 def test_a_record_that_must_exist_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no record"):
         Store(tmp_path / "none.db", must_exist=True)
