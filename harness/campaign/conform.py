@@ -78,7 +78,7 @@ def conform(
     Raises:
         WorldBroken: a trial left the simulation.
     """
-    profile = Profile.of(real.server_version)
+    profile = Profile.of(fake.server_version)
     for name, schedule in schedules:
         on_fake, on_real = (
             _Ran(workers, schedule, where)

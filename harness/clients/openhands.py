@@ -10,6 +10,7 @@ from harness.clients import Client, OnEvent, SeenEvent
 from harness.schedule import Schedule
 from harness.server import Server
 from harness.server.app import FakeServer
+from harness.server.between import release_seen
 from harness.trace import Trace
 
 # Read at import: no price list from the network, no banner on the terminal.
@@ -87,7 +88,7 @@ class OpenHandsAdapter:
     )
 
     def __init__(self) -> None:
-        self.version = self.server_version = VERSION
+        self.version, self.server_version = VERSION, release_seen(VERSION)
         # Never called: the agent's script is the server's.
         key = SecretStr("unused")
         # Streaming, for the scripts that want it; a server streams for no other agent.

@@ -23,9 +23,7 @@ from harness.store.store import Store
 from harness.verdict import TrialResult
 
 ARGUMENTS = ("reference", "reference:eager")
-PLAN = Plan(
-    tuple(PlannedClient(one, "0.1.0") for one in ARGUMENTS), ("clean", "final-events"), reps=130
-)
+PLAN = Plan(tuple(PlannedClient(one, "0.1.0") for one in ARGUMENTS), ("final-events",), reps=130)
 SCENARIOS = {name: scenarios.load(name) for name in PLAN.scenarios}
 
 

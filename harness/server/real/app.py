@@ -10,6 +10,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from harness.schedule import Schedule
+from harness.server.between import release_seen
 from harness.server.profile import Profile
 from harness.server.real import dates, home, hooks
 from harness.server.real.observer import Observer
@@ -59,7 +60,7 @@ class RealServer:
     def __init__(self, version: str, schedule: Schedule, trace: Trace) -> None:
         self._app = application()
         self._schedule = schedule
-        profile = Profile.of(version)
+        profile = Profile.of(release_seen(version))
         self._observer = Observer(schedule, trace, profile)
         self._waits_for_run = profile.answers_when_run_ends
         self._trace = trace
