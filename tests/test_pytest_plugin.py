@@ -197,6 +197,27 @@ def test_repetitions_without_a_verdict_are_no_pass(pytester: pytest.Pytester) ->
     result.stdout.fnmatch_lines(["5 of 5 repetitions of clean were void"])
 
 
+NOT_RUN = """
+from dataclasses import replace
+from harness.campaign.pool import Workers
+
+real = Workers.run
+
+def run(self, *arguments):
+    lacking = "not run: caller.acts[0], interrupt: 1.6.0 has no such thing"
+    return [replace(result, verdicts=(), void=lacking) for result in real(self, *arguments)]
+
+Workers.run = run
+"""
+
+
+def test_what_a_release_does_not_have_is_skipped(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(NOT_RUN + ALL_KNOWN_TO_FAIL)
+    result = run(pytester, "-k", "clean", "-rs", *REFERENCE)
+    result.assert_outcomes(skipped=1, deselected=ALL - 1)
+    result.stdout.fnmatch_lines(["*not run: caller.acts*, interrupt: 1.6.0 has no such thing"])
+
+
 def test_a_scenario_that_takes_too_long_fails_and_the_next_one_works(
     pytester: pytest.Pytester,
 ) -> None:
