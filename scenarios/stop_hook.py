@@ -29,5 +29,5 @@ SCENARIO = Scenario(
     name="stop-hook",
     summary="finished is taken back by a stop hook",
     schedules=schedules,
-    fails=">=1.7,<1.25",
+    fails=">=1.8,<1.25",
 )

@@ -1,6 +1,7 @@
 """The atlas for people: a strip of one character a release, and in words what came and went."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -55,28 +56,39 @@ def rows(cells: Sequence[Cell]) -> dict[str, list[Cell]]:
 def skipped(cells: Sequence[Cell]) -> dict[str, str]:
     """Each reason for having no rate, and the cells that it holds for, in words."""
     scenarios = len(rows(cells))
-    by_reason: dict[str, dict[str, list[str]]] = {}
+    releases = list(dict.fromkeys(cell.release for cell in cells))
+    named: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
         if cell.skipped is not None:
-            by_reason.setdefault(cell.skipped, {}).setdefault(cell.release, []).append(
-                cell.scenario
-            )
+            reason = cell.skipped.replace(cell.release, "this release")
+            named.setdefault((reason, cell.release), []).append(cell.scenario)
+    where: dict[str, dict[str, list[int]]] = {}
+    for (reason, release), names in named.items():
+        of = "" if len(names) == scenarios else f" ({', '.join(names)})"
+        where.setdefault(reason, {}).setdefault(of, []).append(releases.index(release))
     return {
         reason: "; ".join(
-            release if len(names) == scenarios else f"{release} ({', '.join(names)})"
-            for release, names in where.items()
+            ", ".join(_ranges(sorted(places), releases)) + of for of, places in found.items()
         )
-        for reason, where in by_reason.items()
+        for reason, found in where.items()
     }
+
+
+def _ranges(places: Sequence[int], releases: Sequence[str]) -> Iterator[str]:
+    """Neighbours as `1.0.0 to 1.6.0`."""
+    for _, group in groupby(enumerate(places), key=lambda item: item[1] - item[0]):
+        of = [releases[place] for _, place in group]
+        yield of[0] if len(of) == 1 else f"{of[0]} to {of[-1]}"
 
 
 def caption(cells: Sequence[Cell]) -> str:
     releases = list(dict.fromkeys(cell.release for cell in cells))
-    reps = max((cell.reps for cell in cells), default=0)
+    reps = {cell.reps for cell in cells if cell.reps} or {0}
+    many = str(max(reps)) if len(reps) == 1 else f"{min(reps)} to {max(reps)}"
     ends = releases[0] if len(releases) == 1 else f"{releases[0]} to {releases[-1]}"
     return (
         f"{len(rows(cells))} scenarios on {len(releases)} releases, {ends}, "
-        f"{reps} repetitions each"
+        f"{many} repetitions each"
     )
 
 

@@ -71,3 +71,24 @@ def test_a_reason_is_told_once_with_where_it_holds() -> None:
     assert "- 1.7.0: cannot be resolved\n- 1.9.0 (clean): a lock\n" in page
     # A table cell that begins with ordinary blanks would lose them.
     assert "| `final-events` | `\N{NO-BREAK SPACE}·` | passes 1.8.0 |" in page
+
+
+def test_releases_without_a_rate_for_the_same_reason_are_told_together() -> None:
+    def lacking(release: str, scenario: str) -> Cell:
+        return Cell(release, scenario, skipped=f"{release} has no stop hooks")
+
+    cells = [lacking(release, "stop-hook") for release in RELEASES if release != "1.9.0"]
+    cells += [Cell(release, "clean", 9, 9) for release in RELEASES]
+    cells += [Cell("1.9.0", "stop-hook", skipped="a lock")]
+    cells.sort(key=lambda cell: (cell.scenario, RELEASES.index(cell.release)))
+    assert skipped(cells) == {
+        "this release has no stop hooks": "1.7.0 to 1.8.0, 1.10.0 to 1.11.0 (stop-hook)",
+        "a lock": "1.9.0 (stop-hook)",
+    }
+
+
+def test_the_caption_tells_how_many_repetitions() -> None:
+    cells = [Cell(release, "clean", 30, 30) for release in RELEASES[:2]]
+    assert caption(cells).endswith("2 releases, 1.7.0 to 1.8.0, 30 repetitions each")
+    cells += [Cell("1.9.0", "clean", 20, 1), Cell("1.10.0", "clean", skipped="gone")]
+    assert caption(cells).endswith(", 20 to 30 repetitions each")
