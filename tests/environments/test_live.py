@@ -2,7 +2,6 @@
 
 import subprocess
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,8 @@ from harness.errors import ClientUnavailable
 
 
 def unresolvable() -> Published:
-    """A release as if it had been uploaded two days earlier than it was: requirements are resolved
-    as of that date, when it was not there yet itself."""
-    release = find_release(Version("1.11.2"))
-    assert release.uploaded is not None
-    return replace(release, uploaded=release.uploaded - timedelta(days=2))
+    """A release that the index lists and does not have. No cache has it either."""
+    return replace(find_release(Version("1.11.2")), version=Version("1.11.99"))
 
 
 def test_a_release_and_no_index_the_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,12 +33,12 @@ def test_a_release_and_no_index_the_second_time(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_release_that_cannot_be_resolved(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    too_early = unresolvable()
-    monkeypatch.setattr("harness.environments.preparing.find_release", lambda _: too_early)
+    gone = unresolvable()
+    monkeypatch.setattr("harness.environments.preparing.find_release", lambda _: gone)
     with pytest.raises(ClientUnavailable) as caught:
-        prepare("1.11.2")
+        prepare("1.11.99")
     message = str(caught.value)
-    assert message.startswith("openhands-sdk 1.11.2 cannot be resolved, choose another client: ")
+    assert message.startswith("openhands-sdk 1.11.99 cannot be resolved, choose another client: ")
     assert "\n" not in message
     assert [path.name for path in home.iterdir()] == [".building"]
 
@@ -55,7 +51,7 @@ def test_latest_skips_what_cannot_be_resolved_and_says_so(monkeypatch: pytest.Mo
     environment = prepare("latest", progress=lines.append)
     assert (environment.client, environment.resolved_version) == ("latest", "1.10.0")
     assert lines[0] == "resolving latest"
-    assert lines[-1].startswith("latest: 1.11.2 cannot be resolved (")
+    assert lines[-1].startswith("latest: 1.11.99 cannot be resolved (")
     assert lines[-1].endswith("); using 1.10.0")
 
     monkeypatch.setattr("harness.environments.preparing.candidates", lambda: newest[:1])
