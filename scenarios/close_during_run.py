@@ -29,5 +29,5 @@ SCENARIO = Scenario(
     name="close-during-run",
     summary="another thread closes the conversation during run()",
     schedules=schedules,
-    fails="<1.8",
+    fails="<1.7.4",
 )
