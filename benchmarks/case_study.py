@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import scenarios
+from harness.atlas.cells import HEAD
 from harness.campaign.client import find_client
 from harness.campaign.draw import draw_schedules
 from harness.campaign.pool import Workers
@@ -42,8 +43,6 @@ PAGE: Final = DOCS / "case-study-1832.md"
 NUMBERS: Final = DOCS / "case-study-1832.json"
 FILES: Final = DOCS / "case-study-1832"
 SEED: Final = 0
-HEAD: Final = 20
-"""So many trials tell whether a cell hangs, and whether two commits do the same."""
 THOUSAND: Final = 1_000
 
 

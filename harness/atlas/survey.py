@@ -82,8 +82,8 @@ class Survey:
             for release in releases
         }
         with Ahead() as ahead:
-            # Installing mostly waits for disk and net. The builder is at the release that is
-            # needed next, which is then waited for, or beyond it.
+            # The builder is at the release that is needed next, which is then waited for, or
+            # beyond it.
             ahead.want([release for release in releases if missing[release]])
             for position, release in enumerate(releases):
                 run = self._run(release, position, missing[release])

@@ -46,10 +46,6 @@ class Outcome:
         return self.points[self.before], self.points[self.after]
 
     @property
-    def first_after(self) -> Judged:
-        return self.judged[self.after]
-
-    @property
     def between(self) -> list[Point]:
         """Those of the range that is left, which cannot tell."""
         return list(self.points[self.before + 1 : self.after]) if self.boundary else []

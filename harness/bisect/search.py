@@ -30,7 +30,7 @@ class Search:
 
     def next(self) -> int | None:
         """The position to try; None: nothing between the two is left that could tell."""
-        return self._next(self.before, self.after, self._unclear)
+        return self._next(self.before, self.after)
 
     def tell(self, position: int, side: Side) -> None:
         """What came of a try."""
@@ -45,22 +45,17 @@ class Search:
 
     def likely(self, position: int) -> list[int]:
         """What would be tried after a position, whose answer is still to come."""
-        after = [self._next(position, self.after, self._unclear)]
-        before = [self._next(self.before, position, self._unclear)]
+        after = [self._next(position, self.after)]
+        before = [self._next(self.before, position)]
         return [each for each in after + before if each is not None]
 
-    @property
-    def unclear(self) -> list[int]:
-        """Positions between the two that could not tell: the change may be at any of them."""
-        return [each for each in sorted(self._unclear) if self.before < each < self.after]
-
-    def _next(self, before: int, after: int, unclear: Collection[int]) -> int | None:
-        untried = [each for each in range(before + 1, after) if each not in unclear]
+    def _next(self, before: int, after: int) -> int | None:
+        untried = [each for each in range(before + 1, after) if each not in self._unclear]
         expected = [each for each in untried if each in self._preferred]
         if untried and not expected and after in self._preferred:
             # Where it was expected: all others are on this side of the one just before it.
             return untried[-1]
-        return _near_middle(before, after, expected or untried, unclear)
+        return _near_middle(before, after, expected or untried, self._unclear)
 
 
 def _near_middle(

@@ -123,9 +123,10 @@ class Cache:
 def sweep(root: Path, held: str = "") -> int:
     """Remove what killed builders left below a cache's root; returns how much of it there was.
 
-    What is being built stays. `held`: the name of an environment whose lock the caller holds, so
-    that whatever is there under it is left. A uv that outlived its builder may go on writing for a
-    moment. It writes to a name that no one else uses, and what it leaves goes the next time.
+    What is being built stays. `held`: the name of an environment whose lock the caller holds:
+    nobody builds it, so all that is there under that name goes. A uv that outlived its builder may
+    go on writing for a moment. It writes to a name that no one else uses, and what it leaves goes
+    the next time.
     """
     removed = 0
     for leftover in (root / BUILDING).glob("*~*"):

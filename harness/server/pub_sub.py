@@ -112,7 +112,8 @@ class PubSub:
         )
         before = [at for at, one in enumerate(self._queue, 1) if one.tell or one.sent in ahead]
         self._enqueue(publication, max(before, default=0))
-        await publication.done
+        # Whoever is cancelled while it waits does not take the frame along.
+        await asyncio.wait({publication.done})
 
     def _enqueue(self, publication: _Publication, place: int) -> None:
         self._queue.insert(place, publication)

@@ -206,6 +206,8 @@ _found: dict[Wanted, ClientUnderTest] = {}
 _idle: dict[Wanted, list[Workers]] = {}
 _over: set[str] = set()
 """Soaks that have ended; what still works for them ends when it is done."""
+_keeping = threading.Lock()
+"""Else workers could be kept for a soak that ends in between."""
 
 
 def get_ready(wanted: Wanted) -> Told:
@@ -237,11 +239,12 @@ def run_chunk(wanted: Wanted, scenario: Scenario, chunk: Chunk) -> Told:
 
 def dismiss(soak: str) -> None:
     """End the workers that a soak had in this process."""
-    _over.add(soak)
-    for wanted in [wanted for wanted in _idle if wanted.soak == soak]:
-        for workers in _idle.pop(wanted):
-            workers.close()
-        _found.pop(wanted, None)
+    with _keeping:
+        _over.add(soak)
+        for wanted in [wanted for wanted in _idle if wanted.soak == soak]:
+            for workers in _idle.pop(wanted):
+                workers.close()
+            _found.pop(wanted, None)
 
 
 @contextlib.contextmanager
@@ -262,6 +265,7 @@ def _working(wanted: Wanted) -> Iterator[tuple[ClientUnderTest, Workers]]:
             workers.wait_ready()
         yield client, workers
         # Not after an exception: they would answer the next one with what this one asked for.
-        if wanted.soak not in _over:
-            stack.pop_all()
-            idle.append(workers)
+        with _keeping:
+            if wanted.soak not in _over:
+                stack.pop_all()
+                idle.append(workers)

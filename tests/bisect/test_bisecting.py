@@ -28,7 +28,7 @@ def test_the_first_bad_one() -> None:
     outcome = run("gggggbbb")
     assert outcome.ending == "found"
     assert border(outcome) == ("c4", "c5")
-    assert outcome.first_after is BAD
+    assert outcome.judged[outcome.after] is BAD
     assert list(outcome.judged)[:2] == [0, 7]
 
 

@@ -229,3 +229,22 @@ def test_a_snapshot_that_blocks_the_loop_is_ahead_of_what_it_waited_for(
             assert (told_at < after.index("MessageEvent")) == overtaken
 
     run(trial())
+
+
+def test_whoever_is_cancelled_while_a_snapshot_waits_leaves_the_others_their_frames() -> None:
+    async def trial() -> None:
+        async with rig("1.9.1", publish_ms=20) as subject:
+            await subject.create()
+            socket = await subject.connect()
+            (conversation,) = subject.server.conversations.values()
+            await subject.post("events", HELLO)
+            ending = asyncio.create_task(conversation.publish_snapshot())
+            await asyncio.sleep(0.005)
+            ending.cancel()
+            await subject.post("events", HELLO)
+            await asyncio.sleep(0.1)
+            assert [kind for kind in socket.story if kind == "MessageEvent"] == [
+                "MessageEvent"
+            ] * 2
+
+    run(trial())
