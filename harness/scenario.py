@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from hypothesis.strategies import SearchStrategy
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
-from harness.schedule import Schedule
+    from harness.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Scenario:
 
     name: str
     summary: str
-    schedules: Callable[[], SearchStrategy[Schedule]]
+    schedules: "Callable[[], SearchStrategy[Schedule]]"
     fails: str | None = None
     """A PEP 440 specifier such as `<1.11.1`, or several with `||` between them where a hazard came
     back; found by running. None: no release fails."""
@@ -31,6 +31,9 @@ class Scenario:
         """
         if self.fails is None:
             return False
+        from packaging.specifiers import SpecifierSet
+        from packaging.version import Version
+
         base = Version(version).base_version
         return any(
             SpecifierSet(specifier).contains(base, prereleases=True)

@@ -7,11 +7,11 @@ shrunk schedule is the explanation. All draw only what a real server or network 
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from functools import partial
+from functools import lru_cache, partial
 
 from hypothesis import strategies as st
 
-from harness.errors import UsageError
+from harness.families import STALLS, check
 from harness.schedule import (
     Act,
     ConnectionLink,
@@ -27,10 +27,15 @@ from harness.schedule import (
     Turn,
 )
 
+once = lru_cache(maxsize=1_000, typed=True)
+"""Makes a strategy once for each set of arguments: Hypothesis examines each new one at length.
+0 and 0.0 are kept apart, since they are written differently."""
+
 PATIENT_S = 90.0
 """Settle time where only keep-alive (20 s and 20 s, RFC 6455 section 5.5.2) tells of a fault."""
 
 
+@once
 def milliseconds(low: float, high: float, *, benign: float) -> st.SearchStrategy[float]:
     """Virtual milliseconds in tenths: coarse enough to read, fine enough to reorder anything.
 
@@ -43,6 +48,7 @@ def milliseconds(low: float, high: float, *, benign: float) -> st.SearchStrategy
     return st.just(benign) | offsets.map(lambda offset: (start + offset) / 10)
 
 
+@once
 def switches() -> st.SearchStrategy[int | None]:
     """A seed for random thread switches, or none."""
     return st.none() | st.integers(0, 2**32 - 1)
@@ -66,33 +72,44 @@ def line_stalls(lines: Sequence[tuple[str, str]]) -> st.SearchStrategy[tuple[Lin
     return st.lists(stall, max_size=3).map(tuple)
 
 
-@st.composite
 def networks(
+    *faults: Fault, connections: tuple[ConnectionLink, ...] = ()
+) -> st.SearchStrategy[Network]:
+    """Links that are in order, with a latency of at most 50 ms; and these faults."""
+    return _networks(*faults, connections=connections) if faults or connections else _CALM
+
+
+@st.composite
+def _networks(
     draw: st.DrawFn, *faults: Fault, connections: tuple[ConnectionLink, ...] = ()
 ) -> Network:
-    """Links that are in order, with a latency of at most 50 ms; and these faults."""
     latency = milliseconds(0.1, 50, benign=0.5)
     return Network(Link(draw(latency)), Link(draw(latency)), connections, faults)
 
 
+_CALM = _networks()
+
+
+_MOMENTS = st.sampled_from(
+    [
+        "run-called",
+        "run-requested",
+        "run-answered",
+        "run-started",
+        "persisted",
+        "frame-sent",
+        "run-ended",
+        "run-cleared",
+        "snapshot-sent",
+    ]
+)
+
+
+@once
 @st.composite
 def during_run(draw: st.DrawFn, longest_ms: float = 2_000) -> Moment:
     """A moment between the call of `run()` and a while after the server's end."""
-    what = draw(
-        st.sampled_from(
-            [
-                "run-called",
-                "run-requested",
-                "run-answered",
-                "run-started",
-                "persisted",
-                "frame-sent",
-                "run-ended",
-                "run-cleared",
-                "snapshot-sent",
-            ]
-        )
-    )
+    what = draw(_MOMENTS)
     several = what in ("persisted", "frame-sent")
     return Moment(
         what,  # type: ignore[arg-type]
@@ -154,6 +171,7 @@ def socket(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     )
 
 
+@once
 @st.composite
 def _socket_fault(draw: st.DrawFn) -> Fault:
     action = draw(st.sampled_from(["reset", "close", "stall", "half-open", "refuse", "reject"]))
@@ -176,6 +194,7 @@ def rest(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     return replace(schedule, rest=(*schedule.rest, *faults))
 
 
+@once
 @st.composite
 def _rest_fault(draw: st.DrawFn) -> RestFault:
     action = draw(st.sampled_from(["status", "delay", "truncate", "timeout"]))
@@ -210,6 +229,7 @@ def caller(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     )
 
 
+@once
 @st.composite
 def _acts(draw: st.DrawFn) -> Act:
     what = draw(st.sampled_from(["send-message", "pause", "run", "interrupt", "close"]))
@@ -222,6 +242,7 @@ def script(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     return replace(schedule, script=draw(st.just(schedule.script) | _scripts()))
 
 
+@once
 @st.composite
 def _scripts(draw: st.DrawFn) -> Script:
     first = draw(_turns())
@@ -229,6 +250,7 @@ def _scripts(draw: st.DrawFn) -> Script:
     return Script(**asdict(first), later=later)
 
 
+@once
 @st.composite
 def _turns(draw: st.DrawFn) -> Turn:
     return Turn(
@@ -262,6 +284,7 @@ def order(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     )
 
 
+@once
 @st.composite
 def _lates(draw: st.DrawFn) -> Late:
     """Of a run of two or three answers about anything can be late."""
@@ -309,11 +332,7 @@ FAMILIES: dict[str, Family] = {
     "order": order,
     "interleaving": interleaving,
 }
-"""Every fault family by its name."""
-
-
-STALLS = "stalls"
-"""The family of stalls at lines of the client's source, which have to be asked of the client."""
+"""Every fault family by its name, except STALLS, which needs lines."""
 
 
 def with_faults(
@@ -328,12 +347,8 @@ def with_faults(
     Raises:
         UsageError: there is no such family; the message lists those there are.
     """
+    check(families)
     for name in families:
-        if name == STALLS:
-            schedules = schedules.flatmap(partial(_stalls, lines))
-        elif name in FAMILIES:
-            schedules = schedules.flatmap(FAMILIES[name])
-        else:
-            there = ", ".join([*FAMILIES, STALLS])
-            raise UsageError(f"no fault family {name!r}; there are: {there}")
+        family = partial(_stalls, lines) if name == STALLS else FAMILIES[name]
+        schedules = schedules.flatmap(family)
     return schedules

@@ -3,6 +3,7 @@
 import importlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,11 +33,20 @@ def test_each_loads_under_its_own_name(name: str) -> None:
     assert "\n" not in scenario.summary
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_read_from_its_file_is_what_it_is(name: str) -> None:
+    loaded, read = scenarios.load(name), scenarios.described(name)
+    assert replace(read, schedules=loaded.schedules) == loaded
+    assert list(draw_schedules(read, 0, 1)) == list(draw_schedules(loaded, 0, 1))
+
+
 @pytest.mark.parametrize("name", ["", "cleaner", "final_events", "Clean", "../clean", "__init__"])
 def test_an_unknown_name_is_one_line_that_lists_the_known(name: str) -> None:
     with pytest.raises(UsageError, match=r"clean, close-during-run, .*, terminal-polls") as e:
         scenarios.load(name)
     assert "\n" not in str(e.value)
+    with pytest.raises(UsageError, match=str(e.value)):
+        scenarios.described(name)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
 import scenarios
+from harness import families
 from harness.errors import UsageError
 from harness.schedule import (
     Act,
@@ -103,6 +104,7 @@ def leaves(value: Any, path: str = "") -> dict[str, Any]:
 
 def test_every_family_is_known_here() -> None:
     assert set(OWN) == set(FAMILIES)
+    assert (*FAMILIES, families.STALLS) == families.NAMES
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby, islice
 
-from hypothesis import strategies as st
-
 from harness.campaign.draw import draw_schedules
 from harness.campaign.pool import Workers
 from harness.combination import unavailable
@@ -17,7 +15,6 @@ from harness.scenario import Scenario
 from harness.schedule import Schedule
 from harness.server.profile import Profile
 from harness.store.series import SeriesRecord
-from harness.strategies import with_faults
 from harness.trace import Happening
 from harness.verdict import TrialResult
 
@@ -58,6 +55,10 @@ def drawn(seed: int, number: int) -> Iterator[tuple[str, Schedule]]:
 
 
 def _of_family(family: str, seed: int, number: int) -> Iterator[tuple[str, Schedule]]:
+    from hypothesis import strategies as st
+
+    from harness.strategies import with_faults
+
     strategy = with_faults(st.just(Schedule("conformance", network=LINKS)), [family])
     scenario = Scenario("conformance", family, lambda: strategy)
     for n, schedule in enumerate(draw_schedules(scenario, seed, number), 1):

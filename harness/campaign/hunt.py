@@ -9,10 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import seed as hypothesis_seed
-from hypothesis.errors import Flaky
-
 from harness.campaign.draw import drawing_from_the_seed_alone
 from harness.failure import Failure
 from harness.scenario import Scenario
@@ -115,6 +111,10 @@ class _Search:
         self._shrinking = 0
 
     def run(self, seed: int, examples: int) -> None:
+        from hypothesis import HealthCheck, Phase, given, settings
+        from hypothesis import seed as hypothesis_seed
+        from hypothesis.errors import Flaky
+
         @hypothesis_seed(seed)
         @settings(
             max_examples=examples,

@@ -4,9 +4,6 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from hypothesis import HealthCheck, Phase, find, settings
-from hypothesis.errors import NoSuchExample
-
 from harness.campaign.draw import drawing_from_the_seed_alone
 from harness.scenario import Scenario
 from harness.schedule import Schedule
@@ -20,6 +17,8 @@ def minimal_schedule(
     Every field has a benign default and every strategy shrinks towards it, so what is left of the
     schedule is its explanation.
     """
+    from hypothesis import HealthCheck, Phase, find, settings
+    from hypothesis.errors import NoSuchExample
 
     def condition(schedule: Schedule) -> bool:
         return fails(replace(schedule, scenario=scenario.name))

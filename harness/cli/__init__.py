@@ -1,63 +1,35 @@
 """The command line: one file a command."""
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from harness.cli import (
-    atlas,
-    bisect,
-    bisect_run,
-    cache,
-    compare,
-    confirm,
-    conform,
-    demo,
-    export,
-    export_db,
-    hunt,
-    merge,
-    replay,
-    report,
-    run,
-    scenarios,
-    serve,
-    show,
-    soak,
-)
-from harness.cli.console import errors
+from harness import __version__
+from harness.cli.commands import COMMANDS, LazyGroup, new_app
 from harness.errors import HarnessError, UsageError
 
-app = typer.Typer(
-    name="race",
-    help="Reproduce races between REST and WebSocket, deterministically.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for command in (
-    demo.demo,
-    compare.compare,
-    run.run,
-    hunt.hunt,
-    soak.soak,
-    bisect.bisect,
-    replay.replay,
-    confirm.confirm,
-    atlas.atlas,
-    show.show,
-    export.export,
-    report.report,
-    export_db.export_db,
-    serve.serve,
-    cache.cache,
-):
-    app.command()(command)
-app.command(name="bisect-run")(bisect_run.bisect_run)
-app.command(name="conform")(conform.conform_to)
-app.command(name="merge")(merge.merge_records)
-app.command(name="scenarios")(scenarios.list_scenarios)
+app = new_app(name="race", cls=LazyGroup, no_args_is_help=True)
+for name, command in COMMANDS.items():
+    app.command(name, short_help=command.summary)(lambda: None)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"race-harness {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def race(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Reproduce races between REST and WebSocket, deterministically."""
 
 
 _BadUsage: type[Exception] = typer.BadParameter.__bases__[0]
@@ -73,16 +45,26 @@ def main() -> None:
         sys.exit(error.exit_code)
     except _BadUsage as error:
         _say_usage(error)
-        # To git, for whom that command works, the usual status means something else.
-        sys.exit(bisect_run.ABORT if "bisect-run" in sys.argv[1:2] else UsageError.exit_code)
+        sys.exit(_bad_usage_status())
     except typer.Abort:
         sys.exit(130)  # Ctrl-C, in older releases of Typer
+
+
+def _bad_usage_status() -> int:
+    if "bisect-run" in sys.argv[1:2]:
+        # To git, for whom that command works, the usual status means something else.
+        from harness.cli.bisect_run import ABORT
+
+        return ABORT
+    return UsageError.exit_code
 
 
 def _say_usage(error: Any) -> None:
     message = error.format_message()
     if "\n" in message:
         # No arguments at all: the message is the help.
+        from harness.cli.console import errors
+
         errors.print(message, markup=False, highlight=False, soft_wrap=True)
     else:
         command = error.ctx.command_path if error.ctx is not None else "race"
@@ -90,4 +72,6 @@ def _say_usage(error: Any) -> None:
 
 
 def _say(message: str) -> None:
+    from harness.cli.console import errors
+
     errors.print(f"race: {message}", style="red", markup=False, highlight=False, soft_wrap=True)

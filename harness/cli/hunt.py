@@ -5,13 +5,12 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from hypothesis import strategies as st
 
+from harness import families as fault_families
 from harness.campaign.campaign import examine, keep
 from harness.campaign.client import find_client
 from harness.campaign.confirm import Confirmer, not_tried
@@ -35,15 +34,12 @@ from harness.confirmation import rank
 from harness.errors import HarnessError, UsageError
 from harness.failure import Failure
 from harness.failure import confirm as confirm_in_file
-from harness.scenario import Scenario
 from harness.schedule import Schedule
 from harness.store.series import SeriesRecord
 from harness.story.confirmed import confirmed_line
 from harness.story.timeline import short_story
-from harness.strategies import FAMILIES, STALLS, with_faults
 
 SCHEMA = 1
-ALL = [*FAMILIES, STALLS]
 CONTROL = "clean"
 FIRST = "final-events"
 
@@ -63,7 +59,7 @@ def hunt(
         typer.Option(
             metavar="FAMILIES",
             help=f"Add faults of these families, such as socket,rest; or all. There are: "
-            f"{', '.join(ALL)}. Without --scenario, nothing but them.",
+            f"{', '.join(fault_families.NAMES)}. Without --scenario, nothing but them.",
         ),
     ] = None,
     budget: Annotated[
@@ -88,8 +84,9 @@ def hunt(
 
     check_writable(json_file)
     chosen = [scenarios.load(name) for name in scenario or []]
-    families = [] if faults is None else ALL if faults == "all" else faults.split(",")
-    with_faults(st.nothing(), families)  # Whether they exist is told before anything runs.
+    named = [] if faults is None else faults.split(",")
+    families = fault_families.NAMES if named == ["all"] else named
+    fault_families.check(families)
     if not chosen and not families:
         names = [name for name in scenarios.names() if name != CONTROL]
         # The race that all of this began with comes first.
@@ -102,7 +99,7 @@ def hunt(
     plan = {
         "clients": [client],
         "scenarios": [one.name for one in chosen],
-        "faults": families,
+        "faults": list(families),
         "examples": examples,
         "for": budget,
         "seed": seed,
@@ -173,8 +170,9 @@ def hunt(
             workers.wait_ready()
             bar.begin()
             if families:
-                lines = workers.source_lines() if STALLS in families else []
-                chosen = add_faults(chosen, families, lines)
+                stalls = fault_families.STALLS in families
+                lines = workers.source_lines() if stalls else []
+                chosen = fault_families.add_faults(chosen, families, lines)
             began = time.monotonic()
             try:
                 for found in search(
@@ -233,28 +231,6 @@ def _print_findings(
 
 def _say(text: str) -> None:
     output.print(text, highlight=False, markup=False)
-
-
-def add_faults(
-    chosen: Sequence[Scenario],
-    families: Sequence[str],
-    lines: Sequence[tuple[str, str]] = (),
-) -> list[Scenario]:
-    """The scenarios with faults of these families; without any, a benign one with them.
-
-    `lines` are those of the client's source.
-
-    Raises:
-        UsageError: there is no such family.
-    """
-    name = "+".join(families)
-    benign = Scenario(name, "faults alone", lambda: st.just(Schedule(name)))
-    with_faults(st.nothing(), families)
-
-    def drawn(scenario: Scenario) -> st.SearchStrategy[Schedule]:
-        return with_faults(scenario.schedules(), families, lines)
-
-    return [replace(one, schedules=partial(drawn, one)) for one in chosen or [benign]]
 
 
 def _summary(finding: Finding, path: Path) -> dict[str, object]:

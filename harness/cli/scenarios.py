@@ -19,7 +19,7 @@ def list_scenarios(
     """List the scenarios and the releases known to fail them."""
     import scenarios
 
-    every = [scenarios.load(name) for name in scenarios.names()]
+    every = [scenarios.described(name) for name in scenarios.names()]
     if markdown:
         print("\n".join(markdown_table(every)))
         return

@@ -14,10 +14,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from sqlite_utils import Database
-
 from harness.errors import UsageError
-from harness.store.schema import ENVIRONMENT, SERIES, migrations
+from harness.store.schema import ENVIRONMENT, SERIES
 from harness.store.store import Store, check_age, check_mark, told
 
 _ENVIRONMENTS: Final = f"""
@@ -148,6 +146,10 @@ def _union(store: Store, path: Path) -> Merged:
 @contextlib.contextmanager
 def _as_of_now(path: Path) -> Iterator[str]:
     """The address of a record for SQLite, or of a copy with today's tables where it is older."""
+    from sqlite_utils import Database
+
+    from harness.store.migrations import migrations
+
     if not path.is_file():
         raise UsageError(f"no record {path}: name a file that race has written")
     with contextlib.ExitStack() as stack, told(path):

@@ -16,18 +16,20 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import platformdirs
-from sqlite_utils import Database, Migrations
 
 from harness import __version__
 from harness.combination import Combination
 from harness.errors import UsageError
 from harness.failure import Failure
 from harness.fingerprint import fingerprint
-from harness.store.schema import APPLICATION_ID, ENVIRONMENT, SERIES, migrations
+from harness.store.schema import APPLICATION_ID, ENVIRONMENT, SERIES
 from harness.store.series import Series, SeriesRecord
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database  # it takes a third of a second to import
 
 FINISHED: Final = "finished"
 """How a campaign ended that has nothing left to run."""
@@ -166,6 +168,10 @@ class Store:
         return told(self.path)
 
     def _prepare(self) -> None:
+        from sqlite_utils import Database
+
+        from harness.store.migrations import migrations
+
         database = Database(self.connection, execute_plugins=False)
         # Somebody else's file is not even put into another mode.
         check_mark(database, self.path)
@@ -270,17 +276,19 @@ def told(path: Path | None) -> Iterator[None]:
         raise UsageError(f"cannot use the record {path}: {reason}") from None
 
 
-def check_mark(database: Database, path: Path | None, *, or_empty: bool = True) -> None:
+def check_mark(database: "Database", path: Path | None, *, or_empty: bool = True) -> None:
     """Raises UsageError where there is something, and no record."""
     (mark,) = database.execute("PRAGMA application_id").fetchone()
     if mark != APPLICATION_ID and not (or_empty and not database.table_names()):
         raise _no_record(path)
 
 
-def check_age(database: Database, path: Path | None) -> None:
+def check_age(database: "Database", path: Path | None) -> None:
     """Raises UsageError where the record is of a release to come."""
+    from harness.store.migrations import every_name, migrations
+
     applied = {migration.name for migration in migrations.applied(database)}
-    if not applied <= {migration.name for migration in _all_migrations()}:
+    if not applied <= every_name():
         raise UsageError(
             f"{path} was written by a newer race-harness: upgrade, or name another file"
         )
@@ -288,11 +296,6 @@ def check_age(database: Database, path: Path | None) -> None:
 
 def _no_record(path: Path | None) -> UsageError:
     return UsageError(f"{path} is no record of race-harness: name another file")
-
-
-def _all_migrations() -> list[Migrations._Migration]:
-    """Those that an empty database would need."""
-    return migrations.pending(Database(memory=True))
 
 
 def _now() -> str:

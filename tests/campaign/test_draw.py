@@ -89,6 +89,31 @@ def test_no_more_is_drawn_than_is_asked_for() -> None:
     assert len(list(islice(draw_schedules(ONE, 0, 10**9), 3))) == 3
 
 
+def test_a_few_cost_only_a_few() -> None:
+    made: list[int] = []
+    counted = st.integers(0, 10**6).map(lambda n: made.append(n) or Schedule("counted"))
+    assert len(drawn(Scenario("counted", "counts", lambda: counted), 0, BATCH + 7)) == BATCH + 7
+    # Hypothesis gives up a few of those that it begins.
+    assert BATCH + 7 <= len(made) < 2 * BATCH
+
+
+HOOKS = """
+import gc
+import scenarios
+from harness.campaign.draw import draw_schedules
+assert len(list(draw_schedules(scenarios.load("final-events"), 0, 100))) == 100
+print(len(gc.callbacks), gc.isenabled())
+from hypothesis import given, strategies as st
+given(st.none())(lambda _: None)()
+print(len(gc.callbacks))
+"""
+
+
+def test_no_hook_is_left_in_which_an_interrupt_would_be_lost(tmp_path: Path) -> None:
+    """Hypothesis by itself leaves one in the garbage collector, for good."""
+    assert printed(tmp_path, HOOKS).split() == ["0", "True", "1"]
+
+
 PROGRAM = """
 import sys
 import scenarios

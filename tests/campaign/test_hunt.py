@@ -11,9 +11,10 @@ from harness.campaign.client import ClientUnderTest, find_client
 from harness.campaign.draw import draw_schedules
 from harness.campaign.hunt import Tally, hunt
 from harness.campaign.pool import Workers
-from harness.cli.hunt import add_faults, parse_time
+from harness.cli.hunt import parse_time
 from harness.errors import UsageError
 from harness.failure import Failure
+from harness.families import add_faults
 from harness.scenario import Scenario
 from harness.schedule import Schedule
 from harness.strategies import FAMILIES

@@ -19,10 +19,10 @@ from harness import __version__
 from harness.campaign.client import ClientUnderTest
 from harness.campaign.pool import Workers
 from harness.failure import Failure
+from harness.families import NAMES
 from harness.schedule import RestFault, Schedule
 from harness.store.series import SeriesRecord
 from harness.story.nearest import NONE_PASSES
-from harness.strategies import FAMILIES, STALLS
 from harness.verdict import Judgement
 
 # bad usage
@@ -467,7 +467,7 @@ def test_faults_are_added_and_a_client_that_survives_them_is_0(
 def test_all_is_every_family_alone(quick_race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = trials(monkeypatch)
     assert quick_race("hunt", "reference", "--faults", "all", "--examples", 15).returncode == 0
-    assert {schedule.scenario for schedule in seen} == {"+".join([*FAMILIES, STALLS])}
+    assert {schedule.scenario for schedule in seen} == {"+".join(NAMES)}
     paths = {path for schedule in seen for path in schedule.non_default_fields()}
     for part in ("server.", "network.", "rest[", "caller.", "script.", "interleaving."):
         assert any(path.startswith(part) for path in paths), part

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 import scenarios
 from harness.campaign.draw import draw_schedules
 from harness.campaign.pool import Workers
-from harness.cli.hunt import add_faults
 from harness.clients.reference import ReferenceAdapter
+from harness.families import add_faults
 from harness.scenario import Scenario
 from harness.schedule import (
     Act,

@@ -14,7 +14,7 @@ from harness.combination import SIM_REAL
 from harness.confirmation import Confirmation
 from harness.errors import UsageError
 from harness.store.merge import Merged, merge
-from harness.store.schema import migrations
+from harness.store.migrations import migrations
 from harness.store.store import Store
 
 

@@ -15,7 +15,7 @@ import pytest
 from harness.errors import UsageError
 from harness.failure import Failure
 from harness.schedule import Schedule
-from harness.store.schema import migrations
+from harness.store.migrations import migrations
 from harness.store.series import Series
 from harness.store.store import VARIABLE, Store, default_path
 from harness.verdict import Evidence, Judgement, TrialResult
