@@ -22,9 +22,15 @@ network  fault {action, link, peer?, code?, for_ms?}
 """
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
+
+LOG_VARIABLE: Final = "RACE_DIGEST_LOG"
+"""Environment variable that names a file: each trial in the simulation appends what its digest
+covers, a line each. Two such files show where two trials with different digests parted."""
 
 Listener = Callable[["Happening"], None]
 
@@ -48,6 +54,7 @@ class Trace:
         self.listeners: list[Listener] = []
         self._clock = clock
         self._hash = hashlib.blake2b(digest_size=16)
+        self._log: list[bytes] | None = [] if LOG_VARIABLE in os.environ else None
 
     def now_ns(self) -> int:
         """Nanoseconds since the trial began."""
@@ -69,18 +76,32 @@ class Trace:
         """Note what was recorded elsewhere, with the time that it has."""
         self.happenings.append(happening)
         told = (happening.at_ns, happening.lane, happening.what, happening.detail)
-        self._hash.update(repr(told).encode())
+        self._cover(repr(told).encode())
         for listener in self.listeners:
             listener(happening)
 
     def note(self, *decision: object) -> None:
         """Cover a scheduling decision by the digest without keeping it."""
-        self._hash.update(repr(decision).encode())
+        self._cover(repr(decision).encode())
 
     def note_bytes(self, label: str, data: bytes) -> None:
         """Cover a chunk of bytes by the digest."""
-        self._hash.update(b"%s %d:" % (label.encode(), len(data)))
-        self._hash.update(data)
+        self._cover(b"%s %d:%s" % (label.encode(), len(data), data))
 
     def digest(self) -> str:
         return self._hash.hexdigest()
+
+    def append_log(self) -> None:
+        """Append what the digest covers to the file that LOG_VARIABLE names, if it names one."""
+        if self._log is None:
+            return
+        with Path(os.environ[LOG_VARIABLE]).open("a", encoding="utf-8") as file:
+            file.writelines(
+                f"{covered.decode(errors='backslashreplace')!r}\n" for covered in self._log
+            )
+            file.write(f"digest {self.digest()}\n")
+
+    def _cover(self, data: bytes) -> None:
+        self._hash.update(data)
+        if self._log is not None:
+            self._log.append(data)

@@ -120,6 +120,7 @@ class Simulation:
                 self.kernel.probe = None
                 happenings = tuple(self.trace.happenings)
                 digest = self.trace.digest()
+                self.trace.append_log()
             stop()
             self._let_leave()
 

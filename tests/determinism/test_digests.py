@@ -42,7 +42,7 @@ from harness.schedule import (
 from harness.sim import source
 from harness.sim.serving import UvicornSite
 from harness.strategies import FAMILIES
-from harness.trace import Trace
+from harness.trace import LOG_VARIABLE, Trace
 from harness.trial import run_trial
 
 
@@ -79,6 +79,7 @@ def reference_workers():
         yield workers_of_each_kind("reference", monkeypatch, stack)
 
 
+@pytest.mark.slow
 def test_two_processes_run_the_same_trials(reference_workers):
     """Whatever ran before in them, and in whatever order: each digest belongs to its schedule."""
     one, other = reference_workers
@@ -146,6 +147,7 @@ def test_acts_spoiled_answers_and_whole_scripts_are_decided_as_well(reference_wo
     assert len(set(first)) == len(schedules)
 
 
+@pytest.mark.slow
 def test_drawn_families_are_decided_as_well(reference_workers):
     """Some of them break the client or the trial: they do so everywhere."""
     one, other = reference_workers
@@ -243,6 +245,7 @@ def test_this_process_runs_the_same_trials_as_well(reference_workers, site):
 # -- the real client
 
 
+@pytest.mark.slow
 def test_two_processes_run_the_same_trials_of_the_sdk(monkeypatch):
     if importlib.util.find_spec("openhands") is None:
         pytest.skip("openhands-sdk is not installed in this environment")
@@ -342,6 +345,21 @@ def test_one_other_byte_changes_the_digest(site):
         run_trial(PLAIN, Wordy(lambda text=text: text), site).digest for text in texts
     )
     assert one == same != other
+
+
+def test_logs_show_where_two_trials_parted(site, tmp_path, monkeypatch):
+    logs = []
+    for text in ("Please finish.", "Please finish.", "Please finish!"):
+        path = tmp_path / f"{len(logs)}.log"
+        monkeypatch.setenv(LOG_VARIABLE, str(path))
+        digest = run_trial(PLAIN, Wordy(lambda text=text: text), site).digest
+        logs.append(path.read_text(encoding="utf-8").splitlines())
+        assert logs[-1][-1] == f"digest {digest}"
+    one, same, other = logs
+    assert one == same
+    parted = next(pair for pair in zip(one, other, strict=False) if len(set(pair)) > 1)
+    assert "Please finish." in parted[0]
+    assert "Please finish!" in parted[1]
 
 
 def test_one_more_thread_changes_the_digest(site):
