@@ -1,13 +1,39 @@
-"""Settings of the whole suite: the plugin's own tests run pytest inside pytest."""
+"""Settings of the whole suite: which tests a plain `pytest` runs, and on which process.
+
+A plain `pytest` is the fast suite. `--all` runs everything; so does naming paths, `-m` or `-k`,
+for what they select. The markers are explained in tests/README.md.
+"""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
 pytest_plugins = ["pytester"]
+
+LEFT_OUT = ("slow", "index", "browser")
+"""Tests with one of these markers are not in the fast suite."""
+
+SHOWN = (
+    "clean",
+    "delayed-callback",
+    "final-events",
+    "pause-during-run",
+    "poll-error",
+    "reconnect-gap",
+    "stop-hook",
+)
+"""Race scenarios in the fast suite: of those there are, one of each kind."""
+
+COUNTS = pytest.StashKey[Counter[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="run everything, not the fast suite alone")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -16,3 +42,64 @@ def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
     with TemporaryDirectory(prefix="race-") as scratch:
         os.environ["RACE_RECORD"] = str(Path(scratch) / "record.db")
         return (yield)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = {} if _selects(config) else {item: why for item in items if (why := _reason(item))}
+    config.stash[COUNTS] = Counter(left_out.values())
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
+    # With long ones first, no process is left with one at the end while the others are idle.
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _selects(config: pytest.Config) -> bool:
+    """Whether the command line says which tests to run."""
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    return bool(config.option.all or config.option.markexpr or config.option.keyword or named)
+
+
+def _reason(item: pytest.Item) -> str | None:
+    """Why the fast suite leaves it out, if it does."""
+    if item.get_closest_marker("race"):
+        return None if item.name in SHOWN else "race"
+    return next((name for name in LEFT_OUT if item.get_closest_marker(name)), None)
+
+
+def _group(item: pytest.Item) -> str:
+    """Tests of one group run in one process of pytest-xdist, where they share what they import.
+
+    Module by module, but for those that declare a group, or that are `slow`: each of these has a
+    turn of its own, so that the processes end together.
+    """
+    marker = item.get_closest_marker("xdist_group")
+    if marker is not None:
+        return str(marker.args[0])
+    return item.nodeid if item.get_closest_marker("slow") else item.nodeid.partition("::")[0]
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A process of pytest-xdist tells the main one what it left out."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left_out"] = dict(session.config.stash.get(COUNTS, Counter()))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    # All have collected the same tests.
+    node.config.stash[COUNTS] = Counter(getattr(node, "workeroutput", {}).get("left_out", {}))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    counts = config.stash.get(COUNTS, Counter())
+    if counts:
+        kinds = ", ".join(f"{count} {name}" for name, count in counts.most_common())
+        terminalreporter.write_line(
+            f"fast suite: {counts.total()} tests left out ({kinds}); "
+            "run everything with --all, or one kind with -m, such as -m slow"
+        )

@@ -235,6 +235,9 @@ class RaceVoid(Exception):
 def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
     with ExitStack() as stack:
         for collector in _collectors(session.items):
+            # A test that timed out in the middle of this import would leave half of it behind.
+            import hypothesis  # noqa: F401
+
             stack.push(collector.close)
         return (yield)
 

@@ -57,6 +57,7 @@ def test_the_page_tells_what_the_file_holds(name: str) -> None:
         assert f"| {where} | {one.tries} | {one.reproduced} |" in page
 
 
+@pytest.mark.slow
 def test_a_finding_fails_in_the_same_way_with_the_client_that_is_installed() -> None:
     failure = Failure.read(FINDINGS / f"{REPLAYED}.json")
     client = find_client(INSTALLED, lambda _step: None)

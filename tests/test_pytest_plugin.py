@@ -1,14 +1,24 @@
 """`pytest -m race`, in a folder where there is nothing at all."""
 
+import importlib
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import scenarios
+from harness import pytest_plugin
+from harness.campaign import draw
+from harness.campaign.client import ClientUnderTest
+from harness.campaign.pool import Workers
+from harness.errors import WorldBroken
+from harness.scenario import Scenario
+from harness.schedule import RestFault, Schedule
 
 REFERENCE = ("-m", "race", "--race-client", "reference", "--race-reps", "5")
 EAGER = ("-m", "race", "--race-client", "reference:eager", "--race-reps", "5")
@@ -19,11 +29,47 @@ Result = pytest.RunResult
 
 
 def run(pytester: pytest.Pytester, *arguments: str) -> Result:
+    """Within this process, which is quicker."""
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider", *arguments)
+
+
+def run_alone(pytester: pytest.Pytester, *arguments: str) -> Result:
+    """In a process of its own. What a timeout raises can be lost in this one: other tests, those
+    with Hypothesis and those with Dask, leave hooks in the garbage collector."""
     return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def imported() -> None:
+    """Pytester forgets what a session in this process imported, and orjson and NumPy do not stand
+    being imported a second time."""
+    for name in ("cli.recording", "clients.reference", "store.migrations", "story.timeline"):
+        importlib.import_module(f"harness.{name}")
+
+
+@pytest.fixture
+def lent(monkeypatch: pytest.MonkeyPatch, workers: Callable[[str], Workers]) -> None:
+    """Lets the session run its trials on workers that have imported the client already."""
+
+    class Lent:
+        def __init__(self, client: ClientUnderTest) -> None:
+            self._pool = workers(client.adapter)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._pool, name)
+
+        def wait_ready(self) -> None:
+            """They are."""
+
+        def close(self) -> None:
+            """Others need them."""
+
+    monkeypatch.setattr(ClientUnderTest, "workers", lambda client, _jobs: Lent(client))
+
+
+@pytest.mark.slow
 def test_the_scenarios_run_in_an_empty_folder(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "-v", *REFERENCE, "--race-reps", "1")
+    result = run_alone(pytester, "-v", *REFERENCE, "--race-reps", "1")
     result.assert_outcomes(passed=ALL)
     assert result.ret == pytest.ExitCode.OK
     for name in scenarios.names():
@@ -31,6 +77,7 @@ def test_the_scenarios_run_in_an_empty_folder(pytester: pytest.Pytester) -> None
     assert not (pytester.path / ".race").exists()
 
 
+@pytest.mark.usefixtures("lent")
 def test_a_failure_is_recorded_and_a_short_story_and_no_traceback(
     pytester: pytest.Pytester,
 ) -> None:
@@ -60,6 +107,7 @@ def test_a_failure_is_recorded_and_a_short_story_and_no_traceback(
     assert paths == [(f".race/failures/{file.name}",)]
 
 
+@pytest.mark.slow
 def test_a_client_of_ones_own(pytester: pytest.Pytester) -> None:
     own = Path(__file__).parent / "clients" / "own_client.py"
     for name, outcome in (("Right", "passed"), ("Racy", "failed")):
@@ -69,9 +117,8 @@ def test_a_client_of_ones_own(pytester: pytest.Pytester) -> None:
 
 
 def collected(pytester: pytest.Pytester, *arguments: str) -> tuple[int, list[str]]:
-    """The exit status, and which tests would run. Within this process, which is quicker."""
-    options = ("-p", "no:cacheprovider", "--collect-only", "-q")
-    result = pytester.runpytest_inprocess(*options, *arguments)
+    """The exit status, and which tests would run."""
+    result = run(pytester, "--collect-only", "-q", *arguments)
     lines = [line for line in result.outlines if "::" in line or line.startswith("race")]
     return int(result.ret), lines
 
@@ -118,17 +165,15 @@ def test_marks_and_names_select(
     assert (sum("test_it" in line for line in lines), count_of_scenarios(lines)) == (own, ours)
 
 
-ALL_KNOWN_TO_FAIL = """
-from harness import pytest_plugin
-from harness.campaign.client import ClientUnderTest
-from harness.scenario import Scenario
-ClientUnderTest.is_sdk = True
-Scenario.known_to_fail = lambda self, version: True
-pytest_plugin.REPS = 5
-"""
-"""And five repetitions are enough to say that it does not."""
+@pytest.fixture
+def all_known_to_fail(monkeypatch: pytest.MonkeyPatch, lent: None) -> None:
+    """And five repetitions are enough to say that a client does not."""
+    monkeypatch.setattr(ClientUnderTest, "is_sdk", True)
+    monkeypatch.setattr(Scenario, "known_to_fail", lambda _self, _version: True)
+    monkeypatch.setattr(pytest_plugin, "REPS", 5)
 
 
+@pytest.mark.usefixtures("all_known_to_fail")
 @pytest.mark.parametrize(
     ("client", "reps", "outcomes", "says"),
     [
@@ -142,7 +187,6 @@ pytest_plugin.REPS = 5
 def test_what_is_known_to_fail_is_expected_to(
     pytester: pytest.Pytester, client: str, reps: str, outcomes: dict[str, int], says: str
 ) -> None:
-    pytester.makeconftest(ALL_KNOWN_TO_FAIL)
     result = run(
         pytester, "-m", "race", "-k", "clean", "-rA", "--race-client", client, "--race-reps", reps
     )
@@ -150,74 +194,59 @@ def test_what_is_known_to_fail_is_expected_to(
     result.stdout.fnmatch_lines([says])
 
 
+@pytest.mark.usefixtures("all_known_to_fail")
 def test_another_seed_is_not_what_is_known_to_fail(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(ALL_KNOWN_TO_FAIL)
     result = run(pytester, "-k", "clean", "--race-seed", "1", *REFERENCE)
     result.assert_outcomes(xpassed=1, deselected=ALL - 1)
 
 
-def test_a_broken_world_is_not_what_is_known_to_fail(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(
-        ALL_KNOWN_TO_FAIL
-        + """
-from harness.campaign.pool import Workers
-from harness.errors import WorldBroken
+@pytest.mark.usefixtures("all_known_to_fail")
+def test_a_broken_world_is_not_what_is_known_to_fail(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_arguments: object) -> None:
+        raise WorldBroken("a thread escaped")
 
-def run(*_arguments):
-    raise WorldBroken("a thread escaped")
-
-Workers.run = run
-"""
-    )
+    monkeypatch.setattr(Workers, "run", broken)
     result = run(pytester, "-k", "clean", *REFERENCE)
     result.assert_outcomes(failed=1, deselected=ALL - 1)
     result.stdout.fnmatch_lines(["a thread escaped"])
 
 
-VOID = """
-from dataclasses import replace
+@pytest.mark.usefixtures("all_known_to_fail")
+def test_repetitions_without_a_verdict_are_no_pass(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = draw.draw_schedules
+    down = (RestFault("status", "create", times=10_000, since="start"),)
 
-from harness.campaign import draw
-from harness.schedule import RestFault
+    def without_conversation(scenario: Scenario, seed: int, reps: int) -> Iterator[Schedule]:
+        return (replace(schedule, rest=down) for schedule in drawn(scenario, seed, reps))
 
-drawn = draw.draw_schedules
-down = (RestFault("status", "create", times=10_000, since="start"),)
-
-def draw_schedules(*arguments):
-    return (replace(schedule, rest=down) for schedule in drawn(*arguments))
-
-draw.draw_schedules = draw_schedules
-"""
-
-
-def test_repetitions_without_a_verdict_are_no_pass(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(VOID + ALL_KNOWN_TO_FAIL)
+    monkeypatch.setattr(draw, "draw_schedules", without_conversation)
     result = run(pytester, "-k", "clean", *REFERENCE)
     result.assert_outcomes(failed=1, deselected=ALL - 1)
     result.stdout.fnmatch_lines(["5 of 5 repetitions of clean were void"])
 
 
-NOT_RUN = """
-from dataclasses import replace
-from harness.campaign.pool import Workers
-
-real = Workers.run
-
-def run(self, *arguments):
+@pytest.mark.usefixtures("all_known_to_fail")
+def test_what_a_release_does_not_have_is_skipped(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Workers.run
     lacking = "not run: caller.acts[0], interrupt: 1.6.0 has no such thing"
-    return [replace(result, verdicts=(), void=lacking) for result in real(self, *arguments)]
 
-Workers.run = run
-"""
+    def not_run(self: Workers, *arguments: object) -> object:
+        results = real(self, *arguments)  # type: ignore[arg-type]
+        return [replace(result, verdicts=(), void=lacking) for result in results]
 
-
-def test_what_a_release_does_not_have_is_skipped(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest(NOT_RUN + ALL_KNOWN_TO_FAIL)
+    monkeypatch.setattr(Workers, "run", not_run)
     result = run(pytester, "-k", "clean", "-rs", *REFERENCE)
     result.assert_outcomes(skipped=1, deselected=ALL - 1)
     result.stdout.fnmatch_lines(["*not run: caller.acts*, interrupt: 1.6.0 has no such thing"])
 
 
+@pytest.mark.slow
 def test_a_scenario_that_takes_too_long_fails_and_the_next_one_works(
     pytester: pytest.Pytester,
 ) -> None:
@@ -244,7 +273,7 @@ Workers.run = run
 """
     )
     four = "clean or cut-at-run or delayed-callback or final-events"
-    result = run(pytester, "-v", "-k", four, *REFERENCE)
+    result = run_alone(pytester, "-v", "-k", four, *REFERENCE)
     result.assert_outcomes(passed=2, failed=2, deselected=ALL - 4)
     result.stdout.fnmatch_lines(
         ["*clean*FAILED*", "*cut-at-run*PASSED*", "*delayed-callback*FAILED*", "*events*PASSED*"]
@@ -253,8 +282,9 @@ Workers.run = run
     result.stdout.fnmatch_lines(["*Timeout (>3.0s) from pytest-timeout*"])
 
 
+@pytest.mark.slow
 def test_the_timeout_is_an_option(pytester: pytest.Pytester) -> None:
-    result = run(pytester, "-k", "clean", "--race-timeout", "0.2", *REFERENCE)
+    result = run_alone(pytester, "-k", "clean", "--race-timeout", "0.2", *REFERENCE)
     result.assert_outcomes(failed=1, deselected=ALL - 1)
     result.stdout.fnmatch_lines(["*Timeout (>0.2s) from pytest-timeout*"])
 

@@ -3,6 +3,7 @@
 A migration that was released is never edited: what changes is appended as another one.
 """
 
+import contextlib
 import sqlite3
 from typing import Final
 
@@ -101,6 +102,7 @@ def _skipped(database: Database) -> None:
     database.execute("ALTER TABLE series ADD COLUMN skipped TEXT")
 
 
-def every_name() -> set[str]:
-    """The names of all migrations."""
-    return {migration.name for migration in migrations.pending(Database(memory=True))}
+def every() -> list[Migrations._Migration]:
+    """All migrations, the first one first."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        return migrations.pending(Database(connection, execute_plugins=False))

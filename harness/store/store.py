@@ -285,10 +285,10 @@ def check_mark(database: "Database", path: Path | None, *, or_empty: bool = True
 
 def check_age(database: "Database", path: Path | None) -> None:
     """Raises UsageError where the record is of a release to come."""
-    from harness.store.migrations import every_name, migrations
+    from harness.store.migrations import every, migrations
 
     applied = {migration.name for migration in migrations.applied(database)}
-    if not applied <= every_name():
+    if not applied <= {migration.name for migration in every()}:
         raise UsageError(
             f"{path} was written by a newer race-harness: upgrade, or name another file"
         )

@@ -72,6 +72,7 @@ def surveyed(
     return list(survey.cells(releases, known))
 
 
+@pytest.mark.slow
 def test_cells_come_in_order_and_are_known_the_next_time(store: Store) -> None:
     cells = surveyed(store, "1.0", "2.0", "1.1")
     assert [(cell.release, cell.scenario) for cell in cells] == [
@@ -106,12 +107,14 @@ def test_only_the_same_is_known(store: Store) -> None:
         assert known_cells(store, **{**asked, **other}) == []  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_release_that_breaks_says_so_and_the_others_go_on(store: Store) -> None:
     cells = surveyed(store, "3.0", "1.1")
     assert [cell.state for cell in cells] == ["skipped", "skipped", "passes", "passes"]
     assert "nobody" in str(cells[0].skipped)
 
 
+@pytest.mark.slow
 def test_one_scenario_that_breaks_the_simulation_costs_no_other_one(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +131,7 @@ def test_one_scenario_that_breaks_the_simulation_costs_no_other_one(
     assert (final_events.state, final_events.reps) == ("passes", REPS)
 
 
+@pytest.mark.slow
 def test_where_half_of_the_first_trials_hang_no_more_are_run(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +157,7 @@ def test_where_half_of_the_first_trials_hang_no_more_are_run(
     assert known_cells(store, fingerprint=fingerprint(), seed=0, reps=reps + 1) == [clean]
 
 
+@pytest.mark.slow
 def test_an_index_that_does_not_answer_says_nothing_of_a_release(store: Store) -> None:
     with pytest.raises(OutOfReach, match="does not answer"):
         surveyed(store, "1.1", "9.9")

@@ -1,5 +1,7 @@
 """The judge, with real workers."""
 
+import pytest
+
 import scenarios
 from harness.bisect.judged import Point
 from harness.bisect.judging import Judge
@@ -8,6 +10,7 @@ from harness.campaign.sequential import SequentialTest
 from harness.store.store import Store
 
 
+@pytest.mark.slow
 def test_what_is_judged_is_recorded_with_its_schedules() -> None:
     question = ScenarioQuestion(
         scenarios.load("final-events"), 0, 20, SequentialTest(0.01, 0.5, 0.05, 0.05)

@@ -73,6 +73,7 @@ def test_void_trials_count_for_nothing() -> None:
     assert "60 of 100 trials are void, most of them: the server was gone" in answer.says
 
 
+@pytest.mark.slow
 def test_the_chunks_of_a_scenario_are_the_schedules_of_its_campaign() -> None:
     question = of_scenario(reps=130)
     expected = list(draw_schedules(scenarios.load("final-events"), 5, 130))

@@ -72,6 +72,7 @@ def test_the_first_failure_is_kept_and_replays_to_the_same(
     assert examine(under_test, pool, failure.schedule) == failure
 
 
+@pytest.mark.slow
 def test_the_same_campaign_has_the_same_digest_and_another_has_not(
     workers: Started, tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ def client(argument: str) -> ClientUnderTest:
     return find_client(argument, lambda _line: None)
 
 
+@pytest.mark.slow
 def test_a_planted_bug_is_found_within_a_few_schedules_and_shrunk(workers: GetWorkers) -> None:
     bug = client("reference:poll")
     final_events = scenarios.load("final-events")
@@ -50,6 +51,7 @@ def test_a_planted_bug_is_found_within_a_few_schedules_and_shrunk(workers: GetWo
     assert again.digest == finding.failure.digest
 
 
+@pytest.mark.slow
 def test_what_works_is_left_alone(workers: GetWorkers) -> None:
     right = client("reference")
     names = ["final-events", "delayed-callback"]
@@ -83,6 +85,7 @@ def made_up(schedule: Schedule) -> Failure:
     )
 
 
+@pytest.mark.slow
 def test_causes_are_kept_apart_and_the_search_goes_on() -> None:
     findings = list(hunt([scenarios.load("final-events")], made_up, seed=3, examples=600))
     by_cause = {finding.cause: finding.failure.schedule for finding in findings}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from hypothesis import strategies as st
 
 import scenarios
@@ -36,6 +37,7 @@ def test_what_is_judged_bears_the_scenarios_name() -> None:
     assert found == Schedule("named")
 
 
+@pytest.mark.slow
 def test_the_poll_bugs_smallest_failure_is_late_and_the_same_each_time(
     workers: Callable[[str], Workers],
 ) -> None:

@@ -171,6 +171,7 @@ def test_what_does_not_repeat_is_not_reported() -> None:
         nearest_passing(SCHEDULE, fickle)
 
 
+@pytest.mark.slow
 def test_a_real_client_that_trusts_a_poll_hinges_on_a_delay(
     workers: Callable[[str], Workers],
 ) -> None:

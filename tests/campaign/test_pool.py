@@ -101,6 +101,7 @@ def digests_of_one_job(workers: Callable[[str], Workers]) -> list[str]:
     return [result.digest for result in workers("reference").run(schedules(20), nothing)]
 
 
+@pytest.mark.slow
 def test_any_number_of_jobs_does_the_same(two: Workers, digests_of_one_job: list[str]) -> None:
     with Workers(sys.executable, "reference", 3) as three:
         three.wait_ready()

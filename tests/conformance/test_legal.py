@@ -171,7 +171,14 @@ def schedules() -> st.SearchStrategy[Schedule]:
 
 
 @pytest.mark.parametrize(
-    "version", ["1.0.0", "1.6.0", "1.9.1", "1.10.0", "1.11.5", "1.24.0", "1.43.1", "1.58.2"]
+    "version",
+    [
+        "1.58.2",
+        *(
+            pytest.param(version, marks=pytest.mark.slow)
+            for version in ("1.0.0", "1.6.0", "1.9.1", "1.10.0", "1.11.5", "1.24.0", "1.43.1")
+        ),
+    ],
 )
 def test_the_fake_breaks_no_rule_whatever_goes_wrong(version: str) -> None:
     site, adapter = UvicornSite(), ReferenceAdapter()

@@ -49,17 +49,20 @@ def pair() -> Iterator[Pair]:
 
 
 @pytest.mark.parametrize("name", CHOSEN)
+@pytest.mark.slow
 def test_the_fake_does_what_the_real_server_does(pair: Pair, name: str) -> None:
     (compared,) = conform([(name, CASES[name])], pair.fake, pair.real)
     assert compared.fake == compared.real
     assert [difference.says for difference in compared.matter] == []
 
 
+@pytest.mark.slow
 def test_the_same_schedule_gives_the_same_digest_on_the_real_server(pair: Pair) -> None:
     first, second = (pair.real.run_whole(CASES["two run() at once"])[0] for _ in range(2))
     assert first.digest == second.digest
 
 
+@pytest.mark.slow
 def test_a_fake_that_is_wrong_is_told(pair: Pair) -> None:
     """Played for another release, the order of the real server is a breach, and a lost event
     a difference."""

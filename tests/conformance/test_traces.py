@@ -13,6 +13,7 @@ from harness.conformance.wire import as_told
 
 
 @pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.index
 def test_the_fake_does_what_the_real_server_did(version: str) -> None:
     client = find_client(version, lambda _: None)
     with Workers(client.python, client.adapter, 1) as workers:

@@ -17,6 +17,7 @@ def unresolvable() -> Published:
     return replace(find_release(Version("1.11.2")), version=Version("1.11.99"))
 
 
+@pytest.mark.index
 def test_a_release_and_no_index_the_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
     # In the user's own cache: the environment is large, and of use to everyone afterwards.
     environment = prepare("1.10.0")
@@ -32,6 +33,7 @@ def test_a_release_and_no_index_the_second_time(monkeypatch: pytest.MonkeyPatch)
     assert (again.resolved_version, again.path) == ("1.10.0", environment.path)
 
 
+@pytest.mark.index
 def test_a_release_that_cannot_be_resolved(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = unresolvable()
     monkeypatch.setattr("harness.environments.preparing.find_release", lambda _: gone)
@@ -43,6 +45,7 @@ def test_a_release_that_cannot_be_resolved(home: Path, monkeypatch: pytest.Monke
     assert [path.name for path in home.iterdir()] == [".building"]
 
 
+@pytest.mark.index
 def test_latest_skips_what_cannot_be_resolved_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     # As if nothing had come between these two, to be spared the build of one more large release.
     newest = [unresolvable(), find_release(Version("1.10.0"))]
@@ -59,6 +62,7 @@ def test_latest_skips_what_cannot_be_resolved_and_says_so(monkeypatch: pytest.Mo
         prepare("latest")
 
 
+@pytest.mark.index
 def test_a_release_with_its_server_as_of_its_date(monkeypatch: pytest.MonkeyPatch) -> None:
     environment = prepare("1.10.0", with_server=True)
     assert environment.resolved_version == "1.10.0"
@@ -73,6 +77,7 @@ def test_a_release_with_its_server_as_of_its_date(monkeypatch: pytest.MonkeyPatc
     assert prepare("1.10", with_server=True, progress=pytest.fail).path == environment.path
 
 
+@pytest.mark.index
 def test_latest_skips_releases_without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     unserved = replace(find_release(Version("1.11.2")), version=Version("1.11.2.99"))
     newest = [unserved, find_release(Version("1.10.0"))]
@@ -83,6 +88,7 @@ def test_latest_skips_releases_without_a_server(monkeypatch: pytest.MonkeyPatch)
     assert lines[-1].endswith("); using 1.10.0")
 
 
+@pytest.mark.index
 def test_an_unknown_release() -> None:
     lines: list[str] = []
     with pytest.raises(ClientUnavailable, match=r"^no release '9\.9\.9' of openhands-sdk on the "):

@@ -98,6 +98,7 @@ def test_a_checkout_is_built_once_for_each_content(package: FakePackage, home: P
     assert package.builds() == 2
 
 
+@pytest.mark.slow
 def test_a_revision(package: FakePackage, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sha = commit_all(package.directory.parent, "first")
     package.flavour("uncommitted")
@@ -110,6 +111,7 @@ def test_a_revision(package: FakePackage, home: Path, monkeypatch: pytest.Monkey
     assert package.builds() == 1
 
 
+@pytest.mark.slow
 def test_the_server_of_the_same_tree_comes_into_an_environment_of_its_own(
     package: FakePackage, home: Path, tmp_path: Path
 ) -> None:
@@ -148,6 +150,7 @@ def test_a_server_that_does_not_build_is_one_line(
     assert finished(home) == unfinished(home) == []
 
 
+@pytest.mark.slow
 def test_settings_of_a_project_around_the_cache_do_not_leak_in(
     package: FakePackage, home: Path, tmp_path: Path
 ) -> None:
@@ -160,6 +163,7 @@ def test_settings_of_a_project_around_the_cache_do_not_leak_in(
     assert prepare(str(package.directory)).path.parent == home
 
 
+@pytest.mark.slow
 def test_a_damaged_environment_is_built_again(package: FakePackage, home: Path) -> None:
     environment = prepare(str(package.directory))
     metadata = environment.path / "environment.json"
@@ -175,6 +179,7 @@ def test_a_damaged_environment_is_built_again(package: FakePackage, home: Path) 
     assert unfinished(home) == []
 
 
+@pytest.mark.slow
 def test_a_killed_build_is_never_taken_for_a_finished_one(
     package: FakePackage, home: Path
 ) -> None:
@@ -195,6 +200,7 @@ def test_a_killed_build_is_never_taken_for_a_finished_one(
     assert unfinished(home) == []
 
 
+@pytest.mark.slow
 def test_leftovers_go_only_when_their_builder_is_dead(package: FakePackage, home: Path) -> None:
     workshop = home / ".building"
     for leftover in ("tree-live~abc", "tree-dead~abc"):
@@ -208,6 +214,7 @@ def test_leftovers_go_only_when_their_builder_is_dead(package: FakePackage, home
         assert [path.name for path in unfinished(home)] == ["tree-live~abc"]
 
 
+@pytest.mark.slow
 def test_a_second_process_waits_for_the_first(package: FakePackage, home: Path) -> None:
     package.gate.touch()
     first = start_builder(package.directory)
@@ -253,6 +260,7 @@ def test_requirements_that_do_not_go_together(package: FakePackage, home: Path) 
     assert finished(home) == unfinished(home) == []
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_nothing(
     package: FakePackage, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,7 @@ def runs(pid):
     ],
     ids=["right", "reset", "planted", "planted, near", "closed", "closed, not"],
 )
+@pytest.mark.slow
 def test_the_same_schedule_has_the_same_verdict_in_both_worlds(site, bug, schedule, verdicts):
     adapter = ReferenceAdapter(bug)
     real, simulated = run_trial(schedule, adapter), simulate(schedule, adapter, site)

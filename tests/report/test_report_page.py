@@ -127,6 +127,7 @@ def seen(browser: Any, request: pytest.FixtureRequest) -> Any:
 
 
 @needs_browser
+@pytest.mark.browser
 def test_nothing_is_complained_of_and_nothing_loaded(seen: Any) -> None:
     assert seen.get_log("browser") == []
     assert seen.execute_script("return performance.getEntriesByType('resource').length") == 0
@@ -147,6 +148,7 @@ def test_nothing_is_complained_of_and_nothing_loaded(seen: Any) -> None:
 
 
 @needs_browser
+@pytest.mark.browser
 def test_every_chart_has_its_marks(seen: Any) -> None:
     marks = seen.execute_script(
         "return Object.fromEntries([...document.querySelectorAll('[data-chart]')].map(place =>"
@@ -160,6 +162,7 @@ def test_every_chart_has_its_marks(seen: Any) -> None:
 
 
 @needs_browser
+@pytest.mark.browser
 def test_the_choice_of_a_scenario_reaches_the_charts(seen: Any) -> None:
     def clients() -> list[str]:
         texts = seen.execute_script(
@@ -180,6 +183,7 @@ def test_the_choice_of_a_scenario_reaches_the_charts(seen: Any) -> None:
 
 @needs_browser
 @pytest.mark.parametrize("seen", [("light", 1280), ("dark", 1280)], indirect=True)
+@pytest.mark.browser
 def test_words_are_readable_in_both_schemes(seen: Any) -> None:
     def brightness(selector: str, what: str) -> float:
         colour = seen.execute_script(
@@ -208,6 +212,7 @@ def test_words_are_readable_in_both_schemes(seen: Any) -> None:
 @pytest.mark.parametrize(
     "seen", [("light", 1280), ("light", 400)], indirect=True, ids=["wide", "narrow"]
 )
+@pytest.mark.browser
 def test_the_page_is_no_wider_than_the_window(seen: Any) -> None:
     too_wide = seen.execute_script(
         "document.querySelectorAll('details').forEach(one => { one.open = true; });"
@@ -220,6 +225,7 @@ def test_the_page_is_no_wider_than_the_window(seen: Any) -> None:
 
 
 @needs_browser
+@pytest.mark.browser
 def test_hostile_names_stay_text(seen: Any) -> None:
     assert not seen.execute_script("return document.querySelectorAll('[onclick]').length")
     text = seen.execute_script("return document.querySelector('#rates').textContent")

@@ -47,6 +47,7 @@ def test_ids_and_timestamps_never_repeat_though_the_clock_stands_still() -> None
     assert one_of_each() == events
 
 
+@pytest.mark.slow
 def test_the_sdk_accepts_every_event_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "LITELLM_LOCAL_MODEL_COST_MAP", "True")
     monkeypatch.setitem(os.environ, "OPENHANDS_SUPPRESS_BANNER", "1")

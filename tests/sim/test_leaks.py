@@ -294,6 +294,7 @@ needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="ne
 
 
 @needs_proc
+@pytest.mark.slow
 def test_twenty_trials_leave_no_thread_and_no_file(whole_site):
     threads, files = settled_tasks(1), open_files()
     ends = list(ENDS.values())

@@ -127,6 +127,7 @@ def test_a_long_healthy_trial_is_not_reported():
     assert (status, output) == (0, "went on\n")
 
 
+@pytest.mark.slow
 def test_trials_one_after_the_other_are_not_taken_for_one_that_stands():
     """Each makes the same number of steps."""
     status, output = run(
@@ -143,6 +144,7 @@ def test_trials_one_after_the_other_are_not_taken_for_one_that_stands():
     assert (status, output) == (0, "went on True\n")
 
 
+@pytest.mark.slow
 def test_a_process_between_trials_may_wait():
     status, output = run(
         """
@@ -156,6 +158,7 @@ def test_a_process_between_trials_may_wait():
     assert (status, output) == (0, "went on\n")
 
 
+@pytest.mark.slow
 def test_one_that_was_stopped_watches_no_more():
     """As before a fork; its thread is gone, and nothing is let through that has its number."""
     status, output = run(

@@ -31,7 +31,7 @@ SCENARIOS = {name: scenarios.load(name) for name in PLAN.scenarios}
 def cluster() -> Iterator[LocalCluster]:
     """Two worker processes; one that dies is replaced."""
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0"
     ) as started:
         yield started
 
@@ -41,6 +41,7 @@ def clients() -> list[ClientUnderTest]:
     return [find_client(argument, pytest.fail) for argument in ARGUMENTS]
 
 
+@pytest.mark.slow
 def test_a_worker_is_killed_and_nothing_is_lost_nor_counted_twice(
     cluster: LocalCluster, clients: list[ClientUnderTest], tmp_path: Path
 ) -> None:
@@ -107,12 +108,13 @@ def test_a_client_that_is_not_there_is_named_as_ever(
         pass
 
 
+@pytest.mark.slow
 def test_a_cluster_without_workers_is_told_how_to_get_some(
     clients: list[ClientUnderTest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "PATIENCE_S", 1)
     with (
-        LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address=None) as nobody,
+        LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as nobody,
         pytest.raises(UsageError, match="has no workers: start some with `dask worker tcp://"),
         DaskBench(nobody.scheduler_address, clients, SCENARIOS, "fake"),
     ):
@@ -130,6 +132,7 @@ def test_without_dask_the_way_to_it_is_told(
         pass
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_soak_also_those_that_are_busy() -> None:
     wanted = [module.Wanted("reference", "fake", "sim", soak) for soak in ("this", "other")]
     used: list[Workers] = []

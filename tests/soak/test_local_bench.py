@@ -31,6 +31,7 @@ def bench(clients: list[ClientUnderTest]) -> Iterator[LocalBench]:
         yield bench
 
 
+@pytest.mark.slow
 def test_it_runs_the_trials_that_a_comparison_runs(
     bench: LocalBench, clients: list[ClientUnderTest], tmp_path: Path
 ) -> None:

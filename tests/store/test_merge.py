@@ -3,6 +3,7 @@
 import os
 import random
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from harness.combination import SIM_REAL
 from harness.confirmation import Confirmation
 from harness.errors import UsageError
 from harness.store.merge import Merged, merge
-from harness.store.migrations import migrations
+from harness.store.migrations import every, migrations
 from harness.store.store import Store
 
 
@@ -152,7 +153,7 @@ def test_what_is_merged_stays_as_it_is(tmp_path: Path, out: Path, killed: bool) 
 def more_tables() -> Migrations:
     """Those of today, and one of a release to come."""
     later = Migrations(migrations.name)
-    for migration in migrations.pending(Database(memory=True)):
+    for migration in every():
         later(name=migration.name)(migration.fn)
 
     @later(name="9998 hosts")
@@ -168,8 +169,7 @@ def test_an_older_record_opens_with_all_it_holds_and_merges_without_being_touche
     older = [shard(tmp_path / name, trial(0)) for name in ("opened.db", "merged.db")]
     before = content(older[0])
     as_it_was = older[1].read_bytes()
-    for module in ("store", "merge"):
-        monkeypatch.setattr(f"harness.store.{module}.migrations", more_tables())
+    monkeypatch.setattr("harness.store.migrations.migrations", more_tables())
     with Store(older[0]) as store:
         assert store.execute("SELECT host FROM environments").fetchall() == [(None,)]
     assert content(older[0]) == before
@@ -225,5 +225,5 @@ def test_while_somebody_writes_to_it(tmp_path: Path, out: Path) -> None:
         assert merged(out, path) == [Merged(2, 2)]
         series.trial(trial(2))
     assert merged(out, path) == [Merged(3, 1)]
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM trials").fetchone() == (3,)

@@ -218,6 +218,7 @@ def test_two_processes_write_at_once(tmp_path: Path, writer: Writer) -> None:
         assert numbers(tmp_path / "record.db", name) == list(range(400))
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_has_every_trial_that_was_told(
     tmp_path: Path, writer: Writer
 ) -> None:

@@ -56,6 +56,7 @@ def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:
     assert pyarrow.parquet.read_schema(trials).names[:3] == ["series", "number", "verdicts"]
 
 
+@pytest.mark.slow
 def test_more_rows_than_fit_in_memory(tmp_path: Path) -> None:
     """Taken for less than a tenth of them."""
     rows = 50_000

@@ -202,6 +202,7 @@ def drawn(text: str, folder: Path) -> tuple[str, list[str]]:
 
 @needs_chromium
 @pytest.mark.parametrize("hostile", [False, True])
+@pytest.mark.browser
 def test_a_browser_draws_the_page_without_an_error(
     failure: Failure, tmp_path: Path, hostile: bool
 ) -> None:
@@ -214,6 +215,7 @@ def test_a_browser_draws_the_page_without_an_error(
 
 
 @needs_chromium
+@pytest.mark.browser
 def test_the_browser_would_tell_an_error_and_a_forbidden_load(
     failure: Failure, tmp_path: Path
 ) -> None:
