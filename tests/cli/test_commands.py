@@ -244,7 +244,7 @@ def test_one_that_connects_a_real_socket_is_4_and_shows_where(race: Race, tmp_pa
 
 # compare
 
-REPS = 60
+REPS = 20
 """The client that trusts a poll fails some of them."""
 
 SPREAD = {"mean", "p50", "p95", "p99"}
