@@ -188,8 +188,8 @@ def test_it_is_replayed_with_the_client_that_works(race: Race, own_failure: Path
     assert "verdict: ok" in done.stdout
 
 
-def test_it_is_shown_with_its_neighbour(race_process: Race, own_failure: Path) -> None:
-    done = race_process("show", own_failure, "--neighbour")
+def test_it_is_shown_with_its_neighbour(race: Race, own_failure: Path) -> None:
+    done = race("show", own_failure, "--neighbour")
     assert done.returncode == 0, done.stderr
     assert "It passes " in done.stdout or NONE_PASSES in done.stdout
 
@@ -422,6 +422,7 @@ FINDING = {
 }
 
 
+@pytest.mark.usefixtures("ready")
 def test_what_a_hunt_finds_is_1_with_numbers_and_a_file_with_its_neighbour(
     race: Race, tmp_path: Path
 ) -> None:

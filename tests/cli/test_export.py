@@ -3,11 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cli_rig import Race, error_of
 
+from harness.campaign.campaign import examine
+from harness.campaign.client import find_client
+from harness.campaign.pool import Workers
 from harness.errors import ClientUnavailable, UsageError
 from harness.failure import Failure
 from harness.schedule import RestFault, Schedule
@@ -35,12 +39,17 @@ def run_test(folder: Path, client: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_exported_test_fails_and_passes_with_the_client(
-    race: Race, folder: Path, late: Failure
+    race: Race, folder: Path, late: Failure, workers: Callable[[str], Workers]
 ) -> None:
+    # Of a client that is ready sooner than the one that trusts a poll.
+    name = "reference:eager"
+    examine(find_client(name, pytest.fail), workers(name), late.schedule).write(
+        folder / "failure.json"
+    )
     assert race("export", "failure.json").returncode == 0
-    broken = run_test(folder, "reference:poll")
+    broken = run_test(folder, name)
     assert broken.returncode == 1, broken.stdout
-    assert "AssertionError: late: client reference:poll" in broken.stdout
+    assert "AssertionError: early: client reference:eager" in broken.stdout
     assert "server.publish_ms = 400.0 (benign: 0.5)" in broken.stdout
     assert "1 failed" in broken.stdout
     fixed = run_test(folder, "reference")

@@ -82,7 +82,6 @@ def test_the_search_for_a_neighbour_is_recorded_and_showing_alone_is_not(
     assert trials
 
 
-@pytest.mark.usefixtures("ready")
 def test_a_hunt_is_recorded_trial_by_trial_and_its_findings_whole(
     race: Race, record: Path
 ) -> None:
