@@ -1,36 +1,63 @@
 """What the tests of commands share."""
 
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from cli_rig import Race, call
+from cli_rig import Pools, Race, call, call_process
 
-from harness.cli import main
-from harness.cli.console import output
+import scenarios
+from harness.campaign.campaign import examine
+from harness.campaign.client import find_client
+from harness.campaign.draw import draw_schedules
+from harness.campaign.pool import Workers
+from harness.failure import Failure
+from harness.schedule import Link, Network, Schedule, ServerTiming
 
 
 @pytest.fixture
 def race(tmp_path: Path) -> Race:
-    """Calls `race` in an empty folder."""
-    return lambda *arguments, **environment: call(tmp_path, *arguments, **environment)
+    """Calls `race` in an empty folder, within this process."""
+    return partial(call, tmp_path)
 
 
 @pytest.fixture
-def quick_race(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Race:
-    """The same within this process, without the second that its imports take."""
+def race_process(tmp_path: Path) -> Race:
+    """The same in a process of its own."""
+    return partial(call_process, tmp_path)
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", ["race", *map(str, arguments)])
-        monkeypatch.setattr(output, "width", 200)
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as exited:
-            main()
-        status = int(exited.value.code or 0)
-        return subprocess.CompletedProcess(sys.argv, status, *capsys.readouterr())
 
-    return run
+@pytest.fixture(scope="session")
+def pools(workers: Callable[[str], Workers]) -> Iterator[Pools]:
+    with Pools(workers) as pools:
+        yield pools
+
+
+@pytest.fixture
+def ready(pools: Pools) -> Iterator[None]:
+    """Commands that run within this process are lent workers that are there already."""
+    with pools.lending():
+        yield
+
+
+@pytest.fixture(scope="session")
+def early(workers: Callable[[str], Workers]) -> Failure:
+    """A failure of the client that returns too early."""
+    name = "reference:eager"
+    (schedule,) = draw_schedules(scenarios.load("final-events"), 0, 1)
+    failure = examine(find_client(name, pytest.fail), workers(name), schedule)
+    assert failure.judgement.headline == "early"
+    return failure
+
+
+@pytest.fixture(scope="session")
+def late(workers: Callable[[str], Workers]) -> Failure:
+    """A failure of the client that trusts a poll."""
+    name = "reference:poll"
+    schedule = Schedule(
+        "final-events", server=ServerTiming(publish_ms=400.0), network=Network(socket=Link(90.0))
+    )
+    failure = examine(find_client(name, pytest.fail), workers(name), schedule)
+    assert failure.judgement.verdicts == ("late",)
+    return failure

@@ -67,9 +67,9 @@ def releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Releases:
     return made
 
 
-def test_the_first_bad_release(quick_race: Race, releases: Releases, tmp_path: Path) -> None:
+def test_the_first_bad_release(race: Race, releases: Releases, tmp_path: Path) -> None:
     releases.letters = "ggggg?bbbbb"
-    done = quick_race("bisect", "--good", "1.0.0", "--bad", "1.10.0", "--json", "found.json")
+    done = race("bisect", "--good", "1.0.0", "--bad", "1.10.0", "--json", "found.json")
     assert done.returncode == 1
     assert "first bad one is one of these 2, and no other can tell: 1.5.0, 1.6.0" in done.stdout
     assert "skipped 1.5.0: it does not build" in done.stdout
@@ -79,55 +79,55 @@ def test_the_first_bad_release(quick_race: Race, releases: Releases, tmp_path: P
     assert data["skipped"] == [{"client": "1.5.0", "reason": "it does not build"}]
 
 
-def test_the_first_good_release(quick_race: Race, releases: Releases) -> None:
+def test_the_first_good_release(race: Race, releases: Releases) -> None:
     releases.letters = "bbbbggg"
     ends = ("--good", "1.6.0", "--bad", "1.0.0")
-    done = quick_race("bisect", *ends, "--fixed")
+    done = race("bisect", *ends, "--fixed")
     assert done.returncode == 0
     assert "first good one: 1.4.0" in done.stdout
     assert "last bad one before: 1.3.0" in done.stdout
-    assert "--fixed" in error_of(quick_race("bisect", *ends), 2)
+    assert "--fixed" in error_of(race("bisect", *ends), 2)
 
 
-def test_json_alone_on_stdout(quick_race: Race, releases: Releases) -> None:
+def test_json_alone_on_stdout(race: Race, releases: Releases) -> None:
     releases.letters = "gb"
-    done = quick_race("bisect", "--good", "1.0.0", "--bad", "1.1.0", "--json", "-")
+    done = race("bisect", "--good", "1.0.0", "--bad", "1.1.0", "--json", "-")
     assert done.returncode == 0
     assert json.loads(done.stdout)["boundary"] == ["1.0.0", "1.1.0"]
 
 
-def test_a_range_without_a_change(quick_race: Race, releases: Releases) -> None:
+def test_a_range_without_a_change(race: Race, releases: Releases) -> None:
     releases.letters = "ggggggg"
-    done = quick_race("bisect", "--good", "1.0.0", "--bad", "1.6.0")
+    done = race("bisect", "--good", "1.0.0", "--bad", "1.6.0")
     assert done.returncode == 1
     assert "no change at all: 1.0.0 is good, and so is 1.6.0" in done.stdout
     assert releases.judged == ["1.0.0", "1.6.0"]
 
 
 def test_an_index_that_stops_answering_leaves_a_bisect_that_goes_on(
-    quick_race: Race, releases: Releases
+    race: Race, releases: Releases
 ) -> None:
     releases.letters = "ggggggbbb"
     releases.silent = {"1.6.0"}
     command = ("bisect", "--good", "1.0.0", "--bad", "1.8.0")
-    said = quick_race(*command)
+    said = race(*command)
     assert said.returncode == 3
     assert "3 judgements are kept: the same command goes on from there" in said.stderr
     assert releases.judged == ["1.0.0", "1.8.0", "1.4.0"]
 
     releases.silent = set()
-    done = quick_race(*command)
+    done = race(*command)
     assert done.returncode == 0
     assert "first bad one: 1.6.0" in done.stdout
     assert "3 were known from before" in done.stdout
     assert releases.judged == ["1.0.0", "1.8.0", "1.4.0", "1.6.0", "1.5.0"]
 
     # Another question knows nothing of it, and --fresh wants to know nothing.
-    quick_race(*command, "--seed", "1")
+    race(*command, "--seed", "1")
     assert len(releases.judged) == 10
-    quick_race(*command, "--fresh")
+    race(*command, "--fresh")
     assert len(releases.judged) == 15
-    quick_race(*command)
+    race(*command)
     assert len(releases.judged) == 15
 
 
@@ -145,10 +145,10 @@ def test_an_index_that_stops_answering_leaves_a_bisect_that_goes_on(
     ],
 )
 def test_bad_usage(
-    quick_race: Race, releases: Releases, arguments: Sequence[str], complaint: str
+    race: Race, releases: Releases, arguments: Sequence[str], complaint: str
 ) -> None:
     releases.letters = "gb"
-    done = quick_race("bisect", "--good", "1.0.0", "--bad", "1.1.0", *arguments)
+    done = race("bisect", "--good", "1.0.0", "--bad", "1.1.0", *arguments)
     assert complaint in error_of(done, 2)
     assert releases.judged == []
 
@@ -175,8 +175,9 @@ def git(directory: Path, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_schedule_is_tried_on_one_commit_after_the_other(
-    quick_race: Race, history: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    race: Race, history: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With real workers, of the client that a commit names."""
     monkeypatch.setenv("RACE_HOME", str(tmp_path / "home"))
@@ -198,7 +199,7 @@ def test_a_schedule_is_tried_on_one_commit_after_the_other(
     monkeypatch.setattr("harness.cli.bisected.find_client", find)
     ends = ("--good", history[0][:8], "--bad", "HEAD", "--repo", "clone")
     options = ("--reps", 10, "--jobs", 1, "--schedule", EARLY, "--json", "found.json")
-    done = quick_race("bisect", *ends, *options)
+    done = race("bisect", *ends, *options)
     assert done.returncode == 1, done.stderr
     clients = [f"{tmp_path}/clone@{sha}" for sha in history]
     data = json.loads((tmp_path / "found.json").read_text())
@@ -240,30 +241,30 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Callable[[Judged | Exception], No
     ("letter", "status", "status_of_fix"), [("g", 0, 1), ("b", 1, 0), ("?", 125, 125)]
 )
 def test_git_is_told_by_the_exit_status(
-    quick_race: Race,
+    race: Race,
     judged: Callable[[Judged], None],
     letter: str,
     status: int,
     status_of_fix: int,
 ) -> None:
     judged(JUDGED[letter])
-    done = quick_race("bisect-run", EARLY)
+    done = race("bisect-run", EARLY)
     assert done.returncode == status
     assert JUDGED[letter].says in done.stdout
-    assert quick_race("bisect-run", EARLY, "--fixed").returncode == status_of_fix
+    assert race("bisect-run", EARLY, "--fixed").returncode == status_of_fix
 
 
 @pytest.mark.parametrize("error", [OutOfReach("the index does not answer"), ValueError("a bug")])
 def test_what_tells_nothing_of_the_work_tree_ends_the_bisect_of_git(
-    quick_race: Race, judged: Callable[[Exception], None], error: Exception
+    race: Race, judged: Callable[[Exception], None], error: Exception
 ) -> None:
     """For git any status from 1 to 127 but 125 is bad."""
     judged(error)
-    done = quick_race("bisect-run", EARLY)
+    done = race("bisect-run", EARLY)
     assert done.returncode == 128
     assert str(error) in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [["none.json"], [], [EARLY, "--nonsense"]])
-def test_so_does_bad_usage(quick_race: Race, arguments: list[str]) -> None:
-    assert quick_race("bisect-run", *arguments).returncode == 128
+def test_so_does_bad_usage(race: Race, arguments: list[str]) -> None:
+    assert race("bisect-run", *arguments).returncode == 128

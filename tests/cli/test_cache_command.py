@@ -28,10 +28,10 @@ def make(root: Path, name: str, days_ago: float) -> Path:
     return home
 
 
-def test_what_is_there(quick_race: Race, root: Path) -> None:
+def test_what_is_there(race: Race, root: Path) -> None:
     make(root, "1.0.0", days_ago=3)
     make(root, "1.1.0", days_ago=0)
-    done = quick_race("cache")
+    done = race("cache")
     assert done.returncode == 0
     first, second = (line.split() for line in done.stdout.splitlines() if "openhands" in line)
     assert first == ["openhands-sdk", "1.1.0", "4", "4", "just", "now"]
@@ -39,36 +39,32 @@ def test_what_is_there(quick_race: Race, root: Path) -> None:
     assert "2 environments, 0.01 GB" in done.stdout
 
 
-def test_an_empty_cache(quick_race: Race, root: Path) -> None:
-    assert f"0 environments, 0.00 GB with each file counted once, in {root}" in quick_race(
+def test_an_empty_cache(race: Race, root: Path) -> None:
+    assert f"0 environments, 0.00 GB with each file counted once, in {root}" in race(
         "cache"
     ).stdout.replace("\n", " ")
-    assert quick_race("cache", "--prune").returncode == 0
+    assert race("cache", "--prune").returncode == 0
 
 
-def test_what_was_not_used_for_long_goes_and_what_is_in_use_stays(
-    quick_race: Race, root: Path
-) -> None:
+def test_what_was_not_used_for_long_goes_and_what_is_in_use_stays(race: Race, root: Path) -> None:
     old, used = make(root, "1.0.0", days_ago=40), make(root, "1.1.0", days_ago=40)
     young = make(root, "1.2.0", days_ago=1)
     assert leases.hold(used)
-    done = quick_race("cache", "--prune")
+    done = race("cache", "--prune")
     assert (old.exists(), used.exists(), young.exists()) == (False, True, True)
     assert "removed openhands-sdk 1.0.0: not used for 40 days" in done.stdout
     assert "kept openhands-sdk 1.1.0: it is in use" in done.stdout
 
 
-def test_what_is_too_much_goes_the_one_used_longest_ago_first(
-    quick_race: Race, root: Path
-) -> None:
+def test_what_is_too_much_goes_the_one_used_longest_ago_first(race: Race, root: Path) -> None:
     old, young = make(root, "1.0.0", days_ago=2), make(root, "1.1.0", days_ago=1)
-    done = quick_race("cache", "--prune", "--max-gb", "0.005")
+    done = race("cache", "--prune", "--max-gb", "0.005")
     assert (old.exists(), young.exists()) == (False, True)
     assert "removed openhands-sdk 1.0.0: used longest ago" in done.stdout
     assert "1 environments" in done.stdout
 
 
-def test_listing_removes_nothing(quick_race: Race, root: Path) -> None:
+def test_listing_removes_nothing(race: Race, root: Path) -> None:
     old = make(root, "1.0.0", days_ago=400)
-    quick_race("cache", "--max-gb", "0")
+    race("cache", "--max-gb", "0")
     assert old.exists()

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from cli_rig import RACE, Race, call, error_of
+from cli_rig import RACE, Pools, Race, call, error_of
 
 import scenarios
 from harness import __version__
@@ -60,10 +60,10 @@ from harness.verdict import Judgement
     ids=" ".join,
 )
 def test_bad_usage_is_one_line_and_2(
-    quick_race: Race, tmp_path: Path, arguments: list[str], says: str
+    race: Race, tmp_path: Path, arguments: list[str], says: str
 ) -> None:
     (tmp_path / "mine.py").touch()
-    assert says in error_of(quick_race(*arguments), 2)
+    assert says in error_of(race(*arguments), 2)
 
 
 @pytest.mark.parametrize(
@@ -74,16 +74,16 @@ def test_bad_usage_is_one_line_and_2(
         (["run", "/no/such/place"], 3),
     ],
 )
-def test_the_command_itself_ends_so(race: Race, arguments: list[str], status: int) -> None:
-    error_of(race(*arguments), status)
+def test_the_command_itself_ends_so(race_process: Race, arguments: list[str], status: int) -> None:
+    error_of(race_process(*arguments), status)
 
 
 @pytest.mark.parametrize(("command", "place"), [("run", "missing/numbers.json"), ("compare", ".")])
 def test_where_no_numbers_can_be_written_nothing_else_is_tried(
-    quick_race: Race, command: str, place: str
+    race: Race, command: str, place: str
 ) -> None:
     """Not even the client, which is wrong, too."""
-    assert f"cannot write {place}" in error_of(quick_race(command, "/no/such", "--json", place), 2)
+    assert f"cannot write {place}" in error_of(race(command, "/no/such", "--json", place), 2)
 
 
 def test_without_arguments_there_is_help(race: Race) -> None:
@@ -97,11 +97,9 @@ def test_without_arguments_there_is_help(race: Race) -> None:
 
 
 @pytest.mark.parametrize("client", ["/no/such/place", "/nope@HEAD", "referee"])
-def test_an_unknown_client_is_one_line_and_3(
-    quick_race: Race, tmp_path: Path, client: str
-) -> None:
+def test_an_unknown_client_is_one_line_and_3(race: Race, tmp_path: Path, client: str) -> None:
     # One that can be had does not run before.
-    error_of(quick_race("compare", "reference:eager", client, "--reps", 1), 3)
+    error_of(race("compare", "reference:eager", client, "--reps", 1), 3)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -119,8 +117,8 @@ def test_an_index_that_does_not_answer_is_one_line_and_3(race: Race, tmp_path: P
 # run
 
 
-def test_all_pass_is_0(race: Race, tmp_path: Path) -> None:
-    done = race("run", "reference", "--reps", 10)
+def test_all_pass_is_0(race_process: Race, tmp_path: Path) -> None:
+    done = race_process("run", "reference", "--reps", 10)
     assert done.returncode == 0
     assert "10 / 10 = 100.0 %" in done.stdout
     assert "final-events, seed 0" in done.stdout
@@ -128,6 +126,7 @@ def test_all_pass_is_0(race: Race, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_failure_is_1_with_a_story_and_a_file_to_replay(race: Race, tmp_path: Path) -> None:
     done = race("run", "reference:eager", "--reps", 5, COLUMNS="80")
     assert done.returncode == 1
@@ -176,12 +175,13 @@ def own_failure(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_it_is_replayed_from_anywhere(race: Race, own_failure: Path) -> None:
-    done = race("replay", own_failure)
+def test_it_is_replayed_from_anywhere(race_process: Race, own_failure: Path) -> None:
+    done = race_process("replay", own_failure)
     assert done.returncode == 0, done.stderr
     assert "reproduced" in done.stdout
 
 
+@pytest.mark.usefixtures("ready")
 def test_it_is_replayed_with_the_client_that_works(race: Race, own_failure: Path) -> None:
     done = race("replay", own_failure, "--client", f"{OWN}:Right")
     assert done.returncode == 1
@@ -194,12 +194,13 @@ def test_it_is_shown_with_its_neighbour(race: Race, own_failure: Path) -> None:
     assert "It passes " in done.stdout or NONE_PASSES in done.stdout
 
 
-def test_it_is_exported_for_itself(race: Race, own_failure: Path, tmp_path: Path) -> None:
-    assert race("export", own_failure, "-o", "test_mine.py").returncode == 0
+def test_it_is_exported_for_itself(race_process: Race, own_failure: Path, tmp_path: Path) -> None:
+    assert race_process("export", own_failure, "-o", "test_mine.py").returncode == 0
     text = (tmp_path / "test_mine.py").read_text()
     assert f'os.environ.get("RACE_CLIENT", "{Failure.read(own_failure).client}")' in text
 
 
+@pytest.mark.usefixtures("ready")
 def test_it_is_compared(race: Race) -> None:
     done = race("compare", f"{OWN}:Racy", f"{OWN}:Right", "--reps", 20, "--json", "-")
     assert done.returncode == 0
@@ -243,16 +244,21 @@ def test_one_that_connects_a_real_socket_is_4_and_shows_where(race: Race, tmp_pa
 
 # compare
 
+REPS = 20
+"""The client that trusts a poll fails some of them."""
+
 SPREAD = {"mean", "p50", "p95", "p99"}
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, dict[str, Any]]:
+def compared(
+    pools: Pools, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, str, dict[str, Any]]:
     """A folder, the text and the numbers of a comparison in which one client fails."""
     folder = tmp_path_factory.mktemp("compared")
-    done = call(
-        folder, "compare", "reference", "reference:poll", "--reps", 60, "--json", "numbers.json"
-    )
+    asked = ("reference", "reference:poll", "--reps", REPS, "--json", "numbers.json")
+    with pools.lending():
+        done = call(folder, "compare", *asked)
     assert done.returncode == 0
     assert done.stderr == ""
     return folder, done.stdout, json.loads((folder / "numbers.json").read_text())
@@ -282,35 +288,35 @@ def test_the_numbers_of_a_comparison(compared: tuple[Path, str, dict[str, Any]])
         }
         assert set(client["wall_ms"]) == set(client["virtual_s"]) == SPREAD
         assert client["resolved_version"] == __version__
-        assert client["reps"] == 60
+        assert client["reps"] == REPS
         assert client["void"] == 0
-        assert client["pass_rate"] == client["passed"] / 60
+        assert client["pass_rate"] == client["passed"] / REPS
         low, high = client["ci95"]
         assert 0 <= low <= client["pass_rate"] <= high <= 1
         assert client["verdicts"]["ok"] == client["passed"]
-        assert sum(client["verdicts"].values()) == 60  # no trial here has two
+        assert sum(client["verdicts"].values()) == REPS  # no trial here has two
         assert re.fullmatch("[0-9a-f]{32}", client["campaign_digest"])
     good, poll = numbers["clients"]
-    assert good["passed"] == 60
-    assert poll["passed"] < 60
+    assert good["passed"] == REPS
+    assert poll["passed"] < REPS
     assert Failure.read(folder / poll["first_failure"]).judgement.headline == "late"
     (pair,) = numbers["pairs"]
     assert set(pair) == {"a", "b", "only_a", "only_b", "both", "p_value"}
     assert (pair["a"], pair["b"]) == ("reference", "reference:poll")
-    assert (pair["only_a"], pair["only_b"], pair["both"]) == (0, 60 - poll["passed"], 0)
+    assert (pair["only_a"], pair["only_b"], pair["both"]) == (0, REPS - poll["passed"], 0)
     assert 0 < pair["p_value"] < 1
 
 
 def test_the_table_says_the_same(compared: tuple[Path, str, dict[str, Any]]) -> None:
     _, text, numbers = compared
     passed = numbers["clients"][1]["passed"]
-    assert "60 / 60 = 100.0 %" in text
-    assert f"{passed} / 60 = " in text
-    assert f"only in reference:poll {60 - passed}" in text
+    assert f"{REPS} / {REPS} = 100.0 %" in text
+    assert f"{passed} / {REPS} = " in text
+    assert f"only in reference:poll {REPS - passed}" in text
 
 
-def test_markdown_is_a_table_for_github(quick_race: Race) -> None:
-    done = quick_race("compare", "reference:eager", "--reps", 5, "--markdown")
+def test_markdown_is_a_table_for_github(race: Race) -> None:
+    done = race("compare", "reference:eager", "--reps", 5, "--markdown")
     assert done.returncode == 0
     assert done.stderr == ""
     rows = [line for line in done.stdout.splitlines() if line.startswith("|")]
@@ -323,8 +329,9 @@ def test_markdown_is_a_table_for_github(quick_race: Race) -> None:
     assert "\n".join(rows) in done.stdout
 
 
-def test_json_to_stdout_is_json_and_nothing_else(quick_race: Race) -> None:
-    done = quick_race("compare", "reference", "--reps", 5, "--seed", 5, "--json", "-")
+@pytest.mark.usefixtures("ready")
+def test_json_to_stdout_is_json_and_nothing_else(race: Race) -> None:
+    done = race("compare", "reference", "--reps", 5, "--seed", 5, "--json", "-")
     assert done.returncode == 0
     numbers = json.loads(done.stdout)
     assert (numbers["seed"], numbers["clients"][0]["passed"]) == (5, 5)
@@ -340,6 +347,7 @@ def failure(compared: tuple[Path, str, dict[str, Any]]) -> Path:
     return folder / str(numbers["clients"][1]["first_failure"])
 
 
+@pytest.mark.usefixtures("ready")
 def test_replaying_a_fresh_failure_is_0(race: Race, failure: Path) -> None:
     done = race("replay", failure, "--times", 3)
     assert done.returncode == 0
@@ -351,31 +359,34 @@ def test_replaying_a_fresh_failure_is_0(race: Race, failure: Path) -> None:
     assert done.stderr == ""
 
 
-def test_replaying_with_a_client_that_works_is_1(quick_race: Race, failure: Path) -> None:
-    done = quick_race("replay", failure, "--client", "reference")
+@pytest.mark.usefixtures("ready")
+def test_replaying_with_a_client_that_works_is_1(race: Race, failure: Path) -> None:
+    done = race("replay", failure, "--client", "reference")
     assert done.returncode == 1
     assert "verdict: ok; the file's (late) in 0 of 1" in done.stdout
     assert done.stdout.endswith("\nNOT reproduced\n")
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_trial_that_does_something_else_is_1_whatever_its_verdict(
-    quick_race: Race, failure: Path, tmp_path: Path
+    race: Race, failure: Path, tmp_path: Path
 ) -> None:
     replace(Failure.read(failure), digest="0123").write(tmp_path / "other.json")
-    done = quick_race("replay", "other.json")
+    done = race("replay", "other.json")
     assert done.returncode == 1
     assert "(late) in 1 of 1" in done.stdout
     assert "trace digest: the file's in 0 of 1" in done.stdout
 
 
+@pytest.mark.usefixtures("ready")
 def test_replaying_what_never_reaches_run_is_1_and_says_why(
-    quick_race: Race, failure: Path, tmp_path: Path
+    race: Race, failure: Path, tmp_path: Path
 ) -> None:
     gone = RestFault("status", "create", times=1_000, since="start", status=404, acted=False)
     before = Failure.read(failure)
     schedule = replace(before.schedule, rest=(gone,))
     replace(before, schedule=schedule).write(tmp_path / "void.json")
-    done = quick_race("replay", "void.json")
+    done = race("replay", "void.json")
     assert done.returncode == 1
     assert "verdict: void; the file's (late) in 0 of 1" in done.stdout
     assert "404" in done.stdout
@@ -383,18 +394,18 @@ def test_replaying_what_never_reaches_run_is_1_and_says_why(
 
 @pytest.mark.parametrize("share", [0.5, 0.999])
 def test_a_truncated_failure_file_is_one_line_and_2(
-    quick_race: Race, failure: Path, tmp_path: Path, share: float
+    race: Race, failure: Path, tmp_path: Path, share: float
 ) -> None:
     whole = failure.read_bytes()
     (tmp_path / "cut.json").write_bytes(whole[: int(share * len(whole))])
-    assert "cut.json is not a whole JSON file" in error_of(quick_race("replay", "cut.json"), 2)
+    assert "cut.json is not a whole JSON file" in error_of(race("replay", "cut.json"), 2)
 
 
 def test_the_numbers_are_no_failure_file(
-    quick_race: Race, compared: tuple[Path, str, dict[str, Any]]
+    race: Race, compared: tuple[Path, str, dict[str, Any]]
 ) -> None:
     folder, *_ = compared
-    assert "holds no schedule" in error_of(quick_race("replay", folder / "numbers.json"), 2)
+    assert "holds no schedule" in error_of(race("replay", folder / "numbers.json"), 2)
 
 
 # hunt
@@ -411,10 +422,11 @@ FINDING = {
 }
 
 
+@pytest.mark.usefixtures("ready")
 def test_what_a_hunt_finds_is_1_with_numbers_and_a_file_with_its_neighbour(
-    quick_race: Race, tmp_path: Path
+    race: Race, tmp_path: Path
 ) -> None:
-    done = quick_race(
+    done = race(
         "hunt", "reference:deaf", "--scenario", "cut-at-run", "--examples", 3, "--json", "n.json"
     )
     assert done.returncode == 1
@@ -441,6 +453,7 @@ def test_what_a_hunt_finds_is_1_with_numbers_and_a_file_with_its_neighbour(
     assert f"race replay {finding['path']}" in done.stdout
 
 
+@pytest.mark.usefixtures("ready")
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [
@@ -451,10 +464,10 @@ def test_what_a_hunt_finds_is_1_with_numbers_and_a_file_with_its_neighbour(
     ids=["alone", "with a scenario", "all with two"],
 )
 def test_faults_are_added_and_a_client_that_survives_them_is_0(
-    quick_race: Race, monkeypatch: pytest.MonkeyPatch, arguments: list[str], name: str | None
+    race: Race, monkeypatch: pytest.MonkeyPatch, arguments: list[str], name: str | None
 ) -> None:
     seen = trials(monkeypatch)
-    done = quick_race("hunt", "reference", *arguments, "--examples", 12, "--json", "-")
+    done = race("hunt", "reference", *arguments, "--examples", 12, "--json", "-")
     assert done.returncode == 0, done.stderr
     numbers = json.loads(done.stdout)
     assert (numbers["trials"], numbers["failures"]) == (12, [])
@@ -464,9 +477,10 @@ def test_faults_are_added_and_a_client_that_survives_them_is_0(
     assert any(schedule.rest for schedule in seen)
 
 
-def test_all_is_every_family_alone(quick_race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("ready")
+def test_all_is_every_family_alone(race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = trials(monkeypatch)
-    assert quick_race("hunt", "reference", "--faults", "all", "--examples", 15).returncode == 0
+    assert race("hunt", "reference", "--faults", "all", "--examples", 15).returncode == 0
     assert {schedule.scenario for schedule in seen} == {"+".join(NAMES)}
     paths = {path for schedule in seen for path in schedule.non_default_fields()}
     for part in ("server.", "network.", "rest[", "caller.", "script.", "interleaving."):
@@ -500,8 +514,8 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> list[Schedule]:
 # scenarios and serve
 
 
-def test_scenarios_lists_all_with_what_is_known(quick_race: Race) -> None:
-    done = quick_race("scenarios")
+def test_scenarios_lists_all_with_what_is_known(race: Race) -> None:
+    done = race("scenarios")
     assert done.returncode == 0
     rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
     for name in scenarios.names():

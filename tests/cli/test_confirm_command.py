@@ -10,10 +10,7 @@ from typing import Any
 import pytest
 from cli_rig import Race, error_of
 
-import scenarios
-from harness.campaign.campaign import examine
 from harness.campaign.client import ClientUnderTest, find_client
-from harness.campaign.draw import draw_schedules
 from harness.campaign.pool import Workers
 from harness.combination import Combination
 from harness.errors import ClientUnavailable, WorldBroken
@@ -23,13 +20,9 @@ Elsewhere = Callable[..., list[str]]
 
 
 @pytest.fixture
-def file(workers: Callable[[str], Workers], tmp_path: Path) -> Path:
+def file(early: Failure, tmp_path: Path) -> Path:
     """A failure that says to be of an SDK's release."""
-    name = "reference:eager"
-    (schedule,) = draw_schedules(scenarios.load("final-events"), 0, 1)
-    failure = examine(find_client(name, pytest.fail), workers(name), schedule)
-    assert failure.judgement.headline == "early"
-    replace(failure, client="1.10.0", resolved_version="1.10.0").write(tmp_path / "f.json")
+    replace(early, client="1.10.0", resolved_version="1.10.0").write(tmp_path / "f.json")
     return tmp_path / "f.json"
 
 
@@ -62,14 +55,15 @@ def confirmed(file: Path) -> dict[str, tuple[int, int]]:
     return {name: (one.reproduced, one.tries) for name, one in read.items()}
 
 
+@pytest.mark.usefixtures("ready")
 def test_all_three_are_tried_told_and_written(
-    quick_race: Race, elsewhere: Elsewhere, file: Path
+    race: Race, elsewhere: Elsewhere, file: Path
 ) -> None:
     asked = elsewhere(
         sim_real="reference:eager", real_fake="reference", real_real="reference:eager"
     )
     before = json.loads(file.read_text())
-    done = quick_race("confirm", file, "--tries", 2)
+    done = race("confirm", file, "--tries", 2)
     assert done.returncode == 0, done.stderr
     assert asked == ["sim_real", "real_fake", "real_real"]
     rows = [re.split(r"\s{2,}", line.strip()) for line in done.stdout.splitlines()]
@@ -83,22 +77,24 @@ def test_all_three_are_tried_told_and_written(
     assert {**after, "confirmed": {}} == before
 
 
+@pytest.mark.usefixtures("ready")
 def test_where_the_real_server_does_not_reproduce_it_it_is_1(
-    quick_race: Race, elsewhere: Elsewhere, file: Path
+    race: Race, elsewhere: Elsewhere, file: Path
 ) -> None:
     """Whatever the fake does over real sockets."""
     elsewhere(sim_real="reference", real_fake="reference:eager", real_real="reference")
-    done = quick_race("confirm", file, "--tries", 1)
+    done = race("confirm", file, "--tries", 1)
     assert done.returncode == 1
     assert "early: not reproduced on the real server (" in done.stdout
 
 
+@pytest.mark.usefixtures("ready")
 @pytest.mark.parametrize("typed", ["sim-real", "sim×real"])
 def test_one_combination_alone_and_numbers_for_programs(
-    quick_race: Race, elsewhere: Elsewhere, file: Path, typed: str
+    race: Race, elsewhere: Elsewhere, file: Path, typed: str
 ) -> None:
     elsewhere(sim_real="reference:eager")
-    done = quick_race("confirm", file, "--combination", typed, "--tries", 1, "--json", "-")
+    done = race("confirm", file, "--combination", typed, "--tries", 1, "--json", "-")
     assert done.returncode == 0, done.stderr
     numbers: dict[str, Any] = json.loads(done.stdout)
     assert set(numbers) == {"schema", "failure", "verdicts", "confirmed"}
@@ -115,31 +111,31 @@ def test_one_combination_alone_and_numbers_for_programs(
     }
 
 
+@pytest.mark.usefixtures("ready")
 def test_what_is_lacking_in_one_is_told_and_the_others_are_tried(
-    quick_race: Race, elsewhere: Elsewhere, file: Path
+    race: Race, elsewhere: Elsewhere, file: Path
 ) -> None:
     lacking = ClientUnavailable("no server for 1.10.0: name another release")
     elsewhere(sim_real=lacking, real_fake="reference:eager", real_real=lacking)
-    done = quick_race("confirm", file, "--tries", 1)
+    done = race("confirm", file, "--tries", 1)
     assert done.returncode == 1
     assert "no server for 1.10.0: name another release" in done.stdout
     assert confirmed(file) == {"sim×real": (0, 0), "real×fake": (1, 1), "real×real": (0, 0)}
     assert Failure.read(file).confirmed["sim×real"].reason == str(lacking)
 
 
-def test_where_nothing_can_be_tried_it_is_3(
-    quick_race: Race, elsewhere: Elsewhere, file: Path
-) -> None:
+def test_where_nothing_can_be_tried_it_is_3(race: Race, elsewhere: Elsewhere, file: Path) -> None:
     lacking = ClientUnavailable("no such client")
     elsewhere(sim_real=lacking, real_fake=lacking, real_real=lacking)
-    assert "no such client" in error_of(quick_race("confirm", file), 3)
+    assert "no such client" in error_of(race("confirm", file), 3)
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_broken_world_is_4_and_what_was_tried_before_is_kept(
-    quick_race: Race, elsewhere: Elsewhere, file: Path
+    race: Race, elsewhere: Elsewhere, file: Path
 ) -> None:
     elsewhere(sim_real="reference:eager", real_fake=WorldBroken("a thread escaped"))
-    done = quick_race("confirm", file, "--tries", 1)
+    done = race("confirm", file, "--tries", 1)
     assert (done.returncode, done.stdout) == (4, "")
     assert "a thread escaped" in done.stderr
     assert confirmed(file) == {"sim×real": (1, 1)}
@@ -154,11 +150,11 @@ def test_a_broken_world_is_4_and_what_was_tried_before_is_kept(
     ],
 )
 def test_what_it_cannot_be_tried_in_is_one_line_and_2(
-    quick_race: Race, file: Path, own: bool, typed: str, says: str
+    race: Race, file: Path, own: bool, typed: str, says: str
 ) -> None:
     if own:
         replace(Failure.read(file), server="own").write(file)
-    assert says in error_of(quick_race("confirm", file, "--combination", typed), 2)
+    assert says in error_of(race("confirm", file, "--combination", typed), 2)
     assert confirmed(file) == {}
 
 
@@ -185,7 +181,7 @@ class Sdk(ClientUnderTest):
 HUNT = ("hunt", "1.10.0", "--scenario", "cut-at-run", "--examples", 3, "--json", "n.json")
 
 
-@pytest.mark.usefixtures("hunted")
+@pytest.mark.usefixtures("hunted", "ready")
 @pytest.mark.parametrize(
     ("there", "line", "reproduced"),
     [
@@ -196,7 +192,7 @@ HUNT = ("hunt", "1.10.0", "--scenario", "cut-at-run", "--examples", 3, "--json",
     ],
 )
 def test_a_hunt_tries_what_it_finds_and_goes_on(
-    quick_race: Race,
+    race: Race,
     elsewhere: Elsewhere,
     tmp_path: Path,
     there: str | Exception,
@@ -204,7 +200,7 @@ def test_a_hunt_tries_what_it_finds_and_goes_on(
     reproduced: int,
 ) -> None:
     asked = elsewhere(sim_real=there)
-    done = quick_race(*HUNT)
+    done = race(*HUNT)
     assert done.returncode == 1, done.stderr
     assert asked == ["sim_real"]
     assert f"\n    {line}\n    race replay " in done.stdout
@@ -215,12 +211,12 @@ def test_a_hunt_tries_what_it_finds_and_goes_on(
     assert Failure.read(tmp_path / finding["path"]).confirmed.keys() == {"sim×real"}
 
 
-@pytest.mark.usefixtures("hunted")
+@pytest.mark.usefixtures("hunted", "ready")
 def test_a_hunt_tries_nothing_if_it_shall_not(
-    quick_race: Race, elsewhere: Elsewhere, tmp_path: Path
+    race: Race, elsewhere: Elsewhere, tmp_path: Path
 ) -> None:
     asked = elsewhere()
-    done = quick_race(*HUNT, "--no-confirm")
+    done = race(*HUNT, "--no-confirm")
     assert done.returncode == 1
     assert asked == []
     assert "\n    not tried on the real server\n" in done.stdout
@@ -231,8 +227,9 @@ def test_a_hunt_tries_nothing_if_it_shall_not(
 # replaying elsewhere
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_replay_elsewhere_compares_the_verdict_alone(
-    quick_race: Race, file: Path, monkeypatch: pytest.MonkeyPatch
+    race: Race, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, str, str]] = []
 
@@ -248,13 +245,15 @@ def test_a_replay_elsewhere_compares_the_verdict_alone(
 
     monkeypatch.setattr("harness.cli.replay.find_client", find)
     replace(Failure.read(file), digest="0123").write(file)
-    done = quick_race("replay", file, "--server", "real")
+    done = race("replay", file, "--server", "real")
     assert done.returncode == 0, done.stderr
     assert "the file is of sim×fake, this is sim×real: only the verdict can be" in done.stdout
-    assert quick_race("replay", file).returncode == 1
+    assert race("replay", file).returncode == 1
     assert asked == [("1.10.0", "real", "sim"), ("1.10.0", "fake", "sim")]
 
 
 class Displaced(ClientUnderTest):
     def workers(self, jobs: int = 1) -> Workers:
-        return Workers(self.python, self.adapter, jobs)
+        """In the simulation with the fake, wherever it says to be."""
+        here = ClientUnderTest(self.argument, self.resolved_version, self.python, self.adapter)
+        return here.workers(jobs)

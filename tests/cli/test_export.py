@@ -7,40 +7,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli_rig import Race, error_of
 
 from harness.campaign.campaign import examine
 from harness.campaign.client import find_client
 from harness.campaign.pool import Workers
-from harness.cli import main
 from harness.errors import ClientUnavailable, UsageError
 from harness.failure import Failure
-from harness.schedule import Link, Network, RestFault, Schedule, ServerTiming
+from harness.schedule import RestFault, Schedule
 from harness.testing import assert_schedule_passes
-
-SCHEDULE = Schedule(
-    "final-events", server=ServerTiming(publish_ms=400.0), network=Network(socket=Link(90.0))
-)
-
-
-@pytest.fixture(scope="module")
-def failure(workers: Callable[[str], Workers]) -> Failure:
-    name = "reference:poll"
-    return examine(find_client(name, lambda _line: None), workers(name), SCHEDULE)
 
 
 @pytest.fixture
-def elsewhere(failure: Failure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(late: Failure, tmp_path: Path) -> Path:
     """A folder that is nobody's repository, with the failure file in it."""
-    failure.write(tmp_path / "failure.json")
-    monkeypatch.chdir(tmp_path)
+    late.write(tmp_path / "failure.json")
     return tmp_path
-
-
-def race(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["race", *arguments])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return int(end.value.code or 0)
 
 
 def run_test(folder: Path, client: str) -> subprocess.CompletedProcess[str]:
@@ -57,45 +39,52 @@ def run_test(folder: Path, client: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_exported_test_fails_and_passes_with_the_client(
-    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+    race: Race, folder: Path, late: Failure, workers: Callable[[str], Workers]
 ) -> None:
-    assert race(monkeypatch, "export", "failure.json") == 0
-    broken = run_test(elsewhere, "reference:poll")
+    # Of a client that is ready sooner than the one that trusts a poll.
+    name = "reference:eager"
+    examine(find_client(name, pytest.fail), workers(name), late.schedule).write(
+        folder / "failure.json"
+    )
+    assert race("export", "failure.json").returncode == 0
+    broken = run_test(folder, name)
     assert broken.returncode == 1, broken.stdout
-    assert "AssertionError: late: client reference:poll" in broken.stdout
+    assert "AssertionError: early: client reference:eager" in broken.stdout
     assert "server.publish_ms = 400.0 (benign: 0.5)" in broken.stdout
     assert "1 failed" in broken.stdout
-    fixed = run_test(elsewhere, "reference")
+    fixed = run_test(folder, "reference")
     assert fixed.returncode == 0, fixed.stdout
     assert "1 passed" in fixed.stdout
     # What failed can be replayed from where it was found.
-    (kept,) = (elsewhere / ".race" / "failures").glob("*.json")
-    assert Failure.read(kept).schedule == SCHEDULE
-    assert f"race replay {kept.relative_to(elsewhere)}" in broken.stdout
+    (kept,) = (folder / ".race" / "failures").glob("*.json")
+    assert Failure.read(kept).schedule == late.schedule
+    assert f"race replay {kept.relative_to(folder)}" in broken.stdout
 
 
-def test_tests_that_are_there_are_not_overwritten(
-    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (elsewhere / "test_race.py").write_text("precious")
-    assert race(monkeypatch, "export", "failure.json") == 2
-    assert capsys.readouterr().err == (
+def test_tests_that_are_there_are_not_overwritten(race: Race, folder: Path) -> None:
+    (folder / "test_race.py").write_text("precious")
+    assert error_of(race("export", "failure.json"), 2) == (
         "race: test_race.py is there already: remove it, or name another file with -o\n"
     )
-    assert (elsewhere / "test_race.py").read_text() == "precious"
-    assert race(monkeypatch, "export", "failure.json", "-o", "test_other.py") == 0
-    assert "def test_final_events_late_" in (elsewhere / "test_other.py").read_text()
-    assert race(monkeypatch, "export", "failure.json", "-o", "-") == 0
-    assert capsys.readouterr().out == (elsewhere / "test_other.py").read_text()
+    assert (folder / "test_race.py").read_text() == "precious"
+    assert race("export", "failure.json", "-o", "test_other.py").returncode == 0
+    assert "def test_final_events_late_" in (folder / "test_other.py").read_text()
+    printed = race("export", "failure.json", "-o", "-")
+    assert printed.returncode == 0
+    assert printed.stdout == (folder / "test_other.py").read_text()
 
 
-def test_the_function_says_what_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("ready")
+def test_the_function_says_what_happened(
+    late: Failure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    assert_schedule_passes(SCHEDULE.to_dict(), client="reference")
+    assert_schedule_passes(late.schedule.to_dict(), client="reference")
     with pytest.raises(AssertionError, match=r"^late: client reference:poll"):
-        assert_schedule_passes(SCHEDULE.to_dict(), client="reference:poll")
+        assert_schedule_passes(late.schedule.to_dict(), client="reference:poll")
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_schedule_that_never_reaches_run_is_no_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,10 +96,10 @@ def test_a_schedule_that_never_reaches_run_is_no_pass(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_bad_input_is_the_harness_errors() -> None:
+def test_bad_input_is_the_harness_errors(late: Failure) -> None:
     with pytest.raises(UsageError, match="schedule field 'scenario'"):
         assert_schedule_passes({})
     with pytest.raises(UsageError):
-        assert_schedule_passes(SCHEDULE.to_dict(), client="reference:no-such-bug")
+        assert_schedule_passes(late.schedule.to_dict(), client="reference:no-such-bug")
     with pytest.raises(ClientUnavailable):
-        assert_schedule_passes(SCHEDULE.to_dict(), client="/no/such/checkout")
+        assert_schedule_passes(late.schedule.to_dict(), client="/no/such/checkout")

@@ -6,18 +6,15 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_rig import RACE, Race, error_of
+from cli_rig import RACE, Race, children, error_of
 
-import scenarios
 from harness.campaign.campaign import examine
-from harness.campaign.client import ClientUnderTest, find_client
-from harness.campaign.draw import draw_schedules
-from harness.campaign.pool import OUTSTANDING, Workers
+from harness.campaign.pool import OUTSTANDING
 from harness.cli.console import CORES
 from harness.failure import Failure
 from harness.store.series import Series
@@ -46,64 +43,50 @@ def record(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def file(workers: Callable[[str], Workers], tmp_path: Path) -> Path:
-    name = "reference:eager"
-    (schedule,) = draw_schedules(scenarios.load("final-events"), 0, 1)
-    failure = examine(find_client(name, pytest.fail), workers(name), schedule)
-    failure.write(tmp_path / "f.json")
+def file(early: Failure, tmp_path: Path) -> Path:
+    early.write(tmp_path / "f.json")
     return tmp_path / "f.json"
 
 
-@pytest.fixture
-def started(workers: Callable[[str], Workers], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands take workers that are ready, which spares the seconds of their start."""
-    ready = workers("reference:eager")
-    monkeypatch.setattr(Workers, "wait_ready", lambda _self: None)
-    monkeypatch.setattr(ClientUnderTest, "workers", lambda _self: nullcontext(ready))
-
-
-@pytest.mark.usefixtures("started")
-def test_a_replay_is_recorded_with_its_schedule(
-    quick_race: Race, record: Path, file: Path
-) -> None:
-    assert quick_race("replay", file, "--times", 2, "--record", record).returncode == 0
+@pytest.mark.usefixtures("ready")
+def test_a_replay_is_recorded_with_its_schedule(race: Race, record: Path, file: Path) -> None:
+    assert race("replay", file, "--times", 2, "--record", record).returncode == 0
     assert series_of(record) == [
         ("replay", "sim", "fake", "final-events", 0, 2, 2, "finished"),
     ]
     assert ask(record, "SELECT DISTINCT digest FROM trials") == [(Failure.read(file).digest,)]
 
 
-def test_a_failure_is_confirmed_in_the_record_too(quick_race: Race, record: Path) -> None:
+def test_a_failure_is_confirmed_in_the_record_too(race: Race, record: Path) -> None:
     """Wherever it was found."""
     client = ("reference:eager", "--scenario", "clean", "--record", record)
-    assert quick_race("run", *client, "--reps", 1).returncode == 1
+    assert race("run", *client, "--reps", 1).returncode == 1
     ((path,),) = ask(record, "SELECT path FROM failures")
     arguments = ("--combination", "real-fake", "--tries", 2, "--record", record)
-    assert quick_race("confirm", record.parent / path, *arguments).returncode == 1
+    assert race("confirm", record.parent / path, *arguments).returncode == 1
     assert series_of(record)[1] == ("confirm", "real", "fake", "clean", 0, 2, 2, "finished")
     ((document,),) = ask(record, "SELECT document FROM failures")
     assert Failure.from_json(document, "it") == Failure.read(record.parent / path)
     assert json.loads(document)["confirmed"]["real×fake"]["tries"] == 2
 
 
-@pytest.mark.usefixtures("started")
+@pytest.mark.usefixtures("ready")
 def test_the_search_for_a_neighbour_is_recorded_and_showing_alone_is_not(
-    quick_race: Race, record: Path, file: Path
+    race: Race, record: Path, file: Path
 ) -> None:
-    assert quick_race("show", file, "--no-neighbour", "--record", record).returncode == 0
+    assert race("show", file, "--no-neighbour", "--record", record).returncode == 0
     assert not record.exists()
-    assert quick_race("show", file, "--neighbour", "--record", record).returncode == 0
+    assert race("show", file, "--neighbour", "--record", record).returncode == 0
     ((command, *_, drawn, trials, given, ending),) = series_of(record)
     assert (command, drawn, trials, ending) == ("show", 0, given, "finished")
     assert trials
 
 
-@pytest.mark.usefixtures("started")
 def test_a_hunt_is_recorded_trial_by_trial_and_its_findings_whole(
-    quick_race: Race, record: Path
+    race: Race, record: Path
 ) -> None:
     hunt = ("hunt", "reference:eager", "--scenario", "clean", "--examples", 2)
-    done = quick_race(*hunt, "--json", "-", "--record", record)
+    done = race(*hunt, "--json", "-", "--record", record)
     assert done.returncode == 1, done.stderr
     numbers = json.loads(done.stdout)
     (found,) = numbers["failures"]
@@ -129,14 +112,14 @@ class Interrupted:
         return examine(*arguments)
 
 
-@pytest.mark.usefixtures("started")
+@pytest.mark.usefixtures("ready")
 def test_an_interrupted_hunt_tells_and_keeps_what_it_was_shrinking(
-    quick_race: Race, record: Path, monkeypatch: pytest.MonkeyPatch
+    race: Race, record: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Found in the first, seen again in the second, and shrunk from then on.
     monkeypatch.setattr("harness.cli.hunt.examine", Interrupted(3))
     hunt = ("hunt", "reference:eager", "--scenario", "final-events")
-    done = quick_race(*hunt, "--json", "-", "--record", record)
+    done = race(*hunt, "--json", "-", "--record", record)
     assert done.returncode == 130
     (found,) = json.loads(done.stdout)["failures"]
     assert Failure.read(record.parent / found["path"]).judgement.headline == "early"
@@ -149,8 +132,9 @@ def test_an_interrupted_hunt_tells_and_keeps_what_it_was_shrinking(
 # killed
 
 
+@pytest.mark.usefixtures("ready")
 def test_killed_at_any_moment_the_command_loses_no_trial_that_was_told(
-    quick_race: Race, record: Path
+    race: Race, record: Path
 ) -> None:
     run = ["run", "reference", "--scenario", "clean", "--record", str(record)]
     coin = random.Random(1832)
@@ -176,7 +160,7 @@ def test_killed_at_any_moment_the_command_loses_no_trial_that_was_told(
         assert all(row[1:] == ("ok", 1, 1, 1, None) for row in rows)
         # What is not there is what was under way then.
         assert rows[-1][0] < len(rows) + OUTSTANDING * CORES
-    assert quick_race(*run, "--reps", 5).returncode == 0
+    assert race(*run, "--reps", 5).returncode == 0
     endings = ask(record, "SELECT ending FROM campaigns ORDER BY began")
     assert endings == [(None,), (None,), ("finished",)]
     assert series_of(record)[-1][5] == 5
@@ -193,10 +177,6 @@ def trials_of(record: Path) -> int:
     except sqlite3.OperationalError:
         return 0  # Its tables are not there yet.
     return int(count)
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def alive(pid: int) -> bool:
@@ -227,10 +207,10 @@ def written(path: Path, failure: Failure) -> None:
 
 
 def test_tables_and_failures_are_exported(
-    quick_race: Race, record: Path, file: Path, tmp_path: Path
+    race: Race, record: Path, file: Path, tmp_path: Path
 ) -> None:
     written(record, Failure.read(file))
-    done = quick_race("export-db", "--record", record, "--csv", "csv", "--failures", "again")
+    done = race("export-db", "--record", record, "--csv", "csv", "--failures", "again")
     assert done.returncode == 0, done.stderr
     *tables, failure = done.stdout.splitlines()
     assert "csv/trials.csv" in tables
@@ -238,20 +218,20 @@ def test_tables_and_failures_are_exported(
     assert Failure.read(tmp_path / failure) == Failure.read(file)
 
 
-def test_an_export_to_nowhere_or_of_nothing_is_an_error(quick_race: Race, record: Path) -> None:
-    assert "--parquet, --csv or --failures" in error_of(quick_race("export-db"), 2)
-    done = quick_race("export-db", "--record", record, "--csv", "csv")
+def test_an_export_to_nowhere_or_of_nothing_is_an_error(race: Race, record: Path) -> None:
+    assert "--parquet, --csv or --failures" in error_of(race("export-db"), 2)
+    done = race("export-db", "--record", record, "--csv", "csv")
     assert f"no record {record}" in error_of(done, 2)
 
 
-def test_records_are_merged_and_each_is_told(quick_race: Race, file: Path, tmp_path: Path) -> None:
+def test_records_are_merged_and_each_is_told(race: Race, file: Path, tmp_path: Path) -> None:
     for name in ("a.db", "b.db"):
         written(tmp_path / name, Failure.read(file))
-    done = quick_race("merge", "all.db", "a.db", "b.db", "a.db")
+    done = race("merge", "all.db", "a.db", "b.db", "a.db")
     assert done.stdout.splitlines() == [
         "a.db: 2 new of 2 trials",
         "b.db: 2 new of 2 trials",
         "a.db: 0 new of 2 trials",
     ]
     assert [row[5] for row in series_of(tmp_path / "all.db")] == [2, 2]
-    assert "no record none.db" in error_of(quick_race("merge", "more.db", "none.db"), 2)
+    assert "no record none.db" in error_of(race("merge", "more.db", "none.db"), 2)

@@ -2,49 +2,20 @@
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_rig import Race, error_of
 
-from harness.campaign.campaign import examine
-from harness.campaign.client import find_client
-from harness.campaign.pool import Workers
-from harness.cli import main
-from harness.schedule import Link, Network, Schedule, ServerTiming
-
-SCHEDULE = Schedule(
-    "final-events", server=ServerTiming(publish_ms=400.0), network=Network(socket=Link(90.0))
-)
-
-Race = Callable[..., tuple[int, str, str]]
+from harness.failure import Failure
 
 
 @pytest.fixture
-def race(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Race:
-    """Run the command line in this process: exit status, stdout, stderr."""
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["race", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "120")
-        with pytest.raises(SystemExit) as end:
-            main()
-        said = capsys.readouterr()
-        return int(end.value.code or 0), said.out, said.err
-
-    return run
-
-
-@pytest.fixture
-def file(workers: Callable[[str], Workers], tmp_path: Path) -> Path:
-    name = "reference:poll"
-    path = tmp_path / "failure.json"
-    failure = examine(find_client(name, lambda _line: None), workers(name), SCHEDULE)
-    assert failure.judgement.verdicts == ("late",)
-    failure.write(path)
-    return path
+def file(late: Failure, tmp_path: Path) -> Path:
+    late.write(tmp_path / "failure.json")
+    return tmp_path / "failure.json"
 
 
 def words(text: str) -> str:
@@ -52,10 +23,10 @@ def words(text: str) -> str:
 
 
 def test_timeline_and_words(race: Race, file: Path) -> None:
-    status, out, err = race("show", file, "--no-neighbour")
-    assert (status, err) == (0, "")
-    assert "run() called" in words(out)
-    after = words(out[out.index("in words:") :])
+    done = race("show", file, "--no-neighbour")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "run() called" in words(done.stdout)
+    after = words(done.stdout[done.stdout.index("in words:") :])
     assert re.search(r"in words: The server assigned `finished` \d+\.\d ms after run\(\)", after)
     assert re.search(
         r"When run\(\) returned, #\d+ .*were persisted and not visible\. The frame", after
@@ -67,84 +38,94 @@ def test_what_the_file_tells_of_the_neighbour_needs_no_client(race: Race, file: 
     data = json.loads(file.read_text())
     told = {**data, "client": "reference:nobody", "neighbour": "It passes on Sundays."}
     file.write_text(json.dumps(told))
-    status, out, err = race("show", file)
-    assert (status, err) == (0, "")
-    assert words(out).endswith("It passes on Sundays.")
-    assert race("show", file, "--neighbour")[0] == 2
+    done = race("show", file)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert words(done.stdout).endswith("It passes on Sundays.")
+    assert race("show", file, "--neighbour").returncode == 2
 
 
 def test_without_a_client_all_the_rest_is_shown(race: Race, file: Path) -> None:
     data = json.loads(file.read_text())
     file.write_text(json.dumps({**data, "client": "reference:nobody"}))
-    status, out, _ = race("show", file)
-    assert status == 0
-    assert "Which change would make it pass was not found: no bug 'nobody'" in words(out)
+    done = race("show", file)
+    assert done.returncode == 0
+    assert "Which change would make it pass was not found: no bug 'nobody'" in words(done.stdout)
 
 
-@pytest.mark.parametrize("asked", [(), ("--neighbour",)])
-def test_the_neighbour_is_found_by_running_the_client(
-    race: Race, file: Path, asked: tuple[str, ...]
+@pytest.mark.usefixtures("ready")
+def test_the_neighbour_is_found_by_running_the_client(race: Race, file: Path) -> None:
+    done = race("show", file)
+    assert done.returncode == 0
+    neighbour_in(done.stdout)
+
+
+@pytest.mark.usefixtures("ready")
+def test_the_neighbour_is_asked_for_and_told_on_the_page(
+    race: Race, file: Path, tmp_path: Path
 ) -> None:
-    status, out, _ = race("show", file, *asked)
-    assert status == 0
+    done = race("show", file, "--neighbour", "--html", "page.html")
+    assert done.returncode == 0
+    assert neighbour_in(done.stdout) in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def neighbour_in(text: str) -> str:
+    """The sentence about it, which must be true of the schedule."""
     found = re.search(
         r"It passes when (\S+) is (\S+) instead of (\S+), all else the same\. (\S+) still fails\.",
-        words(out),
+        words(text),
     )
     assert found is not None
     path, passing, failing, still_failing = found.groups()
     assert float(passing) < float(still_failing) < float(failing)
     assert {"server.publish_ms": "400.0", "network.socket.latency_ms": "90.0"}[path] == failing
+    return found[0]
 
 
+@pytest.mark.usefixtures("ready")
 def test_a_client_that_has_no_such_bug_has_no_neighbour(race: Race, file: Path) -> None:
     data = json.loads(file.read_text())
     file.write_text(json.dumps({**data, "client": "reference"}))
-    status, _, err = race("show", file, "--neighbour")
-    assert status == 1
-    assert err.splitlines()[-1].startswith("race: the schedule passes as it is")
+    done = race("show", file, "--neighbour")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("race: the schedule passes as it is")
 
 
+@pytest.mark.usefixtures("ready")
 def test_no_single_change_is_said_so(race: Race, file: Path) -> None:
     data = json.loads(file.read_text())
     # A client that loses whatever the schedule.
     file.write_text(json.dumps({**data, "client": "reference:eager"}))
-    status, out, _ = race("show", file, "--neighbour", "--mermaid")
-    assert status == 0
-    assert words(out).endswith("No single field that is set to its benign value makes it pass.")
+    done = race("show", file, "--neighbour", "--mermaid")
+    assert done.returncode == 0
+    assert words(done.stdout).endswith(
+        "No single field that is set to its benign value makes it pass."
+    )
 
 
 def test_the_diagram_alone_can_be_piped(race: Race, file: Path) -> None:
-    status, out, err = race("show", file, "--mermaid", "--no-neighbour")
-    assert (status, err) == (0, "")
-    assert out.startswith("```mermaid\nsequenceDiagram\n")
-    assert out.endswith("```\n")
+    done = race("show", file, "--mermaid", "--no-neighbour")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("```mermaid\nsequenceDiagram\n")
+    assert done.stdout.endswith("```\n")
 
 
 def test_page_and_trace_are_written(race: Race, file: Path, tmp_path: Path) -> None:
     page, trace = tmp_path / "page.html", tmp_path / "trace.json"
-    status, out, err = race("show", file, "--no-neighbour", "--html", page, "--perfetto", trace)
-    assert (status, out) == (0, "")
-    assert err == f"wrote {page}\nwrote {trace}\n"
+    done = race("show", file, "--no-neighbour", "--html", page, "--perfetto", trace)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == f"wrote {page}\nwrote {trace}\n"
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert json.loads(trace.read_text())["traceEvents"]
-    shown = race("show", file, "--no-neighbour", "--perfetto", "-")[1]
+    shown = race("show", file, "--no-neighbour", "--perfetto", "-").stdout
     assert json.loads(shown) == json.loads(trace.read_text())
-
-
-def test_the_page_tells_the_neighbour(race: Race, file: Path, tmp_path: Path) -> None:
-    page = tmp_path / "page.html"
-    race("show", file, "--neighbour", "--html", page)
-    assert "It passes when " in page.read_text(encoding="utf-8")
 
 
 def test_a_file_that_cannot_be_written_is_told_before_anything_runs(
     race: Race, file: Path, tmp_path: Path
 ) -> None:
     nowhere = tmp_path / "missing" / "page.html"
-    status, out, err = race("show", file, "--html", nowhere, "--neighbour")
-    assert (status, out) == (2, "")
-    assert err == f"race: cannot write {nowhere}: No such file or directory\n"
+    said = error_of(race("show", file, "--html", nowhere, "--neighbour"), 2)
+    assert said == f"race: cannot write {nowhere}: No such file or directory\n"
 
 
 def with_happening(data: dict[str, Any], **detail: Any) -> dict[str, Any]:
@@ -184,15 +165,13 @@ def test_a_spoilt_file_is_one_clear_line(
         if command == "export"
         else ["--html", str(tmp_path / "p.html"), "--perfetto", str(tmp_path / "t.json")]
     )
-    status, out, err = race(command, file, *outputs)
-    assert (status, out) == (2, "")
-    assert re.fullmatch(rf"race: {re.escape(str(file))}:? .+\n", err), err
+    said = error_of(race(command, file, *outputs), 2)
+    assert re.fullmatch(rf"race: {re.escape(str(file))}:? .+\n", said), said
     assert list(tmp_path.iterdir()) == [file]
 
 
 @pytest.mark.parametrize("command", ["show", "export"])
 def test_no_file_is_one_clear_line(race: Race, tmp_path: Path, command: str) -> None:
     missing = tmp_path / "missing.json"
-    status, out, err = race(command, missing)
-    assert (status, out) == (2, "")
-    assert err == f"race: cannot read {missing}: No such file or directory\n"
+    said = error_of(race(command, missing), 2)
+    assert said == f"race: cannot read {missing}: No such file or directory\n"

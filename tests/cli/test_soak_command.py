@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from cli_rig import RACE, Race, error_of
+from cli_rig import RACE, Pools, Race, error_of
 
 from harness.failure import Failure
 from harness.soak.plan import Plan, PlannedClient, Shard
@@ -32,12 +32,13 @@ def trials(path: Path) -> list[tuple[object, ...]]:
 
 
 def test_with_one_scenario_it_tells_what_a_comparison_tells(
-    quick_race: Race, tmp_path: Path
+    race: Race, pools: Pools, tmp_path: Path
 ) -> None:
     asked = [*SMALL, "--reps", 12, "--seed", 5]
-    soaked = quick_race(*asked, "--record", "soak.db", "--json", "soak.json")
+    soaked = race(*asked, "--record", "soak.db", "--json", "soak.json")
     assert soaked.returncode == 1
-    quick_race("compare", *asked[1:], "--record", "compare.db", "--json", "compare.json")
+    with pools.lending():
+        race("compare", *asked[1:], "--record", "compare.db", "--json", "compare.json")
     assert trials(tmp_path / "soak.db") == trials(tmp_path / "compare.db")
     told, compared = (
         json.loads((tmp_path / name).read_text()) for name in ("soak.json", "compare.json")
@@ -55,7 +56,7 @@ def test_with_one_scenario_it_tells_what_a_comparison_tells(
     # The same again is no regression, and a client that once passed has regressed.
     again = [*asked, "--record", "soak.db", "--markdown"]
     # A rate that is let pass is no failure.
-    same = quick_race(*again, "--baseline", told["campaign"][:8], "--fail-under", 0)
+    same = race(*again, "--baseline", told["campaign"][:8], "--fail-under", 0)
     assert same.returncode == 0
     assert "no worse" in same.stdout
     with Store(tmp_path / "good.db") as store:
@@ -64,18 +65,18 @@ def test_with_one_scenario_it_tells_what_a_comparison_tells(
         )
         for number in range(12):
             series.trial(TrialResult(number, ("ok",), f"{number}", 1.0, 1.0))
-    worse = quick_race(*again, "--baseline", "good.db", "--json", "worse.json")
+    worse = race(*again, "--baseline", "good.db", "--json", "worse.json")
     assert worse.returncode == 5
     assert "REGRESSED: pass rate, 100.0 points less, McNemar exact p = 2.4e-04" in worse.stdout
     (found,) = json.loads((tmp_path / "worse.json").read_text())["scenarios"][0]["regressions"]
     assert found["client"] == "reference:eager"
 
 
-def test_killed_at_any_moment_it_goes_on_where_it_was(quick_race: Race, tmp_path: Path) -> None:
+def test_killed_at_any_moment_it_goes_on_where_it_was(race: Race, tmp_path: Path) -> None:
     """Killed twice, each time after some trials; the third call brings what is missing."""
     arguments = [
         *("soak", "reference", "reference:eager", "--scenario", "clean"),
-        *("--reps", "90", "--no-confirm"),
+        *("--reps", "40", "--no-confirm"),
     ]
     torn, whole = tmp_path / "torn.db", tmp_path / "whole.db"
     coin = random.Random(1832)
@@ -88,16 +89,16 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(quick_race: Race, tmp_path
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        enough = there + coin.randrange(5, 60)
+        enough = there + coin.randrange(5, 20)
         while process.poll() is None and count(torn) < enough:
             time.sleep(0.01)
         assert process.poll() is None, "it was over too soon"
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         there = len(trials(torn))
-        assert enough <= there < 180
-    resumed = quick_race(*arguments, "--resume", "--record", torn, "--json", "torn.json")
-    straight = quick_race(*arguments, "--record", whole, "--json", "whole.json")
+        assert enough <= there < 80
+    resumed = race(*arguments, "--resume", "--record", torn, "--json", "torn.json")
+    straight = race(*arguments, "--record", whole, "--json", "whole.json")
     assert resumed.returncode == straight.returncode == 1
     assert trials(torn) == trials(whole)
     with Store(torn) as store:
@@ -108,7 +109,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(quick_race: Race, tmp_path
     )
     assert [one["campaign_digest"] for one in first] == [one["campaign_digest"] for one in second]
     assert [one["first_failure"] for one in first] == [one["first_failure"] for one in second]
-    assert "nothing to resume" in error_of(quick_race(*arguments, "--resume", "--record", torn), 2)
+    assert "nothing to resume" in error_of(race(*arguments, "--resume", "--record", torn), 2)
 
 
 def count(path: Path) -> int:
@@ -121,8 +122,8 @@ def count(path: Path) -> int:
     return 0
 
 
-def test_a_part_goes_on_with_the_campaign_of_all_parts(quick_race: Race, tmp_path: Path) -> None:
-    done = quick_race(
+def test_a_part_goes_on_with_the_campaign_of_all_parts(race: Race, tmp_path: Path) -> None:
+    done = race(
         *SMALL, "--reps", 104, "--shard", "2/2", "--name", "tonight", "--record", "part.db"
     )
     assert done.returncode == 1
@@ -148,7 +149,7 @@ def test_a_part_goes_on_with_the_campaign_of_all_parts(quick_race: Race, tmp_pat
     ],
 )
 def test_bad_usage_costs_no_trial(
-    quick_race: Race, tmp_path: Path, arguments: list[object], said: str
+    race: Race, tmp_path: Path, arguments: list[object], said: str
 ) -> None:
-    done = quick_race("soak", "reference", "--record", tmp_path / "r.db", *arguments)
+    done = race("soak", "reference", "--record", tmp_path / "r.db", *arguments)
     assert said in error_of(done, 2)

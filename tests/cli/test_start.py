@@ -94,22 +94,19 @@ def test_completion_knows_commands_and_options(race: Race) -> None:
     assert completed("race hunt --f", 2) == ["--faults", "--for"]
 
 
-def test_the_version(quick_race: Race) -> None:
-    assert quick_race("--version").stdout == f"race-harness {__version__}\n"
+def test_the_version(race: Race) -> None:
+    assert race("--version").stdout == f"race-harness {__version__}\n"
 
 
-def test_help_has_a_whole_line_for_each_command(
-    quick_race: Race, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    lines = quick_race("--help").stdout.splitlines()
+def test_help_has_a_whole_line_for_each_command(race: Race) -> None:
+    lines = race("--help", COLUMNS="80").stdout.splitlines()
     for name, command in COMMANDS.items():
         assert f"  {name:<10}  {command.summary}" in lines
         assert command.summary.endswith(".")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_is_where_it_is_said_to_be(name: str, quick_race: Race) -> None:
+def test_each_command_is_where_it_is_said_to_be(name: str, race: Race) -> None:
     assert pkgutil.resolve_name(COMMANDS[name].function).__doc__
-    text = quick_race(name, "--help").stdout
+    text = race(name, "--help").stdout
     assert text.startswith(f"Usage: race {name} ")
