@@ -176,6 +176,7 @@ def git(directory: Path, *arguments: str) -> str:
 
 
 @pytest.mark.usefixtures("ready")
+@pytest.mark.slow
 def test_a_schedule_is_tried_on_one_commit_after_the_other(
     race: Race, history: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

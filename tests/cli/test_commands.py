@@ -140,6 +140,7 @@ def test_a_failure_is_1_with_a_story_and_a_file_to_replay(race: Race, tmp_path: 
     assert Failure.read(tmp_path / path).client == "reference:eager"
 
 
+@pytest.mark.slow
 def test_over_real_sockets_the_seconds_are_those_of_the_wall(race: Race, tmp_path: Path) -> None:
     """And what failed is kept as it failed: a second time it may not."""
     done = race("run", "reference:eager", "--scenario", "clean", "--reps", 2, "--world", "real")
@@ -175,6 +176,7 @@ def own_failure(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_it_is_replayed_from_anywhere(race_process: Race, own_failure: Path) -> None:
     done = race_process("replay", own_failure)
     assert done.returncode == 0, done.stderr
@@ -188,6 +190,7 @@ def test_it_is_replayed_with_the_client_that_works(race: Race, own_failure: Path
     assert "verdict: ok" in done.stdout
 
 
+@pytest.mark.slow
 def test_it_is_shown_with_its_neighbour(race: Race, own_failure: Path) -> None:
     done = race("show", own_failure, "--neighbour")
     assert done.returncode == 0, done.stderr
@@ -201,6 +204,7 @@ def test_it_is_exported_for_itself(race_process: Race, own_failure: Path, tmp_pa
 
 
 @pytest.mark.usefixtures("ready")
+@pytest.mark.slow
 def test_it_is_compared(race: Race) -> None:
     done = race("compare", f"{OWN}:Racy", f"{OWN}:Right", "--reps", 20, "--json", "-")
     assert done.returncode == 0
@@ -368,6 +372,7 @@ def test_replaying_with_a_client_that_works_is_1(race: Race, failure: Path) -> N
 
 
 @pytest.mark.usefixtures("ready")
+@pytest.mark.slow
 def test_a_trial_that_does_something_else_is_1_whatever_its_verdict(
     race: Race, failure: Path, tmp_path: Path
 ) -> None:

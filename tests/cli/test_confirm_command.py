@@ -56,6 +56,7 @@ def confirmed(file: Path) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.usefixtures("ready")
+@pytest.mark.slow
 def test_all_three_are_tried_told_and_written(
     race: Race, elsewhere: Elsewhere, file: Path
 ) -> None:
@@ -78,6 +79,7 @@ def test_all_three_are_tried_told_and_written(
 
 
 @pytest.mark.usefixtures("ready")
+@pytest.mark.slow
 def test_where_the_real_server_does_not_reproduce_it_it_is_1(
     race: Race, elsewhere: Elsewhere, file: Path
 ) -> None:
@@ -90,6 +92,7 @@ def test_where_the_real_server_does_not_reproduce_it_it_is_1(
 
 @pytest.mark.usefixtures("ready")
 @pytest.mark.parametrize("typed", ["sim-real", "sim×real"])
+@pytest.mark.slow
 def test_one_combination_alone_and_numbers_for_programs(
     race: Race, elsewhere: Elsewhere, file: Path, typed: str
 ) -> None:
@@ -131,6 +134,7 @@ def test_where_nothing_can_be_tried_it_is_3(race: Race, elsewhere: Elsewhere, fi
 
 
 @pytest.mark.usefixtures("ready")
+@pytest.mark.slow
 def test_a_broken_world_is_4_and_what_was_tried_before_is_kept(
     race: Race, elsewhere: Elsewhere, file: Path
 ) -> None:

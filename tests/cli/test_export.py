@@ -38,6 +38,7 @@ def run_test(folder: Path, client: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_exported_test_fails_and_passes_with_the_client(
     race: Race, folder: Path, late: Failure, workers: Callable[[str], Workers]
 ) -> None:

@@ -40,6 +40,7 @@ def delayed(
         return folder, compare(folder, "--scenario", "delayed-callback", "--reps", 10)
 
 
+@pytest.mark.index
 def test_a_delayed_callback_always_fails_1_10_0_and_never_1_11_1(
     delayed: tuple[Path, list[dict[str, Any]]],
 ) -> None:
@@ -52,6 +53,7 @@ def test_a_delayed_callback_always_fails_1_10_0_and_never_1_11_1(
 
 
 @pytest.mark.usefixtures("ready")
+@pytest.mark.index
 def test_final_events_are_missing_in_1_10_0_in_two_ways_and_never_in_1_11_1(
     tmp_path: Path,
 ) -> None:
@@ -63,6 +65,7 @@ def test_final_events_are_missing_in_1_10_0_in_two_ways_and_never_in_1_11_1(
 
 
 @pytest.mark.usefixtures("ready")
+@pytest.mark.index
 def test_what_1_10_0_fails_on_the_fake_it_fails_on_the_real_server_of_its_release(
     race: Race, delayed: tuple[Path, list[dict[str, Any]]], tmp_path: Path
 ) -> None:
@@ -83,6 +86,7 @@ def test_what_1_10_0_fails_on_the_fake_it_fails_on_the_real_server_of_its_releas
     assert (confirmed["resolved_version"], confirmed["server_version"]) == ("1.10.0", "1.10.0")
 
 
+@pytest.mark.index
 def test_on_the_real_server_a_campaign_repeats_and_the_fix_passes(
     race: Race, race_process: Race
 ) -> None:
@@ -97,6 +101,7 @@ def test_on_the_real_server_a_campaign_repeats_and_the_fix_passes(
     assert digests[0] == digests[1]
 
 
+@pytest.mark.index
 def test_the_reference_client_beside_the_server_of_a_release(race: Race) -> None:
     options = ("--scenario", "final-events", "--reps", 3, "--server", "real:1.10.0")
     right = race("run", "reference", *options, "--json", "-")

@@ -57,6 +57,7 @@ def test_a_replay_is_recorded_with_its_schedule(race: Race, record: Path, file: 
     assert ask(record, "SELECT DISTINCT digest FROM trials") == [(Failure.read(file).digest,)]
 
 
+@pytest.mark.slow
 def test_a_failure_is_confirmed_in_the_record_too(race: Race, record: Path) -> None:
     """Wherever it was found."""
     client = ("reference:eager", "--scenario", "clean", "--record", record)
@@ -133,6 +134,7 @@ def test_an_interrupted_hunt_tells_and_keeps_what_it_was_shrinking(
 
 
 @pytest.mark.usefixtures("ready")
+@pytest.mark.slow
 def test_killed_at_any_moment_the_command_loses_no_trial_that_was_told(
     race: Race, record: Path
 ) -> None:

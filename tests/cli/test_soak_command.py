@@ -31,6 +31,7 @@ def trials(path: Path) -> list[tuple[object, ...]]:
         ).fetchall()
 
 
+@pytest.mark.slow
 def test_with_one_scenario_it_tells_what_a_comparison_tells(
     race: Race, pools: Pools, tmp_path: Path
 ) -> None:
@@ -72,6 +73,7 @@ def test_with_one_scenario_it_tells_what_a_comparison_tells(
     assert found["client"] == "reference:eager"
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_where_it_was(race: Race, tmp_path: Path) -> None:
     """Killed twice, each time after some trials; the third call brings what is missing."""
     arguments = [
@@ -122,6 +124,7 @@ def count(path: Path) -> int:
     return 0
 
 
+@pytest.mark.slow
 def test_a_part_goes_on_with_the_campaign_of_all_parts(race: Race, tmp_path: Path) -> None:
     done = race(
         *SMALL, "--reps", 104, "--shard", "2/2", "--name", "tonight", "--record", "part.db"
