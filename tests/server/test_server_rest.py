@@ -4,11 +4,9 @@ import asyncio
 
 import httpx
 import pytest
-from server_rig import APP, BASE, CONVERSATION, HELLO, NEW, OLD, plain_run, rig, run
+from server_rig import APP, BASE, CONVERSATION, HELLO, NEW, plain_run, rig, run
 
-from harness.errors import UsageError
 from harness.schedule import Script
-from harness.server.profile import Profile
 from harness.server.recording import route_name
 
 
@@ -228,20 +226,6 @@ def test_route_names(method: str, path: str, name: str) -> None:
     assert route_name(method, path) == name
 
 
-def test_reads_wait_for_the_state_lock_up_to_1_11() -> None:
-    async def trial(version: str) -> int:
-        async with rig(version, persist_ms=20) as subject:
-            await subject.create()
-            asking = asyncio.create_task(subject.post("events", HELLO))
-            await asyncio.sleep(0.005)  # The system prompt is being appended, under the lock.
-            items = (await subject.events())["items"]
-            await asking
-            return len(items)
-
-    assert run(trial(OLD)) == 1
-    assert run(trial("1.12.0")) == 0
-
-
 def test_without_a_trial_everything_is_unavailable() -> None:
     async def trial() -> int:
         transport = httpx.ASGITransport(APP)
@@ -260,15 +244,6 @@ def test_two_servers_with_one_schedule_make_the_same_ids() -> None:
             return [item["id"] for item in (await subject.events())["items"]]
 
     assert run(trial()) == run(trial())
-
-
-def test_profiles_of_odd_versions() -> None:
-    assert Profile.of("1.43.1+g611629e69").status_from_persisted_state
-    assert not Profile.of("1.44").status_takes_state_lock
-    assert Profile.of("1.44.0rc1").publish_before_persist
-    assert not Profile.of("2").publish_before_persist
-    with pytest.raises(UsageError, match="newest"):
-        Profile.of("newest")
 
 
 def test_a_mistake_of_the_fake_is_not_lost() -> None:
