@@ -3,16 +3,17 @@
 import asyncio
 import json
 import selectors
-from collections.abc import AsyncIterator, Callable, Coroutine, MutableMapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import fields
+from functools import wraps
 from typing import Any
 
 import httpx
 
 from harness.schedule import Late, RestFault, Schedule, Script, ServerTiming
 from harness.server.app import create_app
-from harness.server.conversation import AgentServer
+from harness.server.conversation import AgentServer, Conversation
 from harness.server.profile import Profile
 from harness.trace import Happening, Trace
 
@@ -20,6 +21,8 @@ OLD, NEW = "1.10.0", "1.58.0"
 CONVERSATION = "11111111-2222-4333-8444-555555555555"
 BASE = f"/api/conversations/{CONVERSATION}"
 HELLO = {"role": "user", "content": [{"type": "text", "text": "Hello"}], "run": False}
+FINISH = "action observation finished"
+"""How a run ends that is not told otherwise, in the words of `story`."""
 
 APP = create_app()
 
@@ -55,8 +58,8 @@ class ClientSocket:
         return [json.loads(m["text"]) for m in self.messages if m["type"] == "websocket.send"]
 
     @property
-    def story(self) -> list[str]:
-        return [told(frame) for frame in self.frames]
+    def story(self) -> str:
+        return story(self.frames)
 
     @property
     def close_code(self) -> int | None:
@@ -87,6 +90,10 @@ class Rig:
         self.rest = rest
         self.sockets: list[ClientSocket] = []
 
+    @property
+    def conversation(self) -> Conversation:
+        return self.server.conversations[CONVERSATION]
+
     async def create(self) -> None:
         body = {"conversation_id": CONVERSATION, "agent": {"kind": "Agent"}, "max_iterations": 7}
         assert (await self.rest.post("/api/conversations", json=body)).status_code == 201
@@ -115,6 +122,16 @@ class Rig:
         page: dict[str, Any] = answer.json()
         return page
 
+    async def log(self) -> str:
+        """What is persisted, as a story."""
+        return story((await self.events())["items"])
+
+    async def begin(self, what: str = "run-started", times: int = 1, **detail: Any) -> None:
+        """A message and a run of it, until that happens."""
+        await self.post("events", HELLO)
+        await self.post("run")
+        await self.happened(what, times, **detail)
+
     def all(self, what: str, **detail: Any) -> list[Happening]:
         return [
             h
@@ -127,13 +144,18 @@ class Rig:
         (happening,) = self.all(what, **detail)
         return self.trace.happenings.index(happening)
 
+    def place_of_answer(self, route: str) -> int:
+        """To the only such request."""
+        (request,) = self.all("request", route=route)
+        return self.place("answer", number=request.detail["number"])
+
     async def happened(self, what: str, times: int = 1, **detail: Any) -> None:
         await until(lambda: len(self.all(what, **detail)) >= times)
 
 
 @asynccontextmanager
 async def rig(
-    version: str = NEW,
+    release: str | Profile = NEW,
     script: Script | None = None,
     keys: frozenset[str] = frozenset(),
     headers: dict[str, str] | None = None,
@@ -154,7 +176,8 @@ async def rig(
         counterfactual=True,
     )
     trace = Trace(lambda: int((loop.time() - began) * 1e9))
-    server = AgentServer(schedule, trace, Profile.of(version), session_api_keys=keys)
+    profile = release if isinstance(release, Profile) else Profile.of(release)
+    server = AgentServer(schedule, trace, profile, session_api_keys=keys)
     APP.state.server = server
     transport = httpx.ASGITransport(APP)
     async with httpx.AsyncClient(
@@ -169,6 +192,16 @@ async def rig(
             await asyncio.gather(*(s.task for s in subject.sockets), return_exceptions=True)
             await server.aclose()
             APP.state.server = None
+
+
+@asynccontextmanager
+async def conversation(
+    release: str | Profile = NEW, script: Script | None = None, **how: Any
+) -> AsyncIterator[Rig]:
+    """A server with a conversation."""
+    async with rig(release, script, **how) as subject:
+        await subject.create()
+        yield subject
 
 
 class _NoWaiting(selectors.DefaultSelector):
@@ -204,6 +237,16 @@ def run[T](trial: Coroutine[Any, Any, T]) -> T:
         return runner.run(trial)
 
 
+def instant[**P](test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Let a test be a coroutine, which `run` runs."""
+
+    @wraps(test)
+    def ran(*args: P.args, **kwargs: P.kwargs) -> None:
+        run(test(*args, **kwargs))
+
+    return ran
+
+
 async def until(condition: Callable[[], object]) -> None:
     """Seconds of the loop's own clock."""
     async with asyncio.timeout(5):
@@ -219,15 +262,42 @@ async def plain_run(rig: Rig, runs: int = 1) -> None:
     await asyncio.sleep(0)
 
 
-def told(event: dict[str, Any]) -> str:
-    """`ActionEvent`, or of a state update `execution_status=running`."""
-    match event.get("key"):
-        case None:
-            kind: str = event["kind"]
-            return kind
+_WORDS = {
+    "SystemPromptEvent": "prompt",
+    "MessageEvent": "message",
+    "last_user_message_id": "tracked",
+    "ActionEvent": "action",
+    "ObservationEvent": "observation",
+    "AgentErrorEvent": "failure",
+    "UserRejectObservation": "rejection",
+    "ConversationErrorEvent": "reason",
+    "PauseEvent": "pause",
+    "InterruptEvent": "interrupt",
+    "StreamingDeltaEvent": "delta",
+    "stats": "stats",
+}
+
+
+def story(events: Iterable[dict[str, Any]]) -> str:
+    """A word for each: of a status itself, and of a snapshot the status in brackets."""
+    return " ".join(map(_told, events))
+
+
+def _told(event: dict[str, Any]) -> str:
+    match event.get("key", event["kind"]):
         case "full_state":
-            return f"full_state({event['value']['execution_status']})"
+            return f"[{event['value']['execution_status']}]"
         case "execution_status":
-            return f"execution_status={event['value']}"
-        case key:
-            return str(key)
+            return str(event["value"])
+        case what:
+            return _WORDS[what]
+
+
+def after_running(story: str) -> str:
+    """What comes after the first `running`."""
+    return story.partition("running ")[2]
+
+
+def in_order(**places: int) -> str:
+    """The names in the order of their places: `ended < cleared`."""
+    return " < ".join(sorted(places, key=places.__getitem__))

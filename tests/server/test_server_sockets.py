@@ -3,145 +3,84 @@
 import asyncio
 
 import pytest
-from server_rig import BASE, HELLO, NEW, OLD, plain_run, rig, run, until
+from server_rig import HELLO, NEW, OLD, conversation, instant, plain_run, rig, run, until
 
 KEYS = frozenset({"secret"})
 
 
-def test_a_subscriber_gets_live_frames_before_its_own_snapshot() -> None:
-    async def trial() -> None:
-        async with rig(NEW, persist_ms=20) as subject:
-            await subject.create()
-            asking = asyncio.create_task(subject.post("events", HELLO))
-            await asyncio.sleep(0.005)  # The system prompt is being appended, under the lock.
-            socket = await subject.connect()
-            await asking
-            await until(lambda: len(socket.frames) == 4)
-            assert sorted(socket.story) == [
-                "MessageEvent",
-                "SystemPromptEvent",
-                "full_state(idle)",
-                "last_user_message_id",
-            ]
-            assert socket.story.index("full_state(idle)") > 0
-            assert subject.place("subscribed") < subject.place("frame-sent", key="full_state")
-
-    run(trial())
+@instant
+async def test_a_subscriber_gets_live_frames_before_its_own_snapshot() -> None:
+    async with conversation(NEW, persist_ms=20) as subject:
+        asking = asyncio.create_task(subject.post("events", HELLO))
+        await asyncio.sleep(0.005)  # The system prompt is being appended, under the lock.
+        socket = await subject.connect()
+        await asking
+        await until(lambda: len(socket.frames) == 4)
+        assert socket.story.replace(" [idle]", "") == "prompt message tracked"
+        assert subject.place("subscribed") < subject.place("frame-sent", key="full_state")
 
 
 @pytest.mark.parametrize("version", [OLD, NEW])
-def test_a_snapshot_waits_for_the_state_lock(version: str) -> None:
-    async def trial() -> None:
-        async with rig(version, persist_ms=30) as subject:
-            await subject.create()
-            asking = asyncio.create_task(subject.post("events", HELLO))
-            await asyncio.sleep(0.005)
-            await subject.connect()
-            persisted = subject.all("persisted", kind="SystemPromptEvent")
-            assert persisted[0].at_ns <= subject.all("frame-sent", key="full_state")[0].at_ns
-            await asking
-
-    run(trial())
+@instant
+async def test_a_snapshot_waits_for_the_state_lock(version: str) -> None:
+    async with conversation(version, persist_ms=30) as subject:
+        asking = asyncio.create_task(subject.post("events", HELLO))
+        await asyncio.sleep(0.005)
+        await subject.connect()
+        persisted = subject.all("persisted", kind="SystemPromptEvent")
+        assert persisted[0].at_ns <= subject.all("frame-sent", key="full_state")[0].at_ns
+        await asking
 
 
-def test_up_to_1_16_0_a_waiting_snapshot_blocks_the_whole_server() -> None:
-    """The state lock is waited for on the event loop: neither frames nor answers meanwhile."""
-
-    async def trial(version: str) -> tuple[bool, str]:
-        async with rig(version, think_ms=50) as subject:
-            await subject.create()
-            await subject.connect()
-            await subject.post("events", HELLO)
-            await subject.post("run")
-            await subject.happened("run-started")
-            await asyncio.sleep(0.005)  # The agent thinks, under the lock.
-            late = subject.dial(port=50_001)
-            await asyncio.sleep(0)
-            await subject.rest.get(BASE)
-            waited = bool(subject.all("status", status="finished"))
-            await subject.happened("snapshot")
-            await until(lambda: late.frames)
-            return waited, late.story[0]
-
-    # Blocked, the snapshot is ahead of the frames that became due meanwhile.
-    assert run(trial("1.16.0")) == (True, "full_state(finished)")
-    assert run(trial("1.16.1"))[0] is False
+@instant
+async def test_a_failing_subscriber_does_not_disturb_the_other() -> None:
+    async with conversation() as subject:
+        first = await subject.connect(port=50_001)
+        second = await subject.connect(port=50_002)
+        first.broken = True
+        await plain_run(subject)
+        assert first.story == "[idle]"
+        assert second.story.endswith("[finished]")
+        assert len(second.frames) == 9
+        assert len(subject.all("frame-sent", peer=50_001)) == 1
+        assert len(subject.all("frame-sent", peer=50_002)) == 9
 
 
-def test_a_failing_subscriber_does_not_disturb_the_other() -> None:
-    async def trial() -> None:
-        async with rig() as subject:
-            await subject.create()
-            first = await subject.connect(port=50_001)
-            second = await subject.connect(port=50_002)
-            first.broken = True
-            await plain_run(subject)
-            assert first.story == ["full_state(idle)"]
-            assert second.story[-1] == "full_state(finished)"
-            assert len(second.frames) == 9
-            assert len(subject.all("frame-sent", peer=50_001)) == 1
-            assert len(subject.all("frame-sent", peer=50_002)) == 9
-
-    run(trial())
-
-
-def test_frames_are_recorded_with_what_they_say() -> None:
-    async def trial() -> None:
-        async with rig() as subject:
-            await subject.create()
-            socket = await subject.connect(port=50_007)
-            await plain_run(subject)
-            sent = [h.detail for h in subject.all("frame-sent")]
-            assert [detail["event"] for detail in sent] == [f["id"] for f in socket.frames]
-            assert sent[0] == {
-                "event": socket.frames[0]["id"],
-                "kind": "ConversationStateUpdateEvent",
-                "key": "full_state",
-                "value": "idle",
-                "peer": 50_007,
-            }
-            assert sent[1].keys() == {"event", "kind", "peer"}
-            assert sent[4]["value"] == "running"
-
-    run(trial())
+@instant
+async def test_frames_are_recorded_with_what_they_say() -> None:
+    async with conversation() as subject:
+        socket = await subject.connect(port=50_007)
+        await plain_run(subject)
+        sent = [h.detail for h in subject.all("frame-sent")]
+        assert [detail["event"] for detail in sent] == [f["id"] for f in socket.frames]
+        assert sent[0] == {
+            "event": socket.frames[0]["id"],
+            "kind": "ConversationStateUpdateEvent",
+            "key": "full_state",
+            "value": "idle",
+            "peer": 50_007,
+        }
+        assert sent[1].keys() == {"event", "kind", "peer"}
+        assert sent[4]["value"] == "running"
 
 
-def test_who_leaves_gets_nothing_more() -> None:
-    async def trial() -> None:
-        async with rig() as subject:
-            await subject.create()
-            socket = await subject.connect()
-            await socket.leave()
-            await plain_run(subject)
-            assert socket.story == ["full_state(idle)"]
-            (gone,) = subject.all("disconnected")
-            assert gone.detail == {"peer": 50_000, "why": "code 1000"}
-
-    run(trial())
+@instant
+async def test_who_leaves_gets_nothing_more() -> None:
+    async with conversation() as subject:
+        socket = await subject.connect()
+        await socket.leave()
+        await plain_run(subject)
+        assert socket.story == "[idle]"
+        (gone,) = subject.all("disconnected")
+        assert gone.detail == {"peer": 50_000, "why": "code 1000"}
 
 
-def test_an_unknown_conversation_closes_with_4004() -> None:
-    async def trial() -> None:
-        async with rig() as subject:
-            socket = subject.dial()
-            await socket.task
-            assert (socket.accepted, socket.close_code) == (True, 4004)
-
-    run(trial())
-
-
-def test_the_fifty_first_subscriber_is_too_many_from_1_22_1() -> None:
-    async def trial(version: str) -> int | None:
-        async with rig(version) as subject:
-            await subject.create()
-            for _ in range(50):
-                await subject.connect()
-            socket = subject.dial()
-            await until(lambda: socket.frames or socket.close_code)
-            return socket.close_code
-
-    assert run(trial("1.22.1")) == 1013
-    assert run(trial("1.22.0")) is None
+@instant
+async def test_an_unknown_conversation_closes_with_4004() -> None:
+    async with rig() as subject:
+        socket = subject.dial()
+        await socket.task
+        assert (socket.accepted, socket.close_code) == (True, 4004)
 
 
 @pytest.mark.parametrize(
@@ -150,25 +89,20 @@ def test_the_fifty_first_subscriber_is_too_many_from_1_22_1() -> None:
         (OLD, "session_api_key=secret", None, True),
         (NEW, "session_api_key=secret", None, True),
         (NEW, "session_api_key=wrong", None, False),
-        ("1.12.0", "", "secret", True),
-        ("1.11.5", "", "secret", False),
+        (NEW, "", "secret", True),
         (NEW, "", "wrong", False),
-        ("1.18.0", "", None, False),
     ],
 )
-def test_keys_in_query_and_header(
+@instant
+async def test_keys_in_query_and_header(
     version: str, query: str, header: str | None, accepted: bool
 ) -> None:
-    async def trial() -> None:
-        known = {"x-session-api-key": "secret"}
-        async with rig(version, keys=KEYS, headers=known) as subject:
-            await subject.create()
-            socket = subject.dial(query, headers={"x-session-api-key": header} if header else {})
-            await until(lambda: socket.frames or socket.close_code)
-            assert socket.accepted is accepted
-            assert socket.close_code == (None if accepted else 4001)
-
-    run(trial())
+    known = {"x-session-api-key": "secret"}
+    async with conversation(version, keys=KEYS, headers=known) as subject:
+        socket = subject.dial(query, headers={"x-session-api-key": header} if header else {})
+        await until(lambda: socket.frames or socket.close_code)
+        assert socket.accepted is accepted
+        assert socket.close_code == (None if accepted else 4001)
 
 
 @pytest.mark.parametrize(
@@ -181,20 +115,17 @@ def test_keys_in_query_and_header(
         (["secret"], 4001),
     ],
 )
-def test_the_key_in_the_first_frame(frame: object, code: int | None) -> None:
-    async def trial() -> None:
-        known = {"x-session-api-key": "secret"}
-        async with rig("1.18.1", keys=KEYS, headers=known) as subject:
-            await subject.create()
-            socket = subject.dial()
-            await until(lambda: socket.accepted)
-            assert not subject.all("subscribed")
-            socket.say(frame)
-            await until(lambda: socket.frames or socket.close_code)
-            assert socket.close_code == code
-            assert bool(subject.all("subscribed")) is (code is None)
-
-    run(trial())
+@instant
+async def test_the_key_in_the_first_frame(frame: object, code: int | None) -> None:
+    known = {"x-session-api-key": "secret"}
+    async with conversation("1.18.1", keys=KEYS, headers=known) as subject:
+        socket = subject.dial()
+        await until(lambda: socket.accepted)
+        assert not subject.all("subscribed")
+        socket.say(frame)
+        await until(lambda: socket.frames or socket.close_code)
+        assert socket.close_code == code
+        assert bool(subject.all("subscribed")) is (code is None)
 
 
 def test_a_first_frame_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,24 +140,20 @@ def test_a_first_frame_that_never_comes(monkeypatch: pytest.MonkeyPatch) -> None
     assert run(trial()) == 4001
 
 
-def test_a_redundant_authentication_frame_is_ignored() -> None:
-    async def trial() -> None:
-        async with rig() as subject:
-            await subject.create()
-            socket = subject.dial()
-            socket.say({"type": "auth", "session_api_key": "whatever"})
-            await until(lambda: socket.frames)
-            await plain_run(subject)
-            assert socket.story[-1] == "full_state(finished)"
-            assert socket.close_code is None
-
-    run(trial())
+@instant
+async def test_a_redundant_authentication_frame_is_ignored() -> None:
+    async with conversation() as subject:
+        socket = subject.dial()
+        socket.say({"type": "auth", "session_api_key": "whatever"})
+        await until(lambda: socket.frames)
+        await plain_run(subject)
+        assert socket.story.endswith("[finished]")
+        assert socket.close_code is None
 
 
 def test_history_is_sent_to_those_who_ask() -> None:
     async def trial(version: str, query: str) -> int:
-        async with rig(version) as subject:
-            await subject.create()
+        async with conversation(version) as subject:
             await plain_run(subject)
             third = (await subject.events())["items"][2]["timestamp"]
             socket = subject.dial(query.replace("THIRD", third))
@@ -240,16 +167,12 @@ def test_history_is_sent_to_those_who_ask() -> None:
     assert run(trial(NEW, "resend_mode=since")) == 0
     assert run(trial(NEW, "resend_mode=since&after_timestamp=never")) == 0
     assert run(trial(OLD, "resend_all=true")) == 6
-    assert run(trial("1.14.0", "resend_mode=all")) == 0
 
 
-def test_a_client_that_is_gone_during_the_handshake_is_no_failure() -> None:
-    async def trial() -> None:
-        async with rig() as subject:
-            await subject.create()
-            socket = subject.dial()
-            socket.broken = True
-            await socket.task
-            assert not subject.all("subscribed")
-
-    run(trial())
+@instant
+async def test_a_client_that_is_gone_during_the_handshake_is_no_failure() -> None:
+    async with conversation() as subject:
+        socket = subject.dial()
+        socket.broken = True
+        await socket.task
+        assert not subject.all("subscribed")
