@@ -175,8 +175,9 @@ def own_failure(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_it_is_replayed_from_anywhere(race_process: Race, own_failure: Path) -> None:
-    done = race_process("replay", own_failure)
+@pytest.mark.usefixtures("ready")
+def test_it_is_replayed_from_anywhere(race: Race, own_failure: Path) -> None:
+    done = race("replay", own_failure)
     assert done.returncode == 0, done.stderr
     assert "reproduced" in done.stdout
 
