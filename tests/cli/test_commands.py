@@ -176,9 +176,10 @@ def own_failure(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("ready")
 @pytest.mark.slow
-def test_it_is_replayed_from_anywhere(race_process: Race, own_failure: Path) -> None:
-    done = race_process("replay", own_failure)
+def test_it_is_replayed_from_anywhere(race: Race, own_failure: Path) -> None:
+    done = race("replay", own_failure)
     assert done.returncode == 0, done.stderr
     assert "reproduced" in done.stdout
 
