@@ -27,7 +27,7 @@ SHOWN = (
     "reconnect-gap",
     "stop-hook",
 )
-"""Race scenarios in the fast suite: of those there are, one of each kind."""
+"""Race scenarios in the fast suite."""
 
 COUNTS = pytest.StashKey[Counter[str]]()
 
@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
     # With long ones first, no process is left with one at the end while the others are idle.
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, (*LEFT_OUT, "race"))))
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
 
