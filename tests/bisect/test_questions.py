@@ -52,6 +52,12 @@ def test_a_scenario_that_fails_often_is_bad_at_once() -> None:
     )
 
 
+def test_the_schedule_that_is_shown_is_the_first_that_failed_void_ones_counted() -> None:
+    answer = by_scenario(*["void"] * 3, *["ok"] * 40, *["late"] * 60)
+    assert answer is not None
+    assert answer.shown_by == 43
+
+
 def test_a_scenario_that_never_fails_is_good_after_enough_trials() -> None:
     assert by_scenario(*["ok"] * 200) is None
     assert by_scenario(*["ok"] * 300) == Answer("good", "none of 300 fails")
