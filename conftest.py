@@ -1,4 +1,4 @@
-"""Settings of the whole suite: which tests a plain `pytest` runs, and on which process.
+"""Settings of the whole suite: which tests a plain `pytest` runs, and in which order.
 
 A plain `pytest` is the fast suite. `--all` runs everything; so does naming paths, `-m` or `-k`,
 for what they select. The markers are explained in tests/README.md.
@@ -49,10 +49,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     config.stash[COUNTS] = Counter(left_out.values())
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
-    # With long ones first, no process is left with one at the end while the others are idle.
+    # pytest-xdist hands out files in the order of their first tests: with long ones first, no
+    # process is left with one at the end while the others are idle.
     items.sort(key=lambda item: not any(map(item.get_closest_marker, (*LEFT_OUT, "race"))))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
 
 
 def _selects(config: pytest.Config) -> bool:
@@ -66,18 +65,6 @@ def _reason(item: pytest.Item) -> str | None:
     if item.get_closest_marker("race"):
         return None if item.name in SHOWN else "race"
     return next((name for name in LEFT_OUT if item.get_closest_marker(name)), None)
-
-
-def _group(item: pytest.Item) -> str:
-    """Tests of one group run in one process of pytest-xdist, where they share what they import.
-
-    Module by module, but for those that declare a group, or that are `slow`: each of these has a
-    turn of its own, so that the processes end together.
-    """
-    marker = item.get_closest_marker("xdist_group")
-    if marker is not None:
-        return str(marker.args[0])
-    return item.nodeid if item.get_closest_marker("slow") else item.nodeid.partition("::")[0]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -62,15 +62,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "race: a race scenario, run in the simulation")
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
-) -> None:
-    """Add the scenarios before pytest selects by marks and names."""
+) -> Iterator[None]:
+    """Add the scenarios before anybody selects or groups."""
     asked = "race" in re.findall(r"\w+", config.option.markexpr)
     paths_named = config.args_source is pytest.Config.ArgsSource.ARGS
     if asked or (config.getini("race") and not paths_named):
         items += Scenarios.from_parent(session, name="race", nodeid="race").collect()
+    return (yield)
 
 
 class Scenarios(pytest.Collector):

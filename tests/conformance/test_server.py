@@ -16,9 +16,6 @@ from harness.conformance.legal import breaches
 from harness.conformance.suite import CASES
 from harness.server.profile import Profile
 
-# In one process, for what they share takes seconds to start.
-pytestmark = pytest.mark.xdist_group(__name__)
-
 CHOSEN = (
     "benign",
     "failing tool calls at once",

@@ -22,9 +22,6 @@ from harness.soak.soak import Soak
 from harness.store.store import Store
 from harness.verdict import TrialResult
 
-# In one process, for what they share takes seconds to start.
-pytestmark = pytest.mark.xdist_group(__name__)
-
 ARGUMENTS = ("reference", "reference:eager")
 PLAN = Plan(tuple(PlannedClient(one, "0.1.0") for one in ARGUMENTS), ("final-events",), reps=130)
 SCENARIOS = {name: scenarios.load(name) for name in PLAN.scenarios}
