@@ -1,7 +1,7 @@
 """Settings of the whole suite: which tests a plain `pytest` runs, and in which order.
 
-A plain `pytest` is the fast suite. `--all` runs everything; so does naming paths, `-m` or `-k`,
-for what they select. The markers are explained in tests/README.md.
+A plain `pytest` is the fast suite. `--all` runs everything; paths, `-m`, `-k` and `--lf` run
+whatever they select. The markers are explained in tests/README.md.
 """
 
 import os
@@ -56,8 +56,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _selects(config: pytest.Config) -> bool:
     """Whether the command line says which tests to run."""
+    option = config.option
     named = config.args_source is pytest.Config.ArgsSource.ARGS
-    return bool(config.option.all or config.option.markexpr or config.option.keyword or named)
+    failed_last = getattr(option, "lf", False)
+    return bool(option.all or option.markexpr or option.keyword or failed_last or named)
 
 
 def _reason(item: pytest.Item) -> str | None:
@@ -76,8 +78,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    # All have collected the same tests.
-    node.config.stash[COUNTS] = Counter(getattr(node, "workeroutput", {}).get("left_out", {}))
+    # All have collected the same tests; one that crashed tells nothing.
+    if output := getattr(node, "workeroutput", None):
+        node.config.stash[COUNTS] = Counter(output.get("left_out", {}))
 
 
 def pytest_terminal_summary(

@@ -30,7 +30,7 @@ from typing import Any, Final
 
 LOG_VARIABLE: Final = "RACE_DIGEST_LOG"
 """Environment variable that names a file: each trial in the simulation appends what its digest
-covers, a line each. Two such files show where two trials with different digests parted."""
+covers, a line each, and the digest. Two such files show where two trials parted."""
 
 Listener = Callable[["Happening"], None]
 
@@ -91,17 +91,23 @@ class Trace:
     def digest(self) -> str:
         return self._hash.hexdigest()
 
-    def append_log(self) -> None:
-        """Append what the digest covers to the file that LOG_VARIABLE names, if it names one."""
-        if self._log is None:
-            return
-        with Path(os.environ[LOG_VARIABLE]).open("a", encoding="utf-8") as file:
-            file.writelines(
-                f"{covered.decode(errors='backslashreplace')!r}\n" for covered in self._log
-            )
-            file.write(f"digest {self.digest()}\n")
+    def log(self) -> list[str]:
+        """What the digest covers so far, a line each; empty unless LOG_VARIABLE is set."""
+        covered = self._log or []
+        return [repr(each.decode(errors="backslashreplace")) for each in covered]
 
     def _cover(self, data: bytes) -> None:
         self._hash.update(data)
         if self._log is not None:
             self._log.append(data)
+
+
+def append_log(lines: list[str], digest: str) -> None:
+    """Append a trial to the file that LOG_VARIABLE names, if it names one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if LOG_VARIABLE in os.environ:
+        with Path(os.environ[LOG_VARIABLE]).open("a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in [*lines, f"digest {digest}"])

@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from harness.campaign import bootstrap
 from harness.combination import SIM_FAKE, Combination
-from harness.errors import ClientUnavailable, WorldBroken
+from harness.errors import ClientUnavailable, UsageError, WorldBroken
 from harness.schedule import Schedule
+from harness.trace import LOG_VARIABLE
 from harness.verdict import TrialResult
 
 OUTSTANDING = 4
@@ -41,6 +42,7 @@ class Workers:
     Raises:
         ClientUnavailable: there is no such client in the file that was named, or no real server
             in the environment.
+        UsageError: the file that RACE_DIGEST_LOG names cannot be written.
         WorldBroken: a worker could not be started or import the client, lost control of a trial,
             or died.
     """
@@ -52,6 +54,7 @@ class Workers:
         jobs: int,
         combination: Combination = SIM_FAKE,
     ) -> None:
+        environment = _environment()
         pairs = [socket.socketpair() for _ in range(jobs)]
         theirs = [their.fileno() for _, their in pairs]
         self._log = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed in close()
@@ -70,7 +73,7 @@ class Workers:
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
-                env={**_environment(), "TMPDIR": self._scratch.name},
+                env={**environment, "TMPDIR": self._scratch.name},
                 # A group of its own, so that all jobs can be ended at once.
                 start_new_session=True,
             )
@@ -225,4 +228,18 @@ def _environment() -> dict[str, str]:
     dropped = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "pythonpath", "pythonhome")
     environment = {key: value for key, value in os.environ.items() if key.lower() not in dropped}
     environment["PYTHONUTF8"] = "1"
+    if LOG_VARIABLE in environment:
+        # Beside a real server a trial has a working directory of its own.
+        environment[LOG_VARIABLE] = str(_writable(Path(environment[LOG_VARIABLE]).absolute()))
     return environment
+
+
+def _writable(log: Path) -> Path:
+    try:
+        with log.open("a"):
+            return log
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(
+            f"cannot write {log}: {reason}; {LOG_VARIABLE} names it: name another file, or unset it"
+        ) from None

@@ -25,7 +25,7 @@ from harness.sim.kernel import MILLISECOND, SECOND, Kernel, Strand
 from harness.sim.network import Network
 from harness.sim.serving import URL, UvicornSite
 from harness.sim.stalls import Lines
-from harness.trace import Happening
+from harness.trace import Happening, append_log
 
 LIMIT_S = 300
 """Virtual seconds that a trial may take beyond its settle time, the agent's work, callbacks and
@@ -108,9 +108,10 @@ class Simulation:
         gc.disable()
         happenings: tuple[Happening, ...] = ()
         digest = ""
+        log: list[str] = []
 
         def main() -> None:
-            nonlocal happenings, digest
+            nonlocal happenings, digest, log
             try:
                 stop = self._start(site, shutdown)
                 self.kernel.probe = probe
@@ -119,8 +120,7 @@ class Simulation:
             finally:
                 self.kernel.probe = None
                 happenings = tuple(self.trace.happenings)
-                digest = self.trace.digest()
-                self.trace.append_log()
+                digest, log = self.trace.digest(), self.trace.log()
             stop()
             self._let_leave()
 
@@ -140,6 +140,7 @@ class Simulation:
                 if collecting:
                     gc.enable()
         self._assert_whole()
+        append_log(log, digest)
         return Ending(happenings, digest, self.kernel.stop_reason, self.kernel.stacks)
 
     def _assert_whole(self, cause: Exception | None = None) -> None:

@@ -16,9 +16,10 @@ from harness import __version__
 from harness.campaign.draw import draw_schedules
 from harness.campaign.pool import Answer, Workers
 from harness.clients.reference import ReferenceAdapter
-from harness.errors import WorldBroken
+from harness.errors import UsageError, WorldBroken
 from harness.schedule import Caller, Schedule, ServerTiming
 from harness.sim import source
+from harness.trace import LOG_VARIABLE
 from harness.verdict import TrialResult
 
 QUICK = Schedule("any", caller=Caller(pause_ms=1.0, settle_s=6.0))
@@ -276,3 +277,18 @@ def test_what_of_the_environment_reaches_a_worker(monkeypatch: pytest.MonkeyPatc
     assert set(dropped) & set(found) == set()
     assert found["PYTHONHASHSEED"] == "42"
     assert found["PATH"] == os.environ["PATH"]
+
+
+def test_a_log_of_digests_is_found_wherever_the_worker_goes_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(LOG_VARIABLE, "one.log")
+    with Workers(sys.executable, "reference", 1) as workers:
+        workers.wait_ready()
+        monkeypatch.chdir("/")
+        result, _ = workers.run_whole(Schedule("test"))
+    assert (tmp_path / "one.log").read_text().endswith(f"\ndigest {result.digest}\n")
+    monkeypatch.setenv(LOG_VARIABLE, str(tmp_path / "none" / "one.log"))
+    with pytest.raises(UsageError, match=r"cannot write .*one\.log: No such file .*unset it$"):
+        Workers(sys.executable, "reference", 1)

@@ -176,7 +176,6 @@ def own_failure(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.usefixtures("ready")
 @pytest.mark.slow
 def test_it_is_replayed_from_anywhere(race: Race, own_failure: Path) -> None:
     done = race("replay", own_failure)

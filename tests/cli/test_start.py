@@ -24,14 +24,15 @@ HEAVY = [
     "scipy",
     "sqlite_utils",
 ]
-"""Each takes a fifth of a second or more."""
+"""What trials, their record and its report need."""
 
 LOADED = """
 import json, sys
 from harness.cli import main
 
+calls, answer = json.loads(sys.argv[1]), sys.argv[2]
 loaded = {}
-for arguments in json.loads(sys.argv[1]):
+for arguments in calls:
     sys.argv = ["race", *arguments]
     try:
         main()
@@ -40,7 +41,7 @@ for arguments in json.loads(sys.argv[1]):
     # What one loads, the next ones have: blame the first.
     seen = {name for names in loaded.values() for name in names}
     loaded[" ".join(arguments)] = sorted(set(sys.modules) - seen)
-with open(sys.argv0, "w") as file:
+with open(answer, "w") as file:
     json.dump(loaded, file)
 """
 
@@ -48,9 +49,8 @@ with open(sys.argv0, "w") as file:
 def loaded(folder: Path, *calls: list[str], **environment: str) -> dict[str, list[str]]:
     """Which of HEAVY the calls of `race` load, one after another in a new process."""
     answer = folder / "loaded.json"
-    code = LOADED.replace("sys.argv0", repr(str(answer)))
     subprocess.run(
-        [sys.executable, "-c", code, json.dumps(calls)],
+        [sys.executable, "-c", LOADED, json.dumps(calls), str(answer)],
         check=True,
         cwd=folder,
         env={**os.environ, **environment},
