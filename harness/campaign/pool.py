@@ -240,6 +240,5 @@ def _writable(log: Path) -> Path:
             return log
     except OSError as error:
         reason = error.strerror or error
-        raise UsageError(
-            f"cannot write {log}: {reason}; {LOG_VARIABLE} names it: name another file, or unset it"
-        ) from None
+        way_out = f"name another file in {LOG_VARIABLE}, or unset it"
+        raise UsageError(f"cannot write {log}: {reason}; {way_out}") from None
