@@ -4,7 +4,7 @@
     uv run python benchmarks/agreement.py --schedules FILE      # those that were chosen before
 
 Schedules are chosen in sim×fake alone, by a fixed rule: scenarios and fault families in turn; the
-verdicts are the same in every neighbour whose times differ by 100 ms (`harness.campaign.gap`);
+verdicts are the same in every neighbour whose times differ by 100 ms (`search.gap`);
 half of them fail, and of a client no set of verdicts is more than a third, if there are enough.
 They are then run in sim×fake, sim×real and real×real, and their verdicts compared. What disagrees
 is told with what each combination saw, and is run a few times more, two trials at a time.
@@ -26,17 +26,17 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-import scenarios
-from harness.campaign.client import ClientUnderTest, find_client
-from harness.campaign.draw import draw_schedules
-from harness.campaign.gap import neighbours
-from harness.campaign.pool import Workers
-from harness.combination import REAL_REAL, SIM_FAKE, SIM_REAL, Combination, unavailable
-from harness.limits import work_s
-from harness.scenario import Scenario
-from harness.schedule import Schedule
-from harness.strategies import with_faults
-from harness.verdict import TrialResult
+from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.model.combination import REAL_REAL, SIM_FAKE, SIM_REAL, Combination, unavailable
+from race_harness.model.limits import work_s
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Schedule
+from race_harness.model.verdict import TrialResult
+from race_harness.search import library
+from race_harness.search.draw import draw_schedules
+from race_harness.search.gap import neighbours
+from race_harness.search.strategies import with_faults
+from race_harness.workers.pool import Workers
 
 CLIENTS: Final = ("1.10.0", "1.11.1", "1.24.0", "1.43.1", "1.58.2")
 COMBINATIONS: Final = (SIM_FAKE, SIM_REAL, REAL_REAL)
@@ -97,7 +97,7 @@ class Compared:
 def candidates(seed: int, number: int) -> Iterator[Schedule]:
     """So many schedules of every scenario and of some families in turn, that all three run."""
     benign = st.just(Schedule("agreement"))
-    sources = [scenarios.load(name) for name in scenarios.names()]
+    sources = [library.load(name) for name in library.names()]
     for together in FAMILIES:
         strategy = with_faults(benign, together)
         name = f"agreement: {' and '.join(together)}"

@@ -26,16 +26,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import scenarios
-from harness.atlas.cells import HEAD
-from harness.campaign.client import find_client
-from harness.campaign.draw import draw_schedules
-from harness.campaign.pool import Workers
-from harness.campaign.statistics import mcnemar_exact
-from harness.campaign.summary import summarise
-from harness.failure import Failure
-from harness.scenario import Scenario
-from harness.verdict import ORDER, TrialResult
+from race_harness.atlas.cells import HEAD
+from race_harness.campaign.comparison import summarise
+from race_harness.campaign.under_test import find_client
+from race_harness.model.failure import Failure
+from race_harness.model.scenario import Scenario
+from race_harness.model.verdict import ORDER, TrialResult
+from race_harness.search import library
+from race_harness.search.draw import draw_schedules
+from race_harness.statistics.intervals import mcnemar_exact
+from race_harness.workers.pool import Workers
 
 SCHEMA: Final = 1
 DOCS: Final = Path(__file__).parent.parent / "docs"
@@ -178,7 +178,7 @@ def run(repository: str, numbers: dict[str, Any], reps: int, jobs: int) -> None:
         schedules = [n for n in once if revision not in numbers["schedules"].get(n, {})]
         missing = [
             name
-            for name in scenarios.names()
+            for name in library.names()
             if not is_enough(numbers["cells"].get(name, {}).get(revision), wanted)
         ]
         if not schedules and not missing:
@@ -193,7 +193,7 @@ def run(repository: str, numbers: dict[str, Any], reps: int, jobs: int) -> None:
                 put(numbers["schedules"], name, revision, told)
             store(numbers)
             for name in missing:
-                cell, _ = measure(workers, scenarios.load(name), wanted)
+                cell, _ = measure(workers, library.load(name), wanted)
                 put(numbers["cells"], name, revision, cell)
                 store(numbers)
                 tell(f"{revision} {name}: {cell['verdicts']} in {cell['seconds']} s")
@@ -221,7 +221,7 @@ def run_thousand(repository: str, numbers: dict[str, Any], jobs: int) -> None:
             client = find_client(f"{repository}@{revision}", tell)
             with client.workers(jobs) as workers:
                 workers.wait_ready()
-                cell, results = measure(workers, scenarios.load(name), THOUSAND, all_of_them=True)
+                cell, results = measure(workers, library.load(name), THOUSAND, all_of_them=True)
             failed[revision] = {result.index for result in results if not result.passed}
             row[revision] = cell
             tell(f"{revision} {name}: {cell['verdicts']} in {cell['seconds']} s")

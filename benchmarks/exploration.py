@@ -20,12 +20,12 @@ from typing import Literal
 
 from scipy.stats import binom
 
-import scenarios
-from harness.campaign.client import find_client
-from harness.campaign.draw import draw_schedules
-from harness.campaign.pool import Workers
-from harness.schedule import Interleaving, LineStall, Schedule
-from harness.verdict import TrialResult
+from race_harness.campaign.under_test import find_client
+from race_harness.model.schedule import Interleaving, LineStall, Schedule
+from race_harness.model.verdict import TrialResult
+from race_harness.search import library
+from race_harness.search.draw import draw_schedules
+from race_harness.workers.pool import Workers
 
 Line = tuple[str, str]
 
@@ -80,7 +80,7 @@ def _switching(
 
 
 def _line_stalls(rng: random.Random, lines: Sequence[Line]) -> Interleaving:
-    """As `harness.strategies.line_stalls`, without Hypothesis's preference for small values."""
+    """As `search.strategies.line_stalls`, without Hypothesis's preference for small values."""
     return Interleaving(
         stalls=tuple(
             LineStall(
@@ -117,7 +117,7 @@ def search(
     rng = random.Random(f"{race.name} {seed}")
     schedules: Iterator[Schedule] = (
         replace(schedule, interleaving=interleave(rng, lines))
-        for schedule in draw_schedules(scenarios.load(race.scenario), seed, cap)
+        for schedule in draw_schedules(library.load(race.scenario), seed, cap)
     )
     run = 0
     while batch := list(islice(schedules, BATCH)):

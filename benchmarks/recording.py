@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import scenarios
-from harness.campaign.campaign import run_campaign
-from harness.campaign.client import find_client
-from harness.campaign.draw import draw_schedules
-from harness.store.series import Series, SeriesRecord
-from harness.store.store import Store
-from harness.verdict import TrialResult
+from race_harness.campaign.campaign import run_campaign
+from race_harness.campaign.under_test import find_client
+from race_harness.model.verdict import TrialResult
+from race_harness.search import library
+from race_harness.search.draw import draw_schedules
+from race_harness.store.series import Series, SeriesRecord
+from race_harness.store.store import Store
 
 TARGET = 0.03
 """Of a trial."""
@@ -77,7 +77,7 @@ def main() -> None:
     options = parser.parse_args()
 
     client = find_client(options.client, lambda line: print(line, file=sys.stderr))
-    schedules = list(draw_schedules(scenarios.load(options.scenario), 0, options.trials))
+    schedules = list(draw_schedules(library.load(options.scenario), 0, options.trials))
     costs: dict[bool, list[Cost]] = {False: [], True: []}
     with (
         TemporaryDirectory(prefix="race-") as folder,

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from harness.failure import Failure
-from harness.store.series import Series
-from harness.store.store import Store
+from race_harness.model.failure import Failure
+from race_harness.store.series import Series
+from race_harness.store.store import Store
 
 RELEASES = [f"1.{minor}.0" for minor in range(40, 50)]
 SCENARIOS = [f"scenario-{number:02}" for number in range(20)]
@@ -107,7 +107,7 @@ def main() -> None:
         began = time.perf_counter()
         build(record, trials)
         print(f"record: {record.stat().st_size / 1e6:.0f} MB, {time.perf_counter() - began:.0f} s")
-        command = [sys.executable, "-m", "harness.cli", "report", "--record", str(record)]
+        command = [sys.executable, "-m", "race_harness.cli", "report", "--record", str(record)]
         began = time.perf_counter()
         subprocess.run([*command, "-o", str(page)], check=True)
         elapsed_s = time.perf_counter() - began

@@ -15,7 +15,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-HARNESS = Path(__file__).resolve().parent.parent / "harness"
+HARNESS = Path(__file__).resolve().parent.parent / "harness" / "race_harness"
 SAMPLES = 10
 
 
@@ -26,12 +26,12 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=1_000)
     options = parser.parse_args()
 
-    import scenarios
-    from harness.campaign.client import find_client
-    from harness.campaign.draw import draw_schedules
+    from race_harness.campaign.under_test import find_client
+    from race_harness.search import library
+    from race_harness.search.draw import draw_schedules
 
     client = find_client(options.client, lambda line: print(line, file=sys.stderr))
-    scenario = scenarios.load(options.scenario)
+    scenario = library.load(options.scenario)
     drawn = draw_schedules(scenario, 0, min(options.trials, 1_000))
     subprocess.run(
         [str(client.python), "-P", __file__, "--inside", client.adapter, str(options.trials)],
@@ -45,7 +45,7 @@ def inside(adapter_name: str, trials: int) -> None:
     """The measurement itself, in the client's environment."""
     import importlib.util
 
-    location = HARNESS / "campaign" / "bootstrap.py"
+    location = HARNESS / "workers" / "bootstrap.py"
     spec = importlib.util.spec_from_file_location("bootstrap", location)
     assert spec is not None
     assert spec.loader is not None
@@ -53,9 +53,9 @@ def inside(adapter_name: str, trials: int) -> None:
     spec.loader.exec_module(bootstrap)
     bootstrap.make_importable(HARNESS)
 
-    from harness.campaign import worker
-    from harness.schedule import Schedule
-    from harness.sim import kernel
+    from race_harness.model.schedule import Schedule
+    from race_harness.sim import kernel
+    from race_harness.workers import worker
 
     bench = worker.prepare(adapter_name)
     schedules = [Schedule.from_dict(entry) for entry in json.load(sys.stdin)]

@@ -21,16 +21,16 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-import scenarios
-from harness.campaign.draw import draw_schedules
-from harness.campaign.worker import prepare
-from harness.clients.reference.adapter import ReferenceAdapter
-from harness.clients.reference.faults import FAULTS
-from harness.scenario import Scenario
-from harness.schedule import Link, Network, Schedule, Script, ServerTiming
-from harness.sim.serving import UvicornSite
-from harness.strategies import FAMILIES, milliseconds, with_faults
-from harness.trial import Trial, run_trial
+from race_harness.clients.reference.adapter import ReferenceAdapter
+from race_harness.clients.reference.zoo import FAULTS
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Link, Network, Schedule, Script, ServerTiming
+from race_harness.network.site import UvicornSite
+from race_harness.search import library
+from race_harness.search.draw import draw_schedules
+from race_harness.search.strategies import FAMILIES, milliseconds, with_faults
+from race_harness.workers.trial import Trial, run_trial
+from race_harness.workers.worker import prepare
 
 CLEAN, FAULT_FREE = 30, 200
 """Trials of `clean` and of schedules without faults, for each fault."""
@@ -131,7 +131,7 @@ class Zoo:
         return run_trial(schedule, adapter, self._site)
 
     def look_for(self, fault: str, seeds: int, most: int) -> Found:
-        clean = list(draw_schedules(scenarios.load("clean"), 0, CLEAN))
+        clean = list(draw_schedules(library.load("clean"), 0, CLEAN))
         free = Scenario("fault-free", "", fault_free)
         ordinary = list(draw_schedules(free, 0, FAULT_FREE))
         what = " ".join((FAULTS[fault].__doc__ or "").partition("\n\n")[0].split())

@@ -8,9 +8,9 @@ beside every campaign that hunts.
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Link, Network, Schedule, ServerTiming
-from harness.strategies import milliseconds
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Link, Network, Schedule, ServerTiming
+from race_harness.search.strategies import milliseconds
 
 
 @st.composite

@@ -9,9 +9,9 @@ by returning or by raising.
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Act, Caller, Schedule, Script, ServerTiming
-from harness.strategies import during_run, milliseconds, networks
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Act, Caller, Schedule, Script, ServerTiming
+from race_harness.search.strategies import during_run, milliseconds, networks
 
 
 @st.composite

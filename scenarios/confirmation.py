@@ -7,9 +7,9 @@ the agent do what it had asked for, and returns when that is done.
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Caller, Schedule, Script, ServerTiming
-from harness.strategies import milliseconds, networks
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Caller, Schedule, Script, ServerTiming
+from race_harness.search.strategies import milliseconds, networks
 
 
 @st.composite

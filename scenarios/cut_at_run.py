@@ -10,9 +10,9 @@ given once to the callback.
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Fault, Link, Moment, Network, Schedule, ServerTiming
-from harness.strategies import milliseconds
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Fault, Link, Moment, Network, Schedule, ServerTiming
+from race_harness.search.strategies import milliseconds
 
 
 @st.composite

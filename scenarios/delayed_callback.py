@@ -10,8 +10,8 @@ over REST), 6 s in 1.58.0 (both callbacks, then the post-run snapshot).
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Caller, Schedule
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Caller, Schedule
 
 
 def schedules() -> st.SearchStrategy[Schedule]:

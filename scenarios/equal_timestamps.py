@@ -10,9 +10,9 @@ in the order of the log.
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Fault, Moment, Schedule, Script, ServerTiming
-from harness.strategies import milliseconds, networks
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Fault, Moment, Schedule, Script, ServerTiming
+from race_harness.search.strategies import milliseconds, networks
 
 
 @st.composite

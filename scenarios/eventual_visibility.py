@@ -9,9 +9,9 @@ visible at the return are late all the same.
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Caller, Link, Network, Schedule, Script, ServerTiming
-from harness.strategies import milliseconds
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Caller, Link, Network, Schedule, Script, ServerTiming
+from race_harness.search.strategies import milliseconds
 
 
 @st.composite

@@ -11,9 +11,9 @@ answer of `POST /run`, so that a slow answer, a hazard of its own, does not mix 
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Interleaving, Link, Network, Schedule, Script, ServerTiming
-from harness.strategies import milliseconds, switches
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Interleaving, Link, Network, Schedule, Script, ServerTiming
+from race_harness.search.strategies import milliseconds, switches
 
 
 @st.composite

@@ -9,9 +9,9 @@ missed when the dead connection has been noticed.
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Caller, Fault, Schedule, Script, ServerTiming
-from harness.strategies import PATIENT_S, during_run, milliseconds, networks
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Caller, Fault, Schedule, Script, ServerTiming
+from race_harness.search.strategies import PATIENT_S, during_run, milliseconds, networks
 
 
 @st.composite

@@ -9,9 +9,9 @@ take that for an end.
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Schedule, ServerTiming
-from harness.strategies import milliseconds, networks
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Schedule, ServerTiming
+from race_harness.search.strategies import milliseconds, networks
 
 
 @st.composite

@@ -8,9 +8,9 @@ it goes on is not, and neither is leaving the caller without an answer.
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import RestFault, Schedule, Script, ServerTiming
-from harness.strategies import milliseconds, networks
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import RestFault, Schedule, Script, ServerTiming
+from race_harness.search.strategies import milliseconds, networks
 
 
 @st.composite

@@ -7,9 +7,9 @@ right client polls again and raises nothing, and does not take a failed poll for
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import RestFault, Schedule, Script, ServerTiming
-from harness.strategies import milliseconds, networks
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import RestFault, Schedule, Script, ServerTiming
+from race_harness.search.strategies import milliseconds, networks
 
 
 @st.composite

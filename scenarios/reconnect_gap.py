@@ -9,8 +9,8 @@ A right client fetches the gap before it trusts a terminal status of the new con
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import (
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import (
     ConnectionLink,
     Fault,
     Moment,
@@ -18,7 +18,7 @@ from harness.schedule import (
     Script,
     ServerTiming,
 )
-from harness.strategies import milliseconds, networks
+from race_harness.search.strategies import milliseconds, networks
 
 
 @st.composite

@@ -8,9 +8,9 @@ call may raise, nor return before that run has ended and all of its events are v
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Act, Caller, Moment, Schedule, Script, ServerTiming
-from harness.strategies import milliseconds, networks
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Act, Caller, Moment, Schedule, Script, ServerTiming
+from race_harness.search.strategies import milliseconds, networks
 
 
 @st.composite

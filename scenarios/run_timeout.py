@@ -8,9 +8,9 @@ raises when the time is up, give or take a request: not a whole interval later, 
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Caller, Schedule, ServerTiming
-from harness.strategies import milliseconds, networks
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Caller, Schedule, ServerTiming
+from race_harness.search.strategies import milliseconds, networks
 
 
 @st.composite

@@ -9,9 +9,9 @@ log, and returns when the last one is visible.
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Caller, Interleaving, Schedule, Script, ServerTiming
-from harness.strategies import milliseconds, networks, switches
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Caller, Interleaving, Schedule, Script, ServerTiming
+from race_harness.search.strategies import milliseconds, networks, switches
 
 
 @st.composite

@@ -8,9 +8,9 @@ client that is not listening yet. A right client hears it, or asks.
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Schedule, ServerTiming
-from harness.strategies import milliseconds, networks
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Schedule, ServerTiming
+from race_harness.search.strategies import milliseconds, networks
 
 
 @st.composite

@@ -9,9 +9,9 @@ before it believes it.
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Caller, Fault, Moment, Schedule, ServerTiming
-from harness.strategies import milliseconds, networks
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Caller, Fault, Moment, Schedule, ServerTiming
+from race_harness.search.strategies import milliseconds, networks
 
 
 @st.composite

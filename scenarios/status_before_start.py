@@ -8,9 +8,9 @@ the frame nor the polls are about the second run. A right client waits until it 
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Caller, Fault, Moment, Schedule, ServerTiming
-from harness.strategies import milliseconds, networks
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Caller, Fault, Moment, Schedule, ServerTiming
+from race_harness.search.strategies import milliseconds, networks
 
 
 @st.composite

@@ -8,9 +8,9 @@ for the last one returns in the middle. A right one knows the end from what come
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Schedule, Script, ServerTiming
-from harness.strategies import milliseconds, networks
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Schedule, Script, ServerTiming
+from race_harness.search.strategies import milliseconds, networks
 
 
 @st.composite

@@ -9,9 +9,9 @@ were sent were still on the way.
 
 from hypothesis import strategies as st
 
-from harness.scenario import Scenario
-from harness.schedule import Schedule, Script, ServerTiming
-from harness.strategies import milliseconds, networks
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Schedule, Script, ServerTiming
+from race_harness.search.strategies import milliseconds, networks
 
 
 @st.composite

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import settings
 
-from harness.campaign.pool import Workers
+from race_harness.workers.pool import Workers
 
 # How long an example takes is a matter of the machine.
 settings.register_profile("race-harness", deadline=None)

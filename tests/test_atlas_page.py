@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-import scenarios
-from harness.atlas.cells import Cell
-from harness.atlas.table import atlas_markdown, rows
+from race_harness.atlas.cells import Cell
+from race_harness.atlas.table import atlas_markdown, rows
+from race_harness.search import library
 
 DOCS = Path(__file__).parents[1] / "docs"
 DATA = json.loads((DOCS / "atlas.json").read_text(encoding="utf-8"))
@@ -23,15 +23,15 @@ def test_the_table_is_that_of_the_data() -> None:
 
 
 def test_every_scenario_was_asked_of_every_release() -> None:
-    assert DATA["scenarios"] == scenarios.names()
+    assert DATA["scenarios"] == library.names()
     wanted = {(release, name) for release in DATA["releases"] for name in DATA["scenarios"]}
     assert {(cell.release, cell.scenario) for cell in CELLS} == wanted
     assert len(CELLS) == len(wanted)
 
 
-@pytest.mark.parametrize("name", scenarios.names())
+@pytest.mark.parametrize("name", library.names())
 def test_a_scenario_fails_where_its_file_says_so(name: str) -> None:
-    scenario = scenarios.load(name)
+    scenario = library.load(name)
     failing = [cell for cell in rows(CELLS)[name] if cell.state == "fails"]
     for cell in failing:
         assert scenario.known_to_fail(cell.release), cell

@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-
-import scenarios
 from benchmarks import case_study
-from harness.failure import Failure
+
+from race_harness.model.failure import Failure
+from race_harness.search import library
 
 FILES = case_study.DOCS / "case-study-1832"
 NAMES = sorted(path.stem for path in FILES.glob("*.json"))
@@ -40,7 +40,7 @@ def test_a_page_without_a_place_for_a_table_is_refused() -> None:
 
 def test_every_scenario_was_run_at_both_ends_and_every_schedule_on_every_commit() -> None:
     numbers = case_study.load()
-    assert sorted(numbers["cells"]) == scenarios.names()
+    assert sorted(numbers["cells"]) == library.names()
     for row in numbers["cells"].values():
         assert {"35b32e55d", "ec4b0fb1d", "78f527cf2", "8fd9421ed"} <= row.keys()
         assert list(row) == [revision for revision in REVISIONS if revision in row]

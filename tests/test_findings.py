@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.campaign.campaign import examine
-from harness.campaign.client import INSTALLED, find_client
-from harness.combination import SIM_REAL
-from harness.confirmation import reproduced_where_it_counts
-from harness.failure import Failure
-from harness.schedule import ServerTiming
+from race_harness.campaign.campaign import examine
+from race_harness.campaign.under_test import INSTALLED, find_client
+from race_harness.model.combination import SIM_REAL
+from race_harness.model.confirmation import reproduced_where_it_counts
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import ServerTiming
 
 FINDINGS = Path(__file__).parent.parent / "docs" / "findings"
 INDEX = FINDINGS / "README.md"

@@ -11,19 +11,18 @@ from pathlib import Path
 
 import pytest
 
-import scenarios
-from harness import pytest_plugin
-from harness.campaign import draw
-from harness.campaign.client import ClientUnderTest
-from harness.campaign.pool import Workers
-from harness.errors import WorldBroken
-from harness.scenario import Scenario
-from harness.schedule import RestFault, Schedule
+from race_harness import pytest_plugin
+from race_harness.campaign.under_test import ClientUnderTest
+from race_harness.model.errors import WorldBroken
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import RestFault, Schedule
+from race_harness.search import draw, library
+from race_harness.workers.pool import Workers
 
 REFERENCE = ("-m", "race", "--race-client", "reference", "--race-reps", "5")
 EAGER = ("-m", "race", "--race-client", "reference:eager", "--race-reps", "5")
 
-ALL = len(scenarios.names())
+ALL = len(library.names())
 
 Result = pytest.RunResult
 
@@ -44,7 +43,7 @@ def imported() -> None:
     """Pytester forgets what a session in this process imported, and orjson and NumPy do not stand
     being imported a second time."""
     for name in ("cli.recording", "clients.reference", "store.migrations", "story.timeline"):
-        importlib.import_module(f"harness.{name}")
+        importlib.import_module(f"race_harness.{name}")
 
 
 @pytest.fixture
@@ -72,7 +71,7 @@ def test_the_scenarios_run_in_an_empty_folder(pytester: pytest.Pytester) -> None
     result = run_alone(pytester, "-v", *REFERENCE, "--race-reps", "1")
     result.assert_outcomes(passed=ALL)
     assert result.ret == pytest.ExitCode.OK
-    for name in scenarios.names():
+    for name in library.names():
         result.stdout.fnmatch_lines([f"*race*{name}*PASSED*"])
     assert not (pytester.path / ".race").exists()
 
@@ -124,7 +123,7 @@ def collected(pytester: pytest.Pytester, *arguments: str) -> tuple[int, list[str
 
 
 def count_of_scenarios(lines: list[str]) -> int:
-    return sum(any(name in line for name in scenarios.names()) for line in lines)
+    return sum(any(name in line for name in library.names()) for line in lines)
 
 
 def test_plain_pytest_is_left_alone(pytester: pytest.Pytester) -> None:
@@ -254,7 +253,7 @@ def test_a_scenario_that_takes_too_long_fails_and_the_next_one_works(
     pytester.makeconftest(
         """
 import pytest
-from harness.campaign.pool import Workers
+from race_harness.workers.pool import Workers
 
 real = Workers.run
 
@@ -324,8 +323,8 @@ LOADED = """
 import sys
 import pytest
 pytest.main(["--collect-only", "-q", "-m", "race", "-p", "no:cacheprovider"])
-assert "harness.pytest_plugin" in sys.modules
-print("loaded:", [m for m in sys.modules if m.startswith(("openhands", "harness.sim"))])
+assert "race_harness.pytest_plugin" in sys.modules
+print("loaded:", [m for m in sys.modules if m.startswith(("openhands", "race_harness.sim"))])
 """
 
 

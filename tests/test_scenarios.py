@@ -1,6 +1,5 @@
 """The scenarios: each draws what its docstring promises, and knows what it is said to."""
 
-import importlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import scenarios
-from harness.campaign.draw import draw_schedules
-from harness.cli.scenarios import markdown_table
-from harness.errors import UsageError
-from harness.scenario import Scenario
-from harness.schedule import Caller, Interleaving, Schedule
+from race_harness.cli.scenarios import markdown_table
+from race_harness.model.errors import UsageError
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Caller, Interleaving, Schedule
+from race_harness.search import library
+from race_harness.search.draw import draw_schedules
 
-NAMES = scenarios.names()
+NAMES = library.names()
 
 
 def test_the_hazards_of_the_pull_request_are_there() -> None:
@@ -27,7 +26,7 @@ def test_the_hazards_of_the_pull_request_are_there() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_loads_under_its_own_name(name: str) -> None:
-    scenario = scenarios.load(name)
+    scenario = library.load(name)
     assert scenario.name == name
     assert scenario.summary
     assert "\n" not in scenario.summary
@@ -35,7 +34,7 @@ def test_each_loads_under_its_own_name(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_read_from_its_file_is_what_it_is(name: str) -> None:
-    loaded, read = scenarios.load(name), scenarios.described(name)
+    loaded, read = library.load(name), library.described(name)
     assert replace(read, schedules=loaded.schedules) == loaded
     assert list(draw_schedules(read, 0, 1)) == list(draw_schedules(loaded, 0, 1))
 
@@ -43,16 +42,15 @@ def test_what_is_read_from_its_file_is_what_it_is(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "cleaner", "final_events", "Clean", "../clean", "__init__"])
 def test_an_unknown_name_is_one_line_that_lists_the_known(name: str) -> None:
     with pytest.raises(UsageError, match=r"clean, close-during-run, .*, terminal-polls") as e:
-        scenarios.load(name)
+        library.load(name)
     assert "\n" not in str(e.value)
     with pytest.raises(UsageError, match=str(e.value)):
-        scenarios.described(name)
+        library.described(name)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_file_tells_its_history(name: str) -> None:
-    module = importlib.import_module(f"scenarios.{name.replace('-', '_')}")
-    first_line, _, history = (module.__doc__ or "").partition("\n\n")
+    first_line, _, history = (library.module(name).__doc__ or "").partition("\n\n")
     assert first_line.endswith(".")
     assert len(history.split()) > 30
 
@@ -61,7 +59,7 @@ def every_drawn(name: str) -> Callable[[Callable[[Schedule], None]], None]:
     """Run a check on many schedules; a failing one is shrunk."""
 
     def run(check: Callable[[Schedule], None]) -> None:
-        settings(max_examples=100, deadline=None)(given(scenarios.load(name).schedules())(check))()
+        settings(max_examples=100, deadline=None)(given(library.load(name).schedules())(check))()
 
     return run
 
@@ -102,7 +100,7 @@ def test_final_events_draws_delays_and_switches_but_no_fault() -> None:
 
 
 def test_final_events_reaches_both_races_of_1_10_0() -> None:
-    drawn = list(draw_schedules(scenarios.load("final-events"), 0, 100))
+    drawn = list(draw_schedules(library.load("final-events"), 0, 100))
     assert any(s.server.start_ms > 2 * s.network.rest.latency_ms for s in drawn)
     assert any(s.server.publish_ms + s.network.socket.latency_ms > 200 for s in drawn)
     assert {s.interleaving.seed is None for s in drawn} == {True, False}
@@ -164,10 +162,10 @@ def test_a_hazard_may_come_back(version: str, fails: bool) -> None:
     ],
 )
 def test_what_is_known_to_fail(name: str, version: str, fails: bool) -> None:
-    assert scenarios.load(name).known_to_fail(version) is fails
+    assert library.load(name).known_to_fail(version) is fails
 
 
 def test_the_list_in_the_docs_is_the_one_that_there_is() -> None:
     page = Path(__file__).parent.parent / "docs" / "scenarios.md"
-    table = list(markdown_table([scenarios.load(name) for name in NAMES]))
+    table = list(markdown_table([library.load(name) for name in NAMES]))
     assert page.read_text(encoding="utf-8").splitlines()[-len(table) :] == table

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from harness.atlas.cells import Cell, glyph, spans
-from harness.atlas.table import atlas_markdown, caption, skipped
+from race_harness.atlas.cells import Cell, glyph, spans
+from race_harness.atlas.table import atlas_markdown, caption, skipped
 
 RELEASES = ("1.7.0", "1.8.0", "1.9.0", "1.10.0", "1.11.0")
 

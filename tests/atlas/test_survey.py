@@ -7,17 +7,17 @@ from typing import Any, ClassVar
 
 import pytest
 
-import scenarios
-from harness.atlas import survey as module
-from harness.atlas.cells import HEAD, Cell
-from harness.atlas.known import known_cells
-from harness.atlas.survey import Survey, releases_between
-from harness.campaign.client import ClientUnderTest
-from harness.campaign.draw import draw_schedules
-from harness.errors import ClientUnavailable, OutOfReach, UsageError, WorldBroken
-from harness.fingerprint import fingerprint
-from harness.store.store import Store
-from harness.verdict import TrialResult
+from race_harness.atlas import survey as module
+from race_harness.atlas.cells import HEAD, Cell
+from race_harness.atlas.known import known_cells
+from race_harness.atlas.survey import Survey, releases_between
+from race_harness.campaign.under_test import ClientUnderTest
+from race_harness.model.errors import ClientUnavailable, OutOfReach, UsageError, WorldBroken
+from race_harness.model.fingerprint import fingerprint
+from race_harness.model.verdict import TrialResult
+from race_harness.search import library
+from race_harness.search.draw import draw_schedules
+from race_harness.store.store import Store
 
 REPS = 4
 
@@ -63,7 +63,7 @@ def surveyed(
     store: Store, *releases: str, known: tuple[Cell, ...] = (), reps: int = REPS
 ) -> list[Cell]:
     schedules = {
-        name: list(draw_schedules(scenarios.load(name), 0, reps))
+        name: list(draw_schedules(library.load(name), 0, reps))
         for name in ("clean", "final-events")
     }
     survey = Survey(

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from harness.bisect.bisecting import Kind, Observer, Outcome, bisect
-from harness.bisect.judged import Judged, Judgement, Point
+from race_harness.bisect.bisecting import Kind, Observer, Outcome, bisect
+from race_harness.bisect.judged import Judged, Judgement, Point
 
 GOOD, BAD, UNCLEAR = (Judged(each, "said") for each in ("good", "bad", "unclear"))
 
@@ -104,8 +104,8 @@ def test_what_the_judge_raises_ends_it() -> None:
 def test_judgements_survive_their_json_form() -> None:
     from dataclasses import replace
 
-    from harness.bisect.judged import Times
-    from harness.schedule import Schedule
+    from race_harness.bisect.judged import Times
+    from race_harness.model.schedule import Schedule
 
     judgement: Judgement = "bad"
     judged = Judged(judgement, "why", 7, 3, Times(1.0, 2.0, 3.0), Schedule("final-events", 9))

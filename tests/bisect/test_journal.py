@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.bisect.journal import Journal, forget
-from harness.bisect.judged import Judged, Times
-from harness.errors import OutOfReach
-from harness.schedule import Schedule
+from race_harness.bisect.journal import Journal, forget
+from race_harness.bisect.judged import Judged, Times
+from race_harness.model.errors import OutOfReach
+from race_harness.model.schedule import Schedule
 
 JUDGED = Judged("bad", "because", 10, 3, Times(1, 2, 3), Schedule("final-events", 4))
 
@@ -53,7 +53,7 @@ def test_a_line_that_was_cut_off_spoils_no_other(harm: str) -> None:
 
 def test_another_harness_judges_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     Journal({"about": 1}).add("a", JUDGED)
-    monkeypatch.setattr("harness.bisect.journal.__version__", "0.0.0")
+    monkeypatch.setattr("race_harness.bisect.journal.__version__", "0.0.0")
     assert Journal({"about": 1}).find("a") is None
 
 

@@ -2,18 +2,18 @@
 
 import pytest
 
-import scenarios
-from harness.bisect.judged import Point
-from harness.bisect.judging import Judge
-from harness.bisect.questions import ScenarioQuestion
-from harness.campaign.sequential import SequentialTest
-from harness.store.store import Store
+from race_harness.bisect.judged import Point
+from race_harness.bisect.judging import Judge
+from race_harness.bisect.questions import ScenarioQuestion
+from race_harness.search import library
+from race_harness.statistics.sequential import SequentialTest
+from race_harness.store.store import Store
 
 
 @pytest.mark.slow
 def test_what_is_judged_is_recorded_with_its_schedules() -> None:
     question = ScenarioQuestion(
-        scenarios.load("final-events"), 0, 20, SequentialTest(0.01, 0.5, 0.05, 0.05)
+        library.load("final-events"), 0, 20, SequentialTest(0.01, 0.5, 0.05, 0.05)
     )
     with Store(None) as store:
         judge = Judge(question, record=store.campaign("bisect", {}))

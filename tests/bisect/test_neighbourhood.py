@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.bisect.neighbourhood import FACTOR, SHIFTS_MS, neighbourhood
-from harness.campaign.times import put, times_of
-from harness.schedule import (
+from race_harness.bisect.neighbourhood import FACTOR, SHIFTS_MS, neighbourhood
+from race_harness.model.schedule import (
     Act,
     Caller,
     Fault,
@@ -19,7 +18,8 @@ from harness.schedule import (
     Schedule,
     ServerTiming,
 )
-from harness.strategies import FAMILIES, with_faults
+from race_harness.search.strategies import FAMILIES, with_faults
+from race_harness.search.times import put, times_of
 
 FAILING = Schedule(
     "final-events",

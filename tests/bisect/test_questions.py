@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-import scenarios
-from harness.bisect.questions import Answer, Question, ScenarioQuestion, ScheduleQuestion
-from harness.campaign.draw import draw_schedules
-from harness.campaign.sequential import SequentialTest
-from harness.schedule import Schedule
-from harness.verdict import TrialResult
+from race_harness.bisect.questions import Answer, Question, ScenarioQuestion, ScheduleQuestion
+from race_harness.model.schedule import Schedule
+from race_harness.model.verdict import TrialResult
+from race_harness.search import library
+from race_harness.search.draw import draw_schedules
+from race_harness.statistics.sequential import SequentialTest
 
 SCHEDULE = Schedule("final-events", 3)
 
@@ -31,7 +31,7 @@ def trials(*outcomes: str) -> list[TrialResult]:
 
 def of_scenario(reps: int = 1_000) -> ScenarioQuestion:
     test = SequentialTest(0.001, 0.02)
-    return ScenarioQuestion(scenarios.load("final-events"), 5, reps, test)
+    return ScenarioQuestion(library.load("final-events"), 5, reps, test)
 
 
 def by_scenario(*outcomes: str, all_run: bool = False) -> Answer | None:
@@ -82,7 +82,7 @@ def test_void_trials_count_for_nothing() -> None:
 @pytest.mark.slow
 def test_the_chunks_of_a_scenario_are_the_schedules_of_its_campaign() -> None:
     question = of_scenario(reps=130)
-    expected = list(draw_schedules(scenarios.load("final-events"), 5, 130))
+    expected = list(draw_schedules(library.load("final-events"), 5, 130))
     for _ in range(2):
         chunks = [list(chunk) for chunk in question.chunks()]
         assert [len(chunk) for chunk in chunks] == [100, 30]
@@ -144,10 +144,10 @@ def test_what_decides_an_answer_is_in_the_identity() -> None:
     asked: list[Question] = [
         of_scenario(),
         of_scenario(reps=500),
-        ScenarioQuestion(scenarios.load("clean"), 5, 1_000, SequentialTest(0.001, 0.02)),
-        ScenarioQuestion(scenarios.load("clean"), 6, 1_000, SequentialTest(0.001, 0.02)),
-        ScenarioQuestion(scenarios.load("clean"), 6, 1_000, SequentialTest(0.002, 0.02)),
-        ScenarioQuestion(scenarios.load("clean"), 6, 1_000, SequentialTest(0.002, 0.02, beta=0.1)),
+        ScenarioQuestion(library.load("clean"), 5, 1_000, SequentialTest(0.001, 0.02)),
+        ScenarioQuestion(library.load("clean"), 6, 1_000, SequentialTest(0.001, 0.02)),
+        ScenarioQuestion(library.load("clean"), 6, 1_000, SequentialTest(0.002, 0.02)),
+        ScenarioQuestion(library.load("clean"), 6, 1_000, SequentialTest(0.002, 0.02, beta=0.1)),
         ScheduleQuestion(SCHEDULE, "late", 20),
         ScheduleQuestion(SCHEDULE, "late", 21),
         ScheduleQuestion(SCHEDULE, "early", 20),

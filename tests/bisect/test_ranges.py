@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from harness.bisect.bisecting import Kind
-from harness.bisect.ranges import Range, commit_range, merged_range, release_range
-from harness.environments.history import Repository
-from harness.environments.releases import NoSuchRelease, Published
-from harness.errors import UsageError
+from race_harness.bisect.bisecting import Kind
+from race_harness.bisect.ranges import Range, commit_range, merged_range, release_range
+from race_harness.environments.history import Repository
+from race_harness.environments.releases import NoSuchRelease, Published
+from race_harness.model.errors import UsageError
 
 VERSIONS = ("1.0.0a1", "1.0.0", "1.1.0", "1.2.0rc1", "1.2.0", "1.10.0")
 
@@ -23,7 +23,7 @@ def index(monkeypatch: pytest.MonkeyPatch) -> None:
         Published(Version(version), datetime(2026, 1, 1, tzinfo=UTC), yanked=version == "1.1.0")
         for version in VERSIONS
     ]
-    monkeypatch.setattr("harness.bisect.ranges.published", lambda: found[::-1])
+    monkeypatch.setattr("race_harness.bisect.ranges.published", lambda: found[::-1])
 
 
 def clients(found: Range) -> list[str]:

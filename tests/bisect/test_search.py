@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.bisect.search import Search
+from race_harness.bisect.search import Search
 
 
 def tried(search: Search, border: int, unclear: Collection[int] = ()) -> list[int]:

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-import scenarios
-from harness.campaign.campaign import examine, failure_name, run_campaign
-from harness.campaign.client import ClientUnderTest, find_client
-from harness.campaign.draw import draw_schedules
-from harness.campaign.pool import Answer, Workers
-from harness.errors import UsageError, WorldBroken
-from harness.failure import Failure
-from harness.schedule import Caller, RestFault, Schedule
-from harness.verdict import TrialResult
+from race_harness.campaign.campaign import examine, failure_name, run_campaign
+from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.model.errors import UsageError, WorldBroken
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import Caller, RestFault, Schedule
+from race_harness.model.verdict import TrialResult
+from race_harness.search import library
+from race_harness.search.draw import draw_schedules
+from race_harness.workers.pool import Answer, Workers
 
 Started = Callable[[str], Workers]
 
@@ -24,7 +24,7 @@ def client(argument: str) -> ClientUnderTest:
 
 
 def drawn(reps: int) -> list[Schedule]:
-    return list(draw_schedules(scenarios.load("final-events"), 0, reps))
+    return list(draw_schedules(library.load("final-events"), 0, reps))
 
 
 VOID = Schedule(

@@ -17,15 +17,15 @@ from unittest.mock import patch
 
 from rich.console import Console
 
-from harness.campaign.client import ClientUnderTest
-from harness.campaign.pool import Workers
-from harness.cli import main
-from harness.cli.console import errors, output
-from harness.combination import SIM_FAKE, Combination
+from race_harness.campaign.under_test import ClientUnderTest
+from race_harness.cli import main
+from race_harness.cli.console import errors, output
+from race_harness.model.combination import SIM_FAKE, Combination
+from race_harness.workers.pool import Workers
 
 Race = Callable[..., subprocess.CompletedProcess[str]]
 
-RACE = [sys.executable, "-m", "harness.cli"]
+RACE = [sys.executable, "-m", "race_harness.cli"]
 
 
 def call_process(

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from cli_rig import Pools, Race, call, call_process
 
-import scenarios
-from harness.campaign.campaign import examine
-from harness.campaign.client import find_client
-from harness.campaign.draw import draw_schedules
-from harness.campaign.pool import Workers
-from harness.failure import Failure
-from harness.schedule import Link, Network, Schedule, ServerTiming
+from race_harness.campaign.campaign import examine
+from race_harness.campaign.under_test import find_client
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import Link, Network, Schedule, ServerTiming
+from race_harness.search import library
+from race_harness.search.draw import draw_schedules
+from race_harness.workers.pool import Workers
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def ready(pools: Pools) -> Iterator[None]:
 def early(workers: Callable[[str], Workers]) -> Failure:
     """A failure of the client that returns too early."""
     name = "reference:eager"
-    (schedule,) = draw_schedules(scenarios.load("final-events"), 0, 1)
+    (schedule,) = draw_schedules(library.load("final-events"), 0, 1)
     failure = examine(find_client(name, pytest.fail), workers(name), schedule)
     assert failure.judgement.headline == "early"
     return failure

@@ -11,11 +11,11 @@ import pytest
 from cli_rig import Race, error_of
 from packaging.version import Version
 
-from harness.bisect.judged import Judged, Point
-from harness.campaign.client import ClientUnderTest, find_client
-from harness.environments.releases import Published
-from harness.errors import ClientUnavailable, OutOfReach
-from harness.failure import Failure
+from race_harness.bisect.judged import Judged, Point
+from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.environments.releases import Published
+from race_harness.model.errors import ClientUnavailable, OutOfReach
+from race_harness.model.failure import Failure
 
 ROOT = Path(__file__).parents[2]
 EARLY = str(ROOT / "docs" / "findings" / "reconnect-snapshot.json")
@@ -62,8 +62,8 @@ def releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Releases:
         def __call__(self, point: Point) -> Judged:
             return made.judge(point)
 
-    monkeypatch.setattr("harness.bisect.ranges.published", made.published)
-    monkeypatch.setattr("harness.cli.bisecting.Judge", StubJudge)
+    monkeypatch.setattr("race_harness.bisect.ranges.published", made.published)
+    monkeypatch.setattr("race_harness.bisect.session.Judge", StubJudge)
     return made
 
 
@@ -184,7 +184,7 @@ def test_a_schedule_is_tried_on_one_commit_after_the_other(
     monkeypatch.setenv("RACE_HOME", str(tmp_path / "home"))
     built: list[list[str]] = []
     monkeypatch.setattr(
-        "harness.environments.ahead.Ahead.want", lambda _, wanted: built.append(list(wanted))
+        "race_harness.environments.ahead.Ahead.want", lambda _, wanted: built.append(list(wanted))
     )
 
     def find(
@@ -196,8 +196,8 @@ def test_a_schedule_is_tried_on_one_commit_after_the_other(
             raise ClientUnavailable("cannot install it: SyntaxError")
         return replace(find_client(name, progress), argument=argument)
 
-    monkeypatch.setattr("harness.bisect.judging.find_client", find)
-    monkeypatch.setattr("harness.cli.bisected.find_client", find)
+    monkeypatch.setattr("race_harness.bisect.judging.find_client", find)
+    monkeypatch.setattr("race_harness.cli.bisect_tables.find_client", find)
     ends = ("--good", history[0][:8], "--bad", "HEAD", "--repo", "clone")
     options = ("--reps", 10, "--jobs", 1, "--schedule", EARLY, "--json", "found.json")
     done = race("bisect", *ends, *options)
@@ -233,7 +233,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Callable[[Judged | Exception], No
                     raise result
                 return result
 
-        monkeypatch.setattr("harness.cli.bisect_run.Judge", StubJudge)
+        monkeypatch.setattr("race_harness.cli.bisect_run.Judge", StubJudge)
 
     return use
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from cli_rig import Race
 
-from harness.environments import leases
-from harness.environments.cache import METADATA
+from race_harness.environments import leases
+from race_harness.environments.cache import METADATA
 
 
 @pytest.fixture

@@ -14,16 +14,16 @@ import httpx
 import pytest
 from cli_rig import RACE, Pools, Race, call, error_of
 
-import scenarios
-from harness import __version__
-from harness.campaign.client import ClientUnderTest
-from harness.campaign.pool import Workers
-from harness.failure import Failure
-from harness.families import NAMES
-from harness.schedule import RestFault, Schedule
-from harness.store.series import SeriesRecord
-from harness.story.nearest import NONE_PASSES
-from harness.verdict import Judgement
+from race_harness.campaign.under_test import ClientUnderTest
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import RestFault, Schedule
+from race_harness.model.verdict import Judgement
+from race_harness.model.version import __version__
+from race_harness.search import library
+from race_harness.search.families import NAMES
+from race_harness.store.series import SeriesRecord
+from race_harness.story.passing import NONE_PASSES
+from race_harness.workers.pool import Workers
 
 # bad usage
 
@@ -512,7 +512,7 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> list[Schedule]:
             stacks={},
         )
 
-    monkeypatch.setattr("harness.cli.hunt.examine", passes)
+    monkeypatch.setattr("race_harness.cli.hunt.examine", passes)
     return seen
 
 
@@ -523,8 +523,8 @@ def test_scenarios_lists_all_with_what_is_known(race: Race) -> None:
     done = race("scenarios")
     assert done.returncode == 0
     rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
-    for name in scenarios.names():
-        assert rows[name].rstrip().endswith(scenarios.load(name).fails or "none")
+    for name in library.names():
+        assert rows[name].rstrip().endswith(library.load(name).fails or "none")
 
 
 def test_serve_is_there_for_this_machine_alone_until_ctrl_c() -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from cli_rig import Race, error_of
 
-from harness.campaign.client import ClientUnderTest, find_client
-from harness.campaign.pool import Workers
-from harness.combination import Combination
-from harness.errors import ClientUnavailable, WorldBroken
-from harness.failure import Failure
+from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.model.combination import Combination
+from race_harness.model.errors import ClientUnavailable, WorldBroken
+from race_harness.model.failure import Failure
+from race_harness.workers.pool import Workers
 
 Elsewhere = Callable[..., list[str]]
 
@@ -44,7 +44,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
                 raise there
             return replace(find_client(there, progress), resolved_version="1.10.0")
 
-        monkeypatch.setattr("harness.campaign.confirm.find_client", find)
+        monkeypatch.setattr("race_harness.campaign.elsewhere.find_client", find)
         return asked
 
     return use
@@ -175,7 +175,7 @@ def hunted(monkeypatch: pytest.MonkeyPatch) -> None:
         assert (argument, server, world) == ("1.10.0", "fake", "sim")
         return Sdk(argument, "1.10.0", find_client("reference", progress).python, "reference:deaf")
 
-    monkeypatch.setattr("harness.cli.hunt.find_client", find)
+    monkeypatch.setattr("race_harness.cli.hunt.find_client", find)
 
 
 class Sdk(ClientUnderTest):
@@ -247,7 +247,7 @@ def test_a_replay_elsewhere_compares_the_verdict_alone(
             "1.10.0", "1.10.0", there.python, there.adapter, Combination(world, server)
         )
 
-    monkeypatch.setattr("harness.cli.replay.find_client", find)
+    monkeypatch.setattr("race_harness.cli.replay.find_client", find)
     replace(Failure.read(file), digest="0123").write(file)
     done = race("replay", file, "--server", "real")
     assert done.returncode == 0, done.stderr

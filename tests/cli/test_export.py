@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from cli_rig import Race, error_of
 
-from harness.campaign.campaign import examine
-from harness.campaign.client import find_client
-from harness.campaign.pool import Workers
-from harness.errors import ClientUnavailable, UsageError
-from harness.failure import Failure
-from harness.schedule import RestFault, Schedule
-from harness.testing import assert_schedule_passes
+from race_harness.campaign.campaign import examine
+from race_harness.campaign.under_test import find_client
+from race_harness.model.errors import ClientUnavailable, UsageError
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import RestFault, Schedule
+from race_harness.testing import assert_schedule_passes
+from race_harness.workers.pool import Workers
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cli_rig import Pools, Race, call
 
-from harness.campaign.pool import Workers
+from race_harness.workers.pool import Workers
 
 
 @pytest.fixture(scope="module")

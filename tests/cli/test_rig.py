@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cli_rig import Race, call
 
-from harness.cli.console import errors, output
+from race_harness.cli.console import errors, output
 
 
 @pytest.mark.parametrize(

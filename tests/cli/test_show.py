@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cli_rig import Race, error_of
 
-from harness.failure import Failure
+from race_harness.model.failure import Failure
 
 
 @pytest.fixture

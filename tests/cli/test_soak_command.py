@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from cli_rig import RACE, Pools, Race, error_of
 
-from harness.failure import Failure
-from harness.soak.plan import Plan, PlannedClient, Shard
-from harness.store.series import Series
-from harness.store.store import Store
-from harness.verdict import TrialResult
+from race_harness.model.failure import Failure
+from race_harness.model.verdict import TrialResult
+from race_harness.soak.plan import Plan, PlannedClient, Shard
+from race_harness.store.series import Series
+from race_harness.store.store import Store
 
 SMALL = ["soak", "reference:eager", "--scenario", "clean", "--jobs", "1"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from cli_rig import Race
 
-from harness import __version__
-from harness.cli.commands import COMMANDS
-from harness.store.store import Store
+from race_harness.cli.commands import COMMANDS
+from race_harness.model.version import __version__
+from race_harness.store.store import Store
 
 HEAVY = [
     "altair",
@@ -28,7 +28,7 @@ HEAVY = [
 
 LOADED = """
 import json, sys
-from harness.cli import main
+from race_harness.cli import main
 
 calls, answer = json.loads(sys.argv[1]), sys.argv[2]
 loaded = {}

@@ -8,10 +8,10 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from harness.campaign.statistics import Spread, wilson
-from harness.campaign.summary import ClientSummary, Comparison, Pair
-from harness.cli.tables import comparison_markdown, comparison_table
-from harness.verdict import MEANINGS
+from race_harness.campaign.comparison import ClientSummary, Comparison, Pair
+from race_harness.cli.tables import comparison_markdown, comparison_table
+from race_harness.model.verdict import MEANINGS
+from race_harness.statistics.intervals import Spread, wilson
 
 
 def summary(client: str, version: str, passed: int, reps: int, **verdicts: int) -> ClientSummary:

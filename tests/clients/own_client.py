@@ -16,8 +16,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
-from harness.clients import Client, SeenEvent
-from harness.server.recorder import STATUS_IN_SCOPE, Recorder
+from race_harness import STATUS_IN_SCOPE, Client, Recorder, SeenEvent
 
 
 class JobClient(Client):

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from harness.clients.reference import ReferenceAdapter
-from harness.clients.reference.client import ReferenceClient
-from harness.clients.reference.crude import BUGS
-from harness.errors import UsageError
-from harness.schedule import (
+from race_harness.clients.reference import ReferenceAdapter
+from race_harness.clients.reference.client import ReferenceClient
+from race_harness.clients.reference.crude import BUGS
+from race_harness.model.errors import UsageError
+from race_harness.model.schedule import (
     Caller,
     Fault,
     Interleaving,
@@ -22,8 +22,8 @@ from harness.schedule import (
     Script,
     ServerTiming,
 )
-from harness.sim.serving import UvicornSite
-from harness.trial import run_trial
+from race_harness.network.site import UvicornSite
+from race_harness.workers.trial import run_trial
 
 BENIGN = Schedule("test")
 CUT = replace(BENIGN, network=Network(faults=(Fault("reset", Moment("run-called")),)))

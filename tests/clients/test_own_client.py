@@ -11,10 +11,8 @@ import async_client
 import own_client
 import pytest
 
-import scenarios
-from harness.campaign.draw import draw_schedules
-from harness.errors import WorldBroken
-from harness.schedule import (
+from race_harness.model.errors import WorldBroken
+from race_harness.model.schedule import (
     Act,
     Caller,
     Fault,
@@ -26,8 +24,10 @@ from harness.schedule import (
     Schedule,
     Script,
 )
-from harness.sim.serving import UvicornSite
-from harness.trial import run_trial
+from race_harness.network.site import UvicornSite
+from race_harness.search import library
+from race_harness.search.draw import draw_schedules
+from race_harness.workers.trial import run_trial
 
 REPS = 200
 SITE = UvicornSite()
@@ -43,7 +43,7 @@ RACY = {"threads": own_client.Racy(), "httpx.AsyncClient": async_client.RacyHttp
 
 
 def drawn(scenario, reps):
-    return list(draw_schedules(scenarios.load(scenario), 0, reps))
+    return list(draw_schedules(library.load(scenario), 0, reps))
 
 
 def verdicts_of(adapter, schedules):
@@ -133,9 +133,9 @@ def test_trials_repeat_to_the_byte(adapter, seed):
 def test_two_processes_and_hash_seeds_agree():
     script = """
 import async_client, own_client
-from harness.schedule import Schedule
-from harness.sim.serving import UvicornSite
-from harness.trial import run_trial
+from race_harness.model.schedule import Schedule
+from race_harness.network.site import UvicornSite
+from race_harness.workers.trial import run_trial
 site = UvicornSite()
 for adapter in (own_client.Right(), async_client.Http, async_client.Plain):
     run_trial(Schedule("test"), adapter, site)

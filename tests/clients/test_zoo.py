@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 import pytest
 from hypothesis import strategies as st
 
-from harness.campaign.draw import draw_schedules
-from harness.clients.reference import ReferenceAdapter
-from harness.clients.reference.faults import FAULTS
-from harness.scenario import Scenario
-from harness.schedule import (
+from race_harness.clients.reference import ReferenceAdapter
+from race_harness.clients.reference.zoo import FAULTS
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import (
     Act,
     Caller,
     Fault,
@@ -24,9 +23,10 @@ from harness.schedule import (
     Script,
     ServerTiming,
 )
-from harness.sim.serving import UvicornSite
-from harness.strategies import FAMILIES, with_faults
-from harness.trial import run_trial
+from race_harness.network.site import UvicornSite
+from race_harness.search.draw import draw_schedules
+from race_harness.search.strategies import FAMILIES, with_faults
+from race_harness.workers.trial import run_trial
 
 BENIGN = Schedule("test")
 

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from harness.conformance import wire
-from harness.conformance.labels import Label
-from harness.schedule import Caller, Late, Link, Network, Schedule, ServerTiming
+from race_harness.conformance import sessions as wire
+from race_harness.conformance.labels import Label
+from race_harness.model.schedule import Caller, Late, Link, Network, Schedule, ServerTiming
 
 RELEASES = ("1.10.0", "1.11.1", "1.58.0")
 CALLER = Caller(pause_ms=0.0, settle_s=1.0)

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from recorded import session
 
-from harness.conformance import tables
-from harness.conformance.compare import ALLOWED, Difference, compare, exchanged
-from harness.conformance.labels import Label, numbered
-from harness.conformance.legal import RULES
-from harness.conformance.shapes import Bodies
-from harness.server.profile import Profile
+from race_harness.conformance import for_docs as tables
+from race_harness.conformance.compare import ALLOWED, Difference, compare, exchanged
+from race_harness.conformance.labels import Label, numbered
+from race_harness.conformance.legal import RULES
+from race_harness.conformance.shapes import Bodies
+from race_harness.server.profile import Profile
 
 PROFILE = Profile.of("1.10.0")
 FIRST, SECOND = session("1.10.0", 0), session("1.10.0", 1)

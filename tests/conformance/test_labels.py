@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from harness.conformance.labels import delivered
-from harness.trace import Happening
+from race_harness.conformance.labels import delivered
+from race_harness.model.trace import Happening
 
 
 def frame(event: str, what: str, peer: int = 1) -> Happening:

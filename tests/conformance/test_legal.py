@@ -7,16 +7,16 @@ import pytest
 from hypothesis import strategies as st
 from recorded import RELEASES, session
 
-from harness.campaign.draw import draw_schedules
-from harness.clients.reference import ReferenceAdapter
-from harness.conformance.labels import Label, labels_of
-from harness.conformance.legal import breaches
-from harness.scenario import Scenario
-from harness.schedule import Late, Schedule
-from harness.server.profile import Profile
-from harness.sim.serving import UvicornSite
-from harness.strategies import FAMILIES, with_faults
-from harness.trial import run_trial
+from race_harness.clients.reference import ReferenceAdapter
+from race_harness.conformance.labels import Label, labels_of
+from race_harness.conformance.legal import breaches
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Late, Schedule
+from race_harness.network.site import UvicornSite
+from race_harness.search.draw import draw_schedules
+from race_harness.search.strategies import FAMILIES, with_faults
+from race_harness.server.profile import Profile
+from race_harness.workers.trial import run_trial
 
 SESSIONS = [(version, number) for version in RELEASES for number in (0, 1)]
 

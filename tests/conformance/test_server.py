@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 import pytest
 
-from harness.campaign.client import find_client
-from harness.campaign.conform import conform
-from harness.campaign.pool import Workers
-from harness.combination import SIM_FAKE
-from harness.conformance.compare import compare
-from harness.conformance.labels import delivered, labels_of, recorded
-from harness.conformance.legal import breaches
-from harness.conformance.suite import CASES
-from harness.server.profile import Profile
+from race_harness.campaign.side_by_side import conform
+from race_harness.campaign.under_test import find_client
+from race_harness.conformance.compare import compare
+from race_harness.conformance.labels import delivered, labels_of, recorded
+from race_harness.conformance.legal import breaches
+from race_harness.conformance.suite import CASES
+from race_harness.model.combination import SIM_FAKE
+from race_harness.server.profile import Profile
+from race_harness.workers.pool import Workers
 
 CHOSEN = (
     "benign",

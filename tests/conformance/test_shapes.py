@@ -4,10 +4,10 @@ import asyncio
 
 import httpx
 
-from harness.conformance.shapes import Bodies, Capture, is_read, shape
-from harness.schedule import Schedule
-from harness.server.app import FakeServer
-from harness.trace import Trace
+from race_harness.conformance.shapes import Bodies, Capture, is_read, shape
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Trace
+from race_harness.server.fake.app import FakeServer
 
 HELLO = {"role": "user", "content": [{"type": "text", "text": "Hello"}], "run": False}
 

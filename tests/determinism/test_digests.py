@@ -17,13 +17,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import strategies as st
 
-import scenarios
-from harness.campaign.draw import draw_schedules
-from harness.campaign.pool import Workers
-from harness.clients.reference import ReferenceAdapter
-from harness.families import add_faults
-from harness.scenario import Scenario
-from harness.schedule import (
+from race_harness.clients.reference import ReferenceAdapter
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import (
     Act,
     Caller,
     ConnectionLink,
@@ -39,15 +35,19 @@ from harness.schedule import (
     ServerTiming,
     Turn,
 )
-from harness.sim import source
-from harness.sim.serving import UvicornSite
-from harness.strategies import FAMILIES
-from harness.trace import LOG_VARIABLE, Trace
-from harness.trial import run_trial
+from race_harness.model.trace import LOG_VARIABLE, Trace
+from race_harness.network.site import UvicornSite
+from race_harness.search import library
+from race_harness.search.draw import draw_schedules
+from race_harness.search.hunting import add_faults
+from race_harness.search.strategies import FAMILIES
+from race_harness.sim import source
+from race_harness.workers.pool import Workers
+from race_harness.workers.trial import run_trial
 
 
 def drawn(seed, count, scenario="final-events"):
-    return list(draw_schedules(scenarios.load(scenario), seed, count))
+    return list(draw_schedules(library.load(scenario), seed, count))
 
 
 def digests(workers, schedules):

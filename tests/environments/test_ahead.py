@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.environments import ahead as ahead_module
-from harness.environments.ahead import Ahead
+from race_harness.environments import ahead as ahead_module
+from race_harness.environments.ahead import Ahead
 
 from .fake_package import FakePackage
 
@@ -44,7 +44,7 @@ def test_a_builder_ends_with_all_that_it_has_begun(package: FakePackage, home: P
 def test_clients_are_prepared_in_their_order_whatever_comes_of_them(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from harness.errors import ClientUnavailable
+    from race_harness.model.errors import ClientUnavailable
 
     prepared: list[tuple[str, bool]] = []
 

@@ -1,6 +1,6 @@
 """One line out of what uv says when it fails."""
 
-from harness.environments.installer import NotNow, Unresolvable, UvFailed, explain, kind_of
+from race_harness.environments.installer import NotNow, Unresolvable, UvFailed, explain, kind_of
 
 RESOLVER = """\
 error: No solution found when resolving dependencies

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.environments.history import Commit, Repository
-from harness.errors import ClientUnavailable, UsageError
+from race_harness.environments.history import Commit, Repository
+from race_harness.model.errors import ClientUnavailable, UsageError
 
 from .fake_package import FakePackage, commit_all
 

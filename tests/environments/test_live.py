@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from harness.environments import prepare
-from harness.environments.releases import Published, find_release
-from harness.errors import ClientUnavailable
+from race_harness.environments import prepare
+from race_harness.environments.releases import Published, find_release
+from race_harness.model.errors import ClientUnavailable
 
 
 def unresolvable() -> Published:
@@ -36,7 +36,7 @@ def test_a_release_and_no_index_the_second_time(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.index
 def test_a_release_that_cannot_be_resolved(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = unresolvable()
-    monkeypatch.setattr("harness.environments.preparing.find_release", lambda _: gone)
+    monkeypatch.setattr("race_harness.environments.preparing.find_release", lambda _: gone)
     with pytest.raises(ClientUnavailable) as caught:
         prepare("1.11.99")
     message = str(caught.value)
@@ -49,7 +49,7 @@ def test_a_release_that_cannot_be_resolved(home: Path, monkeypatch: pytest.Monke
 def test_latest_skips_what_cannot_be_resolved_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     # As if nothing had come between these two, to be spared the build of one more large release.
     newest = [unresolvable(), find_release(Version("1.10.0"))]
-    monkeypatch.setattr("harness.environments.preparing.candidates", lambda: newest)
+    monkeypatch.setattr("race_harness.environments.preparing.candidates", lambda: newest)
     lines: list[str] = []
     environment = prepare("latest", progress=lines.append)
     assert (environment.client, environment.resolved_version) == ("latest", "1.10.0")
@@ -57,7 +57,7 @@ def test_latest_skips_what_cannot_be_resolved_and_says_so(monkeypatch: pytest.Mo
     assert lines[-1].startswith("latest: 1.11.99 cannot be resolved (")
     assert lines[-1].endswith("); using 1.10.0")
 
-    monkeypatch.setattr("harness.environments.preparing.candidates", lambda: newest[:1])
+    monkeypatch.setattr("race_harness.environments.preparing.candidates", lambda: newest[:1])
     with pytest.raises(ClientUnavailable, match=r"none of the newest 1 releases can be resolved"):
         prepare("latest")
 
@@ -81,7 +81,7 @@ def test_a_release_with_its_server_as_of_its_date(monkeypatch: pytest.MonkeyPatc
 def test_latest_skips_releases_without_a_server(monkeypatch: pytest.MonkeyPatch) -> None:
     unserved = replace(find_release(Version("1.11.2")), version=Version("1.11.2.99"))
     newest = [unserved, find_release(Version("1.10.0"))]
-    monkeypatch.setattr("harness.environments.preparing.candidates", lambda: newest)
+    monkeypatch.setattr("race_harness.environments.preparing.candidates", lambda: newest)
     lines: list[str] = []
     assert prepare("latest", with_server=True, progress=lines.append).resolved_version == "1.10.0"
     assert lines[-1].startswith("latest: 1.11.2.99 cannot be resolved (no release '1.11.2.99' of ")

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from harness.environments import prepare
-from harness.environments.cache import cache_root
-from harness.errors import ClientUnavailable
+from race_harness.environments import prepare
+from race_harness.environments.cache import cache_root
+from race_harness.model.errors import ClientUnavailable
 
 from .fake_package import FakePackage, add_server, commit_all
 
 ROOT = Path(__file__).parents[2]
 BUILDER = """
 import sys
-from harness.environments import prepare
+from race_harness.environments import prepare
 print(prepare(sys.argv[1], progress=lambda line: print(line, flush=True)).path)
 """
 
@@ -267,7 +267,7 @@ def test_an_interrupt_leaves_nothing(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("harness.environments.builder.installed", interrupted)
+    monkeypatch.setattr("race_harness.environments.builder.installed", interrupted)
     with pytest.raises(KeyboardInterrupt):
         prepare(str(package.directory))
     assert finished(home) == unfinished(home) == []

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from harness.environments import leases
-from harness.environments.cache import BUILDING, METADATA, Cache, sweep
-from harness.environments.installer import base_interpreter
-from harness.environments.pruning import Kept, choose, environments, remove, total
+from race_harness.environments import leases
+from race_harness.environments.cache import BUILDING, METADATA, Cache, sweep
+from race_harness.environments.installer import base_interpreter
+from race_harness.environments.pruning import Kept, choose, environments, remove, total
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 USER = """
 import sys
 from pathlib import Path
-from harness.environments import leases
+from race_harness.environments import leases
 print(leases.hold(Path(sys.argv[1])), flush=True)
 sys.stdin.read()
 """

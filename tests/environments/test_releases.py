@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
-from harness.environments.releases import (
+from race_harness.environments.releases import (
     NoSuchRelease,
     candidates,
     configured_index,
@@ -19,7 +19,7 @@ from harness.environments.releases import (
     published,
     release_key,
 )
-from harness.errors import ClientUnavailable
+from race_harness.model.errors import ClientUnavailable
 
 
 def wheel(

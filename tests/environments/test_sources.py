@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.environments.checkouts import checkout_recipe, take_snapshot
-from harness.environments.package import declares_package
-from harness.environments.revisions import revision_recipe
-from harness.errors import ClientUnavailable
+from race_harness.environments.checkouts import checkout_recipe, take_snapshot
+from race_harness.environments.package import declares_package
+from race_harness.environments.revisions import revision_recipe
+from race_harness.model.errors import ClientUnavailable
 
 from .fake_package import FakePackage, add_server, commit_all
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from harness.environments.specs import Checkout, Latest, Release, Revision, parse
-from harness.errors import ClientUnavailable
+from race_harness.environments.specs import Checkout, Latest, Release, Revision, parse
+from race_harness.model.errors import ClientUnavailable
 
 
 def test_versions_and_latest() -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.realtime.frames import FrameEnds
+from race_harness.realtime.frames import FrameEnds
 
 HANDSHAKE = b"GET / HTTP/1.1\r\nupgrade: websocket\r\n\r\n"
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness.realtime.processes import Parent, fork
+from race_harness.realtime.processes import Parent, fork
 
 
 def test_parent_and_child_hear_each_other():

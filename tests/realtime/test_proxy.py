@@ -10,12 +10,12 @@ import time
 
 import pytest
 
-from harness.moments import Moments
-from harness.network.faults import Faults
-from harness.realtime.proxy import Proxy, Side
-from harness.realtime.record import SharedTrace
-from harness.schedule import ConnectionLink, Fault, Link, Moment, Network
-from harness.server.serve import HOST, listening_socket
+from race_harness.model.moments import Moments
+from race_harness.model.schedule import ConnectionLink, Fault, Link, Moment, Network
+from race_harness.network.faults import Faults
+from race_harness.network.loopback import HOST, listening_socket
+from race_harness.realtime.proxy import Proxy, Side
+from race_harness.realtime.record import SharedTrace
 
 HEADS = {
     "socket": b"GET /s HTTP/1.1\r\nhost: x\r\nUpgrade: websocket\r\n\r\n",

@@ -2,8 +2,8 @@
 
 import threading
 
-from harness.realtime.record import SharedTrace, digest_of, in_order
-from harness.trace import Happening
+from race_harness.model.trace import Happening
+from race_harness.realtime.record import SharedTrace, digest_of, in_order
 
 
 def at(at_ns, what, **detail):

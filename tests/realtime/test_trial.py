@@ -9,13 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from harness.clients.reference import ReferenceAdapter
-from harness.errors import WorldBroken
-from harness.limits import work_s
-from harness.realtime import trial as realtime
-from harness.realtime.processes import fork
-from harness.realtime.trial import LIMIT_S, _limit_s, run_trial
-from harness.schedule import (
+from race_harness.clients.reference import ReferenceAdapter
+from race_harness.model.errors import WorldBroken
+from race_harness.model.limits import work_s
+from race_harness.model.schedule import (
     Act,
     Caller,
     Fault,
@@ -26,8 +23,11 @@ from harness.schedule import (
     Schedule,
     ServerTiming,
 )
-from harness.sim.serving import UvicornSite
-from harness.trial import run_trial as simulate
+from race_harness.network.site import UvicornSite
+from race_harness.realtime import forked_trial as realtime
+from race_harness.realtime.forked_trial import LIMIT_S, _limit_s, run_trial
+from race_harness.realtime.processes import fork
+from race_harness.workers.trial import run_trial as simulate
 
 CALLER = Caller(pause_ms=0, settle_s=0.1)
 BENIGN = Schedule("test", server=ServerTiming(think_ms=50), caller=CALLER)

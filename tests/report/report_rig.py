@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from harness.failure import Failure
-from harness.schedule import Schedule
-from harness.store.series import Series
-from harness.store.store import CampaignRecord, Store
-from harness.verdict import Evidence, Judgement, TrialResult
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
+from race_harness.model.verdict import Evidence, Judgement, TrialResult
+from race_harness.store.series import Series
+from race_harness.store.store import CampaignRecord, Store
 
 HOSTILE = '<script>alert(1)</script><b onclick="alert(1)">&amp;|`*'
 """A client's name, and a scenario's."""

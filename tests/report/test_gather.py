@@ -6,11 +6,11 @@ from dataclasses import astuple, replace
 import pytest
 from report_rig import CONFIRMED, EARLY, example, fill, series, trials
 
-from harness.errors import UsageError
-from harness.report import words
-from harness.report.gather import gather
-from harness.report.view import Change, Changes, Quantiles, Report, Tally
-from harness.store.store import Store
+from race_harness.model.errors import UsageError
+from race_harness.report import wording as words
+from race_harness.report.gather import gather
+from race_harness.report.view import Change, Changes, Quantiles, Report, Tally
+from race_harness.store.store import Store
 
 
 @pytest.fixture

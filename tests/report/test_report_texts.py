@@ -7,11 +7,11 @@ from xml.etree import ElementTree
 import pytest
 from report_rig import HOSTILE, example, fill, hostile, series, trials
 
-from harness.report.gather import gather
-from harness.report.junit import junit
-from harness.report.markdown import LIMIT, markdown
-from harness.report.view import Change, Changes, Report
-from harness.store.store import Store
+from race_harness.report.gather import gather
+from race_harness.report.junit import junit
+from race_harness.report.markdown import LIMIT, markdown
+from race_harness.report.view import Change, Changes, Report
+from race_harness.store.store import Store
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from server_rig import (
     until,
 )
 
-from harness.schedule import Script, Turn
-from harness.server.profile import Profile
+from race_harness.model.schedule import Script, Turn
+from race_harness.server.profile import Profile
 
 type Probe = Callable[[Profile], Coroutine[Any, Any, object]]
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import httpx
 
-from harness.schedule import Late, RestFault, Schedule, Script, ServerTiming
-from harness.server.app import create_app
-from harness.server.conversation import AgentServer, Conversation
-from harness.server.profile import Profile
-from harness.trace import Happening, Trace
+from race_harness.model.schedule import Late, RestFault, Schedule, Script, ServerTiming
+from race_harness.model.trace import Happening, Trace
+from race_harness.server.fake.app import create_app
+from race_harness.server.fake.conversation import Conversation
+from race_harness.server.fake.event_service import AgentServer
+from race_harness.server.profile import Profile
 
 OLD, NEW = "1.10.0", "1.58.0"
 CONVERSATION = "11111111-2222-4333-8444-555555555555"

@@ -5,7 +5,7 @@ from types import ModuleType
 
 import pytest
 
-from harness.server.between import release_seen
+from race_harness.server.between import release_seen
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ import pytest
 from profile_probes import Probe, log_of_run
 from server_rig import FINISH, run
 
-from harness.errors import UsageError
-from harness.schedule import Act, Caller, Schedule, Script, Turn
-from harness.server.missing import missing
-from harness.server.profile import Profile
+from race_harness.model.errors import UsageError
+from race_harness.model.schedule import Act, Caller, Schedule, Script, Turn
+from race_harness.server.missing import missing
+from race_harness.server.profile import Profile
 
 type Sides = tuple[tuple[str, bool], ...]
 """Releases on the two sides of a border, and whether the field is on."""

@@ -9,15 +9,15 @@ import httpx
 import pytest
 from server_rig import BASE, CONVERSATION, HELLO, NEW, plain_run, rig, run
 
-from harness.errors import WorldBroken
-from harness.schedule import Caller, RestFault, Schedule
-from harness.server.app import create_app
-from harness.server.conversation import AgentServer
-from harness.server.profile import Profile
-from harness.server.rest_faults import ROUTES, RestFaults
-from harness.sim.serving import UvicornSite
-from harness.sim.world import Simulation
-from harness.trace import Happening, Trace
+from race_harness.model.errors import WorldBroken
+from race_harness.model.schedule import Caller, RestFault, Schedule
+from race_harness.model.trace import Happening, Trace
+from race_harness.network.site import UvicornSite
+from race_harness.server.fake.app import create_app
+from race_harness.server.fake.event_service import AgentServer
+from race_harness.server.profile import Profile
+from race_harness.server.rest_faults import ROUTES, RestFaults
+from race_harness.sim.world import Simulation
 
 # -- which request
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from harness.schedule import Schedule
-from harness.server.context import Context
-from harness.server.profile import Profile
-from harness.server.wire import EventFactory
-from harness.trace import Trace
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Trace
+from race_harness.server.fake.context import Context
+from race_harness.server.fake.event_factory import EventFactory
+from race_harness.server.profile import Profile
 
 
 def one_of_each() -> list[dict[str, Any]]:

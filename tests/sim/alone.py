@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from harness.schedule import Interleaving
-from harness.schedule import Network as NetworkSchedule
-from harness.sim import guard, patches
-from harness.sim import kernel as kernels
-from harness.sim.choice import choice_of
-from harness.sim.entropy import Entropy
-from harness.sim.kernel import MILLISECOND, SECOND, Choice, Kernel
-from harness.sim.network import Network
+from race_harness.model.schedule import Interleaving
+from race_harness.model.schedule import Network as NetworkSchedule
+from race_harness.sim import guard, patches
+from race_harness.sim import kernel as kernels
+from race_harness.sim.choice import choice_of
+from race_harness.sim.entropy import Entropy
+from race_harness.sim.kernel import MILLISECOND, SECOND, Choice, Kernel
+from race_harness.sim.tcp import Network
 
 DAY_S = 86_400
 

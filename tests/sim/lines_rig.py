@@ -5,9 +5,9 @@ from typing import Any
 
 from alone import Alone
 
-from harness.schedule import Interleaving
-from harness.sim.choice import choice_of
-from harness.sim.stalls import Lines
+from race_harness.model.schedule import Interleaving
+from race_harness.sim.choice import choice_of
+from race_harness.sim.stalls import Lines
 
 SOURCE = ("small_client",)
 

@@ -10,11 +10,11 @@ from alone import void
 from fastapi import FastAPI, Request, WebSocket, WebSocketDisconnect
 from starlette.responses import Response, StreamingResponse
 
-from harness.schedule import Interleaving, Link, Schedule
-from harness.schedule import Network as NetworkSchedule
-from harness.sim.kernel import SECOND
-from harness.sim.serving import UvicornSite
-from harness.sim.world import Ending, Simulation
+from race_harness.model.schedule import Interleaving, Link, Schedule
+from race_harness.model.schedule import Network as NetworkSchedule
+from race_harness.network.site import UvicornSite
+from race_harness.sim.kernel import SECOND
+from race_harness.sim.world import Ending, Simulation
 
 
 @dataclass

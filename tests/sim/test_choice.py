@@ -8,11 +8,17 @@ import pytest
 from alone import Alone, run_alone
 from scipy.stats import binom
 
-from harness.schedule import Interleaving
-from harness.sim import kernel as kernels
-from harness.sim.choice import PCT, PartialOrderSampling, RandomWalk, RunUntilBlocked, choice_of
-from harness.sim.choice.partial_order import race
-from harness.sim.kernel import Strand
+from race_harness.model.schedule import Interleaving
+from race_harness.sim import kernel as kernels
+from race_harness.sim.choice import (
+    PCT,
+    PartialOrderSampling,
+    RandomWalk,
+    RunUntilBlocked,
+    choice_of,
+)
+from race_harness.sim.choice.partial_order import race
+from race_harness.sim.kernel import Strand
 
 STRATEGIES = ("random-walk", "pct", "pos")
 ALL_BUT_IMPOSSIBLE = 1e-6

@@ -3,15 +3,15 @@
 import pytest
 from alone import Alone
 
-from harness.clients.reference import ReferenceAdapter
-from harness.moments import NAMES, Moments
-from harness.network.connection import close_frame
-from harness.network.faults import Faults
-from harness.schedule import Fault, Link, Moment, Schedule, Script
-from harness.schedule import Network as NetworkSchedule
-from harness.sim.network import FIRST_CLIENT_PORT
-from harness.sim.serving import PORT, UvicornSite
-from harness.trial import run_trial
+from race_harness.clients.reference import ReferenceAdapter
+from race_harness.model.moments import NAMES, Moments
+from race_harness.model.schedule import Fault, Link, Moment, Schedule, Script
+from race_harness.model.schedule import Network as NetworkSchedule
+from race_harness.network.connection import close_frame
+from race_harness.network.faults import Faults
+from race_harness.network.site import PORT, UvicornSite
+from race_harness.sim.tcp import FIRST_CLIENT_PORT
+from race_harness.workers.trial import run_trial
 
 
 class Ear:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness.schedule import Moment
+from race_harness.model.schedule import Moment
 
 
 class Gated:

@@ -19,11 +19,11 @@ import pytest
 from alone import run_alone
 from sim_rig import rest
 
-from harness.clients.reference import ReferenceAdapter
-from harness.errors import WorldBroken
-from harness.schedule import Schedule
-from harness.sim.serving import UvicornSite
-from harness.trial import run_trial
+from race_harness.clients.reference import ReferenceAdapter
+from race_harness.model.errors import WorldBroken
+from race_harness.model.schedule import Schedule
+from race_harness.network.site import UvicornSite
+from race_harness.workers.trial import run_trial
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -306,7 +306,7 @@ def test_the_hook_is_added_once_a_process():
 import sys
 added = []
 sys.addaudithook(lambda event, args: added.append(event) if event == "sys.addaudithook" else None)
-from harness.sim import guard
+from race_harness.sim import guard
 for _ in range(3):
     guard.install()
 print(len(added))

@@ -14,7 +14,7 @@ import pytest
 from alone import DAY_S, Alone, run_alone
 from leftovers import LEFTOVERS
 
-from harness.sim.kernel import SECOND
+from race_harness.sim.kernel import SECOND
 
 
 def _strands(alone, *bodies):

@@ -23,13 +23,13 @@ import httpx
 import pytest
 from alone import Alone
 
-from harness.clients.reference import ReferenceAdapter
-from harness.errors import WorldBroken
-from harness.schedule import Fault, Interleaving, Moment, Network, Schedule, Script
-from harness.sim import kernel as kernels
-from harness.sim import patches
-from harness.sim.serving import UvicornSite
-from harness.trial import run_trial
+from race_harness.clients.reference import ReferenceAdapter
+from race_harness.model.errors import WorldBroken
+from race_harness.model.schedule import Fault, Interleaving, Moment, Network, Schedule, Script
+from race_harness.network.site import UvicornSite
+from race_harness.sim import kernel as kernels
+from race_harness.sim import patches
+from race_harness.workers.trial import run_trial
 
 
 class Reaching(ReferenceAdapter):
@@ -372,10 +372,10 @@ SCHEDULES = [
 
 FRESH = """
 import json, os, sys
-from harness.clients.reference import ReferenceAdapter
-from harness.schedule import Schedule
-from harness.sim.serving import UvicornSite
-from harness.trial import run_trial
+from race_harness.clients.reference import ReferenceAdapter
+from race_harness.model.schedule import Schedule
+from race_harness.network.site import UvicornSite
+from race_harness.workers.trial import run_trial
 
 for schedule in json.loads(sys.argv[1]):
     child = os.fork()

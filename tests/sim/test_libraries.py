@@ -17,11 +17,11 @@ import websockets.sync.client
 from alone import Alone
 from sim_rig import both
 
-from harness.errors import WorldBroken
-from harness.schedule import Link
-from harness.schedule import Network as NetworkSchedule
-from harness.sim.loop import SimLoop
-from harness.sim.serving import PORT
+from race_harness.model.errors import WorldBroken
+from race_harness.model.schedule import Link
+from race_harness.model.schedule import Network as NetworkSchedule
+from race_harness.network.site import PORT
+from race_harness.sim.loop import SimLoop
 
 HOST = "127.0.0.1"
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.schedule import Act, Caller, Schedule, Script, ServerTiming, Turn
-from harness.sim.kernel import SECOND
-from harness.sim.world import LIMIT_S, Simulation
+from race_harness.model.schedule import Act, Caller, Schedule, Script, ServerTiming, Turn
+from race_harness.sim.kernel import SECOND
+from race_harness.sim.world import LIMIT_S, Simulation
 
 
 def limit_s(schedule):

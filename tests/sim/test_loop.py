@@ -11,8 +11,8 @@ import pytest
 from alone import Alone, run_alone
 from sim_rig import both
 
-from harness.errors import WorldBroken
-from harness.sim.serving import PORT
+from race_harness.model.errors import WorldBroken
+from race_harness.network.site import PORT
 
 HOST = "127.0.0.1"
 

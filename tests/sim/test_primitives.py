@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from alone import DAY_S, Alone, run_alone
 
-from harness.sim import primitives
+from race_harness.sim import primitives
 
 SOON = 0.02
 """Seconds of a timeout that is going to expire: all the real time that is spent here."""

@@ -13,15 +13,15 @@ import small_client
 from alone import Alone
 from lines_rig import SOURCE, play
 
-from harness.clients.reference import ReferenceAdapter
-from harness.errors import WorldBroken
-from harness.schedule import Interleaving, LineStall, Schedule
-from harness.sim import source
-from harness.sim.choice import choice_of
-from harness.sim.kernel import Kernel
-from harness.sim.serving import UvicornSite
-from harness.sim.stalls import Lines
-from harness.trial import run_trial
+from race_harness.clients.reference import ReferenceAdapter
+from race_harness.model.errors import WorldBroken
+from race_harness.model.schedule import Interleaving, LineStall, Schedule
+from race_harness.network.site import UvicornSite
+from race_harness.sim import source
+from race_harness.sim.choice import choice_of
+from race_harness.sim.kernel import Kernel
+from race_harness.sim.stalls import Lines
+from race_harness.workers.trial import run_trial
 
 STRATEGIES = ("random-walk", "pct", "pos")
 MONITORING = sys.monitoring
@@ -295,7 +295,7 @@ def test_nothing_is_monitored_when_no_line_is_needed(monkeypatch):
     def refuse(*_args):
         raise AssertionError("monitoring was asked for")
 
-    monkeypatch.setattr("harness.sim.stalls._free_tool", refuse)
+    monkeypatch.setattr("race_harness.sim.stalls._free_tool", refuse)
     for interleaving in (Interleaving(), Interleaving(1), Interleaving(at_lines=True)):
         play(lambda: small_client.steps(void), interleaving)
     with pytest.raises(AssertionError):
@@ -446,13 +446,13 @@ def test_the_lines_come_in_the_order_of_the_file():
 
 
 def test_a_module_that_is_not_loaded_has_no_lines():
-    assert source.lines(("no_such_module", "harness.no_such_module")) == []
+    assert source.lines(("no_such_module", "race_harness.no_such_module")) == []
 
 
 def test_a_package_stands_for_its_modules():
-    found = source.lines(("harness.sim.choice",))
+    found = source.lines(("race_harness.sim.choice",))
     assert found == list(
-        dict.fromkeys(source.lines(("harness.sim.choice", "harness.sim.choice.pct")))
+        dict.fromkeys(source.lines(("race_harness.sim.choice", "race_harness.sim.choice.pct")))
     )
     assert ("PCT.choose", "self.reached += 1") in found
     assert ("Kernel.pause", "self._step()") not in found

@@ -11,7 +11,7 @@ PRELUDE = """
 import _thread, json, sys, threading, time
 sys.path.insert(0, {folder!r})
 from alone import Alone
-from harness.sim.watchdog import Watchdog
+from race_harness.sim.watchdog import Watchdog
 
 def report(text):
     print(text, flush=True)
@@ -163,7 +163,7 @@ def test_one_that_was_stopped_watches_no_more():
     """As before a fork; its thread is gone, and nothing is let through that has its number."""
     status, output = run(
         """
-        from harness.sim import guard
+        from race_harness.sim import guard
 
         while not guard._exempt:
             pass  # The one of the prelude, which is patient, is to be there first.

@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
-from harness.failure import Failure
-from harness.schedule import Schedule
-from harness.soak.bench import Chunk, Work
-from harness.soak.plan import Key, Plan, PlannedClient
-from harness.soak.soak import Soak
-from harness.store.series import Series, SeriesRecord
-from harness.store.store import CampaignRecord
-from harness.verdict import Evidence, Judgement, TrialResult
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
+from race_harness.model.verdict import Evidence, Judgement, TrialResult
+from race_harness.soak.bench import Chunk, Work
+from race_harness.soak.plan import Key, Plan, PlannedClient
+from race_harness.soak.work import Soak
+from race_harness.store.series import Series, SeriesRecord
+from race_harness.store.store import CampaignRecord
 
 Verdict = Callable[[Key, int], str]
 """`ok`, `void`, or what a trial fails with: the verdict, and after a space what it says."""

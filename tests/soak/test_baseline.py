@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from soak_rig import PLAN, Disorderly, all_ok, run
 
-from harness.errors import UsageError
-from harness.soak.baseline import find_baseline, measure, samples
-from harness.soak.plan import Key, Plan, PlannedClient
-from harness.store.series import Series
-from harness.store.store import CampaignRecord, Store
-from harness.verdict import TrialResult
+from race_harness.model.errors import UsageError
+from race_harness.model.verdict import TrialResult
+from race_harness.soak.baseline import find_baseline, measure, samples
+from race_harness.soak.plan import Key, Plan, PlannedClient
+from race_harness.store.series import Series
+from race_harness.store.store import CampaignRecord, Store
 
 
 @pytest.fixture

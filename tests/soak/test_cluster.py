@@ -10,21 +10,21 @@ import pytest
 from distributed import Client, LocalCluster
 from soak_rig import records
 
-import scenarios
-from harness.campaign.client import ClientUnderTest, find_client
-from harness.campaign.draw import draw_schedules
-from harness.campaign.pool import Workers
-from harness.errors import ClientUnavailable, UsageError
-from harness.soak import cluster as module
-from harness.soak.cluster import DaskBench
-from harness.soak.plan import Key, Plan, PlannedClient
-from harness.soak.soak import Soak
-from harness.store.store import Store
-from harness.verdict import TrialResult
+from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.model.errors import ClientUnavailable, UsageError
+from race_harness.model.verdict import TrialResult
+from race_harness.search import library
+from race_harness.search.draw import draw_schedules
+from race_harness.soak import cluster as module
+from race_harness.soak.cluster import DaskBench
+from race_harness.soak.plan import Key, Plan, PlannedClient
+from race_harness.soak.work import Soak
+from race_harness.store.store import Store
+from race_harness.workers.pool import Workers
 
 ARGUMENTS = ("reference", "reference:eager")
 PLAN = Plan(tuple(PlannedClient(one, "0.1.0") for one in ARGUMENTS), ("final-events",), reps=130)
-SCENARIOS = {name: scenarios.load(name) for name in PLAN.scenarios}
+SCENARIOS = {name: library.load(name) for name in PLAN.scenarios}
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_a_worker_is_killed_and_nothing_is_lost_nor_counted_twice(
         # They are the trials that this machine would have run.
         key = Key("final-events", 1)
         there = {result.index: result for result in found[key].results()}
-        schedules = list(draw_schedules(scenarios.load(key.scenario), PLAN.seed, 130))
+        schedules = list(draw_schedules(library.load(key.scenario), PLAN.seed, 130))
         with clients[1].workers() as workers:
             workers.wait_ready()
             for number in (0, 64, 129):

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-import scenarios
-from harness.campaign.campaign import run_campaign
-from harness.campaign.client import ClientUnderTest, find_client
-from harness.campaign.draw import draw_schedules
-from harness.soak.local import LocalBench
-from harness.soak.plan import Key, Plan, PlannedClient
-from harness.soak.soak import Soak
-from harness.store.series import Series
-from harness.store.store import Store
+from race_harness.campaign.campaign import run_campaign
+from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.search import library
+from race_harness.search.draw import draw_schedules
+from race_harness.soak.local import LocalBench
+from race_harness.soak.plan import Key, Plan, PlannedClient
+from race_harness.soak.work import Soak
+from race_harness.store.series import Series
+from race_harness.store.store import Store
 
 NAMES = ("clean", "final-events")
 ARGUMENTS = ("reference", "reference:eager")
@@ -27,7 +27,7 @@ def clients() -> list[ClientUnderTest]:
 
 @pytest.fixture(scope="module")
 def bench(clients: list[ClientUnderTest]) -> Iterator[LocalBench]:
-    with LocalBench(clients, {name: scenarios.load(name) for name in NAMES}, jobs=2) as bench:
+    with LocalBench(clients, {name: library.load(name) for name in NAMES}, jobs=2) as bench:
         yield bench
 
 
@@ -50,7 +50,7 @@ def test_it_runs_the_trials_that_a_comparison_runs(
         soak = Soak(plan, found, failures=tmp_path / "soak")
         bench.run(soak)
         late = Key("final-events", 1)
-        schedules = list(draw_schedules(scenarios.load("final-events"), 3, REPS))
+        schedules = list(draw_schedules(library.load("final-events"), 3, REPS))
         with clients[1].workers(2) as workers:
             workers.wait_ready()
             compared = run_campaign(clients[1], schedules, workers, failures=tmp_path / "compare")

@@ -6,9 +6,9 @@ from itertools import islice
 
 import pytest
 
-from harness.campaign.sequential import SequentialTest
-from harness.errors import UsageError
-from harness.soak.plan import Key, Plan, PlannedClient, Shard, sequential_test
+from race_harness.model.errors import UsageError
+from race_harness.soak.plan import Key, Plan, PlannedClient, Shard, sequential_test
+from race_harness.statistics.sequential import SequentialTest
 
 PLAN = Plan(
     (PlannedClient("latest", "1.58.2"), PlannedClient("reference", "0.1.0")),

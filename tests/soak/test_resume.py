@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from soak_rig import PLAN
 
-from harness.errors import UsageError
-from harness.soak.plan import PlannedClient
-from harness.soak.resume import find_unfinished
-from harness.store.store import Store
+from race_harness.model.errors import UsageError
+from race_harness.soak.plan import PlannedClient
+from race_harness.soak.resume import find_unfinished
+from race_harness.store.store import Store
 
 
 def test_the_newest_unfinished_one_of_this_plan_is_meant() -> None:

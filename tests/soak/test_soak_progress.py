@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.progress import Progress
 from soak_rig import PLAN
 
-from harness.campaign.sequential import SequentialTest
-from harness.cli.soak_progress import SoakProgress, columns
-from harness.soak.plan import Key
-from harness.verdict import TrialResult
+from race_harness.cli.soak_progress import SoakProgress, columns
+from race_harness.model.verdict import TrialResult
+from race_harness.soak.plan import Key
+from race_harness.statistics.sequential import SequentialTest
 
 OK = TrialResult(0, ("ok",), "d", 1.0, 1.0)
 LATE = TrialResult(1, ("late",), "d", 1.0, 1.0)

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from harness.failure import Failure
-from harness.schedule import Schedule
-from harness.store.series import Series
-from harness.store.store import Store
-from harness.verdict import Evidence, Judgement, TrialResult
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
+from race_harness.model.verdict import Evidence, Judgement, TrialResult
+from race_harness.store.series import Series
+from race_harness.store.store import Store
 
 SERIES = Series(0, "1.10.0", "1.10.0", "sim", "fake", "", "final-events", 7, drawn=True)
 

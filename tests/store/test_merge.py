@@ -11,12 +11,12 @@ import pytest
 from sqlite_utils import Database, Migrations
 from store_rig import SERIES, confirmed, content, failure, shard, trial
 
-from harness.combination import SIM_REAL
-from harness.confirmation import Confirmation
-from harness.errors import UsageError
-from harness.store.merge import Merged, merge
-from harness.store.migrations import every, migrations
-from harness.store.store import Store
+from race_harness.model.combination import SIM_REAL
+from race_harness.model.confirmation import Confirmation
+from race_harness.model.errors import UsageError
+from race_harness.store.merge import Merged, merge
+from race_harness.store.migrations import every, migrations
+from race_harness.store.store import Store
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_an_older_record_opens_with_all_it_holds_and_merges_without_being_touche
     older = [shard(tmp_path / name, trial(0)) for name in ("opened.db", "merged.db")]
     before = content(older[0])
     as_it_was = older[1].read_bytes()
-    monkeypatch.setattr("harness.store.migrations.migrations", more_tables())
+    monkeypatch.setattr("race_harness.store.migrations.migrations", more_tables())
     with Store(older[0]) as store:
         assert store.execute("SELECT host FROM environments").fetchall() == [(None,)]
     assert content(older[0]) == before

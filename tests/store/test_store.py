@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.errors import UsageError
-from harness.failure import Failure
-from harness.schedule import Schedule
-from harness.store.migrations import migrations
-from harness.store.series import Series
-from harness.store.store import VARIABLE, Store, default_path
-from harness.verdict import Evidence, Judgement, TrialResult
+from race_harness.model.errors import UsageError
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
+from race_harness.model.verdict import Evidence, Judgement, TrialResult
+from race_harness.store.migrations import migrations
+from race_harness.store.series import Series
+from race_harness.store.store import VARIABLE, Store, default_path
 
 SERIES = Series(0, "1.10.0", "1.10.0", "sim", "fake", "", "final-events", 7, drawn=True)
 OK = TrialResult(0, ("ok",), "d0", 1.5, 12.0)
@@ -168,9 +168,9 @@ def test_the_environment_names_the_default(
 WRITER = """
 import sys
 from pathlib import Path
-from harness.store.series import Series
-from harness.store.store import Store
-from harness.verdict import TrialResult
+from race_harness.store.series import Series
+from race_harness.store.store import Store
+from race_harness.model.verdict import TrialResult
 
 path, name, trials = sys.argv[1:]
 with Store(Path(path)) as store:

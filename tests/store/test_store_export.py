@@ -10,10 +10,10 @@ import pyarrow.parquet
 import pytest
 from store_rig import SERIES, shard, trial
 
-from harness.errors import UsageError
-from harness.store.export import TABLES, export
-from harness.store.store import Store
-from harness.verdict import TrialResult
+from race_harness.model.errors import UsageError
+from race_harness.model.verdict import TrialResult
+from race_harness.store.export import TABLES, export
+from race_harness.store.store import Store
 
 VOID = TrialResult(2, (), "", 0.0, 1.0, void='refused, "really",\nby the server')
 

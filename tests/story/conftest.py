@@ -3,7 +3,7 @@
 import pytest
 from story_rig import late_failure
 
-from harness.failure import Failure
+from race_harness.model.failure import Failure
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ and returns while the last two events are still on their way.
 from dataclasses import replace
 from typing import Any
 
-from harness.failure import Failure
-from harness.schedule import Schedule, ServerTiming
-from harness.verdict import Evidence, Judgement
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule, ServerTiming
+from race_harness.model.verdict import Evidence, Judgement
 
 Happening = dict[str, Any]
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from story_rig import Happening, at, persisted, poll, seen, with_run
 
-from harness.failure import Failure
-from harness.schedule import (
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import (
     Act,
     Caller,
     ConnectionLink,
@@ -21,14 +21,14 @@ from harness.schedule import (
     Script,
     Turn,
 )
-from harness.story.drawing import drawing
-from harness.story.facts import blamed_call, since_run
-from harness.story.fields import differences
-from harness.story.mermaid import sequence_diagram
-from harness.story.perfetto import trace_events
-from harness.story.timeline import timeline_text
-from harness.story.words import in_words
-from harness.verdict import Evidence, Judgement
+from race_harness.model.verdict import Evidence, Judgement
+from race_harness.story.drawing import drawing
+from race_harness.story.facts import blamed_call, since_run
+from race_harness.story.fields import differences
+from race_harness.story.mermaid import sequence_diagram
+from race_harness.story.perfetto import trace_events
+from race_harness.story.timeline import timeline_text
+from race_harness.story.words import in_words
 
 
 def told(failure: Failure) -> list[str]:

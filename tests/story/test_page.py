@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from story_rig import LATE, Happening, at, persisted, with_run
 
-from harness.failure import Failure
-from harness.schedule import Schedule
-from harness.story.layout import TOP, layout
-from harness.story.page import html_page
-from harness.story.row import Column, Row
-from harness.verdict import Evidence, Judgement
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
+from race_harness.model.verdict import Evidence, Judgement
+from race_harness.story.layout import TOP, layout
+from race_harness.story.page import html_page
+from race_harness.story.row import Column, Row
 
 HOSTILE = '</script></style></title></svg><b onclick="alert(1)">&amp;"\'<img src=http://x.example>'
 VOID = {"meta", "br", "img", "link", "input"}

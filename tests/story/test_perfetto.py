@@ -7,8 +7,8 @@ from typing import Any
 
 from story_rig import at, persisted, poll, seen, with_run
 
-from harness.failure import Failure
-from harness.story.perfetto import trace_events
+from race_harness.model.failure import Failure
+from race_harness.story.perfetto import trace_events
 
 Event = dict[str, Any]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.failure import Failure
-from harness.schedule import Schedule
-from harness.story.pytest_file import pytest_file
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
+from race_harness.story.pytest_file import pytest_file
 
 
 @pytest.mark.parametrize(

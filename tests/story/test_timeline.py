@@ -22,10 +22,10 @@ from story_rig import (
     with_run,
 )
 
-from harness.failure import Failure
-from harness.schedule import Fault, Moment, Network, ServerTiming
-from harness.story.timeline import short_story, timeline, timeline_text
-from harness.verdict import Evidence, Judgement
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import Fault, Moment, Network, ServerTiming
+from race_harness.model.verdict import Evidence, Judgement
+from race_harness.story.timeline import short_story, timeline, timeline_text
 
 
 def told(failure: Failure, width: int = 200) -> list[str]:

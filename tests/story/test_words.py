@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from story_rig import Happening, at, persisted, poll, seen, with_run
 
-from harness.failure import Failure
-from harness.story.words import in_words
-from harness.verdict import Evidence, Judgement
+from race_harness.model.failure import Failure
+from race_harness.model.verdict import Evidence, Judgement
+from race_harness.story.words import in_words
 
 
 def judged(failure: Failure, verdict: str, *events: str, says: str = "so it is") -> Failure:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from harness.server.real.dates import ServerDatetime
+from race_harness.server.real.dates import ServerDatetime
 
 
 @pytest.fixture(autouse=True)

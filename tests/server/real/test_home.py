@@ -6,7 +6,7 @@ import sys
 IN_A_PROCESS_OF_ITS_OWN = """
 import os
 from pathlib import Path
-from harness.server.real import home
+from race_harness.server.real import home
 
 settled = home.settle()
 paths = []

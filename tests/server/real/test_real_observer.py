@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from harness.schedule import Late, Schedule, Script, ServerTiming, Turn
-from harness.server.profile import Profile
-from harness.server.real.observer import Observer, run_of_task
-from harness.trace import Trace
+from race_harness.model.schedule import Late, Schedule, Script, ServerTiming, Turn
+from race_harness.model.trace import Trace
+from race_harness.server.profile import Profile
+from race_harness.server.real.observer import Observer, run_of_task
 
 
 def observer(schedule: Schedule | None = None, version: str = "1.58.0") -> Observer:

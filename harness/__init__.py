@@ -1,3 +1,0 @@
-"""race-harness: deterministic race reproduction for clients that mix REST and a WebSocket."""
-
-__version__ = "0.1.0"

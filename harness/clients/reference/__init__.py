@@ -1,5 +1,0 @@
-"""A client of our own: right by default, with faults that can be planted one at a time."""
-
-from harness.clients.reference.adapter import KINDS, ReferenceAdapter
-
-__all__ = ["KINDS", "ReferenceAdapter"]

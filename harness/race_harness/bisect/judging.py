@@ -1,0 +1,160 @@
+"""Judging one client: its environment, its workers, the question's trials."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+from race_harness.bisect.judged import Judged, Point, Times
+from race_harness.bisect.questions import Answer, Question
+from race_harness.campaign.campaign import examine
+from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.model.errors import ClientUnavailable, OutOfReach, WorldBroken
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
+from race_harness.model.verdict import TrialResult
+from race_harness.store.series import SeriesRecord
+from race_harness.store.store import CampaignRecord
+from race_harness.workers.pool import Workers
+
+
+class Judge:
+    """Asks one client after another the same question, in the simulation.
+
+    Clients that cannot be had or imported, or that break out of the simulation, cannot tell.
+    `jobs` trials run at once, which decides nothing but how long it takes. `on_installed` is
+    called when the environment is there and trials are to begin. `record`: where trials go.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        *,
+        server: str = "fake",
+        jobs: int = 1,
+        progress: Callable[[str], None] = lambda _line: None,
+        on_installed: Callable[[], None] = lambda: None,
+        record: CampaignRecord | None = None,
+    ) -> None:
+        self._question = question
+        self._server = server
+        self._jobs = jobs
+        self._progress = progress
+        self._on_installed = on_installed
+        self._record = record
+        self._judged = 0
+        self.failures: dict[str, Failure] = {}
+        """Of each bad client, the first trial that shows it, whole."""
+
+    def __call__(self, point: Point) -> Judged:
+        """What the client says.
+
+        Raises:
+            OutOfReach: the index does not answer, or the cache cannot be written.
+            UsageError: there is no such server.
+        """
+        began = time.monotonic()
+        try:
+            client = find_client(point.client, self._progress, server=self._server)
+        except OutOfReach:
+            raise
+        except (ClientUnavailable, WorldBroken) as error:
+            return Judged("unclear", _reason(error), times=Times(_since(began)))
+        times = Times(install=_since(began))
+        self._on_installed()
+        began = time.monotonic()
+        try:
+            with client.workers(self._jobs) as workers:
+                workers.wait_ready()
+                times = replace(times, start=_since(began))
+                began = time.monotonic()
+                judged = self._tried(client, workers)
+        except (ClientUnavailable, WorldBroken) as error:
+            # Without a client to import: the time until it is known to be none.
+            part = "trials" if times.start else "start"
+            times = replace(times, **{part: _since(began)})
+            return Judged("unclear", _reason(error), times=times)
+        return replace(judged, times=replace(times, trials=_since(began)))
+
+    def _tried(self, client: ClientUnderTest, workers: Workers) -> Judged:
+        schedules: list[Schedule] = []
+        results: list[TrialResult] = []
+        answer: Answer | None = None
+        series = self._series(client, workers)
+        for chunk in self._question.chunks():
+            found = workers.run(chunk, partial(_write_down, series, chunk))
+            results += [replace(each, index=each.index + len(schedules)) for each in found]
+            schedules += chunk
+            answer = self._question.answer(results, all_run=False)
+            if answer is not None:
+                break
+        answer = answer or self._question.answer(results, all_run=True)
+        assert answer is not None
+        answer = _with_lines(answer, schedules, workers)
+        shown_by = schedules[answer.shown_by] if answer.shown_by is not None else None
+        if shown_by is not None:
+            failure = self.failures[client.argument] = examine(client, workers, shown_by)
+            if series is not None:
+                series.failure(failure)
+        return Judged(
+            judgement=answer.judgement,
+            says=answer.says,
+            reps=len(results),
+            passed=sum(result.passed for result in results),
+            shown_by=shown_by,
+        )
+
+    def _series(self, client: ClientUnderTest, workers: Workers) -> SeriesRecord | None:
+        if self._record is None:
+            return None
+        first = next(iter(self._question.chunks()))[0]
+        self._judged += 1
+        return self._record.series(
+            client.series(
+                workers.server_version, first.scenario, position=self._judged - 1, drawn=False
+            )
+        )
+
+
+def _write_down(
+    series: SeriesRecord | None, chunk: Sequence[Schedule], result: TrialResult
+) -> None:
+    if series is not None:
+        series.next_trial(result, chunk[result.index])
+
+
+def tell(client: ClientUnderTest, schedule: Schedule) -> Failure:
+    """The whole story of a schedule on a client, whatever its verdict."""
+    with client.workers() as workers:
+        workers.wait_ready()
+        return examine(client, workers, schedule)
+
+
+def _with_lines(answer: Answer, schedules: list[Schedule], workers: Workers) -> Answer:
+    """The answer, unless a client passes only because it lacks the lines at which it was to be
+    stopped."""
+    wanted = {
+        (stall.function, stall.line)
+        for schedule in schedules
+        for stall in schedule.interleaving.stalls
+    }
+    if answer.judgement != "good" or not wanted:
+        return answer
+    if lacking := wanted.difference(workers.source_lines()):
+        function, line = min(lacking)
+        return Answer("unclear", f"it has no line `{line}` in {function} to stop at")
+    return answer
+
+
+def _since(began: float) -> float:
+    return time.monotonic() - began
+
+
+def _reason(error: Exception) -> str:
+    """In one line; of a stack what it ends with."""
+    first, *others = str(error).strip().splitlines()
+    if not others:
+        return first
+    if first.startswith("Traceback"):
+        return others[-1].strip()
+    return f"{first} {others[-1].strip()}" if first.endswith(":") else first

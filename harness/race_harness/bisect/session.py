@@ -1,0 +1,147 @@
+"""Runs a bisect for `race bisect`: what it judges, keeps, builds ahead and tells meanwhile."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from race_harness.bisect import ranges
+from race_harness.bisect.bisecting import Kind, Observer, Outcome
+from race_harness.bisect.bisecting import bisect as search
+from race_harness.bisect.journal import Journal
+from race_harness.bisect.judged import Judged, Point
+from race_harness.bisect.judging import Judge
+from race_harness.bisect.questions import Question
+from race_harness.bisect.ranges import Range
+from race_harness.bisect.result import Report
+from race_harness.cli.console import CampaignProgress, campaign_progress
+from race_harness.environments.ahead import Ahead
+from race_harness.environments.history import Repository
+from race_harness.model.errors import OutOfReach
+from race_harness.model.failure import Failure
+from race_harness.store.store import CampaignRecord
+
+
+def run(
+    question: Question,
+    ends: tuple[str, str],
+    kind: Kind,
+    *,
+    repository: Path | None,
+    paths: Sequence[str],
+    server: str,
+    jobs: int,
+    fresh: bool,
+    record: CampaignRecord,
+) -> tuple[Report, Mapping[str, Failure]]:
+    """Bisect from the good end to the bad one; with the report come the failures that were seen,
+    by client.
+
+    Raises:
+        UsageError: the ends are none, or there is nothing between them.
+        ClientUnavailable: an end does not exist.
+        OutOfReach: the index does not answer, or the cache cannot be written.
+    """
+    began = time.monotonic()
+    with campaign_progress() as progress, Ahead(with_server=server == "real") as ahead:
+        bisecting = _Bisecting(question, server, jobs, fresh, progress, ahead, record)
+        try:
+            if repository is None:
+                found = ranges.release_range(*ends, kind)
+                outcomes, searched = [bisecting.bisected(found, kind)], [found]
+            else:
+                outcomes, searched = _bisect_commits(
+                    bisecting, Repository(repository), ends, kind, paths, whole=server == "real"
+                )
+        except OutOfReach as error:
+            if not bisecting.made:
+                raise
+            raise OutOfReach(
+                f"{error}; {bisecting.made} judgements are kept: the same command goes on from "
+                "there"
+            ) from error
+    report = Report(question, server, outcomes, searched, time.monotonic() - began)
+    return report, bisecting.judge.failures
+
+
+class _Bisecting:
+    """What is the same for each range that is bisected: judge, journal, builder, progress."""
+
+    def __init__(
+        self,
+        question: Question,
+        server: str,
+        jobs: int,
+        fresh: bool,
+        progress: CampaignProgress,
+        ahead: Ahead,
+        record: CampaignRecord,
+    ) -> None:
+        self._journal = Journal({**question.identity(), "server": server}, fresh=fresh)
+        self._progress = progress
+        self._ahead = ahead
+        self._likely: Sequence[Point] = ()
+        self.judge = Judge(
+            question,
+            server=server,
+            jobs=jobs,
+            progress=progress.step,
+            on_installed=self._build_ahead,
+            record=record,
+        )
+        self.made = 0
+        """How many judgements were made."""
+
+    def bisected(self, found: Range, kind: Kind) -> Outcome:
+        for note in found.notes:
+            self._progress.step(note)
+        self._progress.step(f"{len(found.points)} to choose from")
+        observer = Observer(self._judging, self._judged)
+        return search(
+            found.points, self._known_or_judged, kind, preferred=found.preferred, observer=observer
+        )
+
+    def _judging(self, point: Point, likely: Sequence[Point]) -> None:
+        self._likely = [each for each in likely if self._journal.find(each.key) is None]
+
+    def _known_or_judged(self, point: Point) -> Judged:
+        if known := self._journal.find(point.key):
+            return known
+        self._ahead.need(point.client)
+        judged = self.judge(point)
+        self._journal.add(point.key, judged)
+        self.made += 1
+        return judged
+
+    def _judged(self, point: Point, judged: Judged) -> None:
+        known = ", known from before" if judged.known else ""
+        self._progress.step(f"{point.label}: {judged.judgement}, {judged.says}{known}")
+
+    def _build_ahead(self) -> None:
+        self._ahead.want([point.client for point in self._likely])
+
+
+def _bisect_commits(
+    bisecting: _Bisecting,
+    repository: Repository,
+    ends: tuple[str, str],
+    kind: Kind,
+    paths: Sequence[str],
+    *,
+    whole: bool,
+) -> tuple[list[Outcome], list[Range]]:
+    """The commits, and, as long as it is a merge that is found, what was merged."""
+    found = ranges.commit_range(repository, *ends, kind, paths=paths, whole=whole)
+    searched = [found]
+    outcomes = [bisecting.bisected(found, kind)]
+    while outcomes[-1].ending == "found":
+        last = outcomes[-1]
+        merge = searched[-1].commits[last.points[last.after].client]
+        inside = ranges.merged_range(repository, merge, paths, whole=whole)
+        if inside is None:
+            break
+        inner = bisecting.bisected(inside, kind)
+        if inner.boundary is None:
+            break  # What was merged is fine by itself: it is the merge that is different.
+        outcomes.append(inner)
+        searched.append(inside)
+    return outcomes, searched

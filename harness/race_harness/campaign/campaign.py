@@ -1,0 +1,178 @@
+"""A campaign: the same schedules for one client after another, and what came of them."""
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from race_harness.campaign.comparison import ClientSummary, summarise
+from race_harness.campaign.under_test import ClientUnderTest
+from race_harness.model.combination import NOT_RUN
+from race_harness.model.confirmation import by_itself
+from race_harness.model.errors import WorldBroken
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
+from race_harness.model.verdict import Evidence, Judgement, TrialResult
+from race_harness.store.series import SeriesRecord
+from race_harness.workers.pool import Answer, Workers
+
+FAILURES = Path(".race/failures")
+"""Where failure files go, below the current directory."""
+
+
+@dataclass(frozen=True)
+class Campaign:
+    summary: ClientSummary
+    results: tuple[TrialResult, ...]
+
+
+def run_campaign(
+    client: ClientUnderTest,
+    schedules: Sequence[Schedule],
+    workers: Workers,
+    *,
+    start: int = 0,
+    on_result: Callable[[TrialResult], None] = lambda _result: None,
+    failures: Path | None = FAILURES,
+    series: SeriesRecord | None = None,
+) -> Campaign:
+    """Run every schedule once, on workers that are ready, and write the first failure to a file.
+
+    `start`: the number of the first one that is run; those before it have been.
+    `failures`: the folder of the file; None: it is kept in the record alone.
+    `series`: where each trial is recorded as it ends, before `on_result` hears of it.
+
+    Raises:
+        WorldBroken: a worker lost control, died, or did not repeat its first failure.
+        UsageError: the failure file or the record cannot be written.
+    """
+
+    def numbered(result: TrialResult) -> TrialResult:
+        return replace(result, index=start + result.index)
+
+    def ended(result: TrialResult) -> None:
+        if series is not None:
+            series.trial(numbered(result))
+        on_result(numbered(result))
+
+    began = time.perf_counter()
+    once = _Once() if client.combination.in_real_time else None
+    results = [numbered(result) for result in workers.run(schedules[start:], ended, once)]
+    elapsed_s = time.perf_counter() - began
+    failed = next((r for r in results if not r.passed and r.void is None), None)
+    path = None
+    if failed is not None:
+        schedule = schedules[failed.index]
+        if once is not None:
+            whole = once.wholes[failed.index - start]
+            failure = whole_failure(client, workers, schedule, failed, whole)
+        else:
+            failure = examine(client, workers, schedule)
+        if failure.digest != failed.digest:
+            raise WorldBroken(
+                f"repetition {failed.index} of {schedule.scenario} did not repeat: "
+                f"digest {failed.digest}, then {failure.digest}"
+            )
+        if failures is not None:
+            path = keep(failure, failures, series)
+        elif series is not None:
+            series.failure(failure)
+    summary = summarise(
+        client.argument,
+        client.resolved_version,
+        results,
+        elapsed_s,
+        str(path) if path is not None else None,
+    )
+    return Campaign(summary, tuple(results))
+
+
+class _Once:
+    """Keeps the first failure whole, in real time, where it may not come a second time."""
+
+    def __init__(self) -> None:
+        self.wholes: dict[int, Answer] = {}
+
+    def __call__(self, result: TrialResult, whole: Answer) -> None:
+        self.wholes[result.index] = whole
+        first = min(self.wholes)
+        self.wholes = {first: self.wholes[first]}
+
+
+def examine(
+    client: ClientUnderTest,
+    workers: Workers,
+    schedule: Schedule,
+    series: SeriesRecord | None = None,
+) -> Failure:
+    """Run a schedule once more and keep all of it, whatever its verdict.
+
+    `series`: where it is recorded, under the next number.
+    """
+    result, whole = workers.run_whole(schedule)
+    if series is not None:
+        series.next_trial(result, schedule)
+    return whole_failure(client, workers, schedule, result, whole)
+
+
+def whole_failure(
+    client: ClientUnderTest,
+    workers: Workers,
+    schedule: Schedule,
+    result: TrialResult,
+    whole: Answer,
+) -> Failure:
+    """What a worker told of a trial, as a failure file holds it; a pass may be told, too."""
+    evidence = tuple(
+        Evidence(entry["verdict"], entry["says"], tuple(entry["events"]))
+        for entry in whole["evidence"]
+    )
+    notes = tuple(whole["notes"])
+    if result.void is not None:
+        unreached = "" if result.void.startswith(NOT_RUN) else "run() was never reached: "
+        notes += (f"void, {unreached}{result.void}",)
+    server_version = workers.server_version or None
+    version = client.resolved_version
+    failed = result.void is None and not result.passed
+    return Failure(
+        schedule=schedule,
+        judgement=Judgement(result.verdicts or ("void",), evidence, notes),
+        digest=result.digest,
+        client=client.anywhere,
+        resolved_version=version,
+        server=client.server,
+        server_version=server_version,
+        world=client.world,
+        happenings=tuple(whole["happenings"]),
+        stacks=whole["stacks"],
+        confirmed=(
+            by_itself(client.combination, result.verdicts, version, server_version)
+            if failed
+            else {}
+        ),
+    )
+
+
+def keep(failure: Failure, failures: Path = FAILURES, series: SeriesRecord | None = None) -> Path:
+    """Write a failure file, and into the record where `series` has its trial; gives its path.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    path = failures / failure_name(failure)
+    failure.write(path)
+    ignore = failures.parent / ".gitignore"
+    if failures == FAILURES and not ignore.exists():
+        # What a run leaves in somebody's repository is not to be committed by accident.
+        ignore.write_text("*\n")
+    if series is not None:
+        series.failure(failure, path)
+    return path
+
+
+def failure_name(failure: Failure) -> str:
+    """Such as `final-events-1.10.0-late-3f1c2a9b.json`: one name for one schedule and client."""
+    version = re.sub(r"[^\w.+-]", "_", failure.resolved_version)
+    headline = failure.judgement.headline
+    return f"{failure.schedule.scenario}-{version}-{headline}-{failure.digest[:8]}.json"

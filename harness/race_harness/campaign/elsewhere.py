@@ -1,0 +1,157 @@
+"""Trying a failure again in other combinations of world and server.
+
+The tries are fixed beforehand and all of them are told: nothing is repeated until it fails.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Final
+
+from race_harness.campaign.under_test import ClientUnderTest, find_client, recorded
+from race_harness.model.combination import (
+    NOT_RUN,
+    REAL_FAKE,
+    REAL_REAL,
+    SIM_REAL,
+    Combination,
+    unavailable,
+)
+from race_harness.model.confirmation import Confirmation, tally
+from race_harness.model.errors import ClientUnavailable, WorldBroken
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
+from race_harness.model.verdict import TrialResult
+from race_harness.store.store import CampaignRecord
+from race_harness.workers.pool import Workers
+
+TRIES: Final = 5
+
+_Key = tuple[str, str, Combination]
+"""Client and server as `find_client` takes them, and where."""
+
+
+def usual_combinations(failure: Failure) -> tuple[Combination, ...]:
+    """Where a failure is tried when nobody says where."""
+    if failure.server == "own":
+        return (Combination("real", "own"),)
+    return (SIM_REAL, REAL_FAKE, REAL_REAL)
+
+
+def schedules_of_tries(schedule: Schedule, tries: int, world: str) -> list[Schedule]:
+    """The schedule so many times. In the simulation, where it would do the same each time, all but
+    the first have another entropy: other ids and other jitter, and nothing else."""
+    if world == "real":
+        return [schedule] * tries
+    return [
+        replace(schedule, entropy=(schedule.entropy + number) % 2**63) for number in range(tries)
+    ]
+
+
+class Confirmer:
+    """Tries failures of one client, in combinations whose workers start when they are needed.
+
+    They are kept for the next failure. Leave it to close them.
+
+    `record`: the campaign in which every try is recorded as it ends.
+    """
+
+    def __init__(
+        self,
+        progress: Callable[[str], None],
+        *,
+        tries: int = TRIES,
+        jobs: int = 1,
+        record: CampaignRecord | None = None,
+    ) -> None:
+        self._progress = progress
+        self._record = record
+        self._tries = tries
+        self._jobs = jobs
+        self._started: dict[_Key, tuple[ClientUnderTest, Workers]] = {}
+        self._lacking: dict[_Key, ClientUnavailable] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Confirmer":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(exc_type, exc, tb)
+
+    def tried(self, failure: Failure, combination: Combination) -> Confirmation:
+        """What comes of it there.
+
+        Raises:
+            ClientUnavailable: the client or its server cannot be had.
+            UsageError: the client has no such server.
+            WorldBroken: a trial left its world.
+        """
+        reasons = unavailable(failure.schedule, combination.world, combination.server)
+        if reasons:
+            return not_tried(failure, NOT_RUN + "; ".join(reasons))
+        argument, server = recorded(failure, combination)
+        key = (argument, server, combination)
+        if key in self._lacking:
+            raise self._lacking[key]
+        try:
+            client, workers = self._workers(key)
+        except ClientUnavailable as error:
+            # Asking again takes time and brings the same.
+            self._lacking[key] = error
+            raise
+        schedules = schedules_of_tries(failure.schedule, self._tries, combination.world)
+        series = None
+        if self._record is not None:
+            scenario = failure.schedule.scenario
+            series = self._record.series(
+                client.series(workers.server_version, scenario, drawn=False)
+            )
+
+        def ended(result: TrialResult) -> None:
+            if series is not None:
+                series.next_trial(result, schedules[result.index])
+
+        try:
+            results = workers.run(schedules, ended)
+        except WorldBroken:
+            # They answer nobody any more; the next failure gets others.
+            del self._started[key]
+            raise
+        return confirmation(failure, client, workers.server_version, results)
+
+    def _workers(self, key: _Key) -> tuple[ClientUnderTest, Workers]:
+        if key not in self._started:
+            argument, server, combination = key
+            client = find_client(argument, self._progress, server=server, world=combination.world)
+            self._progress(f"trying what was found in {combination}")
+            workers = self._stack.enter_context(client.workers(min(self._tries, self._jobs)))
+            workers.wait_ready()
+            self._started[key] = client, workers
+        return self._started[key]
+
+
+def confirmation(
+    failure: Failure,
+    client: ClientUnderTest,
+    server_version: str,
+    results: Sequence[TrialResult],
+) -> Confirmation:
+    """The tries, counted."""
+    headline = failure.judgement.headline
+    return Confirmation(
+        tries=len(results),
+        reproduced=sum(headline in result.verdicts for result in results),
+        verdicts=tally(result.verdicts or ("void",) for result in results),
+        resolved_version=client.resolved_version,
+        server_version=server_version or None,
+    )
+
+
+def not_tried(failure: Failure, reason: str) -> Confirmation:
+    return Confirmation(0, 0, {}, failure.resolved_version, reason=reason)

@@ -1,0 +1,138 @@
+"""The fake against the real server: the same schedules on both, in the simulation."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby, islice
+
+from race_harness.conformance.compare import Difference, compare
+from race_harness.conformance.labels import delivered, labels_of, recorded, timed_labels_of
+from race_harness.conformance.shapes import Bodies
+from race_harness.conformance.suite import LINKS
+from race_harness.model.combination import unavailable
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Happening
+from race_harness.model.verdict import TrialResult
+from race_harness.search.draw import draw_schedules
+from race_harness.server.profile import Profile
+from race_harness.store.series import SeriesRecord
+from race_harness.workers.pool import Workers
+
+FAMILIES = ("latency", "socket", "rest", "caller", "script", "order")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What one schedule came to on both."""
+
+    name: str
+    fake: tuple[str, ...]
+    """Verdicts; `("void",)` for a trial without."""
+    real: tuple[str, ...]
+    same_order: bool
+    """Whether both did and told the same in the same order."""
+    same_instants: bool
+    """Whether both did the same in each microsecond of virtual time, in whatever order within it.
+    Timers of an event loop are late by nanoseconds, and threads that sleep are not."""
+    differences: tuple[Difference, ...]
+
+    @property
+    def same_verdicts(self) -> bool:
+        return self.fake == self.real
+
+    @property
+    def matter(self) -> tuple[Difference, ...]:
+        """Those that a verdict could depend on."""
+        return tuple(each for each in self.differences if each.could_matter)
+
+
+def drawn(seed: int, number: int) -> Iterator[tuple[str, Schedule]]:
+    """So many schedules of the fault families that the real server can run, with a name each."""
+    streams = [_of_family(family, seed, number) for family in FAMILIES]
+    turns = (each for turn in zip(*streams, strict=True) for each in turn)
+    fit = (named for named in turns if not unavailable(named[1], "sim", "real"))
+    yield from islice(fit, number)
+
+
+def _of_family(family: str, seed: int, number: int) -> Iterator[tuple[str, Schedule]]:
+    from hypothesis import strategies as st
+
+    from race_harness.search.strategies import with_faults
+
+    strategy = with_faults(st.just(Schedule("conformance", network=LINKS)), [family])
+    scenario = Scenario("conformance", family, lambda: strategy)
+    for n, schedule in enumerate(draw_schedules(scenario, seed, number), 1):
+        yield f"{family} {n}", schedule
+
+
+def conform(
+    schedules: Iterable[tuple[str, Schedule]],
+    fake: Workers,
+    real: Workers,
+    *,
+    series: tuple[SeriesRecord | None, SeriesRecord | None] = (None, None),
+) -> Iterator[Compared]:
+    """Run each on both and compare. The workers are those of the same client and are ready.
+
+    `series`: where the trials on the fake and those on the real server are recorded.
+
+    Raises:
+        WorldBroken: a trial left the simulation.
+    """
+    profile = Profile.of(fake.server_version)
+    for name, schedule in schedules:
+        on_fake, on_real = (
+            _Ran(workers, schedule, where)
+            for workers, where in zip((fake, real), series, strict=True)
+        )
+        yield _compared(name, profile, on_fake, on_real)
+
+
+class _Ran:
+    """A trial on one of the servers."""
+
+    def __init__(self, workers: Workers, schedule: Schedule, series: SeriesRecord | None) -> None:
+        result, whole, bodies = workers.run_with_bodies(schedule)
+        if series is not None:
+            series.next_trial(result, schedule)
+        self.verdicts = _verdicts(result)
+        self.happenings = delivered(recorded(whole["happenings"]))
+        self.labels = labels_of(self.happenings)
+        self.bodies = Bodies.from_dict(bodies)
+
+
+def _compared(name: str, profile: Profile, fake: _Ran, real: _Ran) -> Compared:
+    return Compared(
+        name=name,
+        fake=fake.verdicts,
+        real=real.verdicts,
+        same_order=fake.labels == real.labels,
+        same_instants=_instants(fake.happenings) == _instants(real.happenings),
+        differences=compare(fake.labels, real.labels, profile, (fake.bodies, real.bodies)),
+    )
+
+
+def _verdicts(result: TrialResult) -> tuple[str, ...]:
+    return ("void",) if result.void is not None else result.verdicts
+
+
+def _instants(happenings: list[Happening]) -> list[tuple[int, list[str]]]:
+    """What happened in each microsecond, in a fixed order."""
+    return [
+        (at_us, sorted(str(label) for _, label in group))
+        for at_us, group in groupby(
+            timed_labels_of(happenings), key=lambda each: round(each[0] / 1000)
+        )
+    ]
+
+
+def summary(compared: Iterable[Compared]) -> Mapping[str, int]:
+    """How many of how many, by what is the same."""
+    everything = list(compared)
+    return {
+        "schedules": len(everything),
+        "same_verdicts": sum(each.same_verdicts for each in everything),
+        "same_order": sum(each.same_order for each in everything),
+        "same_instants": sum(each.same_instants for each in everything),
+        "that_matter": sum(bool(each.matter) for each in everything),
+    }

@@ -1,0 +1,213 @@
+"""A client under test: where its interpreter is and which adapter drives it."""
+
+import importlib.metadata
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from race_harness.clients import own_clients
+from race_harness.model.combination import SIM_FAKE, WORLDS, Combination
+from race_harness.model.errors import ClientUnavailable, UsageError
+from race_harness.model.failure import Failure
+from race_harness.model.version import __version__
+from race_harness.store.series import Series
+from race_harness.workers.pool import Workers
+
+if TYPE_CHECKING:
+    from race_harness.environments import Environment
+
+SDK: Final = "openhands-sdk"
+AGENT_SERVER: Final = "openhands-agent-server"
+
+INSTALLED = "installed"
+"""The client argument for the `openhands-sdk` of the environment that the harness runs in."""
+
+
+@dataclass(frozen=True)
+class ClientUnderTest:
+    argument: str
+    """As typed."""
+    resolved_version: str
+    python: Path
+    adapter: str
+    """Its name, as `workers.worker` takes it."""
+    combination: Combination = SIM_FAKE
+    """Where its trials run: the world, and the server that it is run against."""
+
+    @property
+    def is_sdk(self) -> bool:
+        """Whether what is known of releases of `openhands-sdk` applies to it."""
+        return self.adapter == "openhands"
+
+    @property
+    def server(self) -> str:
+        """What it is run against: `fake`, `real`, or `own` for what came with the client."""
+        return self.combination.server
+
+    @property
+    def world(self) -> str:
+        return self.combination.world
+
+    @property
+    def anywhere(self) -> str:
+        """The argument as it can be given in any directory."""
+        return self.adapter if own_clients.split(self.adapter) else self.argument
+
+    def workers(self, jobs: int = 1) -> Workers:
+        """Start its worker processes, so many trials at once; see `Workers` for what is raised."""
+        return Workers(self.python, self.adapter, jobs, self.combination)
+
+    def series(
+        self,
+        server_version: str,
+        scenario: str,
+        *,
+        seed: int = 0,
+        position: int = 0,
+        drawn: bool,
+        reps: int | None = None,
+    ) -> Series:
+        """What its trials have in common, on workers with this `server_version`; see `Series`."""
+        return Series(
+            position=position,
+            client=self.anywhere,
+            resolved_version=self.resolved_version,
+            world=self.world,
+            server=self.server,
+            server_version=server_version,
+            scenario=scenario,
+            seed=seed,
+            drawn=drawn,
+            reps=reps,
+        )
+
+
+def find_client(
+    argument: str,
+    progress: Callable[[str], None],
+    *,
+    server: str = "fake",
+    world: str = "sim",
+) -> ClientUnderTest:
+    """Resolve a client argument, building its environment where it needs one.
+
+    A release, `latest`, a PATH or PATH@REVISION, as `environments` takes them; or
+    `installed`; or `reference`, `reference:BUG` for the small client that comes with the harness;
+    or `FILE.py`, `FILE.py:NAME` for a client of one's own (`clients.own_clients`), which
+    brings its own server.
+
+    `server` is `fake`; or `real`, the agent server of the client's own release or tree, for the
+    reference client that of the newest release or, as `real:1.43.1`, of another.
+
+    Raises:
+        ClientUnavailable: it cannot be had, or its server cannot.
+        UsageError: there is no such server or world, or not for this client; the reference client
+            has no such bug.
+        WorldBroken: a client of one's own leaves the simulation in its first trials already.
+    """
+    kind, release = _server(server)
+    if world not in WORLDS:
+        raise UsageError(f"no world {world!r}; there are: {', '.join(WORLDS)}")
+    here = Path(sys.executable)
+    if own := own_clients.split(argument):
+        path, name = own
+        own_clients.check_file(path)
+        if kind == "real":
+            raise UsageError(f"{argument} brings its own server: leave --server {server} out")
+        adapter = f"{path.resolve()}:{name}"
+        found = ClientUnderTest(argument, "", here, adapter, Combination(world, "own"))
+        return replace(found, resolved_version=_version_told(found))
+    combination = Combination(world, kind)
+    if is_reference(argument):
+        _check_reference(argument)
+        if kind == "real":
+            here = _environment(release or "latest", progress, combination).python
+        return ClientUnderTest(argument, __version__, here, argument, combination)
+    if release:
+        raise UsageError(
+            f"the real server is that of the client's own release: say --server real, without "
+            f"{release}"
+        )
+    if argument == INSTALLED:
+        return ClientUnderTest(argument, _installed(kind), here, "openhands", combination)
+    environment = _environment(argument, progress, combination)
+    version, python = environment.resolved_version, environment.python
+    return ClientUnderTest(argument, version, python, "openhands", combination)
+
+
+def recorded(failure: Failure, combination: Combination | None = None) -> tuple[str, str]:
+    """Client and server of a failure file, as `find_client` takes them; or those for trying it in
+    another combination."""
+    wanted = combination or failure.combination
+    # `latest` may have moved on since.
+    argument = failure.resolved_version if failure.client == "latest" else failure.client
+    if wanted.server != "real":
+        return argument, "fake"
+    if argument == INSTALLED and failure.server != "real":
+        # Here is no server beside it, but there is one of its release.
+        argument = failure.resolved_version
+    of_a_release = is_reference(argument) and failure.server_version
+    return argument, f"real:{failure.server_version}" if of_a_release else "real"
+
+
+def is_reference(argument: str) -> bool:
+    """Whether the client is the small one that comes with the harness."""
+    return argument.partition(":")[0] == "reference"
+
+
+def _server(argument: str) -> tuple[str, str]:
+    """Kind of the server, and the release that was named or an empty text."""
+    kind, colon, release = argument.partition(":")
+    if kind not in ("fake", "real") or (colon and (kind == "fake" or not release)):
+        raise UsageError(
+            f"no server {argument!r}; there are: fake, real, and real:RELEASE for the reference "
+            "client"
+        )
+    return kind, release
+
+
+def _environment(
+    argument: str, progress: Callable[[str], None], combination: Combination
+) -> "Environment":
+    # Not needed, and a second slower, where the client is here already.
+    from race_harness.environments import prepare
+
+    with_server = combination.server == "real"
+    return prepare(argument, with_server=with_server, progress=progress)
+
+
+def _installed(server: str) -> str:
+    """The version of the `openhands-sdk` that is installed here."""
+    try:
+        version = importlib.metadata.version(SDK)
+    except importlib.metadata.PackageNotFoundError:
+        raise ClientUnavailable(
+            f"{SDK} is not installed in this environment: install it, or name a client such as "
+            "1.58.0"
+        ) from None
+    if server == "real":
+        try:
+            importlib.metadata.version(AGENT_SERVER)
+        except importlib.metadata.PackageNotFoundError:
+            raise ClientUnavailable(
+                f"{AGENT_SERVER} is not installed in this environment: install that of {version}, "
+                f"or name the client by its release, {version}"
+            ) from None
+    return version
+
+
+def _version_told(client: ClientUnderTest) -> str:
+    """By a worker: what is not ours is not imported here."""
+    with client.workers() as workers:
+        workers.wait_ready()
+        return workers.version
+
+
+def _check_reference(argument: str) -> None:
+    try:
+        from race_harness.clients.reference import ReferenceAdapter
+    except ImportError as error:
+        raise ClientUnavailable(f"the reference client needs {error.name}: install it") from None
+    ReferenceAdapter.named(argument)

@@ -1,0 +1,3 @@
+from race_harness.cli import main
+
+main()

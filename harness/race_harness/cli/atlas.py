@@ -1,0 +1,100 @@
+"""`race atlas`: every scenario on every release."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from race_harness.atlas.cells import Cell
+from race_harness.atlas.table import atlas_markdown, atlas_table
+from race_harness.cli.console import (
+    Jobs,
+    JsonFile,
+    Markdown,
+    Seed,
+    campaign_progress,
+    check_outputs,
+    jobs_in,
+    output,
+    write_json,
+)
+from race_harness.cli.recording import RecordFile, ending, open_store
+
+SCHEMA = 1
+
+
+def atlas(
+    releases: Annotated[
+        str,
+        typer.Option(
+            metavar="A..B", help="Which releases; an end may be left out. [default: all]"
+        ),
+    ] = "..",
+    scenarios: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME,...", help="Which scenarios; may be given again. [default: all]"
+        ),
+    ] = None,
+    reps: Annotated[int, typer.Option(min=1, help="Repetitions for each cell.")] = 100,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    json_file: JsonFile = None,
+    markdown: Markdown = False,
+    record: RecordFile = None,
+) -> None:
+    """Run scenarios on releases, and tell which races came and went when.
+
+    What the record holds already, from this harness and with as many repetitions, is not run
+    again: a survey that was interrupted goes on. Where half of the first 20 repetitions hang,
+    there are no more of them.
+    """
+    from race_harness.atlas.known import known_cells
+    from race_harness.atlas.survey import Survey, releases_between
+    from race_harness.model.fingerprint import fingerprint
+    from race_harness.search import library
+    from race_harness.search.draw import draw_schedules
+
+    check_outputs(json_file, markdown=markdown)
+    names = [name for several in scenarios or [] for name in several.split(",")]
+    chosen = [library.load(name) for name in dict.fromkeys(names or library.names())]
+    between = releases_between(releases)
+    cells: list[Cell] = []
+    began = time.monotonic()
+    with campaign_progress() as progress, open_store(record) as store:
+        known = known_cells(store, fingerprint=fingerprint(), seed=seed, reps=reps)
+        plan = {"releases": between, "scenarios": [one.name for one in chosen], "reps": reps}
+        campaign = store.campaign("atlas", {**plan, "seed": seed})
+        with (
+            ending(campaign),
+            progress.bar("atlas", len(between) * len(chosen)) as bar,
+        ):
+            schedules = {one.name: list(draw_schedules(one, seed, reps)) for one in chosen}
+            bar.begin()
+            survey = Survey(
+                schedules,
+                campaign,
+                seed=seed,
+                jobs=jobs_in("sim", jobs),
+                progress=progress.step,
+            )
+            for cell in survey.cells(between, known):
+                cells.append(cell)
+                bar.advance(passed=cell.state != "fails")
+    write_json(
+        json_file,
+        {
+            "schema": SCHEMA,
+            "releases": between,
+            "scenarios": [one.name for one in chosen],
+            "reps": reps,
+            "seed": seed,
+            "fingerprint": fingerprint(),
+            "seconds": time.monotonic() - began,
+            "cells": [cell.to_dict() for cell in cells],
+        },
+    )
+    if markdown:
+        print(atlas_markdown(cells), end="")
+    elif str(json_file) != "-":
+        output.print(atlas_table(cells, output.width))

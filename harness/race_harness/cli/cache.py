@@ -1,0 +1,107 @@
+"""`race cache`: the environments on disk, and room for others."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from race_harness.cli.console import output
+
+if TYPE_CHECKING:
+    from race_harness.environments.pruning import Kept
+
+GIGABYTE = 10**9
+DAY_S = 86_400
+
+
+def cache(
+    prune: Annotated[
+        bool,
+        typer.Option("--prune", help="Remove what is unused for long or too much."),
+    ] = False,
+    max_gb: Annotated[
+        float, typer.Option(min=0, help="With --prune: so many gigabytes are kept at most.")
+    ] = 20.0,
+    max_days: Annotated[
+        float, typer.Option(min=0, help="With --prune: what was not used for so long goes.")
+    ] = 30.0,
+) -> None:
+    """List the clients' environments with size and last use, or make the cache smaller.
+
+    What a command uses at the moment, or builds, is never removed. What was removed is built again
+    when it is needed.
+    """
+    # Environments are a second slower to import, which no other command need wait for.
+    from race_harness.environments import pruning
+    from race_harness.environments.cache import cache_root
+
+    root = cache_root()
+    kept = pruning.environments(root)
+    if prune:
+        _prune(root, kept, max_gb * GIGABYTE, max_days * DAY_S)
+        return
+    if kept:
+        output.print(_table(kept))
+    _say(_summary(root, kept))
+
+
+def _prune(root: Path, kept: list["Kept"], most_bytes: float, most_idle_s: float) -> None:
+    from race_harness.bisect import journal
+    from race_harness.environments import pruning
+    from race_harness.environments.cache import sweep
+
+    now = time.time()
+    swept = sweep(root)
+    gone: list[Kept] = []
+    for removal in pruning.choose(kept, now=now, most_bytes=most_bytes, most_idle_s=most_idle_s):
+        if pruning.remove(removal.kept):
+            gone.append(removal.kept)
+            _say(f"removed {removal.kept.title}: {removal.reason}")
+        else:
+            _say(f"kept {removal.kept.title}: it is in use")
+    if swept:
+        _say(f"removed what {swept} interrupted builds left")
+    if forgotten := journal.forget(now - most_idle_s):
+        _say(f"forgot {forgotten} bisects")
+    _say(_summary(root, [each for each in kept if each not in gone]))
+
+
+def _table(kept: list["Kept"]) -> Table:
+    table = Table(
+        box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
+    )
+    table.add_column("environment", overflow="fold")
+    table.add_column("MB", justify="right", no_wrap=True)
+    table.add_column("of it\nits own", justify="right", no_wrap=True)
+    table.add_column("last used", no_wrap=True)
+    now = time.time()
+    for each in kept:
+        table.add_row(
+            Text(each.title),
+            f"{each.size / 1e6:.0f}",
+            f"{(each.size - each.shared) / 1e6:.0f}",
+            _ago(now - each.used_at) if each.used_at else "never: damaged",
+        )
+    return table
+
+
+def _summary(root: Path, kept: list["Kept"]) -> str:
+    from race_harness.environments import pruning
+
+    size = pruning.total(kept) / GIGABYTE
+    return f"{len(kept)} environments, {size:.2f} GB with each file counted once, in {root}"
+
+
+def _ago(seconds: float) -> str:
+    for unit, length in (("days", DAY_S), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return "just now"
+
+
+def _say(text: str) -> None:
+    output.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,168 @@
+"""Where the commands write: results to stdout, progress and errors to stderr."""
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from race_harness.model.errors import UsageError
+from race_harness.model.verdict import TrialResult
+
+output = Console()
+errors = Console(stderr=True)
+
+Scenario = Annotated[str, typer.Option(help="Which scenario; `race scenarios` lists them.")]
+Reps = Annotated[int, typer.Option(min=1, help="Repetitions for each client.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the schedules.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Trials at once. [default: one for each core; four in the real world, where trials "
+        "mostly wait]",
+    ),
+]
+Server = Annotated[
+    str,
+    typer.Option(
+        metavar="fake|real",
+        help="What the client is run against: the fake server, or the real one of its release "
+        "(for `reference` that of the newest; real:RELEASE names another).",
+    ),
+]
+World = Annotated[
+    str,
+    typer.Option(
+        metavar="sim|real",
+        help="Virtual time and controlled threads, or the wall clock and loopback sockets.",
+    ),
+]
+Confirm = Annotated[
+    bool,
+    typer.Option(
+        "--confirm/--no-confirm",
+        help="Whether each failure of an openhands-sdk is tried on the real server, in the "
+        "simulation.",
+    ),
+]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="Write the numbers here; - is stdout."),
+]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")]
+
+CORES = len(os.sched_getaffinity(0))
+
+
+def jobs_in(world: str, jobs: int | None = None) -> int:
+    """How many trials run at once, if nobody says so."""
+    return jobs or (4 * CORES if world == "real" else CORES)
+
+
+class CampaignProgress:
+    """One line a client: preparing, importing, then a bar with passes and failures so far."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def step(self, text: str) -> None:
+        """Say something that stays on the terminal."""
+        self._progress.console.print(text, style="dim", markup=False, highlight=False)
+
+    @contextlib.contextmanager
+    def bar(self, label: str, total: int) -> Iterator["Bar"]:
+        bar = Bar(self._progress, label, total)
+        try:
+            yield bar
+        finally:
+            bar.stop()
+
+
+class Bar:
+    def __init__(self, progress: Progress, label: str, total: int) -> None:
+        self._progress = progress
+        self._label = label
+        self._total = total
+        self._failed = 0
+        self._task = progress.add_task(f"{label}  importing the client", total=None)
+
+    def begin(self) -> None:
+        self._progress.update(self._task, total=self._total, description=f"{self._label}  trials")
+
+    def advance(self, *, passed: bool) -> None:
+        self._failed += not passed
+        failed = f"  {self._failed} failed" if self._failed else ""
+        self._progress.update(self._task, advance=1, description=f"{self._label}  trials{failed}")
+
+    def result(self, result: TrialResult) -> None:
+        self.advance(passed=result.passed)
+
+    def stop(self) -> None:
+        self._progress.stop_task(self._task)
+
+
+@contextlib.contextmanager
+def campaign_progress() -> Iterator[CampaignProgress]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    # A log file wants neither a last frame of every bar nor a blank line before an error.
+    with Progress(*columns, console=errors, disable=not errors.is_terminal) as progress:
+        yield CampaignProgress(progress)
+
+
+def check_writable(path: Path | None) -> None:
+    """Find out now, not after minutes of trials.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if path is None or str(path) == "-":
+        return
+    existed = path.exists()
+    try:
+        with path.open("a"):
+            pass
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def check_outputs(json_file: Path | None, *, markdown: bool) -> None:
+    """Find out before the trials whether the results have somewhere to go.
+
+    Raises:
+        UsageError: the file cannot be written, or two forms would go to stdout.
+    """
+    if markdown and str(json_file) == "-":
+        raise UsageError("--markdown and --json - both print to stdout: give --json a file")
+    check_writable(json_file)
+
+
+def write_json(path: Path | None, data: dict[str, Any]) -> None:
+    if path is None:
+        return
+    text = json.dumps(data, indent=2) + "\n"
+    if str(path) == "-":
+        print(text, end="")
+        return
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def shell_word(text: str) -> str:
+    """A word for a command line that people paste."""
+    return text if re.fullmatch(r"[\w./@+:-]+", text) else "'" + text.replace("'", "'\\''") + "'"

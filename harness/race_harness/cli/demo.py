@@ -1,0 +1,79 @@
+"""`race demo`: the whole instrument in two minutes."""
+
+from pathlib import Path
+
+from rich.rule import Rule
+
+from race_harness.campaign.campaign import examine, keep
+from race_harness.campaign.under_test import find_client
+from race_harness.cli.console import campaign_progress, output
+from race_harness.cli.measure import measure
+from race_harness.cli.recording import RecordFile, recorded
+from race_harness.cli.tables import comparison_table
+from race_harness.model.failure import Failure
+from race_harness.model.scenario import Scenario
+from race_harness.search.minimal import minimal_schedule
+from race_harness.store.store import CampaignRecord
+from race_harness.story.timeline import timeline
+
+BROKEN, FIXED = "1.10.0", "1.11.1"
+SEED = 1832
+REPS = 1_000
+MARGIN_MS = 100
+
+
+def demo(record: RecordFile = None) -> None:
+    """Show the race of pull request #1832: 1.10.0 loses events, 1.11.1 does not."""
+    from race_harness.search import library
+
+    scenario = library.load("final-events")
+    output.print(
+        f"The race of pull request #1832: {scenario.summary}.\n"
+        f"{REPS} schedules each against openhands-sdk {BROKEN} and {FIXED}, "
+        "the unmodified clients in a simulation.\n",
+        highlight=False,
+    )
+    clients = [BROKEN, FIXED]
+    plan = {"clients": clients, "scenario": scenario.name, "reps": REPS, "seed": SEED}
+    with recorded(record, "demo", plan) as campaign:
+        comparison = measure(clients, scenario, reps=REPS, seed=SEED, record=campaign)
+        output.print(comparison_table(comparison))
+        failure, path = _smallest_failure(scenario, campaign)
+    output.print(Rule("the smallest schedule on which it loses events"))
+    output.print(timeline(failure, path))
+    output.print(
+        f"The same with the fix (it passes):  race replay {path} --client {FIXED}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _loses_visibly(failure: Failure) -> bool:
+    """Whether events came late and by a margin that the eye sees, not by one instant."""
+    if failure.judgement.verdicts != ("late",):
+        return False
+    returned_ms = next(h["at_ms"] for h in failure.happenings if h["what"] == "run-returned")
+    events = failure.judgement.evidence[0].events
+    return bool(min(event["visible_ms"] for event in events) - returned_ms >= MARGIN_MS)
+
+
+def _smallest_failure(scenario: Scenario, campaign: CampaignRecord) -> tuple[Failure, Path]:
+    with campaign_progress() as progress:
+        client = find_client(BROKEN, progress.step)
+        with (
+            progress.bar(f"{BROKEN:>10} shrinking", 0) as bar,
+            client.workers() as workers,
+        ):
+            workers.wait_ready()
+            series = campaign.series(
+                client.series(workers.server_version, scenario.name, seed=SEED, drawn=False)
+            )
+            bar.begin()
+            schedule = minimal_schedule(
+                scenario,
+                SEED,
+                lambda candidate: _loses_visibly(examine(client, workers, candidate, series)),
+            )
+            assert schedule is not None, "the comparison has just found some"
+            failure = examine(client, workers, schedule, series)
+    return failure, keep(failure, series=series)

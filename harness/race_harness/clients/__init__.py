@@ -1,0 +1,84 @@
+"""The clients under test, behind one small interface."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Trace
+from race_harness.server import Server
+
+OnEvent = Callable[["SeenEvent"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEvent:
+    """An event as it reaches the user's callback."""
+
+    id: str
+    kind: str
+    tool_name: str | None = None
+
+
+class Client(Protocol):
+    """One conversation of the client under test, as a program uses it.
+
+    Methods block as those of the client do, and what they raise is the client's own failure.
+    NotImplementedError says that there is no such thing: `pause` and `interrupt`, which few
+    schedules ask for, or `run` with that option. A trial that asks for it is void.
+    """
+
+    def send_message(self, text: str) -> None: ...
+
+    def run(self, *, blocking: bool = True, timeout_s: float | None = None) -> None:
+        """Start a run and wait for its end, with the client's own defaults.
+
+        Not `blocking`, it only starts one. `timeout_s` is in seconds, of virtual time.
+        """
+
+    def pause(self) -> None:
+        """Ask the server to pause the run."""
+        raise NotImplementedError
+
+    def interrupt(self) -> None:
+        """Ask the server to interrupt what the agent is doing."""
+        raise NotImplementedError
+
+    def count(self) -> int:
+        """How many events `state.events` holds. Never blocks and is no scheduling point."""
+        return len(self.visible())
+
+    def visible(self) -> list[str]:
+        """Ids in `state.events`, in its order. Never blocks and is no scheduling point, so takes
+        no lock."""
+
+    def close(self) -> None: ...
+
+
+def source_of(adapter: "Adapter") -> tuple[str, ...]:
+    """The modules of its client, if it names any."""
+    return getattr(adapter, "source", ())
+
+
+class Adapter(Protocol):
+    """How to use one kind of client, and the server that it speaks with.
+
+    Made once a process: importing a client is slow. A `server_version`, if it has one, is told in
+    reports.
+    """
+
+    version: str
+    """The client's version; PEP 440 where it has releases."""
+    source: tuple[str, ...]
+    """Modules, or packages of them, that are the client's: a schedule may refer to their lines.
+    May be left out."""
+
+    def connect(self, url: str, on_event: OnEvent) -> Client:
+        """Create a conversation; `on_event` is its public callback."""
+
+    def serve(self, schedule: Schedule, trace: Trace) -> Server:
+        """The server of one trial, in the state in which it has just been started.
+
+        Called before the trial's time begins: nothing may run or be random yet. What the server
+        reads of the schedule is its own affair; the network and the caller follow it anyway.
+        """

@@ -1,0 +1,104 @@
+"""The client under test: `RemoteConversation` of `openhands-sdk`, unmodified."""
+
+import importlib.metadata
+import inspect
+import logging
+import os
+from typing import Any
+
+from race_harness.clients import Client, OnEvent, SeenEvent
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Trace
+from race_harness.server import Server
+from race_harness.server.between import release_seen
+from race_harness.server.fake.app import FakeServer
+
+# Read at import: no price list from the network, no banner on the terminal.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+os.environ.setdefault("OPENHANDS_SUPPRESS_BANNER", "1")
+
+from openhands.sdk import LLM, Agent
+from openhands.sdk.conversation.impl.remote_conversation import RemoteConversation
+from openhands.sdk.workspace import RemoteWorkspace
+from pydantic import SecretStr
+
+# What the client logs of the faults it meets is of no interest, a million times over.
+logging.disable(logging.CRITICAL)
+
+
+VERSION = importlib.metadata.version("openhands-sdk")
+_RUN_OPTIONS = frozenset(inspect.signature(RemoteConversation.run).parameters)
+"""Up to 1.6, none."""
+
+
+class OpenHandsClient:
+    """One `RemoteConversation`."""
+
+    def __init__(self, agent: Agent, url: str, on_event: OnEvent) -> None:
+        def callback(event: Any) -> None:
+            kind = type(event).__name__
+            on_event(SeenEvent(event.id, kind, getattr(event, "tool_name", None)))
+
+        self._workspace = RemoteWorkspace(host=url, working_dir="workspace/project")
+        # The client appends to the list it is given: a fresh one each time.
+        self._conversation: Any = RemoteConversation(
+            agent=agent, workspace=self._workspace, callbacks=[callback], visualizer=None
+        )
+
+    def send_message(self, text: str) -> None:
+        self._conversation.send_message(text)
+
+    def run(self, *, blocking: bool = True, timeout_s: float | None = None) -> None:
+        options: dict[str, Any] = {}
+        if not blocking:
+            options["blocking"] = False
+        if timeout_s is not None:
+            options["timeout"] = timeout_s
+        for name in options.keys() - _RUN_OPTIONS:
+            raise NotImplementedError(f"run() of {VERSION} takes no {name!r}")
+        self._conversation.run(**options)
+
+    def pause(self) -> None:
+        self._conversation.pause()
+
+    def interrupt(self) -> None:
+        self._conversation.interrupt()
+
+    def count(self) -> int:
+        return len(self._conversation.state.events._cached_events)
+
+    def visible(self) -> list[str]:
+        # Its iterator takes a lock that a thread stopped in between may hold; a list is copied
+        # in one piece.
+        return [event.id for event in list(self._conversation.state.events._cached_events)]
+
+    def close(self) -> None:
+        self._conversation.close()
+        self._workspace.client.close()
+
+
+class OpenHandsAdapter:
+    """Connects `RemoteConversation`s."""
+
+    # The conversation, what calls its callbacks one by one, and its REST client.
+    source: tuple[str, ...] = (
+        "openhands.sdk.conversation.impl.remote_conversation",
+        "openhands.sdk.conversation.base",
+        "openhands.sdk.workspace.remote.base",
+    )
+
+    def __init__(self) -> None:
+        self.version, self.server_version = VERSION, release_seen(VERSION)
+        # Never called: the agent's script is the server's.
+        key = SecretStr("unused")
+        # Streaming, for the scripts that want it; a server streams for no other agent.
+        options: dict[str, Any] = {"stream": True} if "stream" in LLM.model_fields else {}
+        llm = LLM(model="openai/scripted", api_key=key, usage_id="agent", **options)
+        self._agent = Agent(llm=llm, tools=[])
+
+    def connect(self, url: str, on_event: OnEvent) -> Client:
+        return OpenHandsClient(self._agent, url, on_event)
+
+    def serve(self, schedule: Schedule, trace: Trace) -> Server:
+        """The server of the client's own release."""
+        return FakeServer(self.server_version, schedule, trace)

@@ -1,0 +1,104 @@
+"""A client of somebody's own, by the file that its adapter is in: `FILE.py` or `FILE.py:NAME`.
+
+NAME is a class, which is called without arguments, or an adapter that is made already; `Adapter`
+where none is given. The file is run as a module of its own. Its folder is searched for what it
+imports, after everything that is installed.
+"""
+
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from race_harness.clients import Adapter
+from race_harness.model.errors import ClientUnavailable
+
+NAME = "Adapter"
+
+_NEEDED = ("version", "connect", "serve")
+
+
+def split(argument: str) -> tuple[Path, str] | None:
+    """File and name, if this argument means a file; nothing is looked for there.
+
+    A directory is a checkout, whatever its name.
+    """
+    path, _, name = argument.rpartition(":")
+    if not path.endswith(".py"):
+        path, name = argument, NAME
+    if not path.endswith(".py") or not name:
+        return None
+    found = Path(path).expanduser()
+    return None if found.is_dir() else (found, name)
+
+
+def check_file(path: Path) -> None:
+    """Raises ClientUnavailable if there is no such file."""
+    if not path.is_file():
+        raise ClientUnavailable(f"no file '{path}'")
+
+
+def load(path: Path, name: str) -> Adapter:
+    """Run the file and make the adapter.
+
+    Raises:
+        ClientUnavailable: there is no such file or no such name in it, it needs a module that is
+            not installed, it raises, or what it holds is no adapter; one line.
+    """
+    check_file(path)
+    try:
+        module = _run(path)
+    except ModuleNotFoundError as error:
+        raise ClientUnavailable(
+            f"{path} needs {error.name}, which is not installed in the environment of race-harness"
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise ClientUnavailable(f"{path} {_account(error, path)}") from error
+    found = vars(module).get(name)
+    if found is None:
+        there = [other for other, value in vars(module).items() if _looks_right(value)]
+        others = f"; adapters there are: {', '.join(there)}" if there else ""
+        raise ClientUnavailable(f"{path} has no {name}{others}")
+    try:
+        adapter = found() if isinstance(found, type) else found
+    except (Exception, SystemExit) as error:
+        raise ClientUnavailable(f"{path}: {name}() {_account(error, path)}") from error
+    missing = [each for each in _NEEDED if not hasattr(adapter, each)]
+    if missing:
+        raise ClientUnavailable(f"{path}: {name} is no adapter: it has no {', '.join(missing)}")
+    if not isinstance(adapter.version, str) or not adapter.version:
+        raise ClientUnavailable(f"{path}: {name} is no adapter: its version is no text")
+    return adapter  # type: ignore[no-any-return]
+
+
+def _run(path: Path) -> Any:
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    # A name of its own: the file may be called like a module that is installed.
+    spec = importlib.util.spec_from_file_location(f"race_client_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _looks_right(value: object) -> bool:
+    return all(hasattr(value, each) for each in _NEEDED)
+
+
+def _account(error: BaseException, path: Path) -> str:
+    """Such as `raises in line 7: ValueError: no such thing`."""
+    lines = [
+        frame.lineno
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename == str(path)
+    ]
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        lines.append(error.lineno)
+    where = f" in line {lines[-1]}" if lines else ""
+    said = " ".join(traceback.format_exception_only(error)[-1].split())
+    return f"raises{where}: {said}"

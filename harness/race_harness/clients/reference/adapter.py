@@ -1,0 +1,43 @@
+"""How the harness uses the reference client."""
+
+from race_harness.clients import Client, OnEvent
+from race_harness.clients.reference.client import ReferenceClient
+from race_harness.clients.reference.crude import BUGS
+from race_harness.clients.reference.zoo import FAULTS
+from race_harness.model.errors import UsageError
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Trace
+from race_harness.model.version import __version__
+from race_harness.server import Server
+from race_harness.server.fake.app import FakeServer
+
+KINDS: dict[str, type[ReferenceClient]] = {"none": ReferenceClient, **BUGS, **FAULTS}
+"""What can be asked for by name: the right client, crude bugs, the zoo's planted faults."""
+
+
+class ReferenceAdapter:
+    """Connects reference clients, right or with one thing wrong.
+
+    Raises:
+        UsageError: there is no bug or fault of that name.
+    """
+
+    version = __version__
+    server_version = "1.58.0"
+    source: tuple[str, ...] = ("race_harness.clients.reference",)
+
+    def __init__(self, bug: str = "none") -> None:
+        if bug not in KINDS:
+            raise UsageError(f"no bug {bug!r} to plant; there are: {', '.join(KINDS)}")
+        self._kind = KINDS[bug]
+
+    @staticmethod
+    def named(name: str) -> "ReferenceAdapter":
+        """From `reference` or `reference:BUG`."""
+        return ReferenceAdapter(name.partition(":")[2] or "none")
+
+    def connect(self, url: str, on_event: OnEvent) -> Client:
+        return self._kind(url, on_event)
+
+    def serve(self, schedule: Schedule, trace: Trace) -> Server:
+        return FakeServer(self.server_version, schedule, trace)

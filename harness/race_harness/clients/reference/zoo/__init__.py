@@ -1,0 +1,41 @@
+"""The zoo: faults that can be planted in the right client, one at a time.
+
+Each overrides a method or two of the right client, and says where it comes from. Each is hidden:
+the scenario `clean` shows none of them, and of schedules without faults nine in ten pass.
+"""
+
+from race_harness.clients.reference.client import ReferenceClient
+from race_harness.clients.reference.zoo import asking, listening, reading, waiting
+
+FAULTS: dict[str, type[ReferenceClient]] = {
+    "first-poll": waiting.FirstPoll,
+    "idle-poll": waiting.IdlePoll,
+    "unread-fallback": waiting.UnreadFallback,
+    "frame-only": waiting.FrameOnly,
+    "no-drain": waiting.NoDrain,
+    "armed-late": waiting.ArmedLate,
+    "greeting-ends-run": waiting.GreetingEndsRun,
+    "first-finished": waiting.FirstFinished,
+    "overshoot": waiting.Overshoot,
+    "failed-poll-ends": waiting.FailedPollEnds,
+    "silent-error": waiting.SilentError,
+    "revived-unnoticed": waiting.RevivedUnnoticed,
+    "conflict-raises": asking.ConflictRaises,
+    "conflict-is-over": asking.ConflictIsOver,
+    "hopeful-post": asking.HopefulPost,
+    "endless-patience": asking.EndlessPatience,
+    "close-forgets": asking.CloseForgets,
+    "strict-boundary": reading.StrictBoundary,
+    "frame-is-last": reading.FrameIsLast,
+    "swallowed-page": reading.SwallowedPage,
+    "one-page": reading.OnePage,
+    "lost-update": reading.LostUpdate,
+    "twice": reading.Twice,
+    "dead-callback": reading.DeadCallback,
+    "silent-gap": reading.SilentGap,
+    "trusts-socket": listening.TrustsSocket,
+    "no-reconnect": listening.NoReconnect,
+    "goodbye-is-forever": listening.GoodbyeIsForever,
+    "gap-unread": listening.GapUnread,
+}
+"""By the name after `reference:`."""

@@ -1,0 +1,62 @@
+"""Faults in how the socket is used, and in what depends on it."""
+
+from race_harness.clients.reference.client import ReferenceClient
+from race_harness.clients.reference.zoo.hearing import BellOnlyLog, LivelyDoorbell
+
+
+class TrustsSocket(ReferenceClient):
+    """Reads only when a frame comes, so a connection that is dead without a word costs the 40 s of
+    its keep-alive.
+
+    Source: a classic, the half-open connection (RFC 9293, section 3.5.1).
+    """
+
+    event_log = BellOnlyLog
+
+
+class OneConnection(LivelyDoorbell):
+    def _connects_again(self, code: int | None) -> bool:
+        return False
+
+
+class NoReconnect(ReferenceClient):
+    """Never connects again.
+
+    Source: releases up to 1.34; the review of pull request #1832 asks what happens then.
+    """
+
+    event_log = BellOnlyLog
+    doorbell = OneConnection
+
+
+class PoliteDoorbell(LivelyDoorbell):
+    def _connects_again(self, code: int | None) -> bool:
+        return code not in (1000, 1001)
+
+
+class GoodbyeIsForever(ReferenceClient):
+    """Connects again after failures, and not after a proxy's goodbye, 1000 or 1001, which ends
+    `async for` without an error.
+
+    Source: a classic of `websockets`, whose iterator ends normally then.
+    """
+
+    event_log = BellOnlyLog
+    doorbell = PoliteDoorbell
+
+
+class GapUnreadDoorbell(LivelyDoorbell):
+    def _greeted(self, frame: str, *, again: bool) -> None:
+        if not again:
+            super()._greeted(frame, again=again)
+
+
+class GapUnread(ReferenceClient):
+    """Connects again and reads nothing until the next frame comes: where the run ended in between,
+    none does.
+
+    Source: releases 1.35 to 1.55; "missing resubscribe".
+    """
+
+    event_log = BellOnlyLog
+    doorbell = GapUnreadDoorbell

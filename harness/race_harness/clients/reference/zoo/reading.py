@@ -1,0 +1,272 @@
+"""Faults in the copy of the log, and in what the callback is given."""
+
+import threading
+
+from race_harness.clients import OnEvent, SeenEvent
+from race_harness.clients.reference.callbacks import Callbacks
+from race_harness.clients.reference.client import ENDS, Call, ReferenceClient
+from race_harness.clients.reference.doorbell import Doorbell
+from race_harness.clients.reference.events import EventLog
+from race_harness.clients.reference.http import Event, LostError, Rest
+from race_harness.clients.reference.zoo.hearing import (
+    POLL_S,
+    BellOnlyLog,
+    HearingClient,
+    PollingClient,
+    TwoReadersLog,
+)
+
+
+class StrictBoundaryLog(EventLog):
+    def _read(self) -> None:
+        page_id = None
+        last = self.events[-1]["timestamp"] if self.events else ""
+        while True:
+            items, page_id = self._rest.page(page_id, timestamp__gte=last or "1970-01-01")
+            self._take([event for event in items if event["timestamp"] > last])
+            if page_id is None:
+                return
+
+
+class StrictBoundary(ReferenceClient):
+    """Reads on from the last event's time, exclusively: events of the same instant are lost.
+
+    Source: pull request #1832, `reconcile_recent` with `timestamp__gte`; a classic, > for >=.
+    """
+
+    event_log = StrictBoundaryLog
+
+
+class FrameFedLog(EventLog):
+    def __init__(self, rest: Rest) -> None:
+        self._adding = threading.Lock()
+        super().__init__(rest)
+
+    def _take(self, items: list[Event]) -> None:
+        with self._adding:
+            known = {event["id"] for event in self.events}
+            super()._take([event for event in items if event["id"] not in known])
+
+    def feed(self, event: Event) -> None:
+        self._take([event])
+
+
+class FrameIsLast(HearingClient):
+    """Adds what a frame brings at once, and takes the frame of a final status for the last of its
+    run, so that nothing need be read any more.
+
+    Source: pull request #1832, whose review asks whether "the terminal status is streamed back
+    FIRST", and whose answer is that frames come in order.
+    """
+
+    event_log = FrameFedLog
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(self._log, FrameFedLog) and event.get("key") != "full_state":
+            self._log.feed(event)
+
+    def _await_end(self, call: Call) -> str:
+        if self._beginning(call) is None:
+            return super()._await_end(call)
+        self._log.wait(lambda: self._log.last_status[1] in ENDS)
+        return self._end(call)
+
+
+class SwallowedPageLog(BellOnlyLog):
+    def _read(self) -> None:
+        try:
+            super()._read()
+        except LostError:
+            return
+
+
+class SwallowedPage(PollingClient):
+    """Reads the log once, when a poll has told of the end, and takes a page that fails for its
+    end.
+
+    Source: 1.58.0's `reconcile`: "Return partial results rather than failing completely".
+    """
+
+    event_log = SwallowedPageLog
+
+    def _heard(self, frame: str) -> None:
+        pass
+
+    def _await_end(self, call: Call) -> str:
+        if call.status_before == "finished":
+            return super()._await_end(call)
+        polls, may_be_over = 0, call.status_before == "idle"
+        while True:
+            self._log.pause(POLL_S / 5)
+            status, polls = self._poll(), polls + 1
+            # A status of an earlier run is not for long what it was.
+            may_be_over = may_be_over or status == "running" or polls > 15
+            if may_be_over and status in ENDS:
+                break
+        self._log.sync()
+        return str(status)
+
+    def _await_beginning(self, call: Call) -> None:
+        if call.status_before == "finished":
+            super()._await_beginning(call)
+
+
+class OnePageLog(EventLog):
+    def _read(self) -> None:
+        items, _next_page_id = self._rest.page(None)
+        self._take(items[len(self.events) :])
+
+
+class OnePage(ReferenceClient):
+    """Reads the whole log each time, and of it the first page.
+
+    Source: a classic; pull request #1832 says of reconciling that it "fetches ALL events".
+    """
+
+    event_log = OnePageLog
+
+
+class LostUpdateLog(TwoReadersLog):
+    def __init__(self, rest: Rest) -> None:
+        self._known: set[str] = set()
+        self._cursor: str | None = None
+        super().__init__(rest)
+
+    def _read(self) -> None:
+        page_id = self._cursor
+        while True:
+            events = list(self.events)
+            there = {event["id"] for event in events}
+            items, next_page_id = self._rest.page(page_id)
+            # What another reader has added meanwhile is written over.
+            self.events = events + [event for event in items if event["id"] not in there]
+            self.last_status = (self.statuses() or [(-1, "idle")])[-1]
+            if items and items[-1]["id"] not in self._known:
+                self._cursor = items[-1]["id"]
+                self._known |= {event["id"] for event in items}
+            self.tell()
+            if next_page_id is None:
+                return
+            page_id = next_page_id
+
+
+class LostUpdate(ReferenceClient):
+    """run() reads the log while it waits, besides the thread that is there for it, and each writes
+    back a copy that it made before its request.
+
+    Source: a classic, the lost update.
+    """
+
+    event_log = LostUpdateLog
+
+    def _await_end(self, call: Call) -> str:
+        while self._log.last_status[1] == "running":
+            self._log.sync()
+            self._log.pause(0.1)
+        return super()._await_end(call)
+
+
+class GivingLog(TwoReadersLog):
+    on_event: OnEvent | None = None
+
+    def _take(self, items: list[Event]) -> None:
+        known = {event["id"] for event in self.events}
+        for event in items:
+            if event["id"] not in known:
+                self._give(event)
+                if all(event["id"] != other["id"] for other in self.events):
+                    super()._take([event])
+
+    def _give(self, event: Event) -> None:
+        if self.on_event is not None:
+            try:
+                self.on_event(SeenEvent(event["id"], event["kind"], event.get("tool_name")))
+            except Exception:
+                return
+
+
+class ReadersCallbacks(Callbacks):
+    """Leaves giving to whoever has read."""
+
+    def __init__(self, log: EventLog, on_event: OnEvent) -> None:
+        self.given = 1_000_000
+        assert isinstance(log, GivingLog)
+        log.on_event = on_event
+
+
+class Twice(ReferenceClient):
+    """Looks whether an event is known, gives it to the callback, and only then adds it: two
+    threads that read at once both give it.
+
+    Source: a classic, check-then-act; the released client calls the user before its own cache.
+    """
+
+    event_log = GivingLog
+    callbacks = ReadersCallbacks
+
+
+class FragileCallbacks(Callbacks):
+    _alive = True
+
+    def _more(self) -> bool:
+        return self._alive and super()._more()
+
+    def _give(self, event: Event) -> None:
+        try:
+            self._on_event(SeenEvent(event["id"], event["kind"], event.get("tool_name")))
+        except Exception:
+            self._alive = False
+            self.given = 1_000_000
+
+
+class DeadCallback(ReferenceClient):
+    """A callback that raises ends the thread that calls it, so it is given nothing more.
+
+    Source: a classic; the review of pull request #1832 stresses what depends on this one thread.
+    """
+
+    callbacks = FragileCallbacks
+
+
+class SilentGapLog(EventLog):
+    reconnected = False
+    silent = frozenset[str]()
+
+    def _take(self, items: list[Event]) -> None:
+        if self.reconnected:
+            self.reconnected = False
+            known = {event["id"] for event in self.events}
+            self.silent |= {event["id"] for event in items} - known
+        super()._take(items)
+
+
+class SilentGapCallbacks(Callbacks):
+    def _give(self, event: Event) -> None:
+        log = self._log
+        if not (isinstance(log, SilentGapLog) and event["id"] in log.silent):
+            super()._give(event)
+
+
+class SilentGapDoorbell(Doorbell):
+    log: SilentGapLog | None = None
+
+    def _greeted(self, frame: str, *, again: bool) -> None:
+        if again and self.log is not None:
+            self.log.reconnected = True
+        super()._greeted(frame, again=again)
+
+
+class SilentGap(ReferenceClient):
+    """What was missed while no socket was there gets into `events`, and never to the callback.
+
+    Source: releases 1.11.1 to 1.55; from 1.56.0 missed events are replayed to callbacks.
+    """
+
+    event_log = SilentGapLog
+    callbacks = SilentGapCallbacks
+    doorbell = SilentGapDoorbell
+
+    def __init__(self, url: str, on_event: OnEvent) -> None:
+        super().__init__(url, on_event)
+        if isinstance(self._doorbell, SilentGapDoorbell) and isinstance(self._log, SilentGapLog):
+            self._doorbell.log = self._log

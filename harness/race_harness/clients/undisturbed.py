@@ -1,0 +1,39 @@
+"""A client that can be looked at without its lines being counted as the client's own doing."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from race_harness.clients import Adapter, Client, OnEvent, source_of
+
+
+class UndisturbedAdapter:
+    """The same adapter, with `count()` and `visible()` of its clients called within `look()`."""
+
+    def __init__(self, adapter: Adapter, look: Callable[[], AbstractContextManager[None]]) -> None:
+        self.version = adapter.version
+        self.source = source_of(adapter)
+        self.serve = adapter.serve
+        self._adapter = adapter
+        self._look = look
+
+    def connect(self, url: str, on_event: OnEvent) -> Client:
+        return UndisturbedClient(self._adapter.connect(url, on_event), self._look)
+
+
+class UndisturbedClient:
+    def __init__(self, client: Client, look: Callable[[], AbstractContextManager[None]]) -> None:
+        self._client = client
+        self._look = look
+        self.send_message = client.send_message
+        self.run = client.run
+        self.pause = client.pause
+        self.interrupt = client.interrupt
+        self.close = client.close
+
+    def count(self) -> int:
+        with self._look():
+            return self._client.count()
+
+    def visible(self) -> list[str]:
+        with self._look():
+            return self._client.visible()

@@ -1,0 +1,30 @@
+"""The same adapter, which can capture the JSON bodies that its servers send."""
+
+from typing import Any
+
+from race_harness.clients import Adapter, source_of
+from race_harness.conformance.shapes import Bodies, Capture
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Trace
+from race_harness.server import Server
+
+
+class CapturingAdapter:
+    """Captures into `bodies` while it is not None."""
+
+    def __init__(self, adapter: Adapter) -> None:
+        self.version = adapter.version
+        self.source = source_of(adapter)
+        self.connect = adapter.connect
+        self.bodies: Bodies | None = None
+        self._adapter = adapter
+
+    def serve(self, schedule: Schedule, trace: Trace) -> Server:
+        server = self._adapter.serve(schedule, trace)
+        return server if self.bodies is None else _Captured(server, self.bodies)
+
+
+class _Captured:
+    def __init__(self, server: Server, bodies: Bodies) -> None:
+        self.app = Capture(server.app, bodies)
+        self.aclose: Any = server.aclose

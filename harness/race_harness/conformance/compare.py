@@ -1,0 +1,201 @@
+"""Two runs of one schedule side by side, on the fake and on the real server: what differs.
+
+A difference *could matter* if a verdict could depend on it: the real server did what the fake's
+rules say no server does, what is there in one of the two is not there in the other, or a field
+that a released client reads is missing or of another type. Differences that are known and do not
+matter, or matter where no schedule goes, are *allowed*, each with its reason.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from fnmatch import fnmatchcase
+from itertools import pairwise
+from typing import Literal
+
+from race_harness.conformance.labels import Label, numbered
+from race_harness.conformance.legal import breaches
+from race_harness.conformance.shapes import Bodies, is_read
+from race_harness.server.profile import Profile
+
+Kind = Literal[
+    "log", "statuses", "runs", "snapshots", "frames", "requests", "answers", "order", "shape"
+]
+
+
+@dataclass(frozen=True)
+class Difference:
+    kind: Kind
+    says: str
+    could_matter: bool
+    reason: str
+    """Why it could or why it is allowed."""
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """A difference that is known: its kind, what it says (`*` is anything), and why it may be."""
+
+    kind: Kind
+    says: str
+    reason: str
+
+
+ALLOWED: tuple[Allowance, ...] = (
+    Allowance(
+        "order",
+        "* request *",
+        "the fake notes a request when it arrives, the real server when its event loop gets "
+        "round to it; what either does for it comes after",
+    ),
+    Allowance(
+        "requests",
+        "*GET conversation*",
+        "how often a client polls, and what it is told, depends on how long the server takes; "
+        "that it is told the truth is a rule",
+    ),
+    Allowance(
+        "answers",
+        "*GET conversation*",
+        "the answers to those polls",
+    ),
+    Allowance(
+        "shape",
+        "only the real one: frame *",
+        "fields that have come and gone: the models that clients parse events with have defaults "
+        "for them, and the fake sends only what every release takes",
+    ),
+    Allowance(
+        "shape",
+        "only the real one: GET events/search *",
+        "the same events, over REST",
+    ),
+)
+"""Where several fit, the first counts."""
+
+
+def compare(
+    fake: Sequence[Label],
+    real: Sequence[Label],
+    profile: Profile,
+    bodies: tuple[Bodies, Bodies] | None = None,
+) -> tuple[Difference, ...]:
+    """What differs between the runs, first what is done and told, then in which order, then the
+    fields; `bodies` are the fake's and the real one's."""
+    if profile.answers_when_run_ends:
+        # There is no task to be cleared: that is a mark for schedules alone.
+        fake, real = (
+            [label for label in labels if label.what != "run-cleared"] for labels in (fake, real)
+        )
+    found = [*_sequences(fake, real), *_orders(fake, real, profile)]
+    if bodies is not None:
+        found += shapes_differ(*bodies)
+    return tuple(_judged(difference) for difference in found)
+
+
+# Sequences: each lane for itself
+
+_WHATS: tuple[tuple[Kind, Callable[[Label], bool]], ...] = (
+    ("log", lambda label: label.what == "persisted"),
+    ("statuses", lambda label: label.what in ("status", "stop-hook-denied")),
+    ("runs", lambda label: label.what.startswith("run-") and label.what != "run-snapshot"),
+    ("snapshots", lambda label: label.what in ("snapshot", "run-snapshot")),
+    ("frames", lambda label: label.what in ("subscribed", "frame")),
+    ("requests", lambda label: label.what == "request"),
+    ("answers", lambda label: label.lane == "rest" and label.what != "request"),
+)
+
+
+def _sequences(fake: Sequence[Label], real: Sequence[Label]) -> Iterable[Difference]:
+    for kind, belongs in _WHATS:
+        for connection in sorted({label.connection for label in (*fake, *real)}):
+            yield from _sequence(
+                kind,
+                [str(x) for x in _of(fake, belongs, connection)],
+                [str(x) for x in _of(real, belongs, connection)],
+            )
+
+
+def _of(
+    labels: Sequence[Label], belongs: Callable[[Label], bool], connection: int
+) -> Iterable[Label]:
+    mine = (label for label in labels if label.connection == connection and belongs(label))
+    return (replace(label, nth=1) for label in mine)
+
+
+def _sequence(kind: Kind, fake: list[str], real: list[str]) -> Iterable[Difference]:
+    matcher = SequenceMatcher(None, fake, real, autojunk=False)
+    for tag, begin, end, real_begin, real_end in matcher.get_opcodes():
+        if tag == "equal":
+            continue
+        after = f", after {fake[begin - 1]}" if begin else ""
+        for which, extra in (("fake", fake[begin:end]), ("real", real[real_begin:real_end])):
+            for label in extra:
+                says = f"only the {which} one: {label}{after}"
+                yield Difference(kind, says, True, "one of the two does what the other does not")
+
+
+# Orders across lanes
+
+
+def _orders(
+    fake: Sequence[Label], real: Sequence[Label], profile: Profile
+) -> Iterable[Difference]:
+    for which, labels in (("fake", fake), ("real", real)):
+        for breach in breaches(labels, profile):
+            says = f"the {which} one breaks a rule: {breach}"
+            yield Difference("order", says, True, breach.rule.reason)
+    for before, after in exchanged(fake, real):
+        says = f"{before}, then {after}; on the real one the other way round"
+        yield Difference("order", says, False, "both keep every rule, so that timing decides")
+
+
+def exchanged(fake: Sequence[Label], real: Sequence[Label]) -> list[tuple[Label, Label]]:
+    """Pairs that both runs have, next to each other on the fake's side as far as both have them,
+    and the other way round on the real one's."""
+    fake, real = numbered(fake), numbered(real)
+    places = {label: place for place, label in enumerate(real)}
+    common = [label for label in fake if label in places]
+    return [
+        (before, after) for before, after in pairwise(common) if places[before] > places[after]
+    ]
+
+
+# Fields
+
+
+def shapes_differ(fake: Bodies, real: Bodies) -> list[Difference]:
+    """Field by field, for what both have sent."""
+    found = []
+    for name in sorted(set(fake.shapes) & set(real.shapes)):
+        mine, theirs = fake.merged(name), real.merged(name)
+        for path in sorted(set(mine) | set(theirs)):
+            ours, wanted = mine.get(path, set()), theirs.get(path, set())
+            if ours == wanted:
+                continue
+            read = is_read(name, path)
+            if not ours:
+                says = f"only the real one: {name}: {path} ({_types(wanted)})"
+            elif not wanted:
+                says = f"only the fake one: {name}: {path} ({_types(ours)})"
+            else:
+                says = f"{name}: {path} is {_types(ours)}, on the real one {_types(wanted)}"
+            reason = "released clients read it" if read else "no released client reads it"
+            found.append(Difference("shape", says, read, reason))
+    return found
+
+
+def _types(types: set[str]) -> str:
+    return " or ".join(sorted(types))
+
+
+# What is allowed
+
+
+def _judged(difference: Difference) -> Difference:
+    if not difference.could_matter:
+        return difference
+    for allowance in ALLOWED:
+        if allowance.kind == difference.kind and fnmatchcase(difference.says, allowance.says):
+            return replace(difference, could_matter=False, reason=allowance.reason)
+    return difference

@@ -1,0 +1,189 @@
+"""What happened, in words that mean the same on the fake and on the real server.
+
+A label has no id, time, peer or run number: events are named by kind and key or tool, connections
+by the order in which they were subscribed, and equal labels by counting them.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from race_harness.model.trace import Happening
+
+Lane = Literal["rest", "server", "socket"]
+
+LANES: Final[tuple[Lane, ...]] = ("rest", "server", "socket")
+
+FULL_STATE: Final = "full_state"
+STATUS: Final = "execution_status"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Such as `persisted ActionEvent(finish)`, `frame full_state=idle on connection 2`."""
+
+    lane: Lane
+    what: str
+    of: str = ""
+    connection: int = 0
+    """The number of a frame's socket, counted from one; zero for all else."""
+    nth: int = 1
+    """Which of several that are equal otherwise."""
+
+    def __str__(self) -> str:
+        text = f"{self.what} {self.of}".rstrip()
+        if self.connection > 1:
+            text += f" on connection {self.connection}"
+        return text if self.nth == 1 else f"{text}, no. {self.nth}"
+
+
+def event_name(kind: str, key: str | None, value: object, tool: str | None) -> str:
+    """`ActionEvent(finish)`, `MessageEvent`, `execution_status=running`, `stats`.
+
+    Of a state update only a status is part of the name: other values hold ids.
+    """
+    if key in (STATUS, FULL_STATE) and value is not None:
+        return f"{key}={value}"
+    if key is not None:
+        return key
+    return f"{kind}({tool})" if tool else kind
+
+
+def numbered(labels: Iterable[Label]) -> tuple[Label, ...]:
+    """Count those that are equal otherwise."""
+    seen: Counter[Label] = Counter()
+    told = []
+    for label in labels:
+        first = replace(label, nth=1)
+        seen[first] += 1
+        told.append(replace(label, nth=seen[first]))
+    return tuple(told)
+
+
+def labels_of(happenings: Iterable[Happening]) -> tuple[Label, ...]:
+    """Of what a server told, in order; what only the client or the network did is left out."""
+    return tuple(label for _, label in timed_labels_of(happenings))
+
+
+def timed_labels_of(happenings: Iterable[Happening]) -> tuple[tuple[int, Label], ...]:
+    """The same, each with its trial nanoseconds."""
+    reader = _Reader()
+    read = [(entry.at_ns, label) for entry in happenings for label in reader.read(entry)]
+    labels = numbered(label for _, label in read)
+    return tuple((at_ns, label) for (at_ns, _), label in zip(read, labels, strict=True))
+
+
+def delivered(happenings: Sequence[Happening]) -> list[Happening]:
+    """Without the frames that no client got, or only when its caller had closed it.
+
+    Whether a server still writes to a connection that has just been broken or closed is for its
+    event loop to say, and nobody can tell.
+    """
+    got = {
+        (entry.detail["event"], entry.detail["peer"])
+        for entry in happenings
+        if entry.what == "frame-delivered"
+    }
+    closing = (
+        place
+        for place, entry in enumerate(happenings)
+        if entry.what == "close-called" or entry.detail.get("act") == "close"
+    )
+    closed = next(closing, len(happenings))
+    return [
+        entry
+        for place, entry in enumerate(happenings)
+        if entry.what != "frame-sent"
+        or (place < closed and (entry.detail["event"], entry.detail["peer"]) in got)
+    ]
+
+
+def recorded(answer: Iterable[dict[str, Any]]) -> list[Happening]:
+    """Happenings back from `Happening.to_dict`, as workers and failure files hold them."""
+    apart = ("at_ms", "lane", "what")
+    return [
+        Happening(
+            round(entry["at_ms"] * 1e6),
+            entry["lane"],
+            entry["what"],
+            {name: value for name, value in entry.items() if name not in apart},
+        )
+        for entry in answer
+    ]
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self._routes: dict[int, str] = {}
+        self._connections: dict[int, int] = {}
+        self._subscribed = 0
+        self._names: dict[str, str] = {}
+        self._statuses: dict[str, str] = {}
+        self._status = "idle"
+
+    def read(self, entry: Happening) -> list[Label]:
+        detail = entry.detail
+        read: Callable[[dict[str, Any]], list[Label]] | None = getattr(
+            self, f"_{entry.lane}_{entry.what.replace('-', '_')}", None
+        )
+        if read is not None:
+            return read(detail)
+        if entry.lane == "server" and entry.what.startswith("run-"):
+            told = detail.get("status")
+            return [Label("server", entry.what, "" if told is None else str(told))]
+        return []
+
+    def _rest_request(self, detail: dict[str, Any]) -> list[Label]:
+        self._routes[detail["number"]] = detail["route"]
+        return [Label("rest", "request", detail["route"])]
+
+    def _rest_answer(self, detail: dict[str, Any]) -> list[Label]:
+        told = [self._routes[detail["number"]], str(detail["status"])]
+        if "execution_status" in detail:
+            told.append(detail["execution_status"])
+        if detail.get("cut"):
+            told.append("cut")
+        return [Label("rest", "answer", " ".join(told))]
+
+    def _rest_unanswered(self, detail: dict[str, Any]) -> list[Label]:
+        return [Label("rest", "unanswered", self._routes[detail["number"]])]
+
+    def _server_status(self, detail: dict[str, Any]) -> list[Label]:
+        self._status = detail["status"]
+        return [Label("server", "status", detail["status"])]
+
+    def _server_status_readable(self, detail: dict[str, Any]) -> list[Label]:
+        return [Label("server", "status-readable", detail["status"])]
+
+    def _server_persisted(self, detail: dict[str, Any]) -> list[Label]:
+        return [Label("server", "persisted", self._name(detail))]
+
+    def _server_publication(self, detail: dict[str, Any]) -> list[Label]:
+        """Its event is named by no more than an id, and shows again as frames and in the log."""
+        self._statuses[detail["event"]] = self._status
+        return []
+
+    def _server_snapshot(self, detail: dict[str, Any]) -> list[Label]:
+        what = "snapshot" if detail.get("run") is None else "run-snapshot"
+        return [Label("server", what, detail["status"])]
+
+    def _server_stop_hook_denied(self, detail: dict[str, Any]) -> list[Label]:
+        return [Label("server", "stop-hook-denied")]
+
+    def _socket_subscribed(self, detail: dict[str, Any]) -> list[Label]:
+        self._subscribed += 1
+        self._connections[detail["peer"]] = self._subscribed
+        return [Label("socket", "subscribed", connection=self._subscribed)]
+
+    def _socket_frame_sent(self, detail: dict[str, Any]) -> list[Label]:
+        connection = self._connections.get(detail["peer"], 0)
+        return [Label("socket", "frame", self._name(detail), connection)]
+
+    def _name(self, detail: dict[str, Any]) -> str:
+        """The log does not tell the value of a status: it is that of the event's frame, or the
+        one that was assigned when it was published or appended, whichever came first."""
+        key, value = detail.get("key"), detail.get("value")
+        if key == STATUS and value is None:
+            value = self._statuses.get(detail["event"], self._status)
+        return event_name(detail["kind"], key, value, detail.get("tool_name"))

@@ -1,0 +1,175 @@
+"""The order of what happened in one conversation, and what can be read off it."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+from race_harness.conformance.labels import FULL_STATE, STATUS, Label
+from race_harness.server.profile import Profile
+
+STREAMED = "StreamingDeltaEvent"
+"""A piece of the LLM's answer, which is never persisted and comes when it comes."""
+
+Held = Sequence[tuple[int, str]]
+"""From which label on a status was true; the first before all of them."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """The labels of one conversation, from its beginning, on the server of a release."""
+
+    labels: tuple[Label, ...]
+    profile: Profile
+
+    def at(self, *whats: str) -> Iterator[tuple[int, Label]]:
+        return ((at, label) for at, label in enumerate(self.labels) if label.what in whats)
+
+    @cached_property
+    def appended(self) -> list[int]:
+        """Where each event of the log was appended."""
+        return [at for at, _ in self.at("persisted")]
+
+    @cached_property
+    def log(self) -> list[str]:
+        return [self.labels[at].of for at in self.appended]
+
+    @cached_property
+    def live_statuses(self) -> Held:
+        return [(-1, "idle"), *((at, label.of) for at, label in self.at("status"))]
+
+    @cached_property
+    def told_statuses(self) -> Held:
+        """What can be seen under the state lock: that is held until a status is appended, too."""
+        told = {-1: -1}
+        for at, _ in self.live_statuses[1:]:
+            position = self.appended_before(at)
+            known = position < len(self.appended) and tells_status(
+                self.labels[self.appended[position]]
+            )
+            told[at] = self.appended[position] if known else at
+        return [(told[at], status) for at, status in self.live_statuses]
+
+    @cached_property
+    def readable_statuses(self) -> Held:
+        """What REST can tell. Where no label says when a status was saved, at the earliest: that
+        is when it was assigned."""
+        saved = [(at, label.of) for at, label in self.at("status-readable")]
+        return [(-1, "idle"), *saved] if saved else self.live_statuses
+
+    @cached_property
+    def tells_runs(self) -> bool:
+        """Whether the milestones of runs are among the labels."""
+        return any(True for _ in self.at("run-accepted"))
+
+    @cached_property
+    def subscribed(self) -> dict[int, int]:
+        """Where each connection was."""
+        return {label.connection: at for at, label in self.at("subscribed")}
+
+    @cached_property
+    def events(self) -> dict[int, list[int]]:
+        """Where each connection's frames are, the full states aside."""
+        return self._frames(snapshots=False)
+
+    @cached_property
+    def snapshots(self) -> dict[int, list[int]]:
+        """Where each connection's full states are."""
+        return self._frames(snapshots=True)
+
+    @cached_property
+    def positions(self) -> dict[int, int]:
+        """The log's position of each frame's event, where a connection's frames fit the log."""
+        found: dict[int, int] = {}
+        for connection, frames in self.events.items():
+            first = self._first_position(connection, frames)
+            if first is not None:
+                found.update((at, first + number) for number, at in enumerate(frames))
+        return found
+
+    def appended_before(self, at: int) -> int:
+        """How many events."""
+        return bisect_left(self.appended, at)
+
+    def told_after(self, at: int) -> int:
+        """How many events before a label, with that of a status that is just being told."""
+        count = self.appended_before(at)
+        assigned = sum(place <= at for place, _ in self.live_statuses[1:])
+        told = sum(tells_status(self.labels[place]) for place in self.appended[:count])
+        return count + (told < assigned)
+
+    def earliest(self, position: int) -> int:
+        """The append that every frame of the event at that position of the log comes after: its
+        own, or where publications are scheduled before appends, the one before."""
+        if self.profile.publish_before_persist:
+            without_lock = self._told_without_lock(position)
+            position -= 1
+            while position >= 0 and self._told_without_lock(position) != without_lock:
+                position -= 1  # Of another thread, at the same time.
+        if position < 0:
+            return -1
+        return self.appended[position] if position < len(self.appended) else len(self.labels)
+
+    def _told_without_lock(self, position: int) -> bool:
+        """Up to 1.22 the handler of an error has left the state lock, and statistics may come in
+        between (local_conversation.py, `run`)."""
+        return (
+            not self.profile.runs_on_loop
+            and position < len(self.log)
+            and self.log[position] in (f"{STATUS}=error", "ConversationErrorEvent")
+        )
+
+    def held(self, statuses: Held, since: int, until: int) -> set[str]:
+        """Those that were true at some time between two labels."""
+        ended = [*(at for at, _ in statuses[1:]), len(self.labels)]
+        return {
+            status
+            for (began, status), end in zip(statuses, ended, strict=True)
+            if began < until and end > since
+        }
+
+    def _frames(self, *, snapshots: bool) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = defaultdict(list)
+        for at, label in self.at("frame"):
+            if label.of == STREAMED:
+                continue
+            if label.of.startswith(f"{FULL_STATE}=") == snapshots:
+                found[label.connection].append(at)
+        return dict(found)
+
+    def _first_position(self, connection: int, frames: Sequence[int]) -> int | None:
+        """Where in the log a connection's frames begin: no later than with the first event whose
+        publication had not been scheduled when it was subscribed."""
+        names = [self.labels[at].of for at in frames]
+        known = self.appended_before(self.subscribed.get(connection, -1))
+        latest = min(known + self.profile.publish_before_persist, len(self.log))
+        # The last frames may be ahead of the log.
+        fitting = [
+            first
+            for first in range(latest + 1)
+            if all(pair[0] == pair[1] for pair in zip(self.log[first:], names, strict=False))
+        ]
+
+        def too_early(first: int) -> int:
+            return sum(at < self.earliest(first + number) for number, at in enumerate(frames))
+
+        # Equal names can fit more than once; little is pending when somebody subscribes.
+        return min(reversed(fitting), key=too_early, default=None)
+
+
+def tells_status(label: Label) -> bool:
+    """Whether an event or its frame tells the status alone."""
+    return label.of.startswith(f"{STATUS}=")
+
+
+def value(label: Label) -> str:
+    """The status that an event, a frame or an answer tells."""
+    return label.of.rpartition(" ")[2].rpartition("=")[2]
+
+
+def changes(statuses: Held) -> Iterator[tuple[int, str, str]]:
+    """Where each change is, from what, to what."""
+    for (_, before), (at, after) in pairwise(statuses):
+        yield at, before, after

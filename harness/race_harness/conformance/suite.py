@@ -1,0 +1,138 @@
+"""Schedules on which the fake and the real server are compared: what each of them is about.
+
+Fault-free and faulty, one thing at a time; drawn ones come on top (`campaign.side_by_side`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from race_harness.model.schedule import (
+    Act,
+    Caller,
+    Fault,
+    Late,
+    Link,
+    Moment,
+    Network,
+    RestFault,
+    Schedule,
+    Script,
+    ServerTiming,
+    Turn,
+)
+
+LINKS: Final = Network(Link(0.53), Link(0.61))
+"""Odd latencies, so that nothing reaches the client in the instant in which the server does the
+next thing by mere chance: which comes first then is up to neither of them."""
+
+
+def _case(
+    script: Script | None = None,
+    server: ServerTiming | None = None,
+    network: Network | None = None,
+    rest: RestFault | None = None,
+    caller: Caller | None = None,
+) -> Schedule:
+    return Schedule(
+        scenario="conformance",
+        script=script or Script(),
+        server=server or ServerTiming(),
+        network=network or LINKS,
+        rest=() if rest is None else (rest,),
+        caller=caller or Caller(),
+    )
+
+
+def _act(
+    what: str,
+    moment: str = "run-started",
+    after_ms: float = 0.0,
+    script: Script | None = None,
+    server: ServerTiming | None = None,
+) -> Schedule:
+    at = Moment(moment, after_ms=after_ms)  # type: ignore[arg-type]
+    caller = Caller(acts=(Act(what, at),))  # type: ignore[arg-type]
+    return _case(script, server, caller=caller)
+
+
+def _fault(*faults: Fault) -> Schedule:
+    return _case(network=replace(LINKS, faults=faults))
+
+
+_STARTED: Final = Moment("run-started")
+
+CASES: Final[Mapping[str, Schedule]] = {
+    # What the agent does
+    "benign": _case(),
+    "tool calls": _case(Script(tool_calls=2)),
+    "parallel tool calls": _case(Script(tool_calls=3, calls_each=3)),
+    "failing tool call": _case(Script(tool_calls=2, failing_calls=1)),
+    "failing tool calls at once": _case(Script(tool_calls=3, calls_each=3, failing_calls=2)),
+    "answer without a tool": _case(Script(says="message")),
+    "streamed answer": _case(Script(deltas=3, tool_calls=1)),
+    "statistics": _case(Script(statistics=True, tool_calls=2)),
+    "statistics of slow appends": _case(Script(statistics=True), ServerTiming(persist_ms=100)),
+    "statistics of an answer without a tool": _case(Script(says="message", statistics=True)),
+    "LLM error": _case(Script(outcome="error")),
+    "stuck": _case(Script(outcome="stuck", tool_calls=1)),
+    "paused by another client": _case(Script(outcome="paused")),
+    "waiting for confirmation": _case(Script(outcome="waiting_for_confirmation")),
+    "message before what waits for confirmation": _act(
+        "send-message", after_ms=50, script=Script(outcome="waiting_for_confirmation")
+    ),
+    "confirmed by the next run": _case(
+        Script(outcome="waiting_for_confirmation"), caller=Caller(runs=2)
+    ),
+    "stop hook": _case(Script(stop_hook_denials=1)),
+    "stop hook, twice, after tools": _case(Script(stop_hook_denials=2, tool_calls=2)),
+    "two runs": _case(caller=Caller(runs=2)),
+    "a run after an error": _case(
+        Script(outcome="error", later=(Turn(tool_calls=1),)), caller=Caller(runs=2)
+    ),
+    # How long it takes
+    "slow answer to run": _case(server=ServerTiming(answer_run_ms=300)),
+    "slow start": _case(server=ServerTiming(start_ms=2_000)),
+    "slow publications": _case(server=ServerTiming(publish_ms=300)),
+    "another slow subscriber": _case(server=ServerTiming(other_subscriber_ms=3_000)),
+    "late final status": _case(server=ServerTiming(status_ms=500)),
+    "slow snapshots": _case(server=ServerTiming(snapshot_ms=500)),
+    "slow appends": _case(server=ServerTiming(persist_ms=100)),
+    "one late append": _case(server=ServerTiming(late=(Late("append", 5, 100.0),))),
+    "one late publication": _case(server=ServerTiming(late=(Late("publication", 5, 1_000.0),))),
+    "many late publications": _case(
+        server=ServerTiming(late=(Late("publication", 4, 300.0), Late("publication", 7, 200.0)))
+    ),
+    "late request and answer": _case(
+        server=ServerTiming(late=(Late("request", 5, 100.0), Late("answer", 5, 300.0)))
+    ),
+    "slow links": _case(network=Network(rest=Link(50.0), socket=Link(400.0))),
+    # What the network does
+    "socket reset at run()": _fault(Fault("reset")),
+    "socket closed in a run": _fault(Fault("close", _STARTED)),
+    "socket half-open in a run": _fault(Fault("half-open", _STARTED)),
+    "socket stalled in a run": _fault(Fault("stall", _STARTED, for_ms=2_000)),
+    "reconnect rejected": _fault(Fault("reset"), Fault("reject")),
+    "poll answered 503": _case(rest=RestFault("status", "conversation")),
+    "run never answered": _case(rest=RestFault("timeout", "run")),
+    "page cut off": _case(rest=RestFault("truncate", "events")),
+    # What the caller does meanwhile
+    "slow callback": _case(caller=Caller(callback_ms=3_000)),
+    "timeout": _case(server=ServerTiming(think_ms=5_000), caller=Caller(timeout_s=1)),
+    "message in a run": _act("send-message", after_ms=50),
+    "message at the end of a run": _act("send-message", "run-ended"),
+    "pause in a run": _act("pause", after_ms=50),
+    "interrupt while the agent starts": _act(
+        "interrupt", "run-accepted", 500, server=ServerTiming(start_ms=2_000)
+    ),
+    "message while the agent starts": _act(
+        "send-message", "run-accepted", 500, server=ServerTiming(start_ms=2_000)
+    ),
+    "interrupt as the run ends": _act("interrupt", "run-ended"),
+    "interrupt with a slow other subscriber": _act(
+        "interrupt", after_ms=50, server=ServerTiming(other_subscriber_ms=8_000)
+    ),
+    "interrupt in a run": _act("interrupt", after_ms=50),
+    "close in a run": _act("close", after_ms=50),
+    "two run() at once": _act("run", after_ms=50),
+}

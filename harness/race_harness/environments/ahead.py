@@ -1,0 +1,95 @@
+"""Environments built in the background, for clients that are likely to be needed next.
+
+The builder is a process of its own, which ends with all that it started as soon as nobody wants it
+any more or its owner is gone; what it leaves unfinished the cache sweeps away. Whoever needs what
+is being built waits for it, as for any other process. What fails is not told: it fails again where
+it is needed.
+
+    python -m race_harness.environments.ahead SERVER CLIENT...
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+
+from race_harness.environments.preparing import prepare
+from race_harness.model.errors import ClientUnavailable
+
+
+class Ahead:
+    """One builder at most, for one client after the other. Leave it to end the builder."""
+
+    def __init__(self, *, with_server: bool = False) -> None:
+        self._server = "real" if with_server else "fake"
+        self._builder: subprocess.Popen[bytes] | None = None
+        self._told = b""
+        """What the builder has said: a line for each client that it has begun."""
+
+    def __enter__(self) -> "Ahead":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def want(self, clients: Sequence[str]) -> None:
+        """Build these in this order, and no others any more; what is there already is left out."""
+        self.stop()
+        if clients:
+            self._builder = subprocess.Popen(
+                [sys.executable, "-m", __name__, self._server, *clients],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                # A group of its own: it ends with the builds that it has started.
+                start_new_session=True,
+            )
+
+    def need(self, client: str) -> None:
+        """This one is needed now: the builder ends unless it is the one being built."""
+        if self._builder is None:
+            return
+        assert self._builder.stdout is not None
+        os.set_blocking(self._builder.stdout.fileno(), False)
+        self._told += self._builder.stdout.read() or b""
+        if self._told.splitlines()[-1:] != [os.fsencode(client)]:
+            self.stop()
+
+    def stop(self) -> None:
+        """End the builder, if there is one."""
+        if self._builder is None:
+            return
+        assert self._builder.stdin is not None
+        assert self._builder.stdout is not None
+        self._builder.stdin.close()
+        self._builder.wait()
+        self._builder.stdout.close()
+        self._builder = None
+        self._told = b""
+
+
+def main(server: str, *clients: str) -> None:
+    threading.Thread(target=_end_with_owner, daemon=True).start()
+    for client in clients:
+        os.write(sys.stdout.fileno(), os.fsencode(client) + b"\n")
+        with contextlib.suppress(ClientUnavailable):
+            prepare(client, with_server=server == "real")
+
+
+def _end_with_owner() -> None:
+    """The owner closes our input, or its end does."""
+    sys.stdin.buffer.read()
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

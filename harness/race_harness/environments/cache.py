@@ -1,0 +1,142 @@
+"""Finished environments on disk, and the one safe way to add one."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock, Timeout
+
+from race_harness.environments import leases
+from race_harness.environments.environment import Environment
+from race_harness.environments.installer import CORE_REQUIREMENTS, Interpreter
+from race_harness.model.errors import OutOfReach
+
+METADATA = "environment.json"
+"""Written last and touched at each use: its time is that of the last use."""
+
+BUILDING = ".building"
+"""The folder in the cache's root in which environments are built."""
+
+# To be raised when environments are built in a way that makes the older ones unfit for use.
+_FORMAT = 1
+
+
+def cache_root() -> Path:
+    """Where environments are kept: below RACE_HOME if that is set, else in the user's cache."""
+    home = os.environ.get("RACE_HOME") or platformdirs.user_cache_dir("race-harness")
+    return Path(home).expanduser().absolute() / "environments"
+
+
+class Cache:
+    """The environments made from one interpreter.
+
+    Each is a directory of `root`, named after its key. What is not finished lives in `BUILDING`
+    below it, with a lock file for each key; a directory there belongs to a live builder exactly as
+    long as somebody holds its key's lock.
+    """
+
+    def __init__(self, root: Path, interpreter: Interpreter) -> None:
+        self.root = root
+        self.interpreter = interpreter
+        self._workshop = root / BUILDING
+        contents = "\n".join((str(_FORMAT), *CORE_REQUIREMENTS))
+        python = f"py{interpreter.version}{interpreter.abi_flags}"
+        self._suffix = f"{python}-{hashlib.sha256(contents.encode()).hexdigest()[:8]}"
+
+    def find(self, key: str, client: str) -> Environment | None:
+        """The finished environment of a key, or None; a damaged one counts as none.
+
+        From here on this process uses it: it is not removed before the process ends.
+        """
+        path = self.root / self._name(key)
+        python = path / "bin" / "python"
+        try:
+            metadata = json.loads((path / METADATA).read_bytes())
+            version = metadata["version"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        # Follows the link to the base interpreter, which may have been uninstalled since.
+        if not (isinstance(version, str) and os.access(python, os.X_OK)):
+            return None
+        if not leases.hold(path):
+            return None
+        with suppress(OSError):  # of a cache that can only be read nothing is ever removed
+            os.utime(path / METADATA)
+        return Environment(client, version, python, self.interpreter.version, path)
+
+    @contextmanager
+    def building(self, key: str, on_wait: Callable[[], None]) -> Iterator[Path]:
+        """Hold a key's lock, with an empty directory to build in that is removed afterwards.
+
+        `on_wait` is called before waiting for another process that holds the lock. Raises
+        `OutOfReach` when the cache cannot be written, also for an `OSError` inside.
+        """
+        try:
+            self._workshop.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self._workshop / f"{self._name(key)}.lock")
+            try:
+                held = lock.acquire(timeout=0)
+            except Timeout:
+                on_wait()
+                held = lock.acquire()
+            with held:
+                sweep(self.root, held=self._name(key))
+                directory = self._new_directory(key)
+                try:
+                    yield directory
+                finally:
+                    shutil.rmtree(directory, ignore_errors=True)
+        except OSError as error:
+            raise OutOfReach(
+                f"cannot write environments to {self.root} ({error.strerror or error}): set "
+                "RACE_HOME to a directory that can be written"
+            ) from error
+
+    def publish(self, key: str, venv: Path, metadata: dict[str, object]) -> None:
+        """Turn a built virtual environment into the key's finished one; the lock must be held.
+
+        Raises `OSError`.
+        """
+        (venv / METADATA).write_text(json.dumps(metadata, indent=2) + "\n")
+        home = self.root / self._name(key)
+        if home.exists():
+            # A damaged one: out of the way in one step, since a directory is renamed only to a
+            # free name.
+            broken = self._new_directory(key)
+            home.rename(broken / "broken")
+            shutil.rmtree(broken, ignore_errors=True)
+        venv.rename(home)
+
+    def _name(self, key: str) -> str:
+        return f"{key}-{self._suffix}"
+
+    def _new_directory(self, key: str) -> Path:
+        return Path(tempfile.mkdtemp(prefix=f"{self._name(key)}~", dir=self._workshop))
+
+
+def sweep(root: Path, held: str = "") -> int:
+    """Remove what killed builders left below a cache's root; returns how much of it there was.
+
+    What is being built stays. `held`: the name of an environment whose lock the caller holds:
+    nobody builds it, so all that is there under that name goes. A uv that outlived its builder may
+    go on writing for a moment. It writes to a name that no one else uses, and what it leaves goes
+    the next time.
+    """
+    removed = 0
+    for leftover in (root / BUILDING).glob("*~*"):
+        name = leftover.name.rpartition("~")[0]
+        lock = (
+            nullcontext()
+            if name == held
+            else FileLock(root / BUILDING / f"{name}.lock", timeout=0)
+        )
+        with suppress(Timeout, OSError), lock:
+            shutil.rmtree(leftover, ignore_errors=True)
+            removed += 1
+    return removed

@@ -1,0 +1,83 @@
+"""From a client argument to its environment."""
+
+from collections.abc import Callable
+
+from race_harness.environments.builder import ClientUnresolvable, obtain
+from race_harness.environments.cache import Cache, cache_root
+from race_harness.environments.checkouts import checkout_recipe
+from race_harness.environments.environment import Environment
+from race_harness.environments.installer import base_interpreter
+from race_harness.environments.recipe import Recipe
+from race_harness.environments.releases import (
+    NoSuchRelease,
+    Published,
+    candidates,
+    find_release,
+    release_key,
+)
+from race_harness.environments.revisions import revision_recipe
+from race_harness.environments.specs import Checkout, Latest, Release, Revision, parse
+from race_harness.model.errors import ClientUnavailable
+
+_TRIES = 10
+"""How many releases `latest` tries: if that many fail, the reason is hardly in each of them."""
+
+
+def _silent(line: str) -> None:
+    pass
+
+
+def prepare(
+    client: str, *, with_server: bool = False, progress: Callable[[str], None] = _silent
+) -> Environment:
+    """Find or build the environment of a client.
+
+    `client` is a version or `latest`; the directory of a checkout; or REPOSITORY@REVISION.
+    `with_server`: the environment holds the real agent server of the same release or tree, too; it
+    is another one then. `progress` gets short lines for people while something takes time, and
+    where `latest` is not the newest release. A release whose environment exists needs no package
+    index. Raises `ClientUnavailable` with one line when the client, or its server, cannot be had.
+    """
+    cache = Cache(cache_root(), base_interpreter())
+    match parse(client):
+        case Release(version):
+            if found := cache.find(release_key(version, with_server=with_server), client):
+                return found
+            progress(f"resolving {client}")
+            recipe = _recipe(find_release(version), with_server)
+        case Latest():
+            return _prepare_latest(client, cache, progress, with_server)
+        case Checkout(path):
+            recipe = checkout_recipe(path, with_server=with_server)
+        case Revision(repository, revision):
+            recipe = revision_recipe(repository, revision, with_server=with_server)
+    return obtain(recipe, client, cache, progress)
+
+
+def _recipe(release: Published, with_server: bool) -> Recipe:
+    return release.recipe_with_server() if with_server else release.recipe()
+
+
+def _prepare_latest(
+    client: str, cache: Cache, progress: Callable[[str], None], with_server: bool
+) -> Environment:
+    progress(f"resolving {client}")
+    releases = candidates()[:_TRIES]
+    skipped: list[str] = []
+    cause = ""
+    for release in releases:
+        try:
+            environment = obtain(_recipe(release, with_server), client, cache, progress)
+        except (ClientUnresolvable, NoSuchRelease) as error:
+            skipped.append(str(release.version))
+            cause = cause or getattr(error, "first_cause", str(error))
+            continue
+        if skipped:
+            progress(
+                f"{client}: {', '.join(skipped)} cannot be resolved ({cause}); "
+                f"using {release.version}"
+            )
+        return environment
+    raise ClientUnavailable(
+        f"none of the newest {len(releases)} releases can be resolved ({cause}): name an older one"
+    )

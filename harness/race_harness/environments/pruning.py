@@ -1,0 +1,144 @@
+"""What the cache of environments holds, and which of them go when it has to be smaller."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from race_harness.environments import leases
+from race_harness.environments.cache import BUILDING, METADATA
+from race_harness.model.errors import OutOfReach
+
+File = tuple[int, int]
+"""Device and inode: uv links the same file into many environments."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One environment on disk."""
+
+    path: Path
+    title: str
+    """What it holds, such as `openhands-sdk 1.10.0`."""
+    used_at: float
+    """When it was last used, in seconds since the epoch."""
+    files: Mapping[File, int]
+    """Bytes on disk of each of its files."""
+    shared: int = 0
+    """Of these bytes, those of files that are elsewhere, too: in other environments or uv's own
+    cache. Removing it alone does not free them."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(self.files.values())
+
+
+@dataclass(frozen=True)
+class Removal:
+    kept: Kept
+    reason: str
+
+
+def environments(root: Path) -> list[Kept]:
+    """All finished environments below the cache's root, the one used last first."""
+    if not root.is_dir():
+        return []
+    found = [_kept(path) for path in root.iterdir() if path.is_dir() and path.name[0] != "."]
+    return sorted(found, key=lambda kept: kept.used_at, reverse=True)
+
+
+def total(kept: Sequence[Kept]) -> int:
+    """Bytes of all of them, each file counted once."""
+    files: dict[File, int] = {}
+    for each in kept:
+        files.update(each.files)
+    return sum(files.values())
+
+
+def choose(
+    kept: Sequence[Kept], *, now: float, most_bytes: float, most_idle_s: float
+) -> list[Removal]:
+    """Which ones to remove: those that were not used for so long, and then of the others those
+    used longest ago, until what is left is small enough. Pure.
+
+    What is removed counts as gone once no environment has it any more.
+    """
+    removals = [
+        Removal(each, f"not used for {(now - each.used_at) / 86_400:.0f} days")
+        for each in kept
+        if now - each.used_at > most_idle_s
+    ]
+    gone = {removal.kept.path for removal in removals}
+    left = sorted((each for each in kept if each.path not in gone), key=lambda e: e.used_at)
+    uses = Counter(file for each in left for file in each.files)
+    size = total(left)
+    for each in left:
+        if size <= most_bytes:
+            break
+        uses.subtract(each.files.keys())
+        size -= sum(count for file, count in each.files.items() if not uses[file])
+        removals.append(Removal(each, "used longest ago"))
+    return removals
+
+
+def remove(kept: Kept) -> bool:
+    """Remove one; False: somebody uses it, or builds it anew, and it stays.
+
+    It is out of the way in one step, so nobody ever meets a part of it. Raises `OutOfReach` when
+    it cannot be removed.
+    """
+    workshop = kept.path.parent / BUILDING
+    try:
+        workshop.mkdir(exist_ok=True)
+        with (
+            FileLock(workshop / f"{kept.path.name}.lock", timeout=0),
+            leases.alone(kept.path) as free,
+        ):
+            if not free:
+                return False
+            away = Path(tempfile.mkdtemp(prefix=f"{kept.path.name}~", dir=workshop))
+            kept.path.rename(away / "removed")
+            shutil.rmtree(away, ignore_errors=True)
+    except Timeout:
+        return False
+    except OSError as error:
+        raise OutOfReach(f"cannot remove {kept.path}: {error.strerror or error}") from error
+    return True
+
+
+def _kept(path: Path) -> Kept:
+    try:
+        metadata: dict[str, Any] = json.loads((path / METADATA).read_bytes())
+        title = str(metadata["client"])
+        used_at = (path / METADATA).stat().st_mtime
+    except (OSError, ValueError, KeyError, TypeError):
+        # Nobody can use it as it is.
+        title, used_at = "damaged", 0.0
+    files: dict[File, int] = {}
+    shared = 0
+    for status in _files(path):
+        file = status.st_dev, status.st_ino
+        if file not in files:
+            files[file] = 512 * status.st_blocks
+            shared += files[file] if status.st_nlink > 1 else 0
+    return Kept(path, title, used_at, files, shared)
+
+
+def _files(path: Path) -> Iterator[os.stat_result]:
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _files(Path(entry.path))
+                else:
+                    yield entry.stat(follow_symlinks=False)
+    except OSError:
+        return  # It is being removed just now.

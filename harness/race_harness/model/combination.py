@@ -1,0 +1,102 @@
+"""World and server of a trial, and what that pair cannot do.
+
+A schedule means the same in each combination, so a file can be run in any of them. But not all of
+it can be had everywhere: a real thread is not told when to run, and the real server does nothing
+because a schedule would like it to. A trial that asks for such a thing is not run, and says why;
+leaving the thing out in silence would be another trial.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from race_harness.model.errors import UsageError
+from race_harness.model.schedule import Schedule
+
+WORLDS: Final = ("sim", "real")
+"""`sim`: virtual time, threads one at a time, a network in memory. `real`: the machine's own clock
+and threads, loopback sockets."""
+
+SERVERS: Final = ("fake", "real", "own")
+"""`fake`: the one that models every release. `real`: the published agent server, its LLM stubbed.
+`own`: what came with a client of somebody's own."""
+
+NOT_RUN: Final = "not run: "
+"""Begins the reason of a void trial that its combination cannot run."""
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A world and a server, as `sim×real`."""
+
+    world: str = "sim"
+    server: str = "fake"
+
+    def __str__(self) -> str:
+        return f"{self.world}×{self.server}"
+
+    @property
+    def in_real_time(self) -> bool:
+        """Whether seconds are those of the wall, and nothing repeats to the byte."""
+        return self.world == "real"
+
+    @staticmethod
+    def parse(text: str) -> "Combination":
+        """From `sim×real`, or `sim-real` where that is easier to type; so, too, `x` and `*`.
+
+        Raises:
+            UsageError: it is no combination.
+        """
+        world, _, server = re.sub("[-x*]", "×", text.strip()).partition("×")
+        if world not in WORLDS or server not in SERVERS:
+            raise UsageError(
+                f"{text!r} is no combination of world and server; there are: "
+                f"{', '.join(map(str, COMBINATIONS))} (or sim-fake and so on)"
+            )
+        return Combination(world, server)
+
+
+SIM_FAKE: Final = Combination()
+SIM_REAL: Final = Combination("sim", "real")
+REAL_FAKE: Final = Combination("real", "fake")
+REAL_REAL: Final = Combination("real", "real")
+COMBINATIONS: Final = (SIM_FAKE, SIM_REAL, REAL_FAKE, REAL_REAL)
+
+
+def unavailable(schedule: Schedule, world: str, server: str) -> tuple[str, ...]:
+    """Why that pair cannot run the schedule: the fields, each with its reason. Empty: it can.
+
+    Such as `network.faults[0], refuse: on real sockets both kinds of connections share a port`.
+    """
+    reasons: list[str] = []
+    if world == "real":
+        reasons += _of_real_world(schedule)
+    if server == "real":
+        reasons += _of_real_server(schedule)
+    if world == server == "real" and schedule.server.clock_ms:
+        reasons.append("server.clock_ms: the real server reads the machine's clock")
+    return tuple(reasons)
+
+
+def _of_real_world(schedule: Schedule) -> Iterator[str]:
+    interleaving = schedule.interleaving
+    if interleaving.seed is not None:
+        yield "interleaving.seed: nobody tells real threads when to switch"
+    if interleaving.at_lines:
+        yield "interleaving.at_lines: nobody tells real threads when to switch"
+    for index, _ in enumerate(interleaving.stalls):
+        yield f"interleaving.stalls[{index}]: nobody stops a real thread at a line"
+    for index, fault in enumerate(schedule.network.faults):
+        if fault.action == "refuse":
+            yield (
+                f"network.faults[{index}], refuse: on real sockets both kinds of connections "
+                "share a port"
+            )
+
+
+def _of_real_server(schedule: Schedule) -> Iterator[str]:
+    if schedule.server.status_overtakes:
+        yield "server.status_overtakes: the real server orders its frames itself"
+    if schedule.server.flushes_first:
+        yield "server.flushes_first: no released server does that"

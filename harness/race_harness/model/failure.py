@@ -1,0 +1,293 @@
+"""A failure file: one failing trial, whole, so that it can be read, shown and replayed."""
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, NotRequired, TypedDict
+
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
+
+from race_harness.model.combination import Combination
+from race_harness.model.confirmation import Confirmation
+from race_harness.model.errors import UsageError
+from race_harness.model.schedule import Schedule, first_complaint
+from race_harness.model.verdict import ORDER, Evidence, Judgement
+from race_harness.model.version import __version__
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Failure:
+    """`happenings` are as in `model.trace`: dicts with `at_ms`, `lane`, `what` and details."""
+
+    schedule: Schedule
+    judgement: Judgement
+    digest: str
+    client: str
+    """The client as typed; a file with its whole path."""
+    resolved_version: str
+    server: str
+    world: str
+    happenings: tuple[dict[str, Any], ...]
+    stacks: dict[str, str]
+    """Thread name to stack, where the simulation had to end the trial."""
+    server_version: str | None = None
+    """The release whose server it was; None: the file does not say."""
+    confirmed: Mapping[str, Confirmation] = field(default_factory=dict)
+    """What came of trying it in other combinations, by their names; empty: never tried."""
+    neighbour: str | None = None
+    """Which smallest change of the schedule was seen to pass, in words; None: not tried."""
+    harness_version: str = __version__
+
+    @property
+    def combination(self) -> Combination:
+        """Where it failed."""
+        return Combination(self.world, self.server)
+
+    @property
+    def cause(self) -> str:
+        """What makes two failures the same; see `Judgement.cause`."""
+        return self.judgement.cause
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "schema": SCHEMA,
+            "client": self.client,
+            "resolved_version": self.resolved_version,
+            "server": self.server,
+            "server_version": self.server_version,
+            "world": self.world,
+            "harness_version": self.harness_version,
+            "verdicts": list(self.judgement.verdicts),
+            "evidence": [asdict(entry) for entry in self.judgement.evidence],
+            "notes": list(self.judgement.notes),
+            "non_default_fields": {
+                name: _plain(value) for name, value in self.schedule.non_default_fields().items()
+            },
+            "confirmed": {name: one.to_dict() for name, one in self.confirmed.items()},
+            "neighbour": self.neighbour,
+            "schedule": self.schedule.to_dict(),
+            "digest": self.digest,
+            "stacks": self.stacks,
+            "happenings": list(self.happenings),
+        }
+
+    def write(self, path: Path) -> None:
+        """Write the file whole or not at all.
+
+        Raises:
+            UsageError: the place cannot be written.
+        """
+        _write(path, {"replay": f"race replay {path}", **self.to_dict()})
+
+    @staticmethod
+    def read(path: Path) -> "Failure":
+        """Read a failure file.
+
+        Raises:
+            UsageError: no such file, not JSON, truncated, or not a failure file of this schema;
+                one line with the file, the field and the reason.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
+        except UnicodeError as error:
+            raise UsageError(f"{path} is not a whole JSON file: {error}") from None
+        return Failure.from_json(text, str(path))
+
+    @staticmethod
+    def from_json(text: str, named: str) -> "Failure":
+        """Check and read the JSON form; `named` is where it comes from, for what is raised.
+
+        Raises:
+            UsageError: as for `read`.
+        """
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{named} is not a whole JSON file: {error}") from None
+        if not isinstance(data, dict) or "schedule" not in data:
+            raise UsageError(f"{named} is not a failure file: it holds no schedule")
+        if data.get("schema") != SCHEMA:
+            raise UsageError(
+                f"{named} has schema {data.get('schema')!r}; this race-harness reads {SCHEMA}"
+            )
+        try:
+            schedule = Schedule.from_dict(data["schedule"])
+            checked = _FILE.validate_json(text)
+        except UsageError as error:
+            raise UsageError(f"{named}: {error}") from None
+        except ValidationError as error:
+            raise UsageError(f"{named}: {first_complaint(error, 'failure')}") from None
+        return Failure(
+            schedule=schedule,
+            judgement=Judgement(
+                verdicts=tuple(checked["verdicts"]),
+                evidence=tuple(
+                    Evidence(entry["verdict"], entry["says"], tuple(map(dict, entry["events"])))
+                    for entry in checked["evidence"]
+                ),
+                notes=tuple(checked["notes"]),
+            ),
+            digest=checked["digest"],
+            client=checked["client"],
+            resolved_version=checked["resolved_version"],
+            server=checked["server"],
+            world=checked["world"],
+            happenings=tuple(map(dict, checked["happenings"])),
+            stacks=checked["stacks"],
+            server_version=checked.get("server_version"),
+            confirmed={
+                name: Confirmation.from_dict(one)
+                for name, one in checked.get("confirmed", {}).items()
+            },
+            neighbour=checked.get("neighbour"),
+            harness_version=checked["harness_version"],
+        )
+
+
+def confirm(path: Path, combination: Combination, confirmation: Confirmation) -> Failure:
+    """Add what came of a combination to a failure file, which keeps all else that it holds.
+
+    The result is the failure as it is in the file then. Several processes may do so at once. That
+    nothing could be tried replaces nothing that was.
+
+    Raises:
+        UsageError: the file cannot be read or written.
+    """
+    with _alone_in(path.parent):
+        before = Failure.read(path).confirmed.get(str(combination))
+        if confirmation.tries or not (before and before.tries):
+            data = json.loads(path.read_text(encoding="utf-8"))
+            confirmed = {**data.get("confirmed", {}), str(combination): confirmation.to_dict()}
+            _write(path, {**data, "confirmed": confirmed})
+        return Failure.read(path)
+
+
+@contextlib.contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Hold a lock on the directory, which leaves no file behind."""
+    try:
+        descriptor = os.open(directory, os.O_RDONLY)
+    except OSError as error:
+        raise UsageError(f"cannot read {directory}: {error.strerror or error}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, data: dict[str, Any]) -> None:
+    """Write the file whole or not at all; raises UsageError."""
+    # Two campaigns in one directory may write the same failure at the same time.
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _plain(value: object) -> object:
+    return json.loads(json.dumps(value, default=asdict))
+
+
+def _verdict(name: str) -> str:
+    if name not in ORDER:
+        raise ValueError(f"no verdict {name!r}")
+    return name
+
+
+Verdict = Annotated[str, AfterValidator(_verdict)]
+Number = FiniteFloat | None
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class _Happening(TypedDict):
+    at_ms: FiniteFloat
+    lane: str
+    what: str
+    event: NotRequired[str]
+    number: NotRequired[int]
+    peer: NotRequired[int | str]
+    run: NotRequired[int | None]
+
+
+@with_config(ConfigDict(extra="allow", strict=True))
+class _Event(TypedDict):
+    id: str
+    kind: NotRequired[str]
+    persisted_ms: NotRequired[Number]
+    published_ms: NotRequired[Number]
+    delivered_ms: NotRequired[Number]
+    visible_ms: NotRequired[Number]
+
+
+@with_config(ConfigDict(strict=True))
+class _Evidence(TypedDict):
+    verdict: Verdict
+    says: str
+    events: list[_Event]
+
+
+def _combination(name: str) -> str:
+    try:
+        return str(Combination.parse(name))
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+Tries = Annotated[int, Field(ge=0)]
+
+
+@with_config(ConfigDict(extra="forbid", strict=True))
+class _Confirmation(TypedDict):
+    tries: Tries
+    reproduced: Tries
+    verdicts: dict[str, Tries]
+    resolved_version: str
+    server_version: str | None
+    reason: str | None
+    rate: Number
+
+
+@with_config(ConfigDict(strict=True))
+class _File(TypedDict):
+    """What `write` writes, the schedule apart, which checks itself."""
+
+    verdicts: Annotated[list[Verdict], Field(min_length=1)]
+    evidence: list[_Evidence]
+    notes: list[str]
+    digest: str
+    client: str
+    resolved_version: str
+    server: str
+    server_version: NotRequired[str | None]
+    neighbour: NotRequired[str | None]
+    confirmed: NotRequired[dict[Annotated[str, AfterValidator(_combination)], _Confirmation]]
+    world: str
+    happenings: list[_Happening]
+    stacks: dict[str, str]
+    harness_version: str
+
+
+_FILE = TypeAdapter(_File)

@@ -1,0 +1,77 @@
+"""Moments of a trial, named by what happens in it, for whoever waits for one."""
+
+from collections import Counter
+from collections.abc import Callable
+
+from race_harness.model.schedule import Moment
+from race_harness.model.trace import Happening, Trace
+
+NAMES = {
+    ("client", "run-called"): "run-called",
+    ("client", "run-returned"): "run-returned",
+    ("client", "run-raised"): "run-returned",
+    ("server", "run-requested"): "run-requested",
+    ("server", "run-accepted"): "run-accepted",
+    ("server", "run-started"): "run-started",
+    ("server", "run-ended"): "run-ended",
+    ("server", "run-cleared"): "run-cleared",
+    ("server", "persisted"): "persisted",
+    ("server", "snapshot"): "snapshot-sent",
+    ("socket", "frame-sent"): "frame-sent",
+    ("socket", "frame-delivered"): "frame-delivered",
+    ("socket", "subscribed"): "subscribed",
+}
+"""Lane and name of a happening, to the name that schedules use for it."""
+
+
+class Moments:
+    """Listens to a trace. What it calls must not block, and runs in whatever thread the moment
+    comes about in."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._waiting: list[tuple[Moment, Callable[[], None]]] = []
+        self._seen: Counter[tuple[str, bool]] = Counter()
+        self._running_since_ns: int | None = None
+        self._run_requests: set[int] = set()
+        self._trace = trace
+
+    def when(self, moment: Moment, action: Callable[[], None]) -> None:
+        """Call `action` when the moment comes; its `after_ms` is the caller's to wait."""
+        if not self._waiting:
+            # A trial without any is spared the listening; counting begins with the first.
+            self._trace.listeners.append(self._notice)
+        self._waiting.append((moment, action))
+
+    def _notice(self, happening: Happening) -> None:
+        for name in self._names(happening):
+            if name == "run-called" and self._running_since_ns is None:
+                self._running_since_ns = happening.at_ns
+            # Of another process it may be told late, and be from before that call.
+            since_ns = self._running_since_ns
+            running = since_ns is not None and since_ns <= happening.at_ns
+            self._seen[name, False] += 1
+            self._seen[name, True] += running
+            for moment, action in list(self._waiting):
+                since_run = moment.since == "run-called"
+                if (
+                    moment.what == name
+                    and moment.nth == self._seen[name, since_run]
+                    and (running or not since_run)
+                ):
+                    action()
+
+    def _names(self, happening: Happening) -> list[str]:
+        if happening.lane == "rest":
+            return self._names_of_rest(happening)
+        name = NAMES.get((happening.lane, happening.what))
+        return [] if name is None else [name]
+
+    def _names_of_rest(self, happening: Happening) -> list[str]:
+        number = happening.detail.get("number", 0)
+        if happening.what == "request" and happening.detail["route"] == "POST run":
+            self._run_requests.add(number)
+        if happening.what != "answer":
+            return []
+        if number in self._run_requests:
+            return ["run-answered"]
+        return ["polled"] if "execution_status" in happening.detail else []

@@ -1,0 +1,404 @@
+"""A schedule: everything that can vary in a trial, as one frozen value.
+
+Every field has a benign default, so the fields that differ from it *are* the explanation of a
+failure. Times whose names end in `_ms` are virtual milliseconds, in `_s` virtual seconds.
+Faults are named by meaning ("when run() is called"), never by a step number, so that a
+schedule means the same on another release of the client.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from race_harness.model.errors import UsageError
+
+SCHEMA: Final = 2
+
+STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+Milliseconds = Annotated[float, Field(ge=0, le=3_600_000)]
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Count = Annotated[int, Field(ge=0, le=1_000)]
+Nth = Annotated[int, Field(ge=1, le=10_000)]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What the agent does in one run: tool calls, then an end."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    tool_calls: Count = 0
+    """Calls of a tool before the end; each gives an action and an observation."""
+    calls_each: Annotated[int, Field(ge=1, le=20)] = 1
+    """Tool calls in one answer of the LLM: all their actions come before the observations."""
+    failing_calls: Count = 0
+    """So many of the first uses of a tool give an `AgentErrorEvent` instead of an observation. Up
+    to 1.11 the agent then uses it again; up to 1.6 the first one ends the run in an error."""
+    outcome: Literal["finished", "error", "stuck", "paused", "waiting_for_confirmation"] = (
+        "finished"
+    )
+    """`paused`: another client pauses the conversation. `waiting_for_confirmation`: an action
+    waits to be confirmed, which the next `run()` does."""
+    says: Literal["finish-tool", "message"] = "finish-tool"
+    """How it ends when it finishes: by a tool call, or by an answer without one."""
+    deltas: Count = 0
+    """Pieces in which each answer of the LLM is streamed while it comes (from 1.18.1). They go to
+    the sockets and never to the log."""
+    statistics: bool = False
+    """Whether each answer of the LLM is followed by a state update of what it has cost, which a
+    thread of its own appends whenever it gets the lock (from 1.3 to 1.9, and from 1.19.1)."""
+    stop_hook_denials: Count = 0
+    """How often a stop hook takes `finished` back to `running` before it lets the run end (from
+    1.8; before, the trial is void)."""
+
+
+@dataclass(frozen=True)
+class Script(Turn):
+    """What the agent does: the first run, then the others. Runs beyond those are benign."""
+
+    later: tuple[Turn, ...] = ()
+
+    def turn(self, run: int) -> Turn:
+        """Of the `run`th run that the server accepts, counted from one."""
+        if run == 1:
+            return self
+        return self.later[run - 2] if run - 2 < len(self.later) else Turn()
+
+
+@dataclass(frozen=True)
+class Late:
+    """One act of the server that takes longer than others of its kind.
+
+    append       an event's file is written slowly (event_store.py, `append`)
+    publication  the event loop gets round late to a frame, and so to all after it
+                 (async_utils.py, `AsyncCallbackWrapper`)
+    request      the event loop gets round late to what it has received
+    answer       the event loop gets round late to what a worker thread has done for a request
+                 (event_service.py, `send_message`)
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    what: Literal["append", "publication", "request", "answer"] = "append"
+    nth: Nth = 1
+    """Counted from one since the trial began; an answer has the number of its request."""
+    for_ms: Milliseconds = 0.0
+
+
+@dataclass(frozen=True)
+class ServerTiming:
+    """How long each act of the server takes, and what it lets others overtake."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    answer_run_ms: Milliseconds = 0.0
+    """The run's background task created, to the answer of `POST /run` being written; up to 1.6,
+    the run being over."""
+    start_ms: Milliseconds = 0.4
+    """The run's background task created, to status `running` being assigned."""
+    think_ms: Milliseconds = 200.0
+    """Each step's wait for the LLM."""
+    tool_ms: Milliseconds = 1.0
+    """An action, to its observation."""
+    persist_ms: Milliseconds = 0.5
+    """One append to the event log."""
+    status_ms: Milliseconds = 0.0
+    """The last event of a run persisted, to its final status being assigned: a busy machine."""
+    publish_ms: Milliseconds = 0.5
+    """A publication scheduled, to its frame written. First in, first out."""
+    other_subscriber_ms: Milliseconds = 0.0
+    """How much longer each publication takes for another subscriber, such as a webhook. The
+    tail of a run waits for it, the frames of others do not."""
+    snapshot_ms: Milliseconds = 1.0
+    """Building a full-state frame once the state lock is held."""
+    late: tuple[Late, ...] = ()
+    """Single acts that take longer."""
+    clock_ms: Milliseconds = 0.0
+    """Resolution of the clock that events are stamped by; 0: no two events are stamped alike."""
+    status_overtakes: Count = 0
+    """How many frames scheduled before it the frame of a final status overtakes. Publications
+    are coroutines of their own; one that waits for a full socket buffer lets later ones pass
+    (up to 1.22.0 webhooks share the socket, too)."""
+    flushes_first: bool = False
+    """Counterfactual: REST tells a final status only when every frame before it was sent."""
+
+
+@dataclass(frozen=True)
+class Link:
+    """One kind of TCP connection between client and server, the same both ways."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    latency_ms: Milliseconds = 0.5
+    """One way."""
+    jitter_ms: Milliseconds = 0.0
+    """The most that a chunk is late beyond the latency; TCP still never reorders."""
+
+
+LinkKind = Literal["socket", "rest"]
+
+
+@dataclass(frozen=True)
+class ConnectionLink(Link):
+    """The link of one connection alone, such as the socket after it has reconnected."""
+
+    kind: LinkKind = "socket"
+    nth: Nth = 2
+    """Which connection of its kind, counted from one in the order of connecting."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The `nth` time that something happens, since the trial began or `run()` was called."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    what: Literal[
+        "run-called",
+        "run-returned",
+        "run-requested",
+        "run-accepted",
+        "run-answered",
+        "run-started",
+        "run-ended",
+        "run-cleared",
+        "persisted",
+        "frame-sent",
+        "frame-delivered",
+        "snapshot-sent",
+        "subscribed",
+        "polled",
+    ] = "run-called"
+    nth: Nth = 1
+    after_ms: Milliseconds = 0.0
+    since: Literal["start", "run-called"] = "start"
+    """`run-called`: the first call of `run()`. Events are counted the same on every release
+    from there on, while what comes before differs."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that the network does to the newest connection of a kind.
+
+    reset      both ends see a TCP reset (RFC 9293, section 3.5.2)
+    close      the server sends a WebSocket close frame (RFC 6455, section 5.5.1)
+    stall      nothing is delivered for a while; TCP then delivers all of it
+    half-open  nothing is delivered any more and neither end is told
+    refuse     new connections are refused for a while, as by a restarting proxy
+    reject     the next connection is closed with `code` as soon as it is subscribed
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    action: Literal["reset", "close", "stall", "half-open", "refuse", "reject"]
+    at: Moment = field(default_factory=Moment)
+    link: LinkKind = "socket"
+    code: Annotated[int, Field(ge=1000, le=4999)] = 1001
+    """Of `close` and `reject` only."""
+    for_ms: Milliseconds = 0.0
+    """Of `stall` and `refuse` only."""
+
+
+@dataclass(frozen=True)
+class Network:
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    rest: Link = field(default_factory=Link)
+    socket: Link = field(default_factory=Link)
+    connections: tuple[ConnectionLink, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+
+Route = Literal[
+    "conversation", "events", "create", "send-message", "run", "pause", "interrupt", "any"
+]
+
+
+@dataclass(frozen=True)
+class RestFault:
+    """What becomes of some requests of one route, at a proxy between client and server.
+
+    delay     it takes `delay_ms` longer
+    status    the client gets `status` instead (RFC 9110, section 15)
+    timeout   no answer ever comes; the connection stays open
+    truncate  the connection ends in the middle of the answer's body
+    empty     counterfactual: a page of events that holds none and says that it is the last
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    action: Literal["delay", "status", "timeout", "truncate", "empty"]
+    route: Route = "conversation"
+    """`conversation`: the polls of the status. `events`: the pages of the event log."""
+    nth: Nth = 1
+    times: Nth = 1
+    """That request of the route and so many in all, one after another."""
+    since: Literal["start", "run-called"] = "run-called"
+    """Where counting begins: the trial, or the first call of `run()`."""
+    delay_ms: Milliseconds = 0.0
+    status: Annotated[int, Field(ge=400, le=599)] = 503
+    acted: bool = True
+    """Whether the server got the request and acted on it: then only its answer suffers."""
+
+
+@dataclass(frozen=True)
+class Act:
+    """Something that the caller does meanwhile, on a thread of its own."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    what: Literal["run", "send-message", "pause", "interrupt", "close"]
+    at: Moment = field(default_factory=lambda: Moment("run-started"))
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The program that uses the client."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    pause_ms: Milliseconds = 100.0
+    """The conversation created, to the message sent. Up to 1.9 the constructor did not wait for
+    the socket to be subscribed, and lost what came before."""
+    runs: Annotated[int, Field(ge=1, le=100)] = 1
+    """How often it sends a message and calls `run()`."""
+    between_ms: Milliseconds = 0.0
+    """A `run()` returned, to the next message sent."""
+    blocking: bool = True
+    """False: `run(blocking=False)`, which only starts a run (from 1.7, as is `timeout_s`)."""
+    timeout_s: Seconds | None = None
+    """What `run(timeout=...)` is given; None: nothing."""
+    acts: tuple[Act, ...] = ()
+    callback_ms: Milliseconds = 0.0
+    """How long the public callback takes on the events of `callback_on`."""
+    callback_raises: bool = False
+    """Whether it raises on them in the end."""
+    callback_on: Literal["finish", "all"] = "finish"
+    looks_again_s: Seconds = 0.0
+    """A test that was repaired instead of the client: after `run()` it waits so long at most
+    for the finish observation to become visible."""
+    settle_s: Seconds = 10.0
+    """After the last `run()` returned, before the late judgements and `close()`."""
+
+
+@dataclass(frozen=True)
+class LineStall:
+    """The thread that comes to a line of the client's source is not scheduled for a while.
+
+    A line is named by its function's qualified name and its text, so that it is the same on
+    every release that has it; on others nothing happens.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    function: Annotated[str, Field(min_length=1, max_length=200)]
+    line: Annotated[str, Field(min_length=1, max_length=400)]
+    nth: Nth = 1
+    for_ms: Milliseconds = 0.0
+
+
+@dataclass(frozen=True)
+class Interleaving:
+    """Which thread goes on when several could."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """None: a thread runs until it blocks. A number: `strategy` switches at scheduling points."""
+    strategy: Literal["random-walk", "pct", "pos"] = "random-walk"
+    depth: Annotated[int, Field(ge=1, le=20)] = 3
+    """Of `pct` only: how many ordering constraints the race needs."""
+    at_lines: bool = False
+    """Whether every line of the client's source is a scheduling point, too."""
+    stalls: tuple[LineStall, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schedule:
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    scenario: str
+    entropy: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seeds ids, WebSocket masks and jitter; never decides an order by itself."""
+    script: Script = field(default_factory=Script)
+    server: ServerTiming = field(default_factory=ServerTiming)
+    network: Network = field(default_factory=Network)
+    rest: tuple[RestFault, ...] = ()
+    caller: Caller = field(default_factory=Caller)
+    interleaving: Interleaving = field(default_factory=Interleaving)
+    counterfactual: bool = False
+    """Lets the server do what no released server does; see `departures`."""
+    schema: Literal[2] = SCHEMA
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, with every field spelled out."""
+        return asdict(self)
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), sort_keys=True)
+
+    def departures(self) -> tuple[str, ...]:
+        """Where it lets the server do what no released server does, each with its field."""
+        found = ["server.flushes_first"] if self.server.flushes_first else []
+        found += [
+            f"rest[{index}], an empty page"
+            for index, fault in enumerate(self.rest)
+            if fault.action == "empty"
+        ]
+        return tuple(found)
+
+    def __post_init__(self) -> None:
+        if self.departures() and not self.counterfactual:
+            raise ValueError(
+                f"{', '.join(self.departures())}: no released server does that; set "
+                "counterfactual to try it all the same"
+            )
+
+    @staticmethod
+    def from_dict(data: object) -> "Schedule":
+        """Check and read the JSON form.
+
+        Raises:
+            UsageError: an unknown field, a wrong type, a value out of range, another schema.
+        """
+        try:
+            # The JSON route: there a list may stand for a tuple, all else stays strict.
+            return _ADAPTER.validate_json(json.dumps(data))
+        except ValidationError as error:
+            raise UsageError(f"schedule {first_complaint(error, 'schedule')}") from None
+
+    def non_default_fields(self) -> dict[str, Any]:
+        """Dotted path to value of each field that is not benign (scenario and entropy aside)."""
+        benign = Schedule(self.scenario, self.entropy)
+        return dict(_differences(self, benign, ""))
+
+
+def first_complaint(error: ValidationError, whole: str) -> str:
+    """The first thing wrong in a JSON value: its path (or the whole's name) and the reason."""
+    first = error.errors(include_url=False)[0]
+    where = ""
+    for part in first["loc"]:
+        where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)
+    return f"field {(where or whole)!r}: {first['msg']}"
+
+
+_ADAPTER = TypeAdapter(Schedule)
+
+
+def _differences(value: Any, benign: Any, path: str) -> Iterator[tuple[str, Any]]:
+    for entry in fields(value):
+        mine, theirs = getattr(value, entry.name), getattr(benign, entry.name)
+        if mine == theirs:
+            continue
+        if is_dataclass(mine):
+            yield from _differences(mine, theirs, f"{path}{entry.name}.")
+        elif isinstance(mine, tuple):
+            # Each fault, act or stall counts for itself.
+            for index, one in enumerate(mine):
+                yield f"{path}{entry.name}[{index}]", one
+        else:
+            yield f"{path}{entry.name}", mine

@@ -1,0 +1,3 @@
+"""The version of race-harness."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,123 @@
+"""TCP connections: two pipes each, with the links that the schedule gives them."""
+
+import random
+import struct
+from collections import Counter
+
+from race_harness.model.schedule import Link, LinkKind
+from race_harness.model.schedule import Network as NetworkSchedule
+from race_harness.model.trace import Happening
+from race_harness.network.pipe import Clock, Pipe
+
+
+class Connection:
+    """A TCP connection: `up` leads to the server, `down` to the client."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        schedule: NetworkSchedule,
+        entropy: int,
+        number: int,
+        peer: int,
+        kind: LinkKind,
+        nth: Counter[LinkKind],
+        pipe: type[Pipe] = Pipe,
+    ) -> None:
+        self.number = number
+        self.peer = peer
+        """The client's port, by which the server knows the connection."""
+        self.kind = kind
+        self.alive = True
+        self._schedule = schedule
+        self._nth = nth
+        link = self._link(kind)
+        self.up, self.down = (
+            pipe(clock, f"{number}{way}", link, random.Random(f"{entropy} {number} {way}"))
+            for way in ("up", "down")
+        )
+
+    def client_writes(self, data: bytes) -> None:
+        """The client's first bytes tell what the connection is for."""
+        if self.up.sent == 0 and data:
+            kind = kind_of(data)
+            if kind != self.kind:
+                self._nth[self.kind] -= 1
+                self.kind = kind
+                self.up.link = self.down.link = self._link(kind)
+        self.up.send(data)
+
+    def reset(self) -> None:
+        """Both ends see a reset."""
+        self.alive = False
+        self.up.reset()
+        self.down.reset()
+
+    def close(self, code: int) -> None:
+        """As a proxy or load balancer does: it says goodbye to both sides and hangs up."""
+        self.down.say_last(close_frame(code, masked=False))
+        self.up.say_last(close_frame(code, masked=True))
+        self.alive = False
+
+    def _link(self, kind: LinkKind) -> Link:
+        self._nth[kind] += 1
+        for link in self._schedule.connections:
+            if (link.kind, link.nth) == (kind, self._nth[kind]):
+                return link
+        return self._schedule.socket if kind == "socket" else self._schedule.rest
+
+
+class Connections:
+    """All connections of a trial, in the order in which they were made."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.connections: list[Connection] = []
+
+    def newest(self, kind: LinkKind) -> Connection | None:
+        """The newest living connection of a kind, if there is one."""
+        for connection in reversed(self.connections):
+            if connection.alive and connection.kind == kind:
+                return connection
+        return None
+
+    def by_peer(self, peer: int) -> Connection | None:
+        for connection in self.connections:
+            if connection.peer == peer:
+                return connection
+        return None
+
+    def mark_deliveries(self) -> None:
+        """Note when a frame that the server wrote has reached the client."""
+        trace = self.clock.trace
+
+        def notice(happening: Happening) -> None:
+            if happening.what == "frame-sent":
+                self.clock.do(lambda: mark(**happening.detail))
+
+        def mark(event: str, peer: int, **_: object) -> None:
+            connection = self.by_peer(peer)
+            if connection is not None:
+                connection.down.mark(
+                    lambda at_ns: trace.record(
+                        "socket", "frame-delivered", at_ns=at_ns, event=event, peer=peer
+                    )
+                )
+
+        trace.listeners.append(notice)
+
+
+def kind_of(first_bytes: bytes) -> LinkKind:
+    """A client's first bytes tell what its connection is for (RFC 6455, section 4.1)."""
+    return "socket" if b"upgrade: websocket" in first_bytes.lower() else "rest"
+
+
+def close_frame(code: int, *, masked: bool) -> bytes:
+    """A WebSocket close frame without a reason (RFC 6455, sections 5.2 and 5.5.1).
+
+    The mask of zeros that a client's frame gets here is a legal one.
+    """
+    payload = struct.pack("!H", code)
+    if masked:
+        return bytes([0x88, 0x80 | len(payload)]) + bytes(4) + payload
+    return bytes([0x88, len(payload)]) + payload

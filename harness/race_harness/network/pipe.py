@@ -1,0 +1,156 @@
+"""One direction of a connection.
+
+A pipe delivers chunks in order, each no earlier than its link's latency allows; TCP never reorders
+(RFC 9293), so neither do we. Ends are told of data, of the end of the stream, and of a reset;
+nothing else is observable on a real socket.
+
+Not modelled: packet sizes and bandwidth, and back-pressure (a sender never has to wait, as if the
+socket buffers of the operating system were large).
+"""
+
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from race_harness.model.schedule import Link
+from race_harness.model.trace import Trace
+
+MILLISECOND: Final = 1_000_000
+
+
+class Clock(Protocol):
+    """Time as a network sees it: the kernel's, or an event loop's."""
+
+    trace: Trace
+
+    @property
+    def now_ns(self) -> int:
+        """Nanoseconds since the trial began."""
+
+    def call_at(self, at_ns: int, action: Callable[[], None]) -> object:
+        """Do `action` at an instant, where the network's own code runs."""
+
+    def do(self, action: Callable[[], None]) -> None:
+        """Do `action` now, where the network's own code runs."""
+
+
+class End(Protocol):
+    """What a pipe delivers to. Called outside every strand: must not block."""
+
+    def received(self, data: bytes) -> None: ...
+
+    def ended(self) -> None:
+        """The peer sends nothing more."""
+
+    def broken(self) -> None:
+        """The connection was reset."""
+
+
+@dataclass(slots=True)
+class _Chunk:
+    at_ns: int
+    data: bytes | None
+    """None: the end of the stream."""
+
+
+class Pipe:
+    """One direction of a connection."""
+
+    def __init__(self, clock: Clock, name: str, link: Link, rng: random.Random) -> None:
+        self.link = link
+        self.sent = 0
+        """Bytes given to the pipe so far."""
+        self.end: End | None = None
+        self._clock = clock
+        self._name = name
+        self._rng = rng
+        self._flying: deque[_Chunk] = deque()
+        self._timer_set = False
+        self._last_at_ns = 0
+        self._stalled_until_ns = 0
+        self._closed = False
+        self._reset = False
+        self._delivered = 0
+        self._marks: deque[tuple[int, Callable[[int], object]]] = deque()
+
+    def send(self, data: bytes) -> None:
+        # What is lost is sent, too, and never delivered.
+        self.sent += len(data)
+        # An empty write is no write: delivered, it would read as the end of the stream.
+        if data and not self._closed:
+            self._clock.trace.note_bytes(self._name, data)
+            self._launch(data)
+
+    def finish(self) -> None:
+        """Send the end of the stream (FIN) after what is under way."""
+        if not self._closed:
+            self._closed = True
+            self._launch(None)
+
+    def say_last(self, data: bytes) -> None:
+        """Send this and then the end of the stream, whatever the sender still writes."""
+        self.send(data)
+        self.finish()
+
+    def mark(self, action: Callable[[int], object]) -> None:
+        """Do `action`, with the instant, when everything sent so far has been delivered."""
+        if self._delivered >= self.sent:
+            action(self._clock.now_ns)
+        else:
+            self._marks.append((self.sent, action))
+
+    def stall(self, until_ns: int) -> None:
+        self._stalled_until_ns = max(self._stalled_until_ns, until_ns)
+
+    def drop(self) -> None:
+        """Deliver nothing more and tell nobody."""
+        self._closed = True
+        self._flying.clear()
+
+    def reset(self) -> None:
+        """Tell the receiver that the connection is gone; what was under way is lost."""
+        self.drop()
+        self._reset = True
+        if self.end is not None:
+            self.end.broken()
+
+    def attach(self, end: End) -> None:
+        self.end = end
+        if self._reset:
+            # It came before the accept, which then gives a connection that is broken already.
+            end.broken()
+        self._plan()
+
+    def _launch(self, data: bytes | None) -> None:
+        delay_ns = round(self.link.latency_ms * MILLISECOND)
+        if self.link.jitter_ms:
+            delay_ns += round(self._rng.random() * self.link.jitter_ms * MILLISECOND)
+        at_ns = max(self._last_at_ns, self._clock.now_ns + delay_ns)
+        self._last_at_ns = at_ns
+        self._flying.append(_Chunk(at_ns, data))
+        self._plan()
+
+    def _plan(self) -> None:
+        if self._flying and self.end is not None and not self._timer_set:
+            self._timer_set = True
+            due_ns = max(self._flying[0].at_ns, self._stalled_until_ns)
+            self._clock.call_at(due_ns, self._deliver)
+
+    def _deliver(self) -> None:
+        self._timer_set = False
+        if self._flying and self.end is not None and self._stalled_until_ns <= self._clock.now_ns:
+            chunk = self._flying.popleft()
+            if chunk.data is None:
+                self.end.ended()
+            else:
+                self._pass(chunk.data)
+        self._plan()
+
+    def _pass(self, data: bytes) -> None:
+        assert self.end is not None
+        self._delivered += len(data)
+        self.end.received(data)
+        while self._marks and self._marks[0][0] <= self._delivered:
+            self._marks.popleft()[1](self._clock.now_ns)

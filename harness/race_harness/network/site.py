@@ -1,0 +1,95 @@
+"""Serves an ASGI application with uvicorn's own protocol classes, in the simulation or not.
+
+`uvicorn.Server` itself is about sockets and signals, of which there are none in the simulation. In
+real time its like would only differ where trials must not.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from race_harness.network.loopback import HOST
+
+PORT = 8000
+URL = f"http://{HOST}:{PORT}"
+
+
+_GONE = (OSError, ClientDisconnect, WebSocketDisconnect)
+"""What an application may end with when its client has gone."""
+
+
+class UvicornSite:
+    """Where applications are served, one after another: loading the configuration is slow."""
+
+    def __init__(self, app: ASGIApp | None = None) -> None:
+        self.app = app
+        """May be replaced between two trials."""
+        self._failure: Exception | None = None
+        self._config = Config(
+            self._handle,
+            http="h11",
+            ws="websockets-sansio",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            log_level=logging.CRITICAL,
+        )
+        self._config.load()
+        # Frames must not differ by the day on which a trial runs.
+        self._headers = [(b"server", b"race-harness")]
+
+    async def serve(
+        self,
+        ready: Callable[[], object],
+        stop: asyncio.Event,
+        listener: socket.socket | None = None,
+    ) -> None:
+        """Serve until `stop` is set, then say goodbye to each connection and hang up.
+
+        `listener` is a real socket; None: the simulation's host and port.
+
+        Raises:
+            Exception: what a handler of the application failed with. The client was answered
+                500 and would be blamed for what it made of it.
+        """
+        self._failure = None
+        state = ServerState()
+        state.default_headers = self._headers
+
+        def protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = self._config.http_protocol_class(  # type: ignore[call-arg]
+                config=self._config, server_state=state, app_state={}
+            )
+            return made
+
+        loop = asyncio.get_running_loop()
+        if listener is None:
+            server = await loop.create_server(protocol, HOST, PORT)
+        else:
+            server = await loop.create_server(protocol, sock=listener)
+        ready()
+        await stop.wait()
+        server.close()
+        for connection in list(state.connections):
+            connection.shutdown()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.app is None:
+            raise RuntimeError("no application is served here")
+        try:
+            await self.app(scope, receive, send)
+        except Exception as failure:
+            if not isinstance(failure, _GONE):
+                self._failure = self._failure or failure
+            raise

@@ -1,0 +1,254 @@
+"""The pytest plugin: `pytest -m race` runs the scenarios against a client, one test a scenario.
+
+It works in any repository, also in one without tests: the tests come from here. Loading it imports
+neither a client nor the simulation; both live in worker processes.
+
+A test is a whole campaign of fixed seed. In a release that is known to fail the scenario it is a
+strict xfail, so that a fix (or a harness that has gone blind) is noticed.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from race_harness.campaign.campaign import Campaign
+    from race_harness.campaign.under_test import ClientUnderTest
+    from race_harness.model.scenario import Scenario
+    from race_harness.store.store import CampaignRecord
+    from race_harness.workers.pool import Workers
+
+REPS = 200
+SEED = 0
+TIMEOUT_S = 600
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("race", "races between REST and WebSocket (pytest -m race)")
+    group.addoption(
+        "--race-client",
+        default="installed",
+        metavar="CLIENT",
+        help="a release, latest, PATH, PATH@REVISION, FILE.py[:NAME], or installed (the default)",
+    )
+    group.addoption(
+        "--race-reps", type=_positive, default=REPS, metavar="N", help="repetitions a scenario"
+    )
+    group.addoption(
+        "--race-seed", type=int, default=SEED, metavar="SEED", help="seed of the schedules"
+    )
+    group.addoption(
+        "--race-timeout",
+        type=float,
+        default=TIMEOUT_S,
+        metavar="SECONDS",
+        help=f"wall seconds a scenario may take, by pytest-timeout ({TIMEOUT_S})",
+    )
+    group.addoption(
+        "--race-record",
+        type=Path,
+        metavar="FILE",
+        help="record every trial here (default: RACE_RECORD, or a file in the user's data)",
+    )
+    parser.addini("race", "run the race scenarios without -m race, too", type="bool")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "race: a race scenario, run in the simulation")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> Iterator[None]:
+    """Add the scenarios before anybody selects or groups."""
+    asked = "race" in re.findall(r"\w+", config.option.markexpr)
+    paths_named = config.args_source is pytest.Config.ArgsSource.ARGS
+    if asked or (config.getini("race") and not paths_named):
+        items += Scenarios.from_parent(session, name="race", nodeid="race").collect()
+    return (yield)
+
+
+class Scenarios(pytest.Collector):
+    """The scenarios that come with the harness, and the workers that all of them share."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._stack = ExitStack()
+        self._record: CampaignRecord | None = None
+        self._client: ClientUnderTest | None = None
+        self._workers: Workers | None = None
+
+    def collect(self) -> list[pytest.Item]:
+        from race_harness.search import library
+
+        return [RaceItem.from_parent(self, name=name) for name in library.names()]
+
+    def client(self) -> "ClientUnderTest":
+        from race_harness.campaign.under_test import find_client
+
+        if self._client is None:
+            self._client = find_client(self.config.getoption("--race-client"), lambda _line: None)
+        return self._client
+
+    def run(self, scenario: "Scenario") -> "Campaign":
+        """Run a scenario's campaign. Importing the client takes seconds: once for all of them."""
+        from race_harness.campaign.campaign import run_campaign
+        from race_harness.cli.console import CORES
+        from race_harness.search.draw import draw_schedules
+
+        client = self.client()
+        option = self.config.getoption
+        schedules = list(draw_schedules(scenario, option("--race-seed"), option("--race-reps")))
+        try:
+            if self._workers is None:
+                self._workers = client.workers(CORES)
+                self._workers.wait_ready()
+            series = client.series(
+                self._workers.server_version,
+                scenario.name,
+                seed=option("--race-seed"),
+                drawn=True,
+                reps=len(schedules),
+            )
+            return run_campaign(
+                client, schedules, self._workers, series=self.record().series(series)
+            )
+        except BaseException:
+            # Interrupted in the middle, they would answer the next scenario with this one's.
+            self._close_workers()
+            raise
+
+    def record(self) -> "CampaignRecord":
+        """The campaign that this session is, in whichever of the processes of pytest-xdist."""
+        from race_harness.cli.recording import recorded
+
+        if self._record is None:
+            option = self.config.getoption
+            plan = {
+                "clients": [option("--race-client")],
+                "reps": option("--race-reps"),
+                "seed": option("--race-seed"),
+            }
+            session = getattr(self.config, "workerinput", {}).get("testrunuid")
+            campaign = recorded(option("--race-record"), "pytest", plan, identity=session)
+            self._record = self._stack.enter_context(campaign)
+        return self._record
+
+    def close(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """End the workers and the campaign, which is told what ended the session."""
+        self._close_workers()
+        self._stack.__exit__(exc_type, exc, tb)
+
+    def _close_workers(self) -> None:
+        if self._workers is not None:
+            self._workers.close()
+            self._workers = None
+
+
+class RaceItem(pytest.Item):
+    """One scenario: passes if every repetition does."""
+
+    parent: Scenarios
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.add_marker(pytest.mark.race)
+        self.add_marker(pytest.mark.timeout(self.config.getoption("--race-timeout")))
+
+    def runtest(self) -> None:
+        from race_harness.search import library
+
+        scenario = library.load(self.name)
+        client = self.parent.client()
+        version = client.resolved_version
+        if client.is_sdk and scenario.known_to_fail(version):
+            reason = f"{version} is known to fail (in {scenario.fails})"
+            # Losing the race is what is expected, not a broken world or a timeout.
+            self.add_marker(
+                pytest.mark.xfail(
+                    raises=RaceLost, reason=reason, strict=self._is_the_judged_campaign()
+                )
+            )
+        campaign = self.parent.run(scenario)
+        summary = campaign.summary
+        self.user_properties.append(("race", summary.to_dict()))
+        failed = summary.reps - summary.passed - summary.void
+        void = f"{summary.void} of {summary.reps} repetitions of {scenario.name} were void"
+        if failed:
+            from race_harness.model.failure import Failure
+            from race_harness.story.timeline import short_story
+
+            lines = [
+                f"{version} failed {failed} of {summary.reps} repetitions of {scenario.name}"
+                + (f"; {void}" if summary.void else "")
+            ]
+            if summary.first_failure is not None:
+                path = Path(summary.first_failure)
+                lines += ["the first of them:", short_story(Failure.read(path), path)]
+            raise RaceLost("\n".join(lines))
+        if summary.void:
+            from race_harness.model.combination import NOT_RUN
+
+            reasons = [result.void or "" for result in campaign.results]
+            if all(reason.startswith(NOT_RUN) for reason in reasons):
+                # Such as what an early release lacks: there is nothing to lose.
+                pytest.skip(reasons[0])
+            raise RaceVoid(void)
+
+    def _is_the_judged_campaign(self) -> bool:
+        """Fewer repetitions or another seed may miss what the specifier was found with."""
+        option = self.config.getoption
+        return bool(option("--race-seed") == SEED and option("--race-reps") >= REPS)
+
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
+    ) -> str | Any:
+        from race_harness.model.errors import HarnessError
+
+        if isinstance(excinfo.value, RaceLost | RaceVoid | HarnessError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return Path("race"), None, f"race: {self.name}"
+
+
+class RaceLost(Exception):
+    """Repetitions failed; the message is the short story of the first."""
+
+
+class RaceVoid(Exception):
+    """No repetition failed, but some never reached `run()` and so have no verdict."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
+    with ExitStack() as stack:
+        for collector in _collectors(session.items):
+            # A test that timed out in the middle of this import would leave half of it behind.
+            import hypothesis  # noqa: F401
+
+            stack.push(collector.close)
+        return (yield)
+
+
+def _collectors(items: Sequence[pytest.Item]) -> set[Scenarios]:
+    return {item.parent for item in items if isinstance(item, RaceItem)}
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number

@@ -1,0 +1,245 @@
+"""The proxy between client and server: real sockets on both sides, the schedule's network inside.
+
+For each connection that the client makes it makes one to the server; in between are the same pipes
+as in the simulation, with their latencies, their order and their faults. What a connection is for
+its first bytes tell. The latency comes on top of what the loopback device takes itself.
+
+What cannot be had here: connections of one kind refused, since both kinds go to one port.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import socket
+import struct
+import termios
+import threading
+import traceback
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from race_harness.model.schedule import LinkKind
+from race_harness.model.schedule import Network as NetworkSchedule
+from race_harness.model.trace import Trace
+from race_harness.network.connection import Connection, Connections, kind_of
+from race_harness.network.loopback import HOST, listening_socket
+from race_harness.network.pipe import MILLISECOND, Pipe
+from race_harness.realtime.clock import LoopClock, precise_loop
+from race_harness.realtime.passage import Passage, SocketPassage
+
+_HEAD_ENDS: Final = b"\r\n\r\n"
+_LINGER_NOT: Final = struct.pack("ii", 1, 0)
+
+
+class Proxy(Connections):
+    """The network of one trial, in a thread of its own.
+
+    `failed` is called, in that thread, with the stack of a mistake of the proxy's own.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        schedule: NetworkSchedule,
+        entropy: int,
+        server_port: int,
+        failed: Callable[[str], None],
+    ) -> None:
+        self._loop = precise_loop()
+        self._loop.set_exception_handler(lambda _, context: self._note(context))
+        self._failed = failed
+        self._clock = LoopClock(trace, self._loop)
+        super().__init__(self._clock)
+        self._schedule = schedule
+        self._entropy = entropy
+        self._server_port = server_port
+        self._nth: Counter[LinkKind] = Counter()
+        self._sides: list[Side] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
+
+    def start(self) -> int:
+        """Listen; the port."""
+        listener = listening_socket()
+        self._clock.thread = self._thread
+        self._loop.run_until_complete(self._loop.create_server(self._accept, sock=listener))
+        self._thread.start()
+        return int(listener.getsockname()[1])
+
+    def stop(self) -> None:
+        """Hang up on everybody."""
+
+        def stop() -> None:
+            for side in self._sides:
+                side.broken()
+            self._loop.call_soon(self._loop.stop)
+
+        self.clock.do(stop)
+        self._thread.join()
+        self._loop.close()
+
+    def refuse(self, kind: LinkKind, until_ns: int) -> None:
+        raise NotImplementedError(f"refusing {kind} connections alone: both kinds share a port")
+
+    def _run(self) -> None:
+        self._loop.run_forever()
+
+    def _note(self, context: dict[str, Any]) -> None:
+        # A peer may reset its connection at any time, and asyncio notices it at any place.
+        if not isinstance(context.get("exception"), OSError):
+            self._failed(_account(context))
+
+    def _accept(self) -> asyncio.Protocol:
+        server = Side()
+        client = Visitor(lambda head: self._spawn(self._connect(client, server, head)))
+        self._sides += [client, server]
+        return client
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, client: "Visitor", server: "Side", first_bytes: bytes) -> None:
+        try:
+            transport, _ = await self._loop.create_connection(
+                lambda: server, HOST, self._server_port
+            )
+        except OSError:
+            client.broken()
+            return
+        kind = kind_of(first_bytes)
+        connection = Connection(
+            self.clock,
+            self._schedule,
+            self._entropy,
+            len(self.connections),
+            transport.get_extra_info("sockname")[1],
+            kind,
+            self._nth,
+            pipe=SocketPassage if kind == "socket" else Passage,
+        )
+        self.connections.append(connection)
+        up, down = connection.up, connection.down
+        assert isinstance(down, Passage)
+        down.unread = server.unread
+        # The operating system has made the connection at once. What the schedule's latency would
+        # have made of that is made up for: the first bytes come as late as they would have.
+        up.stall(self.clock.now_ns + round(2 * up.link.latency_ms * MILLISECOND))
+        up.attach(server)
+        down.attach(client)
+        server.join(connection, down)
+        client.join(connection, up)
+
+
+class Side(asyncio.Protocol):
+    """One of the two sockets of a connection. What it reads goes into the pipe `out`, and it is
+    the end of the other pipe."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._connection: Connection | None = None
+        self._out: Pipe | None = None
+        self._heard_end = self._told_end = False
+
+    def join(self, connection: Connection, out: Pipe) -> None:
+        self._connection = connection
+        self._out = out
+        if self._heard_end:
+            self._over()
+
+    def unread(self) -> int:
+        """Bytes that the operating system has, for us to read."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return 0
+        answer = fcntl.ioctl(
+            transport.get_extra_info("socket").fileno(), termios.FIONREAD, bytes(4)
+        )
+        return int(struct.unpack("i", answer)[0])
+
+    # -- asyncio.Protocol --------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._out is not None:
+            self._out.send(data)
+
+    def eof_received(self) -> bool:
+        self._over()
+        return True  # The other direction stays open.
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._over()
+
+    def _over(self) -> None:
+        self._heard_end = True
+        if self._connection is not None and self._out is not None:
+            self._connection.alive = False
+            self._out.finish()
+        self._close_if_over()
+
+    # -- race_harness.network.pipe.End ------------------------------------------------------------
+
+    def received(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def ended(self) -> None:
+        self._told_end = True
+        if self._transport is not None and not self._transport.is_closing():
+            with contextlib.suppress(OSError):  # The peer has reset it, and asyncio does not know.
+                self._transport.write_eof()
+        self._close_if_over()
+
+    def broken(self) -> None:
+        """Let the peer see a reset (RFC 9293, section 3.5.2)."""
+        if self._transport is not None:
+            with contextlib.suppress(OSError):  # It is closed already.
+                self._transport.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT
+                )
+            self._transport.abort()
+
+    def _close_if_over(self) -> None:
+        if self._heard_end and self._told_end and self._transport is not None:
+            self._transport.close()
+
+
+class Visitor(Side):
+    """The client's side. `opening` is called with its first bytes, a whole head of HTTP."""
+
+    def __init__(self, opening: Callable[[bytes], None]) -> None:
+        super().__init__()
+        self._opening: Callable[[bytes], None] | None = opening
+        self._early = b""
+        """What was read before there was a pipe for it."""
+
+    def join(self, connection: Connection, out: Pipe) -> None:
+        out.send(self._early)
+        super().join(connection, out)
+
+    def data_received(self, data: bytes) -> None:
+        if self._out is not None:
+            self._out.send(data)
+            return
+        self._early += data
+        if self._opening is not None and _HEAD_ENDS in self._early:
+            opening, self._opening = self._opening, None
+            opening(self._early)
+
+    def _over(self) -> None:
+        if self._opening is not None:
+            # Gone without a word: there is no other side to be told.
+            self._told_end = True
+        super()._over()
+
+
+def _account(context: dict[str, Any]) -> str:
+    error = context.get("exception")
+    stack = "".join(traceback.format_exception(error)) if error is not None else ""
+    return f"the proxy failed: {context['message']}\n{stack}"

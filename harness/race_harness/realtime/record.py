@@ -1,0 +1,51 @@
+"""The trace of a trial whose happenings come from several threads and two processes."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable
+
+from race_harness.model.trace import Happening, Trace
+
+_WITHOUT_MEANING = ("event", "peer", "number")
+"""What differs from one repetition to the next, whatever happens: ids, ports, counts of polls."""
+
+
+class SharedTrace(Trace):
+    """A trace that any thread may write. Listeners are called one at a time, and must not wait
+    for another thread that writes."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        super().__init__(clock)
+        self._turn = threading.RLock()
+
+    def add(self, happening: Happening) -> None:
+        with self._turn:
+            super().add(happening)
+
+
+def in_order(happenings: Iterable[Happening], until_ns: int) -> tuple[Happening, ...]:
+    """By their time, as the oracle needs them, which judges by positions; none after `until_ns`.
+
+    Both processes read one clock, and each says of everything when it was done at the latest for
+    others to see: a status is stamped when it is assigned, a return of `run()` before anybody
+    looks what is visible. What was recorded first stays first among equals.
+    """
+    until = [happening for happening in happenings if happening.at_ns <= until_ns]
+    return tuple(sorted(until, key=lambda happening: happening.at_ns))
+
+
+def digest_of(happenings: Iterable[Happening]) -> str:
+    """What happened, in which order; without times, ids and ports.
+
+    Unlike that of the simulation it need not repeat: the machine decides what is first of two
+    things that happen at once. Equal digests are trials that went alike.
+    """
+    made = hashlib.blake2b(digest_size=16)
+    for happening in happenings:
+        detail = [
+            (name, value)
+            for name, value in sorted(happening.detail.items())
+            if name not in _WITHOUT_MEANING
+        ]
+        made.update(repr((happening.lane, happening.what, detail)).encode())
+    return made.hexdigest()

@@ -1,0 +1,124 @@
+"""The server process: the adapter's server on a loopback port, in a home of its own."""
+
+import asyncio
+import os
+import shutil
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from race_harness.clients import Adapter
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Happening
+from race_harness.network.loopback import listening_socket
+from race_harness.network.site import UvicornSite
+from race_harness.realtime.clock import precise_loop
+from race_harness.realtime.processes import Line, Parent, leave
+from race_harness.realtime.record import SharedTrace
+
+
+@dataclass(frozen=True)
+class Ready:
+    """From the server process: it listens."""
+
+    port: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """From the server process: it has stopped, and has told everything."""
+
+    failure: str | None = None
+    """The stack of a mistake of the server."""
+
+
+STOP: Final = "stop"
+"""To the server process. All else on the line are happenings, both ways."""
+
+
+def serve(
+    schedule: Schedule,
+    adapter: Adapter,
+    site: UvicornSite,
+    home: str,
+    clock: Callable[[], int],
+    parent: Parent,
+) -> None:
+    """Serve until told to stop. The working directory and HOME are `home`."""
+    parent.watch(lambda: shutil.rmtree(home, ignore_errors=True))
+    line = parent.line
+    os.chdir(home)
+    os.environ["HOME"] = home
+    try:
+        trace = SharedTrace(clock)
+        trace.listeners.append(lambda happening: _tell(line, happening))
+        server = adapter.serve(schedule, trace)
+        hearing = _Hearing(line, trace)
+        site.app = hearing.before(server.app)
+
+        async def main() -> None:
+            stop = asyncio.Event()
+            hearing.begin(stop)
+            listener = listening_socket()
+            port = listener.getsockname()[1]
+            try:
+                try:
+                    await site.serve(lambda: line.send(Ready(port)), stop, listener)
+                finally:
+                    await server.aclose()
+            except Exception:
+                line.send(Done(traceback.format_exc()))
+            else:
+                line.send(Done())
+            # Whatever tasks and threads are left end with the process.
+            leave()
+
+        asyncio.run(main(), loop_factory=precise_loop)
+    except Exception:
+        line.send(Done(traceback.format_exc()))
+
+
+def _tell(line: Line, happening: Happening) -> None:
+    if happening.lane != "client":
+        line.send(happening)
+
+
+class _Hearing:
+    """What the trial process tells: what the caller does, and when to stop.
+
+    A server may wait for that ("from the call of run() on"). It is told before the client sends
+    anything of it, so hearing before each request is early enough.
+    """
+
+    def __init__(self, line: Line, trace: SharedTrace) -> None:
+        self._line = line
+        self._trace = trace
+        self._stop = asyncio.Event()
+
+    def begin(self, stop: asyncio.Event) -> None:
+        """In the server's loop."""
+        self._stop = stop
+        asyncio.get_running_loop().add_reader(self._line.fileno(), self._hear)
+
+    def before(self, app: ASGIApp) -> ASGIApp:
+        async def served(scope: Scope, receive: Receive, send: Send) -> None:
+            self._hear()
+            await app(scope, receive, send)
+
+        return served
+
+    def _hear(self) -> None:
+        while self._line.waits():
+            try:
+                message = self._line.receive()
+            except EOFError:
+                asyncio.get_running_loop().remove_reader(self._line.fileno())
+                self._stop.set()
+                return
+            if isinstance(message, Happening):
+                self._trace.add(message)
+            else:
+                self._stop.set()

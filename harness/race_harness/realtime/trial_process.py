@@ -1,0 +1,251 @@
+"""The trial process: the client, its caller, and the proxy, next to the server process."""
+
+import queue
+import shutil
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from race_harness.clients import Adapter
+from race_harness.model.errors import WorldBroken
+from race_harness.model.moments import Moments
+from race_harness.model.schedule import Moment, Schedule
+from race_harness.model.trace import Happening
+from race_harness.network.faults import Faults
+from race_harness.network.loopback import HOST
+from race_harness.network.site import UvicornSite
+from race_harness.realtime.processes import Parent, fork, leave
+from race_harness.realtime.proxy import Proxy
+from race_harness.realtime.record import SharedTrace, in_order
+from race_harness.realtime.server_process import STOP, Done, Ready, serve
+from race_harness.subjects.program import Gate, Outcome, Program
+
+LOOK_EVERY_S: Final = 0.005
+"""Between two looks at what the client shows; in the simulation each scheduling point is one."""
+START_S: Final = 60.0
+"""How long a server may take to listen."""
+STOP_S: Final = 10.0
+"""How long it may take to stop. One that does not is killed, as the simulation's threads are."""
+
+_TOLD = ("run-called", "run-returned", "run-raised", "act-called", "close-called")
+"""What the server process is told of the caller."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a trial ended: all that happened until then, and what the caller got."""
+
+    happenings: tuple[Happening, ...]
+    outcome: Outcome
+    stacks: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why there is no verdict."""
+
+    says: str
+
+
+def play(
+    schedule: Schedule,
+    adapter: Adapter,
+    site: UvicornSite,
+    home: str,
+    limit_s: float,
+    parent: Parent,
+) -> None:
+    """Run the trial, and send its `Ending`, or `Trouble`, to the parent."""
+    _TrialProcess(schedule, adapter, site, home, limit_s, parent).run()
+
+
+class _TrialProcess:
+    def __init__(
+        self,
+        schedule: Schedule,
+        adapter: Adapter,
+        site: UvicornSite,
+        home: str,
+        limit_s: float,
+        parent: Parent,
+    ) -> None:
+        began_ns = time.monotonic_ns()
+
+        def clock() -> int:
+            return time.monotonic_ns() - began_ns
+
+        # First of all, since a process that forks must not have threads.
+        self._server = fork(partial(serve, schedule, adapter, site, home, clock))
+        self._home = home
+        self._leaving = threading.Lock()
+        parent.watch(self._clear_away)
+        self._parent = parent
+        self._limit_s = limit_s
+        self._schedule = schedule
+        self._trace = SharedTrace(clock)
+        self._trace.listeners.append(self._tell_server)
+        self._moments = Moments(self._trace)
+        self._program = _WatchedProgram(schedule, adapter, self._trace, self._gate)
+        self._news: queue.SimpleQueue[Trouble | None] = queue.SimpleQueue()
+        self._server_done = threading.Event()
+
+    def run(self) -> None:
+        ready = self._await_server()
+        if isinstance(ready, Trouble):
+            self._leave(ready)
+            return
+        network = self._schedule.network
+        failed = self._fail
+        proxy = Proxy(self._trace, network, self._schedule.entropy, ready.port, failed)
+        proxy.mark_deliveries()
+        Faults(proxy, self._moments, network.faults)
+        url = f"http://{HOST}:{proxy.start()}"
+        for work in (self._hear_server, self._keep_looking, self._end):
+            name = f"harness: {work.__name__.strip('_')}"
+            threading.Thread(target=work, name=name, daemon=True).start()
+        # The client has the main thread, as in a program.
+        try:
+            self._program.play(url)
+        except BaseException:
+            self._fail(traceback.format_exc())
+        else:
+            self._news.put(None)
+        threading.Event().wait()  # The process ends with `_end`.
+
+    def _await_server(self) -> Ready | Trouble:
+        line = self._server.line
+        try:
+            while line.waits(START_S):
+                match line.receive():
+                    case Happening() as happening:
+                        self._trace.add(happening)
+                    case Done(failure):
+                        return Trouble(f"the server failed:\n{failure}")
+                    case Ready() as ready:
+                        return ready
+        except EOFError:
+            return Trouble("the server process died")
+        return Trouble(f"the server does not listen within {START_S:g} s")
+
+    # -- each on a thread of its own ---------------------------------------------------------
+
+    def _end(self) -> None:
+        """Wait for the trial's end, or end it; tell the parent; leave."""
+        stopped, stacks = None, {}
+        try:
+            trouble = self._news.get(timeout=self._limit_s)
+        except queue.Empty:
+            trouble = None
+            stopped = f"wall-time limit: {self._limit_s:g} s"
+            stacks = _stacks()
+        now_ns = self._trace.now_ns()
+        outcome = self._program.outcome(stopped)
+        self._server.line.send(STOP)
+        self._server_done.wait(STOP_S)
+        trouble = trouble or self._bad_news()
+        happenings = in_order(self._trace.happenings, now_ns)
+        self._leave(trouble or Ending(happenings, outcome, stacks))
+
+    def _bad_news(self) -> Trouble | None:
+        while not self._news.empty():
+            if news := self._news.get():
+                return news
+        return None
+
+    def _hear_server(self) -> None:
+        """Note what the server process tells."""
+        try:
+            while not isinstance(message := self._server.line.receive(), Done):
+                self._trace.add(message)
+            if message.failure is not None:
+                self._fail(f"the server failed:\n{message.failure}")
+        except EOFError:
+            self._fail("the server process died")
+        except Exception:
+            self._fail(traceback.format_exc())
+        self._server_done.set()
+
+    def _keep_looking(self) -> None:
+        try:
+            while not self._server_done.wait(LOOK_EVERY_S):
+                self._program.look()
+        except Exception:
+            self._fail(traceback.format_exc())
+
+    # -- called by others --------------------------------------------------------------------
+
+    def _fail(self, says: str) -> None:
+        self._news.put(Trouble(says))
+
+    def _tell_server(self, happening: Happening) -> None:
+        if happening.lane == "client" and happening.what in _TOLD:
+            self._server.line.send(happening)
+
+    def _gate(self, moment: Moment) -> Gate:
+        """What blocks the thread that calls it until the moment has come, and its `after_ms`."""
+        come = threading.Event()
+        at_ns = 0
+
+        def note() -> None:
+            nonlocal at_ns
+            at_ns = self._trace.now_ns()
+            come.set()
+
+        def wait() -> None:
+            come.wait()
+            time.sleep(max(0.0, (at_ns - self._trace.now_ns()) / 1e9 + moment.after_ms / 1e3))
+
+        self._moments.when(moment, note)
+        return wait
+
+    def _leave(self, message: Ending | Trouble) -> None:
+        self._clear_away()
+        self._parent.line.send(message)
+        leave()
+
+    def _clear_away(self) -> None:
+        """Leave neither the server process nor its home. The first who comes here ends this
+        process; others wait for that."""
+        self._leaving.acquire()
+        self._server.end()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+
+class _WatchedProgram(Program):
+    """A program that is looked at by another thread, too."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        adapter: Adapter,
+        trace: SharedTrace,
+        gate: Callable[[Moment], Gate],
+    ) -> None:
+        self._looking = threading.Lock()
+        super().__init__(schedule, adapter, trace, gate)
+
+    def look(self, at_ns: int | None = None) -> None:
+        with self._looking:
+            super().look(at_ns)
+
+
+def _stacks() -> dict[str, str]:
+    """Thread name to stack, innermost call last, of every thread but the caller's."""
+    frames = sys._current_frames()
+    return {
+        f"{number} {thread.name}": "".join(traceback.format_stack(frames[thread.ident]))
+        for number, thread in enumerate(threading.enumerate())
+        if thread.ident in frames and thread is not threading.current_thread()
+    }
+
+
+def ending_of(message: Ending | Trouble) -> Ending:
+    """Raises WorldBroken: there was trouble."""
+    if isinstance(message, Trouble):
+        raise WorldBroken(message.says)
+    return message

@@ -1,0 +1,81 @@
+"""The failures of a record by cause: what is confirmed first, and one told whole for each."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from race_harness.model.confirmation import Confirmation, rank
+from race_harness.model.failure import Failure
+from race_harness.model.verdict import ORDER
+from race_harness.report.view import Client, Finding, Seen
+from race_harness.store.store import Store
+
+TOLD: Final = 40
+"""Findings that are told whole; of the others there is what they were and how to replay them."""
+
+
+def findings(store: Store, series: Mapping[int, tuple[Client, str]]) -> tuple[Finding, ...]:
+    """Those of the failures that these series keep; the client and scenario of each are given."""
+    rows = store.execute(
+        "SELECT f.id, f.series, s.drawn, f.cause, f.path, f.verdicts, f.confirmed, "
+        "length(f.document) FROM failures AS f JOIN series AS s ON s.id = f.series "
+        "WHERE f.series IN (SELECT value FROM json_each(?)) ORDER BY f.id",
+        (json.dumps([*series]),),
+    )
+    causes: dict[str, list[tuple[Seen, int]]] = defaultdict(list)
+    verdicts: dict[str, tuple[str, ...]] = {}
+    for number, of, drawn, cause, path, judged, confirmed, size in rows:
+        one = Seen(number, *series[of], bool(drawn), path, _rank(confirmed))
+        causes[cause].append((one, size))
+        verdicts[cause] = tuple(json.loads(judged))
+    ordered = sorted(
+        causes, key=lambda cause: _order(verdicts[cause], [one for one, _ in causes[cause]])
+    )
+    return tuple(
+        _finding(store, cause, verdicts[cause], causes[cause], told=place < TOLD)
+        for place, cause in enumerate(ordered)
+    )
+
+
+def _rank(confirmed: str | None) -> int:
+    return rank(
+        {name: Confirmation.from_dict(one) for name, one in json.loads(confirmed or "{}").items()}
+    )
+
+
+def _order(verdicts: tuple[str, ...], seen: Iterable[Seen]) -> tuple[int, int, int]:
+    several = [*seen]
+    gravity = ORDER.index(verdicts[0]) if verdicts[0] in ORDER else len(ORDER)
+    return min(one.rank for one in several), gravity, -len(several)
+
+
+def _finding(
+    store: Store,
+    cause: str,
+    verdicts: tuple[str, ...],
+    kept: list[tuple[Seen, int]],
+    *,
+    told: bool,
+) -> Finding:
+    # The newest client is what people look after, and the shortest story is the clearest.
+    by_age = sorted({one.client for one, _ in kept}, key=lambda client: client.order)
+    age = {client: -place for place, client in enumerate(by_age)}
+    best = sorted(kept, key=lambda pair: (pair[0].rank, age[pair[0].client], pair[1]))
+    seen: dict[tuple[Client, str, bool], Seen] = {}
+    for one, _ in best:
+        seen.setdefault((one.client, one.scenario, one.drawn), one)
+    first = best[0][0]
+    document = ""
+    if told:
+        (document,) = store.execute(
+            "SELECT document FROM failures WHERE id = ?", (first.id,)
+        ).fetchone()
+    return Finding(
+        cause,
+        verdicts,
+        len(kept),
+        tuple(seen.values()),
+        Failure.from_json(document, f"failure {first.id} of the record") if told else None,
+        document,
+    )

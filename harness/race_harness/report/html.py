@@ -1,0 +1,153 @@
+"""The report as one page of HTML that needs nothing else: no network, no other file.
+
+Vega draws the charts from the data in the page, by a bundle of its code that is in the page as
+well; it interprets expressions, so that the page's policy can forbid to make code from text.
+Values are escaped by the template, data by its `tojson`, and the stories are trees of elements.
+"""
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final
+from xml.etree.ElementTree import Element, tostring
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from race_harness.report import charts
+from race_harness.report import wording as words
+from race_harness.report.view import Finding, Report, Row
+from race_harness.statistics import phrases
+from race_harness.story import page as story
+from race_harness.story.words import in_words
+
+_MOMENTS: Final = 200
+"""Rows of the table over time, the latest; the chart has more."""
+
+_CSP: Final = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+)
+
+
+def html_page(report: Report) -> str:
+    """The whole page."""
+    environment = Environment(
+        loader=PackageLoader("race_harness.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": phrases.number,
+        "p": phrases.p_value,
+        "verdicts": lambda row: ", ".join(phrases.counts(row.tally.verdicts, row.tally.void)),
+    }
+    specs = _specs(report)
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        words=words,
+        policy=_CSP,
+        outcome=words.outcome(report),
+        specs=specs,
+        heat_maps=[name for name in specs if name.startswith("heat-map")],
+        scenario=_first_shown(report),
+        moments=report.moments[-_MOMENTS:],
+        rate_of=_rate_of,
+        interval_of=_interval_of,
+        stories=[_story(place, finding) for place, finding in enumerate(report.findings)],
+        legend={"passed": charts.PASSED, "failing": charts.FAILING, "skipped": charts.SKIPPED},
+        style=Markup(story.style() + _beside("report.css")),
+        script=Markup(story.script() + _beside("report.js")),
+        bundle=Markup(_bundle()),
+    )
+
+
+@dataclass(frozen=True)
+class _Story:
+    place: int
+    finding: Finding
+    standing: str
+    summary: str
+    """In words."""
+    whole: Markup
+    """Its timeline and all that belongs to it."""
+    file_name: str
+    link: str
+    """A `data:` address that holds the failure file."""
+
+
+def _specs(report: Report) -> dict[str, charts.Spec]:
+    """By the name of the place where each is drawn."""
+    if not report.rows:
+        return {}
+    scenario = _first_shown(report)
+    combinations = dict.fromkeys(client.combination for client in report.clients)
+    return {
+        **{
+            f"heat-map-{number}": charts.heat_map_of(report, combination)
+            for number, combination in enumerate(combinations)
+        },
+        "over-time": charts.over_time(report, scenario),
+        "over-releases": charts.over_releases(report, scenario),
+        "virtual": charts.timings(report, "virtual_s", scenario),
+        "wall": charts.timings(report, "wall_ms", scenario),
+    }
+
+
+def _first_shown(report: Report) -> str:
+    """The scenario whose rates differ most between clients; of several, the first."""
+
+    def spread(scenario: str) -> float:
+        rates = [
+            row.tally.rate
+            for row in report.rows
+            if row.scenario == scenario and row.tally.rate is not None
+        ]
+        return max(rates) - min(rates) if rates else 0.0
+
+    return max(report.scenarios, key=spread, default="")
+
+
+def _story(place: int, finding: Finding) -> _Story:
+    failure, seen = finding.failure, finding.seen[0]
+    if failure is None:
+        return _Story(place, finding, words.standing(finding), "", Markup(), "", "")
+    whole = Element("div", {"class": "story"})
+    story.add_story(whole, failure, words.path_of(seen), failure.neighbour or "", heading="h4")
+    name = f"{seen.scenario}-{seen.client.version}-{finding.verdicts[0]}.json"
+    # As it was written, so that it can be shared without being made anew.
+    document = json.dumps(json.loads(finding.document), separators=(",", ":"))
+    data = base64.b64encode(document.encode()).decode()
+    return _Story(
+        place,
+        finding,
+        words.standing(finding),
+        in_words(failure),
+        Markup(tostring(whole, encoding="unicode", method="html")),
+        re.sub(r"[^\w.+-]", "_", name),
+        f"data:application/json;base64,{data}",
+    )
+
+
+def _rate_of(row: Any) -> str:
+    return phrases.rate(row.tally.passed, row.tally.judged)
+
+
+def _interval_of(row: Row) -> str:
+    return phrases.interval(*row.tally.interval)
+
+
+def _bundle() -> str:
+    """Vega, Vega-Lite and vega-embed as one script."""
+    # Imported here because nothing else needs its half second.
+    import vl_convert
+
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    return str(bundle).replace("</script", "<\\/script")
+
+
+def _beside(name: str) -> str:
+    return files(__package__).joinpath("templates", name).read_text(encoding="utf-8")

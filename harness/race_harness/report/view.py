@@ -1,0 +1,265 @@
+"""What a report says, before it has a form: plain values, however many trials there were."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Final
+
+from packaging.version import InvalidVersion, Version
+
+from race_harness.model.failure import Failure
+from race_harness.model.verdict import ORDER
+from race_harness.statistics.intervals import wilson
+
+SIM_FAKE: Final = "sim×fake"
+"""The usual combination, which labels leave out."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Trials, counted. Void ones are in `trials` and `void`, and in no rate."""
+
+    trials: int
+    passed: int
+    void: int
+    verdicts: Mapping[str, int]
+    """Trials by verdict, gravest first; one with two verdicts is counted under both."""
+
+    @property
+    def judged(self) -> int:
+        return self.trials - self.void
+
+    @property
+    def failed(self) -> int:
+        return self.judged - self.passed
+
+    @property
+    def rate(self) -> float | None:
+        """The pass rate in 0..1; None if no trial had a verdict."""
+        return self.passed / self.judged if self.judged else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of the rate."""
+        return wilson(self.passed, self.judged)
+
+    @staticmethod
+    def sum(tallies: "list[Tally]") -> "Tally":
+        verdicts: dict[str, int] = {}
+        for tally in tallies:
+            for verdict, count in tally.verdicts.items():
+                verdicts[verdict] = verdicts.get(verdict, 0) + count
+        return Tally(
+            sum(tally.trials for tally in tallies),
+            sum(tally.passed for tally in tallies),
+            sum(tally.void for tally in tallies),
+            {verdict: verdicts[verdict] for verdict in ORDER if verdict in verdicts},
+        )
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """A distribution, in the unit of its values."""
+
+    mean: float
+    p5: float
+    p25: float
+    p50: float
+    p75: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client where it was run: all that tells two rates apart."""
+
+    name: str
+    """The version, or what was typed with the version behind it."""
+    version: str
+    combination: str
+    server_version: str = ""
+
+    @property
+    def label(self) -> str:
+        if self.combination == SIM_FAKE:
+            return self.name
+        server = f" {self.server_version}" if self.server_version not in ("", self.version) else ""
+        return f"{self.name}, {self.combination}{server}"
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """Sorts releases as versions, and what has no version behind them by name."""
+        return (self.combination != SIM_FAKE, self.combination, *version_order(self.version), self)
+
+    def __lt__(self, other: "Client") -> bool:
+        return (self.name, self.server_version) < (other.name, other.server_version)
+
+
+def version_order(version: str) -> tuple[bool, Version, str]:
+    """The place of a version among others; what is none comes last."""
+    try:
+        return False, Version(version), ""
+    except InvalidVersion:
+        return True, Version("0"), version
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What one campaign found of a client and scenario."""
+
+    began: datetime
+    client: str
+    """As typed, so that `latest` is one line over time."""
+    version: str
+    scenario: str
+    tally: Tally
+
+
+@dataclass(frozen=True)
+class Row:
+    """A client on a scenario, over all campaigns."""
+
+    client: Client
+    scenario: str
+    tally: Tally
+    virtual_s: Quantiles | None
+    """Seconds of `run()`: virtual ones, in the real world wall seconds; None: it was never
+    reached."""
+    wall_ms: Quantiles | None
+    wall_total_s: float
+    void_reason: str | None
+    """Of one of the void trials."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A scenario that was wanted on a client and has no trial."""
+
+    client: Client
+    scenario: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Campaign:
+    id: str
+    name: str | None
+    command: str
+    began: datetime
+    ended: datetime | None
+    ending: str | None
+    harness_version: str
+    machine: str
+    """Python, system, processor and cores."""
+    trials: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A failure that was kept, and where."""
+
+    id: int
+    client: Client
+    scenario: str
+    drawn: bool
+    """Whether its schedule was a sample; others were searched or given."""
+    path: str | None
+    rank: int
+    """As `model.confirmation.rank`."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The failures of one cause."""
+
+    cause: str
+    verdicts: tuple[str, ...]
+    """Gravest first."""
+    kept: int
+    seen: tuple[Seen, ...]
+    """One for each client and scenario, the one that tells most first; its failure follows."""
+    failure: Failure | None
+    """None: there are too many to tell them all."""
+    document: str
+    """Its file."""
+
+    @property
+    def causes(self) -> list[tuple[str, str]]:
+        """Each verdict with what its evidence says, in which a number is `N`."""
+        parts = [part.partition(": ") for part in self.cause.replace("#", "N").split("; ")]
+        return [(head, says) for head, _, says in parts]
+
+    @property
+    def searched(self) -> bool:
+        """Whether no sample has shown it."""
+        return not any(one.drawn for one in self.seen)
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something that is worse than in the baseline."""
+
+    kind: str
+    """Such as `pass rate`, `virtual time`."""
+    client: str
+    scenario: str
+    before: str
+    after: str
+    p: float
+
+
+@dataclass(frozen=True)
+class Changes:
+    """A comparison with a baseline."""
+
+    baseline: str
+    """What it was compared with, in words."""
+    regressions: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    campaigns: tuple[Campaign, ...]
+    """Oldest first."""
+    rows: tuple[Row, ...]
+    """Samples alone, by client and scenario."""
+    moments: tuple[Moment, ...]
+    """Of samples, oldest first."""
+    findings: tuple[Finding, ...]
+    """Confirmed ones first."""
+    searched: int = 0
+    """Trials of schedules that were searched or given: in no rate."""
+    repeated: int = 0
+    """Trials that did again, by the same seed, what is counted already: in no rate."""
+    skipped: tuple[Skipped, ...] = ()
+    """Of clients and scenarios that have no row."""
+    changes: Changes | None = None
+    source: str = field(default="")
+    """The record's file."""
+
+    @cached_property
+    def tally(self) -> Tally:
+        return Tally.sum([row.tally for row in self.rows])
+
+    @cached_property
+    def clients(self) -> tuple[Client, ...]:
+        return tuple(sorted({row.client for row in self.rows}, key=lambda client: client.order))
+
+    @cached_property
+    def scenarios(self) -> tuple[str, ...]:
+        return tuple(sorted({row.scenario for row in self.rows}))
+
+    @cached_property
+    def failing(self) -> tuple[Row, ...]:
+        """Rows with a failure, or without any verdict; lowest rate first."""
+        bad = [row for row in self.rows if row.tally.failed or not row.tally.judged]
+        return tuple(sorted(bad, key=lambda row: (row.tally.rate is None, row.tally.rate)))
+
+    @cached_property
+    def passing(self) -> tuple[Row, ...]:
+        return tuple(row for row in self.rows if not row.tally.failed and row.tally.judged)
+
+    @cached_property
+    def cells(self) -> dict[tuple[Client, str], Row]:
+        return {(row.client, row.scenario): row for row in self.rows}

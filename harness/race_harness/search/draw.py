@@ -1,0 +1,119 @@
+"""Draws the schedules of a campaign: from the scenario's strategy and a seed, the same for ever.
+
+Schedules are drawn once, on the controlling side, and sent to every client: trials are paired, and
+Hypothesis is not needed where the client runs. They come in batches of a fixed size, each with a
+seed of its own, so that repetition 7 is the same one whether 10 or 10,000 are asked for.
+"""
+
+import contextlib
+import gc
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import cycle, islice
+from typing import TYPE_CHECKING
+from unittest.mock import patch
+
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Schedule
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+BATCH = 100
+
+
+def draw_schedules(scenario: Scenario, seed: int, reps: int) -> Iterator[Schedule]:
+    """The first `reps` schedules of a campaign, each with an entropy of its own."""
+    for first in range(0, reps, BATCH):
+        yield from draw_batch(scenario, seed, first // BATCH, min(BATCH, reps - first))
+
+
+def draw_batch(scenario: Scenario, seed: int, batch: int, size: int = BATCH) -> list[Schedule]:
+    """The schedules of the repetitions from `batch * BATCH` on, before `(batch + 1) * BATCH`; or
+    only the first `size` of them.
+
+    Any thread may draw, but only one at a time.
+    """
+    drawn = _batch(scenario.schedules(), seed, batch, size)
+    return [
+        replace(
+            schedule,
+            scenario=scenario.name,
+            entropy=_number(f"{scenario.name} {seed} {index}"),
+        )
+        for index, schedule in enumerate(drawn, start=batch * BATCH)
+    ]
+
+
+@contextlib.contextmanager
+def drawing_from_the_seed_alone() -> Iterator[None]:
+    """Within, what Hypothesis draws depends on strategy and seed, not on what is imported; and
+    nothing that a signal raises is lost.
+
+    Hypothesis otherwise prefers the constants that it finds in the source of any imported module,
+    its user's among them: with each edit of such a module the schedules would be other ones.
+
+    It also hooks into the garbage collector, for the rest of the process, to take its time off
+    deadlines, of which there are none here. What a signal handler raises in such a hook (Ctrl-C, a
+    test's timeout) is printed and forgotten.
+    """
+    from hypothesis.internal.conjecture import junkdrawer
+    from hypothesis.internal.conjecture.providers import HypothesisProvider
+
+    # `create`: releases before 6.131 know no such preference.
+    with (
+        patch.object(
+            HypothesisProvider, "_maybe_draw_constant", lambda *_, **__: None, create=True
+        ),
+        patch.object(junkdrawer, "_gc_initialized", True, create=True),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """A batch leaves little behind, and each collection looks at all that was ever imported."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+class _Enough(BaseException):
+    """Ends the drawing of a batch. Not an `Exception`, which Hypothesis would try to shrink."""
+
+
+def _batch(
+    strategy: "SearchStrategy[Schedule]", seed: int, batch: int, size: int
+) -> list[Schedule]:
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import seed as hypothesis_seed
+
+    found: list[Schedule] = []
+
+    @hypothesis_seed(_number(f"{seed} {batch}"))
+    @settings(
+        max_examples=BATCH,
+        phases=[Phase.generate],
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def collect(schedule: Schedule) -> None:
+        found.append(schedule)
+        if len(found) == size:
+            raise _Enough
+
+    with drawing_from_the_seed_alone(), _without_collections(), contextlib.suppress(_Enough):
+        collect()
+    # A strategy with few values is exhausted early; its values then come again.
+    return list(islice(cycle(found), size))
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=7).digest())

@@ -1,0 +1,68 @@
+"""How far the decisions of a schedule are apart: what must change before its verdict does.
+
+A verdict hangs on which of two things is first. In the simulation one nanosecond decides; on a
+machine whose every act takes some time of its own it may be decided the other way. A schedule has
+a *gap* if its verdict is the same wherever its times are up to that much shorter or longer. Far
+ones do not tell of near ones: what has to come between two others may have a millisecond for it,
+and be too early here and too late at a distance.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from race_harness.model.schedule import Schedule
+from race_harness.search.times import moved, put, times_of
+
+SCALES: Final = (1.0, 0.1, 0.01)
+"""How far away neighbours are in which all times differ at once, as shares of the gap."""
+TOGETHER: Final = 10
+"""So many at each scale: a sample, which a narrow window may escape."""
+
+_MACHINE_MS: Final = {
+    "start_ms": 20.0,
+    "think_ms": 5.0,
+    "tool_ms": 5.0,
+    "persist_ms": 10.0,
+    "publish_ms": 5.0,
+    "snapshot_ms": 10.0,
+}
+"""What a real server on a busy machine takes longer for each of its acts."""
+_LOOPBACK_MS: Final = 5.0
+"""And a request, each way."""
+
+
+def neighbours(schedule: Schedule, gap_ms: float) -> Iterator[Schedule]:
+    """Schedules whose times differ from this one's by the gap at most, the likeliest to matter
+    first.
+
+    All that a machine adds; all times at once, each up or down at random, with other entropy; then
+    every single time by the whole gap, up and down. No time is below zero. The same for the same
+    schedule.
+    """
+    times = dict(times_of(schedule))
+    yield _on_machine(schedule)
+    for number, scale in enumerate(SCALES * TOGETHER):
+        coin = random.Random(f"{schedule.entropy} {number}")
+        other = schedule
+        for path, value in times.items():
+            by_ms = coin.choice((-1, 1)) * gap_ms * scale * (coin.random() if scale < 1 else 1.0)
+            other = put(other, path, moved(path, value, by_ms))
+        yield replace(other, entropy=coin.getrandbits(62))
+    for path, value in times.items():
+        for by_ms in (gap_ms, -gap_ms):
+            to = moved(path, value, by_ms)
+            if to != value:
+                yield put(schedule, path, to)
+
+
+def _on_machine(schedule: Schedule) -> Schedule:
+    server, rest = schedule.server, schedule.network.rest
+    slower = {name: getattr(server, name) + by_ms for name, by_ms in _MACHINE_MS.items()}
+    link = replace(rest, latency_ms=rest.latency_ms + _LOOPBACK_MS)
+    return replace(
+        schedule,
+        server=replace(server, **slower),
+        network=replace(schedule.network, rest=link),
+    )

@@ -1,0 +1,220 @@
+"""The nearest passing neighbour of a failing schedule: what the failure hinges on.
+
+One field is changed at a time and all else kept. A field that is set to its benign default, and
+passes so, is bisected down to the finest step that the scenarios draw; how far it had to move, as
+a share of the way to its default, is its distance. The least distance is the answer. Bisection
+finds *a* border between passing and failing; where a field has several, there may be a nearer one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
+from operator import attrgetter
+from typing import Any, Final
+
+from race_harness.model.errors import HarnessError, WorldBroken
+from race_harness.model.schedule import Schedule
+
+_DECIMALS: Final = 1
+"""To which fields that are no whole numbers are bisected, as they are drawn."""
+_NAMES: Final = ("code", "status")
+"""Numbers that name something: between two of them there is nothing."""
+_LEFT_OUT: Final = object()
+
+
+class AlreadyPasses(HarnessError):
+    """There is no failure to search from, perhaps because the client is another by now."""
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A schedule that passes and differs from a failing one in one field only."""
+
+    path: str
+    """Such as `network.socket.latency_ms`, or `network.faults[0]` for a whole fault."""
+    failing: Any
+    passing: Any
+    still_failing: Any
+    """The value closest to `passing` that was seen to fail; `failing` itself if none between."""
+    distance: float
+    """How far the field moved: from 0, not at all, to 1, all the way to its benign default."""
+    schedule: Schedule
+    tries: int
+    """Trials that were run, the repetition at the end included."""
+
+
+def nearest_passing(
+    schedule: Schedule, passes: Callable[[Schedule], bool], tries: int = 60
+) -> Neighbour | None:
+    """Search with at most so many calls of `passes`; None: no single change was seen to pass.
+
+    What it gives was tried: before it is returned, the neighbour passes and the schedule fails
+    once more.
+
+    Raises:
+        AlreadyPasses: the schedule passes as it is.
+        WorldBroken: one of the two did not repeat.
+    """
+    left = _Tries(passes, tries - 2)  # two are kept for the repetition
+    if left.passes(schedule):
+        raise AlreadyPasses("the schedule passes as it is: no neighbour needs to be searched")
+    candidates = [
+        change
+        for change in _changes(schedule)
+        if left.any() and left.passes(change.applied(change.benign))
+    ]
+    if not candidates:
+        return None
+    while left.any() and (open_ones := _worth_bisecting(candidates)):
+        open_ones[0].halve(left.passes)
+    best = min(candidates, key=lambda change: change.distance)
+    neighbour = best.applied(best.passing)
+    if not passes(neighbour) or passes(schedule):
+        raise WorldBroken(f"{schedule.scenario} did not repeat with another {best.path}")
+    return Neighbour(
+        path=best.path,
+        failing=best.value,
+        passing=best.passing,
+        still_failing=best.failing,
+        distance=best.distance,
+        schedule=neighbour,
+        tries=left.used + 2,
+    )
+
+
+class _Tries:
+    """Counts what is tried."""
+
+    def __init__(self, passes: Callable[[Schedule], bool], limit: int) -> None:
+        self._passes = passes
+        self._limit = limit
+        self.used = 0
+
+    def any(self) -> bool:
+        return self.used < self._limit
+
+    def passes(self, schedule: Schedule) -> bool:
+        self.used += 1
+        return self._passes(schedule)
+
+
+class _Change:
+    """One field that could have another value, and how near to its own it is known to pass."""
+
+    def __init__(
+        self, path: str, value: Any, benign: Any, applied: Callable[[Any], Schedule]
+    ) -> None:
+        self.path = path
+        self.value = value
+        self.benign = benign
+        self.applied = applied
+        self.failing = value
+        self.passing = benign
+
+    @property
+    def distance(self) -> float:
+        """Of the nearest value that is known to pass."""
+        return self._distance(self.passing)
+
+    @property
+    def at_best(self) -> float:
+        """The distance that it cannot get below any more."""
+        return self._distance(self.failing)
+
+    def middle(self) -> Any:
+        """The value to try next; None if there is none between."""
+        if not _is_number(self.value) or not _is_number(self.benign):
+            return None
+        middle = (self.failing + self.passing) / 2
+        whole = isinstance(self.value, int)
+        middle = int(middle) if whole else round(middle, _DECIMALS)
+        between = min(self.failing, self.passing) < middle < max(self.failing, self.passing)
+        return middle if between else None
+
+    def halve(self, passes: Callable[[Schedule], bool]) -> None:
+        middle = self.middle()
+        if passes(self.applied(middle)):
+            self.passing = middle
+        else:
+            self.failing = middle
+
+    def _distance(self, value: Any) -> float:
+        if not _is_number(self.value) or not _is_number(self.benign):
+            return float(value != self.value)
+        return float(abs(value - self.value) / abs(self.benign - self.value))
+
+
+def _worth_bisecting(changes: list[_Change]) -> list[_Change]:
+    """Those that may still come out nearest, the most promising first."""
+    best = min(change.distance for change in changes)
+    return sorted(
+        (change for change in changes if change.middle() is not None and change.at_best < best),
+        key=lambda change: (change.at_best, change.distance),
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _changes(schedule: Schedule) -> Iterator[_Change]:
+    """Every single step towards the benign schedule: field by field, and fault by fault."""
+    benign = Schedule(schedule.scenario)
+    for path, value in schedule.non_default_fields().items():
+        if path == "counterfactual":
+            continue  # It only permits what other fields do.
+        steps = _steps(path)
+        if isinstance(steps[-1], int):
+            yield from _element_changes(schedule, path, steps, value)
+        else:
+            applied = partial(_with, schedule, steps)
+            yield _Change(path, value, attrgetter(path)(benign), applied)
+
+
+def _element_changes(
+    schedule: Schedule, path: str, steps: Sequence[str | int], element: Any
+) -> Iterator[_Change]:
+    """A fault, act or stall left out; its numbers made benign."""
+    yield _Change(path, element, None, lambda _none: _with(schedule, steps, _LEFT_OUT))
+    for field, value, default in _numbers(element, ()):
+        applied = partial(_with, schedule, [*steps, *field])
+        yield _Change(f"{path}.{'.'.join(field)}", value, default, applied)
+
+
+def _numbers(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    """Path, value and default of each number within that is not its default."""
+    for entry in fields(value):
+        inner = getattr(value, entry.name)
+        here = (*path, entry.name)
+        if is_dataclass(inner):
+            yield from _numbers(inner, here)
+        elif (
+            entry.name not in _NAMES
+            and _is_number(inner)
+            and _is_number(entry.default)
+            and inner != entry.default
+        ):
+            yield here, inner, entry.default
+
+
+def _steps(path: str) -> list[str | int]:
+    """`network.faults[0]` as `network`, `faults`, 0."""
+    found: list[str | int] = []
+    for part in path.split("."):
+        name, _, index = part.partition("[")
+        found.append(name)
+        if index:
+            found.append(int(index.removesuffix("]")))
+    return found
+
+
+def _with(value: Any, path: Sequence[str | int], other: Any) -> Any:
+    """The value with what is at `path` below it replaced."""
+    if not path:
+        return other
+    field, *below = path
+    if isinstance(field, int):
+        inner = _with(value[field], below, other)
+        kept = () if inner is _LEFT_OUT else (inner,)
+        return (*value[:field], *kept, *value[field + 1 :])
+    return replace(value, **{field: _with(getattr(value, field), below, other)})

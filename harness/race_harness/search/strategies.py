@@ -1,0 +1,354 @@
+"""Hypothesis strategies: for single fields, and for whole families of faults.
+
+A *family* takes a schedule and varies one side of it. Families combine: each leaves alone what the
+others vary, and everything shrinks to what the schedule had before, so that what is left of a
+shrunk schedule is the explanation. All draw only what a real server or network can do.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import lru_cache, partial
+
+from hypothesis import strategies as st
+
+from race_harness.model.schedule import (
+    Act,
+    ConnectionLink,
+    Fault,
+    Late,
+    LineStall,
+    Link,
+    Moment,
+    Network,
+    RestFault,
+    Schedule,
+    Script,
+    Turn,
+)
+from race_harness.search.families import STALLS, check
+
+once = lru_cache(maxsize=1_000, typed=True)
+"""Makes a strategy once for each set of arguments: Hypothesis examines each new one at length.
+0 and 0.0 are kept apart, since they are written differently."""
+
+PATIENT_S = 90.0
+"""Settle time where only keep-alive (20 s and 20 s, RFC 6455 section 5.5.2) tells of a fault."""
+
+
+@once
+def milliseconds(low: float, high: float, *, benign: float) -> st.SearchStrategy[float]:
+    """Virtual milliseconds in tenths: coarse enough to read, fine enough to reorder anything.
+
+    Shrinks to `benign`, the field's default, and else towards it, so that a shrunk schedule
+    differs from a benign one in as few fields as it can.
+    """
+    start, low_tenths, high_tenths = (round(value * 10) for value in (benign, low, high))
+    offsets = st.integers(low_tenths - start, high_tenths - start)
+    # Being benign is a choice of its own: dropping a field is simpler than lowering all.
+    return st.just(benign) | offsets.map(lambda offset: (start + offset) / 10)
+
+
+@once
+def switches() -> st.SearchStrategy[int | None]:
+    """A seed for random thread switches, or none."""
+    return st.none() | st.integers(0, 2**32 - 1)
+
+
+def line_stalls(lines: Sequence[tuple[str, str]]) -> st.SearchStrategy[tuple[LineStall, ...]]:
+    """Up to three stalls at some of these lines (function, text), for 5 virtual seconds at most.
+
+    They are of three scales: some milliseconds reorder what happens within the machine, some
+    hundred what the network brings, seconds whole polls. Shrinks to short ones, then to none.
+    """
+    if not lines:
+        return st.just(())
+    tenths = st.integers(1, 100) | st.integers(1, 5_000) | st.integers(1, 50_000)
+    stall = st.builds(
+        lambda line, nth, tenths: LineStall(line[0], line[1], nth, tenths / 10),
+        st.sampled_from(lines),
+        st.integers(1, 3),
+        tenths,
+    )
+    return st.lists(stall, max_size=3).map(tuple)
+
+
+def networks(
+    *faults: Fault, connections: tuple[ConnectionLink, ...] = ()
+) -> st.SearchStrategy[Network]:
+    """Links that are in order, with a latency of at most 50 ms; and these faults."""
+    return _networks(*faults, connections=connections) if faults or connections else _CALM
+
+
+@st.composite
+def _networks(
+    draw: st.DrawFn, *faults: Fault, connections: tuple[ConnectionLink, ...] = ()
+) -> Network:
+    latency = milliseconds(0.1, 50, benign=0.5)
+    return Network(Link(draw(latency)), Link(draw(latency)), connections, faults)
+
+
+_CALM = _networks()
+
+
+_MOMENTS = st.sampled_from(
+    [
+        "run-called",
+        "run-requested",
+        "run-answered",
+        "run-started",
+        "persisted",
+        "frame-sent",
+        "run-ended",
+        "run-cleared",
+        "snapshot-sent",
+    ]
+)
+
+
+@once
+@st.composite
+def during_run(draw: st.DrawFn, longest_ms: float = 2_000) -> Moment:
+    """A moment between the call of `run()` and a while after the server's end."""
+    what = draw(_MOMENTS)
+    several = what in ("persisted", "frame-sent")
+    return Moment(
+        what,  # type: ignore[arg-type]
+        nth=draw(st.integers(1, 6)) if several else 1,
+        after_ms=draw(milliseconds(0, longest_ms, benign=0)),
+        since="run-called" if several else "start",
+    )
+
+
+@st.composite
+def latency(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """Slow links, slow server: nothing breaks, all is late."""
+    server, network = schedule.server, schedule.network
+    return replace(
+        schedule,
+        server=replace(
+            server,
+            start_ms=draw(milliseconds(0.1, 3_000, benign=server.start_ms)),
+            think_ms=draw(milliseconds(1, 3_000, benign=server.think_ms)),
+            tool_ms=draw(milliseconds(0, 500, benign=server.tool_ms)),
+            persist_ms=draw(milliseconds(0, 50, benign=server.persist_ms)),
+            status_ms=draw(milliseconds(0, 200, benign=server.status_ms)),
+            publish_ms=draw(milliseconds(0, 2_000, benign=server.publish_ms)),
+            snapshot_ms=draw(milliseconds(0, 500, benign=server.snapshot_ms)),
+            answer_run_ms=draw(milliseconds(0, 1_000, benign=server.answer_run_ms)),
+            other_subscriber_ms=draw(milliseconds(0, 2_000, benign=server.other_subscriber_ms)),
+        ),
+        network=replace(
+            network,
+            rest=draw(_links(network.rest)),
+            socket=draw(_links(network.socket)),
+        ),
+    )
+
+
+@st.composite
+def _links(draw: st.DrawFn, link: Link) -> Link:
+    return Link(
+        latency_ms=draw(milliseconds(0.1, 500, benign=link.latency_ms)),
+        jitter_ms=draw(milliseconds(0, 200, benign=link.jitter_ms)),
+    )
+
+
+@st.composite
+def socket(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """The WebSocket breaks once or twice during the run, and reconnecting may be hard."""
+    network = schedule.network
+    faults = draw(st.lists(_socket_fault(), max_size=2))
+    after = ConnectionLink(latency_ms=draw(milliseconds(0.1, 1_000, benign=0.5)))
+    silent = any(fault.action == "half-open" for fault in faults)
+    return replace(
+        schedule,
+        network=replace(
+            network,
+            faults=(*network.faults, *faults),
+            connections=network.connections if after == ConnectionLink() else (after,),
+        ),
+        caller=replace(schedule.caller, settle_s=PATIENT_S) if silent else schedule.caller,
+    )
+
+
+@once
+@st.composite
+def _socket_fault(draw: st.DrawFn) -> Fault:
+    action = draw(st.sampled_from(["reset", "close", "stall", "half-open", "refuse", "reject"]))
+    return Fault(
+        action,  # type: ignore[arg-type]
+        at=draw(during_run()),
+        code=draw(st.sampled_from(_CODES)) if action in ("close", "reject") else 1001,
+        for_ms=draw(milliseconds(1, 4_000, benign=1_000)) if action in ("stall", "refuse") else 0,
+    )
+
+
+_CODES = [1001, 1000, 1011, 1012, 1013, 4001, 4004]
+"""RFC 6455 section 7.4.1 and the IANA registry; 4001 and 4004 are the agent server's own."""
+
+
+@st.composite
+def rest(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """Single answers of REST are late, refused, cut off or never come."""
+    faults = draw(st.lists(_rest_fault(), max_size=2))
+    return replace(schedule, rest=(*schedule.rest, *faults))
+
+
+@once
+@st.composite
+def _rest_fault(draw: st.DrawFn) -> RestFault:
+    action = draw(st.sampled_from(["status", "delay", "truncate", "timeout"]))
+    route = draw(st.sampled_from(["conversation", "events", "run"]))
+    return RestFault(
+        action,  # type: ignore[arg-type]
+        route,  # type: ignore[arg-type]
+        nth=draw(st.integers(1, 4)),
+        times=draw(st.integers(1, 2)),
+        delay_ms=draw(milliseconds(1, 4_000, benign=1_000)) if action == "delay" else 0.0,
+        status=draw(st.sampled_from([503, 500, 502, 504, 429])) if action == "status" else 503,
+        acted=draw(st.sampled_from([True, False])),
+    )
+
+
+@st.composite
+def caller(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """The caller does more than one thing, or is slow, or fails itself."""
+    had = schedule.caller
+    acts = draw(st.lists(_acts(), max_size=2))
+    return replace(
+        schedule,
+        caller=replace(
+            had,
+            runs=draw(st.just(had.runs) | st.integers(1, 3)),
+            between_ms=draw(milliseconds(0, 500, benign=had.between_ms)),
+            acts=(*had.acts, *acts),
+            callback_ms=draw(milliseconds(0, 1_000, benign=had.callback_ms)),
+            callback_on=draw(st.just(had.callback_on) | st.sampled_from(["finish", "all"])),
+            callback_raises=draw(st.just(had.callback_raises) | st.booleans()),
+        ),
+    )
+
+
+@once
+@st.composite
+def _acts(draw: st.DrawFn) -> Act:
+    what = draw(st.sampled_from(["send-message", "pause", "run", "interrupt", "close"]))
+    return Act(what, draw(during_run(500)))  # type: ignore[arg-type]
+
+
+@st.composite
+def script(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """The agent calls tools, fails, gets stuck, is paused, asks, is sent back by a stop hook."""
+    return replace(schedule, script=draw(st.just(schedule.script) | _scripts()))
+
+
+@once
+@st.composite
+def _scripts(draw: st.DrawFn) -> Script:
+    first = draw(_turns())
+    later = tuple(draw(st.lists(_turns(), max_size=2)))
+    return Script(**asdict(first), later=later)
+
+
+@once
+@st.composite
+def _turns(draw: st.DrawFn) -> Turn:
+    return Turn(
+        tool_calls=draw(st.integers(0, 3) | st.sampled_from([0, 60])),
+        calls_each=draw(st.integers(1, 3)),
+        failing_calls=draw(st.integers(0, 1)),
+        outcome=draw(
+            st.sampled_from(["finished", "error", "stuck", "paused", "waiting_for_confirmation"])
+        ),
+        says=draw(st.sampled_from(["finish-tool", "message"])),
+        deltas=draw(st.integers(0, 3)),
+        statistics=draw(st.booleans()),
+        stop_hook_denials=draw(st.integers(0, 2)),
+    )
+
+
+@st.composite
+def order(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """Frames of a final status that overtake others, single acts that are late, and events stamped
+    alike."""
+    had = schedule.server
+    return replace(
+        schedule,
+        server=replace(
+            had,
+            publish_ms=draw(milliseconds(0, 500, benign=had.publish_ms)),
+            status_overtakes=draw(st.just(had.status_overtakes) | st.integers(0, 3)),
+            late=(*had.late, *draw(st.lists(_lates(), max_size=2))),
+            clock_ms=draw(st.just(had.clock_ms) | st.sampled_from([0.0, 1.0, 15.6])),
+        ),
+    )
+
+
+@once
+@st.composite
+def _lates(draw: st.DrawFn) -> Late:
+    """Of a run of two or three answers about anything can be late."""
+    return Late(
+        draw(st.sampled_from(["publication", "append", "request", "answer"])),
+        nth=draw(st.integers(1, 12)),
+        for_ms=draw(milliseconds(1, 2_000, benign=100)),
+    )
+
+
+@st.composite
+def interleaving(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """Threads are switched at random, in one of three ways."""
+    seed = draw(switches())
+    if seed is None:
+        return schedule
+    return replace(
+        schedule,
+        interleaving=replace(
+            schedule.interleaving,
+            seed=seed,
+            strategy=draw(st.sampled_from(["random-walk", "pct", "pos"])),
+            at_lines=draw(st.sampled_from([False, True])),
+        ),
+    )
+
+
+def _stalls(lines: Sequence[tuple[str, str]], schedule: Schedule) -> st.SearchStrategy[Schedule]:
+    had = schedule.interleaving
+
+    def added(stalls: tuple[LineStall, ...]) -> Schedule:
+        return replace(schedule, interleaving=replace(had, stalls=(*had.stalls, *stalls)))
+
+    return line_stalls(lines).map(added)
+
+
+Family = Callable[[Schedule], st.SearchStrategy[Schedule]]
+
+FAMILIES: dict[str, Family] = {
+    "latency": latency,
+    "socket": socket,
+    "rest": rest,
+    "caller": caller,
+    "script": script,
+    "order": order,
+    "interleaving": interleaving,
+}
+"""Every fault family by its name, except STALLS, which needs lines."""
+
+
+def with_faults(
+    schedules: st.SearchStrategy[Schedule],
+    families: Sequence[str],
+    lines: Sequence[tuple[str, str]] = (),
+) -> st.SearchStrategy[Schedule]:
+    """These schedules, with faults of some families added.
+
+    `lines` are those of the client's source, function and text, for the family `stalls`.
+
+    Raises:
+        UsageError: there is no such family; the message lists those there are.
+    """
+    check(families)
+    for name in families:
+        family = partial(_stalls, lines) if name == STALLS else FAMILIES[name]
+        schedules = schedules.flatmap(family)
+    return schedules

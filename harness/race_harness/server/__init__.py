@@ -1,0 +1,35 @@
+"""What serves a trial: the seam, and behind it the fake agent server.
+
+A server of another kind is an ASGI application that tells the trace, at the instant at which it
+becomes so, with no `await` in between:
+
+server   run-accepted {run}, run-started {run}, run-ended {run, status}, run-refused {status},
+         persisted {event, kind}
+socket   subscribed {peer}, frame-sent {event, kind, peer}
+
+Runs are numbered from one; a status of `error` or `stuck` is a failure, which `run()` has to
+raise. Event ids are those that the client shows. `peer` is the client's port,
+`scope["client"][1]`.
+`server.recorder` adds what goes over REST. docs/your-own-client.md says why each is needed
+and has an example; all else that `model.trace` knows of is optional and shows in timelines.
+"""
+
+from typing import Protocol
+
+from starlette.types import ASGIApp
+
+
+class Server(Protocol):
+    """The server of one trial, made anew for each."""
+
+    @property
+    def app(self) -> ASGIApp:
+        """Takes `http` and `websocket` scopes; there is no lifespan."""
+
+    async def aclose(self) -> None:
+        """End what still runs, in the server's loop.
+
+        Raises:
+            Exception: what a background task failed with. It is a mistake of the server, and no
+                verdict is given then.
+        """

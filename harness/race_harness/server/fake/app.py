@@ -1,0 +1,49 @@
+"""The fake agent server as a FastAPI app.
+
+The app is built once per process; `app.state.server` holds what one trial is about and is
+swapped by its owner. The handlers are plain Starlette endpoints: nothing is validated twice.
+"""
+
+from functools import cache
+
+from fastapi import FastAPI
+from starlette.routing import Route, WebSocketRoute
+
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Trace
+from race_harness.server.fake import rest, sockets
+from race_harness.server.fake.entrance import Recording
+from race_harness.server.fake.event_service import AgentServer
+from race_harness.server.profile import Profile
+
+
+class FakeServer:
+    """The fake agent server of one trial, playing the release `version`."""
+
+    def __init__(self, version: str, schedule: Schedule, trace: Trace) -> None:
+        self.app = _app()
+        self.app.state.server = self._server = AgentServer(schedule, trace, Profile.of(version))
+
+    async def aclose(self) -> None:
+        await self._server.aclose()
+
+
+def create_app(server: AgentServer | None = None) -> FastAPI:
+    """While `app.state.server` is None, every request is answered 503."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.state.server = server
+    app.add_middleware(Recording)
+    routes = app.router.routes
+    routes.append(WebSocketRoute("/sockets/events/{conversation_id}", sockets.events_socket))
+    for method, path, handler in rest.ROUTES:
+        routes.append(Route(path, handler, methods=[method]))
+        if path.startswith("/api/"):
+            # The agents of 1.15 to 1.22 that speak ACP have the same under another path.
+            acp = path.replace("/api/", "/api/acp/", 1)
+            routes.append(Route(acp, handler, methods=[method]))
+    return app
+
+
+@cache
+def _app() -> FastAPI:
+    return create_app()

@@ -1,0 +1,107 @@
+"""What everything on one server shares: the schedule, the trace, time, ids and the event loop."""
+
+import asyncio
+import random
+from collections import Counter, defaultdict
+from collections.abc import Coroutine
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Trace
+from race_harness.server.fake.locks import EventLoop
+from race_harness.server.profile import Profile
+
+
+class Context:
+    """Deterministic: ids come from the schedule's entropy, times from the trace's clock."""
+
+    def __init__(
+        self, schedule: Schedule, trace: Trace, profile: Profile, epoch: datetime
+    ) -> None:
+        self.script = schedule.script
+        self.timing = schedule.server
+        self.trace = trace
+        self.profile = profile
+        self.event_loop = EventLoop()
+        """Held by whatever keeps the real server's one event loop busy. Nothing is received,
+        answered or sent meanwhile: see `loop_turn`."""
+        self._epoch = epoch
+        self._random = random.Random(schedule.entropy)
+        self._last_microsecond = -1
+        self._late: defaultdict[tuple[str, int], float] = defaultdict(float)
+        for late in self.timing.late:
+            self._late[late.what, late.nth] += late.for_ms
+        self._acts: Counter[str] = Counter()
+        self._runs = 0
+        self._requests = 0
+        self._tasks: dict[asyncio.Task[None], None] = {}  # In order of their start.
+        self._failures: list[BaseException] = []
+
+    async def wait(self, milliseconds: float) -> None:
+        """Let time pass; zero does not even yield."""
+        if milliseconds:
+            await asyncio.sleep(milliseconds / 1000)
+
+    def late_ms(self, what: Literal["append", "publication"]) -> float:
+        """How much longer the next append or publication takes than others."""
+        self._acts[what] += 1
+        return self._late.get((what, self._acts[what]), 0.0)
+
+    def rest_late_ms(self, what: Literal["request", "answer"], number: int) -> float:
+        """How much longer a request waits to be served, or its answer to be sent, than others."""
+        return self._late.get((what, number), 0.0)
+
+    async def loop_turn(self) -> None:
+        """Wait until the real server's event loop would get round to something."""
+        await self.event_loop.turn()
+
+    async def loop_look(self) -> None:
+        """Wait until the real server's event loop would notice what has arrived at a socket."""
+        await self.event_loop.arrive()
+
+    def new_id(self) -> str:
+        return str(UUID(int=self._random.getrandbits(128), version=4))
+
+    def timestamp(self) -> str:
+        """Naive ISO, microseconds, each later than the one before: clients sort by it. Only a
+        coarse clock stamps two events alike."""
+        now = self.trace.now_ns() // 1000
+        tick = round(self.timing.clock_ms * 1000)
+        self._last_microsecond = now - now % tick if tick else max(now, self._last_microsecond + 1)
+        at = self._epoch + timedelta(microseconds=self._last_microsecond)
+        return at.isoformat(timespec="microseconds")
+
+    def next_run(self) -> int:
+        self._runs += 1
+        return self._runs
+
+    def next_request(self) -> int:
+        self._requests += 1
+        return self._requests
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Start a background task that `aclose` ends at the latest."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks[task] = None
+        task.add_done_callback(self._ended)
+        return task
+
+    def note_failure(self, failure: BaseException) -> None:
+        """Something of the fake itself broke, which `aclose` is going to tell."""
+        self._failures.append(failure)
+
+    async def aclose(self) -> None:
+        """Cancel and await every background task; raise the first failure of the server."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._failures:
+            raise self._failures[0]
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._tasks[task]
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self.note_failure(failure)

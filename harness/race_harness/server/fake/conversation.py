@@ -1,0 +1,267 @@
+"""One conversation of the fake server."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from race_harness.server.fake.context import Context
+from race_harness.server.fake.event_factory import EventFactory
+from race_harness.server.fake.event_log import EventLog
+from race_harness.server.fake.locks import StateLock
+from race_harness.server.fake.pub_sub import PubSub, describe
+from race_harness.server.wire import FINAL, FULL_STATE, Event
+
+
+@dataclass
+class RunNumber:
+    """What a conversation knows of one run."""
+
+    number: int
+    told: bool = False
+    """Whether the snapshot after it was published."""
+
+
+class Conversation:
+    """State, events and the order of their acts: `LocalConversation` (local_conversation.py), and
+    what `EventService` (event_service.py) tells of it."""
+
+    def __init__(self, context: Context, conversation_id: str, request: Mapping[str, Any]) -> None:
+        self.context = context
+        self.id = conversation_id
+        self.events = EventFactory(context)
+        self.log = EventLog()
+        self.pub_sub = PubSub(context)
+        self.lock = StateLock(self._save)
+        self.status = "idle"
+        """In live memory."""
+        self.unconfirmed: list[Event] = []
+        """Actions that wait to be confirmed, or to be done again."""
+        self._statistics: dict[str, RunNumber] = {}
+        """Whose they are, by the id of their event."""
+        self._saved_status = "idle"
+        """In base_state.json."""
+        self.user_messages = 0
+        """How many the user has sent so far."""
+        self._created_at = context.timestamp()
+        self._state = _initial_state(conversation_id, request)
+        self._agent_ready = False
+
+    # Events and status
+
+    async def emit(self, event: Event, run: int | None = None) -> None:
+        """Persist and publish, in the order of the release (local_conversation.py,
+        `__init__`)."""
+        profile = self.context.profile
+        if profile.publish_before_persist:
+            # The frame's coroutine and the append are on different threads, so a client can
+            # hold an event that the store does not have yet.
+            self.pub_sub.schedule(event)
+            await self._persist(event, run)
+        else:
+            await self._persist(event, run)
+            self.pub_sub.schedule(event)
+        if (
+            profile.tracks_last_user_message
+            and event["kind"] == "MessageEvent"
+            and event["source"] == "user"
+        ):
+            await self.emit(self.events.state_update("last_user_message_id", event["id"]), run)
+
+    async def set_status(
+        self, status: str, run: int | None = None, assigned: Callable[[], None] | None = None
+    ) -> None:
+        """Assign, then tell: the event comes from the assignment (state.py, `__setattr__`), so
+        live memory is ahead of the log, and the log of the socket.
+
+        `assigned` is called between the two.
+        """
+        if status == self.status:
+            return
+        self.status = status
+        self.context.trace.record("server", "status", status=status, run=run)
+        if assigned is not None:
+            assigned()
+        await self.emit(self.events.state_update("execution_status", status), run)
+
+    def tell_statistics(self, run: RunNumber) -> None:
+        """What an answer of the LLM has cost. A thread of its own appends that when it gets the
+        state lock: up to 1.32 after the step, which may be the last one of the run
+        (event_service.py, `_setup_stats_streaming` and `_emit_event_from_thread`)."""
+        event = self.events.state_update("stats", {"usage_to_metrics": {}})
+        self._statistics[event["id"]] = run
+        self.context.spawn(self._append_statistics(event, run.number), "statistics")
+
+    async def _append_statistics(self, event: Event, run: int) -> None:
+        async with self.lock:
+            if self.context.profile.stamps_statistics_late:
+                self.events.stamp(event)
+            await self.emit(event, run)
+
+    async def read_status(self) -> str:
+        """What REST says."""
+        status = await self._status_of_release()
+        flushing = self.context.timing.flushes_first and self.pub_sub.busy()
+        return "running" if flushing and status in FINAL else status
+
+    async def _status_of_release(self) -> str:
+        if self.context.profile.status_from_persisted_state:
+            return self._saved_status
+        if self.context.profile.status_takes_state_lock:
+            async with self.lock:
+                return self.status
+        return self.status
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[EventLog]:
+        """The log as REST reads it."""
+        async with AsyncExitStack() as stack:
+            if self.context.profile.reads_block_loop:
+                await stack.enter_async_context(self.context.event_loop)
+            if self.context.profile.reads_take_state_lock:
+                await stack.enter_async_context(self.lock)
+            yield self.log
+
+    def info(self, status: str) -> dict[str, Any]:
+        """`ConversationInfo` (models.py)."""
+        return self._state | {
+            "execution_status": status,
+            "title": None,
+            "metrics": None,
+            "created_at": self._created_at,
+            "updated_at": self._created_at,
+        }
+
+    # Snapshots
+
+    async def snapshot(self) -> Event:
+        """A full state, which is never persisted. Building it waits for the state lock, and up
+        to 1.16.0 the whole server waits with it."""
+        async with self.state_read_by_server():
+            await self.context.wait(self.context.timing.snapshot_ms)
+            return self.events.state_update(
+                FULL_STATE, self._state | {"execution_status": self.status}
+            )
+
+    async def publish_snapshot(self, run: RunNumber | None = None) -> None:
+        """What ends runs, pauses and interrupts (event_service.py, `_publish_state_update`).
+        It goes to the subscribers without the lag of an event, yet on the same event loop, so
+        never ahead of what was scheduled before it; where building it blocks that loop, ahead of
+        what is scheduled meanwhile. A slow other subscriber makes only whoever waits for it wait
+        longer."""
+
+        def tell() -> None:
+            number = None
+            if run is not None:
+                number, run.told = run.number, True
+            status = event["value"]["execution_status"]
+            self.context.trace.record("server", "snapshot", status=status, run=number)
+
+        ahead = self.pub_sub.unsent()
+        event = await self.snapshot()
+        if self.context.profile.snapshot_blocks_loop:
+            await self.pub_sub.publish_after(ahead, event, tell)
+        else:
+            await self.pub_sub.wait_for_frames()
+            tell()
+            await self.pub_sub.broadcast(event)
+            await self.context.wait(self.context.timing.other_subscriber_ms)
+
+    # What REST asks for
+
+    async def open(self) -> None:
+        """Once it is created, before that is answered. Nobody can have subscribed, so what is
+        published here reaches nobody."""
+        if self.context.profile.starts_agent_on_creation:
+            async with self.lock:
+                self._agent_ready = True
+                await self._persist(self.events.system_prompt(), None)
+
+    async def ensure_agent_ready(self) -> None:
+        """The first message or run starts the agent, whose system prompt is then the first
+        event (local_conversation.py, `_ensure_agent_ready`)."""
+        if self._agent_ready:
+            return
+        async with self.lock:
+            if not self._agent_ready:
+                self._agent_ready = True
+                await self.emit(self.events.system_prompt())
+
+    async def add_message(self, content: list[dict[str, Any]]) -> None:
+        """A message of the user."""
+        await self.ensure_agent_ready()
+        async with self.lock:
+            stuck_too = self.context.profile.stuck_can_go_on
+            if self.status == "finished" or (self.status == "stuck" and stuck_too):
+                await self.set_status("idle")
+            self.user_messages += 1
+            await self.emit(self.events.message(content))
+
+    async def change_setting(self) -> None:
+        """Secrets, confirmation policy and the like: each waits for the state lock, in an
+        executor (local_conversation.py, `update_secrets`)."""
+        async with self.lock:
+            pass
+
+    async def pause(self) -> None:
+        """Takes effect at the next iteration of the run's loop, which examines the status."""
+        await self.set_paused()
+        await self.publish_snapshot()
+
+    async def set_paused(self) -> None:
+        """Pause, unless it is over."""
+        if self.status == "paused":
+            return
+        async with self.lock:
+            if self.status in ("idle", "running"):
+                await self.set_status("paused")
+                await self.emit(self.events.pause())
+
+    async def _persist(self, event: Event, run: int | None) -> None:
+        late_ms = self.context.late_ms("append")
+        await self.context.wait(self.context.timing.persist_ms + late_ms)
+        self.log.append(event)
+        told = describe(event)
+        told.pop("value", None)
+        if run is not None:
+            told["run"] = run
+        statistics_of = self._statistics.get(event["id"])
+        if statistics_of is not None and statistics_of.told:
+            told["trailing"] = True
+        self.context.trace.record("server", "persisted", **told)
+
+    @asynccontextmanager
+    async def state_read_by_server(self) -> AsyncIterator[None]:
+        """The state lock, for which the whole server waits up to 1.16.0."""
+        async with AsyncExitStack() as stack:
+            if self.context.profile.snapshot_blocks_loop:
+                await stack.enter_async_context(self.context.event_loop)
+            await stack.enter_async_context(self.lock)
+            yield
+
+    def _save(self) -> None:
+        """The outermost block under the state lock is left."""
+        if self._saved_status == self.status:
+            return
+        self._saved_status = self.status
+        if self.context.profile.status_from_persisted_state:
+            self.context.trace.record("server", "status-readable", status=self.status)
+
+
+def _initial_state(conversation_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    """`ConversationState` (state.py) without its status, in the fields of every release."""
+    workspace = {"kind": "LocalWorkspace", "working_dir": "workspace/project"}
+    return {
+        "id": conversation_id,
+        "agent": request.get("agent"),
+        "workspace": request.get("workspace") or workspace,
+        "persistence_dir": f"workspace/conversations/{conversation_id}",
+        "max_iterations": request.get("max_iterations") or 500,
+        "stuck_detection": request.get("stuck_detection", True),
+        "confirmation_policy": {"kind": "NeverConfirm"},
+        "activated_knowledge_skills": [],
+        "blocked_actions": {},
+        "blocked_messages": {},
+        "stats": {"usage_to_metrics": {}},
+        "secret_registry": {"secret_sources": {}},
+    }

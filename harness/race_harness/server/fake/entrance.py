@@ -1,0 +1,68 @@
+"""The outermost layer of the app: records requests and answers, and checks the key."""
+
+from functools import partial
+
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from race_harness.server.fake.event_service import AgentServer
+from race_harness.server.fake.rest import Answer
+from race_harness.server.recorder import recording
+from race_harness.server.wire import route_name
+
+
+class Recording:
+    """Pure ASGI, since this is on the path of every request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        server: AgentServer | None = scope["app"].state.server
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+        elif server is None:
+            await Response("no trial is under way", 503)(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+        else:
+            number = server.context.next_request()
+            route = route_name(scope["method"], scope["path"])
+            app = partial(self._serve, server, number)
+            recorded = recording(app, server.trace, server.rest_faults, number, route)
+            await recorded(scope, receive, send)
+
+    async def _serve(
+        self, server: AgentServer, number: int, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer when the real server's event loop would get round to it."""
+        context = server.context
+        await context.wait(context.rest_late_ms("request", number))
+        await context.loop_look()
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await context.wait(context.rest_late_ms("answer", number))
+                await context.loop_turn()
+            await send(message)
+
+        app = self._app
+        if scope["path"].startswith("/api/") and not _has_key(server, scope):
+            app = Answer({"detail": "Unauthorized"}, 401)
+        try:
+            await app(scope, receive, answer)
+        except ClientDisconnect:
+            pass  # In the middle of the request's body.
+        except Exception as failure:
+            server.context.note_failure(failure)
+            raise
+
+
+def _has_key(server: AgentServer, scope: Scope) -> bool:
+    if not server.session_api_keys:
+        return True
+    for name, value in scope["headers"]:
+        if name == b"x-session-api-key":
+            return value.decode("latin-1") in server.session_api_keys
+    return False

@@ -1,0 +1,121 @@
+"""The events that the fake makes.
+
+Plain dictionaries with only those fields that exist in every release from 1.0.0 to 1.58.0: the
+clients' models forbid extra fields, and fields have come and gone.
+"""
+
+import json
+
+from race_harness.server.fake.context import Context
+from race_harness.server.wire import Event
+
+_SYSTEM_PROMPT = "You are the agent of a simulated server."
+
+
+class EventFactory:
+    """Makes each event with a fresh id and a later timestamp than the one before."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def system_prompt(self) -> Event:
+        """Small, where real ones have some 17 kB: only their place in the order matters."""
+        prompt = {"type": "text", "text": _SYSTEM_PROMPT}
+        return self._event("SystemPromptEvent", "agent", system_prompt=prompt, tools=[])
+
+    def message(self, content: list[Event], source: str = "user") -> Event:
+        """`content` is a list of parts such as `{"type": "text", "text": ...}`."""
+        message = {"role": "user", "content": content}
+        return self._event("MessageEvent", source, llm_message=message)
+
+    def action(self, tool: str) -> Event:
+        """A call of one of the SDK's two built-in tools, `think` or `finish`."""
+        if tool == "finish":
+            action, arguments = {"kind": "FinishAction"}, {"message": "Done."}
+        else:
+            action, arguments = {"kind": "ThinkAction"}, {"thought": "Go on."}
+        call_id = f"call_{self._context.new_id()}"
+        return self._event(
+            "ActionEvent",
+            "agent",
+            thought=[],
+            action=action | arguments,
+            tool_name=tool,
+            tool_call_id=call_id,
+            tool_call={
+                "id": call_id,
+                "name": tool,
+                "arguments": json.dumps(arguments),
+                "origin": "completion",
+            },
+            llm_response_id=f"response_{self._context.new_id()}",
+        )
+
+    def observation(self, action: Event) -> Event:
+        finish = action["tool_name"] == "finish"
+        return self._event(
+            "ObservationEvent",
+            "environment",
+            observation={
+                "kind": "FinishObservation" if finish else "ThinkObservation",
+                "content": [{"type": "text", "text": "Done." if finish else "Noted."}],
+                "is_error": False,
+            },
+            action_id=action["id"],
+            tool_name=action["tool_name"],
+            tool_call_id=action["tool_call_id"],
+        )
+
+    def answer(self, text: str) -> Event:
+        """The agent's own message, without a tool call."""
+        message = {"role": "assistant", "content": [{"type": "text", "text": text}]}
+        return self._event("MessageEvent", "agent", llm_message=message)
+
+    def failed_tool(self, action: Event, error: str) -> Event:
+        """Takes the place of an observation."""
+        return self._event(
+            "AgentErrorEvent",
+            "agent",
+            error=error,
+            tool_name=action["tool_name"],
+            tool_call_id=action["tool_call_id"],
+        )
+
+    def conversation_error(self, code: str, detail: str) -> Event:
+        return self._event("ConversationErrorEvent", "environment", code=code, detail=detail)
+
+    def rejection(self, action: Event, reason: str) -> Event:
+        """Takes the place of an observation, too."""
+        return self._event(
+            "UserRejectObservation",
+            "environment",
+            rejection_reason=reason,
+            action_id=action["id"],
+            tool_name=action["tool_name"],
+            tool_call_id=action["tool_call_id"],
+        )
+
+    def state_update(self, key: str, value: object) -> Event:
+        return self._event("ConversationStateUpdateEvent", "environment", key=key, value=value)
+
+    def delta(self, text: str) -> Event:
+        return self._event("StreamingDeltaEvent", "agent", content=text)
+
+    def pause(self) -> Event:
+        return self._event("PauseEvent", "user")
+
+    def interrupt(self) -> Event:
+        return self._event("InterruptEvent", "user")
+
+    def stamp(self, event: Event) -> None:
+        """As if it were made now."""
+        event["timestamp"] = self._context.timestamp()
+
+    def _event(self, kind: str, source: str, **fields: object) -> Event:
+        return {
+            "kind": kind,
+            "id": self._context.new_id(),
+            "timestamp": self._context.timestamp(),
+            "source": source,
+            **fields,
+        }

@@ -1,0 +1,78 @@
+"""The persisted events of a conversation, and the ways to read them over REST."""
+
+from dataclasses import dataclass
+
+from race_harness.server.wire import Event
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which events a query is about; None matches all."""
+
+    kind: str | None = None
+    """A class name, with or without its module."""
+    source: str | None = None
+    timestamp_gte: str | None = None
+    """Naive ISO. Compared as text, as upstream does (event_service.py,
+    `_event_matches_filters`)."""
+    timestamp_lt: str | None = None
+
+    def matches(self, event: Event) -> bool:
+        return (
+            (self.kind is None or self.kind.rpartition(".")[2] == event["kind"])
+            and (self.source is None or self.source == event["source"])
+            and (self.timestamp_gte is None or event["timestamp"] >= self.timestamp_gte)
+            and (self.timestamp_lt is None or event["timestamp"] < self.timestamp_lt)
+        )
+
+
+EVERYTHING = Filter()
+
+
+class EventLog:
+    """Append-only and in the order of appends, which never changes."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._index: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def append(self, event: Event) -> None:
+        self._index[event["id"]] = len(self._events)
+        self._events.append(event)
+
+    def get(self, event_id: str) -> Event | None:
+        index = self._index.get(event_id)
+        return None if index is None else self._events[index]
+
+    def count(self, wanted: Filter = EVERYTHING) -> int:
+        return sum(map(wanted.matches, self._events))
+
+    def search(
+        self,
+        wanted: Filter = EVERYTHING,
+        *,
+        page_id: str | None = None,
+        limit: int = 100,
+        descending: bool = False,
+    ) -> tuple[list[Event], str | None]:
+        """One page and the id that the next begins with.
+
+        `page_id` is inclusive, and an unknown one begins at the first page again
+        (event_service.py, `_search_events_sync`).
+        """
+        first = len(self._events) - 1 if descending else 0
+        if page_id is not None:
+            first = self._index.get(page_id, first)
+        indices = range(first, -1, -1) if descending else range(first, len(self._events))
+        items: list[Event] = []
+        for index in indices:
+            event = self._events[index]
+            if not wanted.matches(event):
+                continue
+            if len(items) == limit:
+                return items, event["id"]
+            items.append(event)
+        return items, None

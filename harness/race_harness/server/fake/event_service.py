@@ -1,0 +1,148 @@
+"""The server: its conversations, and the runs that each of them accepts."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Trace
+from race_harness.server.fake.context import Context
+from race_harness.server.fake.conversation import Conversation
+from race_harness.server.fake.run import Run
+from race_harness.server.profile import Profile
+from race_harness.server.rest_faults import RestFaults
+
+EPOCH = datetime(2026, 1, 1)
+
+
+class AlreadyRunningError(Exception):
+    """The conversation runs, or a run's tail has not cleared its task yet."""
+
+
+class RunFailedError(Exception):
+    """The run that was waited for ended in an error."""
+
+
+class AgentServer:
+    """Everything behind the app, made anew for each trial.
+
+    `epoch` is the naive date and time at which the trace's clock says zero.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        trace: Trace,
+        profile: Profile,
+        *,
+        session_api_keys: frozenset[str] = frozenset(),
+        epoch: datetime = EPOCH,
+    ) -> None:
+        self.context = Context(schedule, trace, profile, epoch)
+        self.trace = trace
+        self.profile = profile
+        self.rest_faults = RestFaults(schedule.rest, trace)
+        self.session_api_keys = session_api_keys
+        self.conversations: dict[str, EventService] = {}
+
+    def create(self, request: Mapping[str, Any]) -> tuple["EventService", bool]:
+        """The conversation of `POST /api/conversations`, and whether it is new."""
+        conversation_id = request.get("conversation_id") or self.context.new_id()
+        known = self.conversations.get(conversation_id)
+        if known is not None:
+            return known, False
+        conversation = EventService(self.context, conversation_id, request)
+        self.conversations[conversation_id] = conversation
+        return conversation, True
+
+    async def aclose(self) -> None:
+        """Cancel every background task and await it.
+
+        Raises:
+            Exception: what a background task or a handler failed with before, which is always a
+                mistake of the fake.
+        """
+        await self.context.aclose()
+
+
+class EventService(Conversation):
+    """A conversation and the run that is under way in it (event_service.py, `EventService`)."""
+
+    def __init__(self, context: Context, conversation_id: str, request: Mapping[str, Any]) -> None:
+        super().__init__(context, conversation_id, request)
+        self._run: Run | None = None
+        self._run_task: asyncio.Task[None] | None = None
+        self._run_check = asyncio.Lock()
+
+    async def send_message(self, content: list[dict[str, Any]], *, run: bool) -> None:
+        """`run` starts a run too, unless there is one (as from 1.22.1 on)."""
+        await self.add_message(content)
+        if run:
+            with suppress(AlreadyRunningError):
+                await self.start_run()
+
+    async def start_run(self) -> None:
+        """Check and start the background task (event_service.py, `run`).
+
+        Raises:
+            AlreadyRunningError: a task is there, or the status is `running`.
+        """
+        async with self._run_check:
+            if self.context.profile.task_checked_first and self._run is not None:
+                raise AlreadyRunningError
+            async with self.state_read_by_server():
+                running = self.status == "running"
+            if running or self._run is not None:
+                raise AlreadyRunningError
+            self._run = Run(self, self.context.next_run(), self._clear_run)
+            self.context.trace.record("server", "run-accepted", run=self._run.number)
+            self._run_task = self.context.spawn(self._run.drive(), "run")
+            if not self.context.profile.starts_in_thread:
+                # The event loop gets round to the task before it answers, and is busy then.
+                await asyncio.sleep(0)
+
+    async def run_to_end(self) -> None:
+        """Run in a worker thread, whatever else is going on, and wait for it (event_service.py,
+        `run`, up to 1.6).
+
+        Raises:
+            RunFailedError: it ended in an error.
+        """
+        run = Run(self, self.context.next_run(), self._clear_run)
+        self.context.trace.record("server", "run-accepted", run=run.number)
+        await asyncio.wait({self.context.spawn(run.drive(), "run")})
+        if run.failed:
+            raise RunFailedError
+
+    async def interrupt(self) -> None:
+        """Cancel the run's wait and wait for its end, 5 s at most (event_service.py,
+        `interrupt`); without a run or in the tail of one, pause."""
+        run, task = self._run, self._run_task
+        if run is None or run.over:
+            await self.set_paused()
+        else:
+            run.interrupt()
+        if run is not None and task is not None:
+            await asyncio.wait({task}, timeout=5.0)
+            if not task.done() and not self.context.profile.interrupt_spares_tail:
+                task.cancel()
+                await asyncio.wait({task})
+                run.clear()
+            if run.lost and task.done():
+                # The handler, which has awaited the run, is cancelled with it.
+                raise asyncio.CancelledError
+        await self.publish_snapshot()
+
+    async def close(self) -> None:
+        """Upon deletion: sockets stay open and get nothing any more (event_service.py,
+        `close`)."""
+        self.pub_sub.clear()
+        if self._run_task is not None:
+            self._run_task.cancel()
+            await asyncio.wait({self._run_task})
+
+    def _clear_run(self) -> None:
+        """From here on, another run is accepted."""
+        self._run = None

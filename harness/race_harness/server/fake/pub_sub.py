@@ -1,0 +1,193 @@
+"""From an event to the frames that every subscriber gets."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from race_harness.server.fake.context import Context
+from race_harness.server.wire import FINAL, FULL_STATE, Event, encode
+
+
+class Socket(Protocol):
+    """What is needed of Starlette's WebSocket."""
+
+    async def send_text(self, data: str) -> None: ...
+
+
+class TooManySubscribersError(Exception):
+    """The release allows no more subscribers of one conversation."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Subscriber:
+    socket: Socket
+    peer: int
+    """The client's port number."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Publication:
+    event: Event
+    due: float
+    sent: asyncio.Future[None]
+    """To all but the slow other subscriber."""
+    done: asyncio.Future[None]
+    tell: Callable[[], None] | None = None
+    """Called when the turn of a snapshot has come."""
+
+
+class PubSub:
+    """First in, first out.
+
+    In the real server a publication is a coroutine that the event loop gets round to some time
+    after it was scheduled (async_utils.py, `AsyncCallbackWrapper`): a busy loop and slow
+    subscribers make it late. All of them queue on one loop, so none overtakes another, unless one
+    waits for a full socket buffer: the schedule says when the frame of a final status profits.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._queue: deque[_Publication] = deque()
+        # Both in the order of scheduling.
+        self._unsent: dict[asyncio.Future[None], None] = {}
+        self._pending: dict[asyncio.Future[None], None] = {}
+        self._publisher: asyncio.Task[None] | None = None
+        self._subscribers: list[Subscriber] = []
+
+    def subscribe(self, socket: Socket, peer: int) -> Subscriber:
+        """Raises TooManySubscribersError."""
+        limit = self._context.profile.max_subscribers
+        if limit is not None and len(self._subscribers) >= limit:
+            raise TooManySubscribersError
+        subscriber = Subscriber(socket, peer)
+        self._subscribers.append(subscriber)
+        self._context.trace.record("socket", "subscribed", peer=peer)
+        return subscriber
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        if subscriber in self._subscribers:
+            self._subscribers.remove(subscriber)
+
+    def clear(self) -> None:
+        """Forget all subscribers; their sockets stay open (pub_sub.py, `close`)."""
+        self._subscribers.clear()
+
+    def schedule(self, event: Event) -> None:
+        """Publish after the schedule's lag, and after everything scheduled before it."""
+        self._context.trace.record("server", "publication", event=event["id"])
+        loop = asyncio.get_running_loop()
+        timing = self._context.timing
+        late_ms = self._context.late_ms("publication")
+        due = loop.time() + (timing.publish_ms + late_ms) / 1000
+        place = len(self._queue)
+        if event.get("key") == "execution_status" and event["value"] in FINAL:
+            place = max(0, place - timing.status_overtakes)
+        if place < len(self._queue):
+            due = self._queue[place].due
+        publication = _Publication(event, due, loop.create_future(), loop.create_future())
+        self._pending[publication.done] = None
+        self._enqueue(publication, place)
+
+    def stream(self, event: Event) -> None:
+        """Publish without the lag of an event of the log, and without anybody waiting for it
+        (event_service.py, `_publish_stream_delta`)."""
+        loop = asyncio.get_running_loop()
+        publication = _Publication(event, loop.time(), loop.create_future(), loop.create_future())
+        self._enqueue(publication, len(self._queue))
+
+    def unsent(self) -> Set[asyncio.Future[None]]:
+        """The frames that are scheduled now."""
+        return set(self._unsent)
+
+    async def publish_after(
+        self, ahead: Set[asyncio.Future[None]], event: Event, tell: Callable[[], None]
+    ) -> None:
+        """Publish a snapshot after other ones and after the frames `ahead`, but before what was
+        scheduled since; wait for it."""
+        loop = asyncio.get_running_loop()
+        publication = _Publication(
+            *(event, loop.time(), loop.create_future(), loop.create_future(), tell)
+        )
+        before = [at for at, one in enumerate(self._queue, 1) if one.tell or one.sent in ahead]
+        self._enqueue(publication, max(before, default=0))
+        # Whoever is cancelled while it waits does not take the frame along.
+        await asyncio.wait({publication.done})
+
+    def _enqueue(self, publication: _Publication, place: int) -> None:
+        self._queue.insert(place, publication)
+        self._unsent[publication.sent] = None
+        if self._publisher is None:
+            self._publisher = self._context.spawn(self._drain(), "publisher")
+
+    def busy(self) -> bool:
+        """Whether frames that were scheduled have not been sent yet."""
+        return bool(self._queue)
+
+    async def wait_for_pending(self, seconds_each: float | None = None) -> None:
+        """Wait for what is scheduled now, at most so long for each in turn (async_utils.py,
+        `wait_for_pending`)."""
+        for done in list(self._pending):
+            await asyncio.wait({done}, timeout=seconds_each)
+
+    async def wait_for_frames(self) -> None:
+        """Wait for the frames of what is scheduled now, as the event loop gets round to them."""
+        for sent in list(self._unsent):
+            await asyncio.wait({sent})
+
+    async def broadcast(self, event: Event) -> None:
+        """Send to every subscriber now. One that fails is skipped: it does not disturb the
+        others (pub_sub.py, `__call__`)."""
+        await self._context.loop_turn()
+        for subscriber in list(self._subscribers):
+            await self.send(subscriber, event)
+
+    async def send(self, subscriber: Subscriber, event: Event) -> None:
+        trace = self._context.trace
+        # It may have reached the client before it is recorded.
+        at_ns = trace.now_ns()
+        try:
+            await subscriber.socket.send_text(encode(event))
+        except Exception:  # As broad as upstream's: any failure is the subscriber's own.
+            return
+        told = describe(event)
+        trace.record("socket", "frame-sent", at_ns=at_ns, **told, peer=subscriber.peer)
+
+    async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._queue:
+            late = self._queue[0].due - loop.time()
+            if late > 0:
+                await asyncio.sleep(late)
+            await self._context.loop_turn()
+            # Another one may have overtaken the first meanwhile.
+            publication = self._queue.popleft()
+            if publication.tell is not None:
+                publication.tell()
+            await self.broadcast(publication.event)
+            publication.sent.set_result(None)
+            del self._unsent[publication.sent]
+            more_s = self._context.timing.other_subscriber_ms / 1000
+            if more_s:
+                loop.call_later(more_s, self._done, publication.done)
+            else:
+                self._done(publication.done)
+        self._publisher = None
+
+    def _done(self, done: asyncio.Future[None]) -> None:
+        done.set_result(None)
+        self._pending.pop(done, None)
+
+
+def describe(event: Event) -> dict[str, Any]:
+    """What a happening says of an event: `event`, `kind`, of a tool's event its `tool_name` and,
+    of a state update, its `key` and `value` (of a full state, only the status)."""
+    told = {"event": event["id"], "kind": event["kind"]}
+    if "tool_name" in event:
+        told["tool_name"] = event["tool_name"]
+    if "key" in event:
+        full = event["key"] == FULL_STATE
+        told["key"] = event["key"]
+        told["value"] = event["value"]["execution_status"] if full else event["value"]
+    return told

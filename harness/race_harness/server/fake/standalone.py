@@ -1,0 +1,55 @@
+"""The fake agent server on a loopback port, for any client to be pointed at."""
+
+import asyncio
+import socket
+import time
+from contextlib import suppress
+from datetime import datetime
+
+import uvicorn
+
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Happening, Trace
+from race_harness.network.loopback import HOST, listening_socket
+from race_harness.server.fake.app import create_app
+from race_harness.server.fake.event_service import AgentServer
+from race_harness.server.profile import Profile
+
+
+def serve(schedule: Schedule, *, port: int, version: str) -> None:
+    """Serve until Ctrl-C, and print a line for each happening.
+
+    `port` 0 takes a free one; `version` is the release whose server is imitated.
+
+    Raises:
+        UsageError: the port is in use or not allowed; `version` is none.
+    """
+    profile = Profile.of(version)
+    # uvicorn shuts down upon Ctrl-C and then raises it again.
+    with listening_socket(port) as listener, suppress(KeyboardInterrupt):
+        asyncio.run(_serve(schedule, profile, listener))
+
+
+async def _serve(schedule: Schedule, profile: Profile, listener: socket.socket) -> None:
+    began = time.monotonic_ns()
+    trace = Trace(lambda: time.monotonic_ns() - began)
+    trace.listeners.append(lambda happening: print(line(happening), flush=True))
+    server = AgentServer(schedule, trace, profile, epoch=datetime.now())
+    config = uvicorn.Config(
+        create_app(server), ws="websockets-sansio", lifespan="off", log_level="warning"
+    )
+    port = listener.getsockname()[1]
+    print(
+        f"http://{HOST}:{port} plays agent server {profile.version}; Ctrl-C stops it", flush=True
+    )
+    try:
+        await uvicorn.Server(config).serve(sockets=[listener])
+    finally:
+        await server.aclose()
+
+
+def line(happening: Happening) -> str:
+    """`  12.345 ms  server  status  status=running run=1`."""
+    detail = " ".join(f"{name}={value}" for name, value in happening.detail.items())
+    at_ms = happening.at_ns / 1e6
+    return f"{at_ms:12.3f} ms  {happening.lane:<7} {happening.what:<16} {detail}".rstrip()

@@ -1,0 +1,232 @@
+"""The published agent server of one trial, as an ASGI application."""
+
+import asyncio
+import functools
+import json
+import os
+import sys
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Trace
+from race_harness.server.between import release_seen
+from race_harness.server.profile import Profile
+from race_harness.server.real import dates, home, hooks
+from race_harness.server.real.observer import Observer
+from race_harness.server.recorder import STATUS_IN_SCOPE, recording
+from race_harness.server.rest_faults import RestFaults
+from race_harness.server.wire import route_name
+
+SETTINGS = {
+    "session_api_keys": [],
+    "enable_vscode": False,
+    "enable_vnc": False,
+    "preload_tools": False,
+    "webhooks": [],
+    "static_files_path": None,
+}
+"""No editor, no desktop, no browser, no terminal; and nobody else who listens."""
+
+
+@functools.cache
+def application() -> Any:
+    """The server's FastAPI application, imported and made once a process."""
+    for name in [name for name in os.environ if name.startswith(("OH_", "SESSION_API_KEY"))]:
+        del os.environ[name]
+    from openhands.agent_server import api, config
+
+    known = config.Config.model_fields
+    chosen = {name: value for name, value in SETTINGS.items() if name in known}
+    settings = config.Config.model_validate(chosen)
+    # The services that it makes for itself read this one.
+    config._default_config = settings
+    app = api.create_app(settings)
+    hooks.install()
+    # Clients ask what tools there are, which would load all of them in the first trial.
+    usable = getattr(sys.modules["openhands.sdk.tool.registry"], "list_usable_tools", list)
+    usable()
+    return app
+
+
+class RealServer:
+    """The server of one trial, in the state in which it has just been started.
+
+    Starts with the first request, since it has to be in the server's own event loop.
+    """
+
+    def __init__(self, version: str, schedule: Schedule, trace: Trace) -> None:
+        self._app = application()
+        self._schedule = schedule
+        profile = Profile.of(release_seen(version))
+        self._observer = Observer(schedule, trace, profile)
+        self._waits_for_run = profile.answers_when_run_ends
+        self._trace = trace
+        self._faults = RestFaults(schedule.rest, trace)
+        self._requests = 0
+        self._conversations: Conversations | None = None
+        self._home = home.enter()
+        dates.ServerDatetime.start(schedule.server.clock_ms)
+        hooks.observe(self._observer)
+
+    @property
+    def app(self) -> ASGIApp:
+        return self._serve
+
+    async def aclose(self) -> None:
+        """Shut the server down and remove what it wrote."""
+        try:
+            if self._conversations is not None:
+                await self._conversations.end()
+        finally:
+            home.leave(self._home)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._conversations is None:
+            self._conversations = Conversations(self._app)
+        await self._conversations.started()
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+        else:
+            self._requests += 1
+            number = self._requests
+            route = route_name(scope["method"], scope["path"])
+            request = functools.partial(self._request, number)
+            recorded = recording(request, self._trace, self._faults, number, route)
+            await recorded(scope, receive, send)
+
+    async def _request(self, number: int, scope: Scope, receive: Receive, send: Send) -> None:
+        route = route_name(scope["method"], scope["path"])
+        body, status = b"", 0
+
+        async def answer(message: Message) -> None:
+            nonlocal body, status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                await self._late("answer", number)
+                if route == "POST run":
+                    await self._run_answered(message["status"])
+            elif route in ("GET conversation", "POST conversations"):
+                body += message.get("body", b"")
+                if not message.get("more_body"):
+                    scope[STATUS_IN_SCOPE] = _status_in(body)
+            await send(message)
+
+        await self._late("request", number)
+        if route == "POST run":
+            self._trace.record("server", "run-requested")
+        try:
+            await self._app(scope, receive, answer)
+        except Exception:
+            # Starlette raises once more what it has answered with 500. Only a run that the
+            # request has waited for may fail like that.
+            if not (status == 500 and route == "POST run" and self._waits_for_run):
+                raise
+
+    async def _late(self, what: str, number: int) -> None:
+        late_ms = self._observer.late_ms_of(what, number)
+        if late_ms:
+            await asyncio.sleep(late_ms / 1000)
+
+    async def _run_answered(self, status: int) -> None:
+        if status == 500 and self._waits_for_run:
+            return
+        if status >= 400:
+            self._trace.record("server", "run-refused", status=status)
+        else:
+            await asyncio.sleep(self._schedule.server.answer_run_ms / 1000)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        peer = scope["client"][1]
+        why = "closed by the server"
+
+        async def received() -> Message:
+            nonlocal why
+            message = await receive()
+            if message["type"] == "websocket.disconnect":
+                why = f"code {message.get('code', 1005)}"
+            return message
+
+        async def sent(message: Message) -> None:
+            at_ns = self._trace.now_ns()
+            await send(message)
+            if message["type"] == "websocket.send" and message.get("text"):
+                self._observer.sent(json.loads(message["text"]), peer, at_ns)
+
+        try:
+            await self._app(scope, received, sent)
+        finally:
+            self._observer.disconnected(peer, why)
+
+
+def _status_in(body: bytes) -> str | None:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return None
+    return found.get("execution_status") if isinstance(found, dict) else None
+
+
+class Conversations:
+    """The server's conversations from its start to its end, in a task of their own.
+
+    The application's own lifespan does more: it looks for terminals, starts an editor, loads tools
+    and reports to its makers. Nothing of that concerns a conversation.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._started = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._task = asyncio.create_task(self._live(app), name="conversations")
+
+    async def started(self) -> None:
+        """Raises what the server failed with, if it does not start."""
+        if not self._started.is_set():
+            await self._started.wait()
+        if self._task.done():
+            self._task.result()
+
+    async def end(self) -> None:
+        """Raises what the server failed with."""
+        self._stopping.set()
+        await self._task
+
+    async def _live(self, app: Any) -> None:
+        try:
+            async with _new_service() as service:
+                app.state.conversation_service = service
+                self._started.set()
+                await self._stopping.wait()
+        finally:
+            self._started.set()
+
+
+def _new_service() -> Any:
+    """A service of its own for each trial: one that was killed in the middle is of no use any
+    more. The server has one for the whole process, by several names."""
+    from openhands.agent_server.config import get_default_config
+    from openhands.agent_server.conversation_service import ConversationService
+
+    service = ConversationService.get_instance(get_default_config())
+    for module, name in _names_of_service():
+        setattr(module, name, service)
+    return service
+
+
+@functools.cache
+def _names_of_service() -> list[tuple[Any, str]]:
+    """Where modules of the server hold it."""
+    from openhands.agent_server.conversation_service import (
+        ConversationService,
+        get_default_conversation_service,
+    )
+
+    get_default_conversation_service()
+    return [
+        (module, name)
+        for module_name, module in list(sys.modules.items())
+        if module_name.startswith("openhands.agent_server")
+        for name, value in list(vars(module).items())
+        if isinstance(value, ConversationService)
+    ]

@@ -1,0 +1,436 @@
+"""Where the server's own code is listened to, and where its LLM and its delays come in.
+
+The published classes stay as they are but for wrappers around some of their methods, installed
+once a process. Those around the server's own acts call the original: they only let time pass where
+the schedule says that an act takes time, and tell the trial's observer. Those around the LLM and
+what would start processes stand in for it.
+"""
+
+import asyncio
+import functools
+import inspect
+import time
+from collections.abc import Callable
+from typing import Any
+
+from race_harness.server.real import agent
+from race_harness.server.real.observer import AgentRun, Observer, run_of_task
+from race_harness.server.wire import FULL_STATE
+
+OnToken = Callable[[Any], Any]
+
+_observer: Observer | None = None
+
+
+def observe(observer: Observer) -> None:
+    """From here on, the server of this process is that of one trial."""
+    global _observer
+    _observer = observer
+
+
+def current() -> Observer:
+    if _observer is None:
+        raise RuntimeError("no trial is under way")
+    return _observer
+
+
+@functools.cache
+def install() -> None:
+    """Wrap what is needed, once a process. Names are those of every release since 1.0, save where
+    it says otherwise."""
+    from openhands.agent_server.event_service import EventService
+    from openhands.agent_server.pub_sub import PubSub
+    from openhands.sdk.agent.agent import Agent
+    from openhands.sdk.conversation.event_store import EventLog
+    from openhands.sdk.conversation.impl.local_conversation import LocalConversation
+    from openhands.sdk.conversation.state import ConversationState
+    from openhands.sdk.conversation.stuck_detector import StuckDetector
+    from openhands.sdk.event import ConversationStateUpdateEvent
+    from openhands.sdk.llm import LLM
+    from openhands.sdk.tool.builtins.finish import FinishExecutor
+    from openhands.sdk.tool.builtins.think import ThinkExecutor
+    from openhands.sdk.utils.async_utils import AsyncCallbackWrapper
+
+    for owner, name, wrapper in (
+        (EventService, "start", _start),
+        (EventService, "run", _request_run),
+        (EventService, "__setattr__", _clear_run),
+        (EventService, "_publish_state_update", _publish_state),
+        (EventService, "_emit_event_from_thread", _emit_statistics),  # from 1.3
+        (LocalConversation, "run", _run),
+        (LocalConversation, "arun", _arun),  # from 1.23
+        (LocalConversation, "_ensure_agent_ready", _start_agent),  # from 1.10
+        (ConversationState, "__setattr__", _assign_status),
+        (ConversationState, "_save_base_state", _save),
+        (EventLog, "append", _append),
+        (AsyncCallbackWrapper, "__call__", _schedule_publication),
+        (PubSub, "__call__", _publish),
+        (PubSub, "subscribe", _subscribe),
+        (LLM, "completion", _complete),
+        (LLM, "acompletion", _acomplete),  # from 1.22
+        (StuckDetector, "is_stuck", _is_stuck),
+        (Agent, "_requires_user_confirmation", _confirms),
+        (Agent, "_arequires_user_confirmation", _aconfirms),  # from 1.57
+        (Agent, "_execute_actions", _use_tools),
+        (Agent, "_aexecute_actions", _ause_tools),  # from 1.22
+        (ThinkExecutor, "__call__", functools.partial(_use_tool, fallible=True)),
+        (FinishExecutor, "__call__", functools.partial(_use_tool, fallible=False)),
+    ):
+        _wrap(owner, name, wrapper)
+    # In newer servers. It starts git, and a conversation without file changes has no use for it.
+    _replace(EventService, "_ensure_workspace_is_git_repo", staticmethod(lambda _path: None))
+    _wrap_class_method(ConversationStateUpdateEvent, "from_conversation_state", _snapshot)
+
+
+def _replace(owner: type, name: str, stand_in: object) -> None:
+    if hasattr(owner, name):
+        setattr(owner, name, stand_in)
+
+
+def _wrap_class_method(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
+    original = vars(owner)[name].__func__
+
+    def called(cls: type, *args: Any, **options: Any) -> Any:
+        return wrapper(original, cls, *args, **options)
+
+    setattr(owner, name, classmethod(called))
+
+
+def _wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
+    """`wrapper` gets the original before the method's own arguments. A class of a release without
+    that method is left as it is."""
+    original = vars(owner).get(name)
+    if original is None and name == "__setattr__":
+        original = owner.__setattr__
+    if original is None:
+        return
+
+    # What is a coroutine function stays one: the server asks.
+    if inspect.iscoroutinefunction(original):
+
+        @functools.wraps(original)
+        async def awaited(self: Any, *args: Any, **options: Any) -> Any:
+            return await wrapper(original, self, *args, **options)
+
+        setattr(owner, name, awaited)
+    else:
+
+        @functools.wraps(original)
+        def called(self: Any, *args: Any, **options: Any) -> Any:
+            return wrapper(original, self, *args, **options)
+
+        setattr(owner, name, called)
+
+
+def _sleep(milliseconds: float) -> None:
+    """What keeps a thread busy, be it the event loop's."""
+    if milliseconds:
+        time.sleep(milliseconds / 1000)
+
+
+# The service of a conversation
+
+
+async def _start(original: Any, service: Any) -> None:
+    """A conversation's first snapshot, which nobody can have subscribed to, is not told."""
+    pub_sub = service._pub_sub
+    pub_sub.__dict__["race_starting"] = True
+    await original(service)
+    pub_sub.__dict__["race_starting"] = False
+
+
+async def _request_run(original: Any, service: Any, *args: Any, **options: Any) -> None:
+    observer = current()
+    run = observer.next_run()
+    loop = asyncio.get_running_loop()
+    run.pause = lambda: asyncio.run_coroutine_threadsafe(_pause(service), loop)
+    if observer.profile.answers_when_run_ends:
+        await _run_to_end(original, service, run)
+        return
+    before = service._run_task
+    # The task that is going to be created inherits it.
+    token = run_of_task.set(run)
+    try:
+        await original(service, *args, **options)
+    finally:
+        run_of_task.reset(token)
+    if service._run_task is not None and service._run_task is not before:
+        observer.accepted(run)
+
+
+async def _run_to_end(original: Any, service: Any, run: AgentRun) -> None:
+    """The request is the run, from its begin to its end."""
+    current().accepted(run)
+    token = run_of_task.set(run)
+    try:
+        await original(service)
+    except Exception:
+        await _hear_of_end(service, run)
+        raise
+    finally:
+        run_of_task.reset(token)
+
+
+async def _hear_of_end(service: Any, run: AgentRun) -> None:
+    """The event loop does so after the publications that were scheduled before it, and what makes
+    them late makes this late, too."""
+    before = service._pub_sub.__dict__.get("race_newest")
+    if before is not None and not before.done():
+        await asyncio.wait({before})
+    current().cleared(run)
+
+
+async def _publish_state(original: Any, service: Any, *args: Any, **options: Any) -> None:
+    run = run_of_task.get()
+    if run is not None and current().profile.answers_when_run_ends:
+        await _hear_of_end(service, run)
+    await original(service, *args, **options)
+
+
+async def _pause(service: Any) -> None:
+    run_of_task.set(None)
+    await service.pause()
+
+
+def _clear_run(original: Any, service: Any, name: str, value: Any) -> None:
+    if name == "_run_task" and value is None and service.__dict__.get("_run_task") is not None:
+        current().cleared(run_of_task.get())
+    original(service, name, value)
+
+
+def _emit_statistics(original: Any, service: Any, event: Any) -> None:
+    current().statistics(event)
+    original(service, event)
+
+
+# The agent's loop
+
+
+def _run(original: Any, conversation: Any) -> None:
+    """Up to 1.22 in a worker thread that gets no context."""
+    run = run_of_task.get() or current().newest_run()
+    token = run_of_task.set(run)
+    try:
+        if not hasattr(conversation, "_ensure_agent_ready"):  # up to 1.9
+            _sleep(current().timing.start_ms)
+        _give_stop_hooks(conversation, run)
+        original(conversation)
+    finally:
+        current().over(run, _status_of(conversation))
+        run_of_task.reset(token)
+
+
+async def _arun(original: Any, conversation: Any) -> None:
+    """On the event loop."""
+    run = run_of_task.get() or current().newest_run()
+    token = run_of_task.set(run)
+    try:
+        _give_stop_hooks(conversation, run)
+        await original(conversation)
+    finally:
+        current().over(run, _status_of(conversation))
+        run_of_task.reset(token)
+
+
+def _start_agent(original: Any, conversation: Any) -> None:
+    """At the begin of a run in a worker thread, but in 1.23 and 1.24 on the event loop."""
+    run = run_of_task.get()
+    if run is not None and run.starts:
+        run.starts = False
+        _sleep(current().timing.start_ms)
+    original(conversation)
+
+
+def _status_of(conversation: Any) -> str:
+    return str(conversation._state.execution_status.value)
+
+
+def _give_stop_hooks(conversation: Any, run: AgentRun) -> None:
+    if run.denials_left:
+        trace = current().trace
+
+        def denied() -> None:
+            trace.record("server", "stop-hook-denied", run=run.number)
+
+        conversation._hook_processor = agent.StopHooks(run, denied)
+    elif isinstance(conversation.__dict__.get("_hook_processor"), agent.StopHooks):
+        conversation._hook_processor = None  # Those of the run before.
+
+
+# State and log
+
+
+def _assign_status(original: Any, state: Any, name: str, value: Any) -> None:
+    if name == "execution_status" and state.__dict__.get(name) not in (None, value):
+        status = str(value.value)
+        if run_of_task.get() is not None and status in ("finished", "waiting_for_confirmation"):
+            _sleep(current().timing.status_ms)
+        current().status(status)
+    original(state, name, value)
+
+
+def _save(original: Any, state: Any, *args: Any, **options: Any) -> None:
+    original(state, *args, **options)
+    current().saved(str(state.execution_status.value))
+
+
+def _append(original: Any, log: Any, event: Any) -> Any:
+    _sleep(current().timing.persist_ms + current().late_ms("append"))
+    result = original(log, event)
+    current().persisted(event)
+    return result
+
+
+def _snapshot(original: Any, cls: Any, state: Any, *args: Any, **options: Any) -> Any:
+    if current().listened:
+        # Before, it is the conversation's creation.
+        _sleep(current().timing.snapshot_ms)
+    return original(cls, state, *args, **options)
+
+
+# Publications
+
+
+def _schedule_publication(original: Any, wrapper: Any, event: Any) -> None:
+    if _nobody_listens(wrapper.async_callback):
+        original(wrapper, event)
+        return
+    current().publication(event)
+    lag_ms = current().timing.publish_ms + current().late_ms("publication")
+    due = wrapper.async_callback.__dict__.setdefault("race_due", {})
+    due[event.id] = time.monotonic() + lag_ms / 1000
+    original(wrapper, event)
+
+
+def _nobody_listens(pub_sub: Any) -> bool:
+    """Whether the agent starts with its conversation, which nobody knows of yet: a busy event
+    loop would be late to let somebody subscribe, too."""
+    starting = bool(pub_sub.__dict__.get("race_starting"))
+    return starting and current().profile.starts_agent_on_creation
+
+
+async def _publish(original: Any, pub_sub: Any, event: Any) -> None:
+    """First in, first out, as coroutines of one event loop are, but for the time each takes."""
+    if pub_sub.__dict__.get("race_starting"):
+        await original(pub_sub, event)
+        return
+    timing = current().timing
+    full = getattr(event, "key", None) == FULL_STATE
+    before = pub_sub.__dict__.get("race_newest")
+    done = asyncio.get_running_loop().create_future()
+    pub_sub.__dict__["race_newest"] = done
+    try:
+        due = pub_sub.__dict__.get("race_due", {}).pop(event.id, 0.0)
+        late = due - time.monotonic()
+        if late > 0:
+            await asyncio.sleep(late)
+        if before is not None and not before.done():
+            await asyncio.wait({before})
+        if full:
+            current().snapshot(str(event.value.get("execution_status")))
+        await original(pub_sub, event)
+    finally:
+        done.set_result(None)
+    if timing.other_subscriber_ms:
+        # Another subscriber, which the publication waits for and ours does not.
+        await asyncio.sleep(timing.other_subscriber_ms / 1000)
+
+
+def _subscribe(original: Any, pub_sub: Any, subscriber: Any) -> Any:
+    result = original(pub_sub, subscriber)
+    websocket = getattr(subscriber, "websocket", None)
+    if websocket is not None and websocket.client is not None:
+        current().subscribed(websocket.client.port)
+    return result
+
+
+# The LLM and the tools
+
+
+def _complete(
+    original: Any, llm: Any, *args: Any, on_token: OnToken | None = None, **options: Any
+) -> Any:
+    run = run_of_task.get()
+    if run is None:
+        return agent.title()
+    _pause_meanwhile(run)
+    for wait_ms, chunk in agent.thoughts(run, current().timing.think_ms):
+        _sleep(wait_ms)
+        if chunk is not None and on_token is not None:
+            on_token(chunk)
+    return _answer(run, llm)
+
+
+async def _acomplete(
+    original: Any, llm: Any, *args: Any, on_token: OnToken | None = None, **options: Any
+) -> Any:
+    run = run_of_task.get()
+    if run is None:
+        return agent.title()
+    _pause_meanwhile(run)
+    for wait_ms, chunk in agent.thoughts(run, current().timing.think_ms):
+        await asyncio.sleep(wait_ms / 1000)
+        if chunk is not None and on_token is not None:
+            told = on_token(chunk)
+            if inspect.isawaitable(told):
+                await told
+    return _answer(run, llm)
+
+
+def _answer(run: AgentRun, llm: Any) -> Any:
+    answer = agent.answer(run)
+    if run.turn.statistics:
+        # What `Telemetry.on_response` does in the end.
+        telemetry = getattr(llm, "telemetry", None)  # 1.0 has none, nor the callback before 1.3
+        tell = getattr(telemetry, "_stats_update_callback", None)
+        if tell is not None:
+            tell()
+    return answer
+
+
+def _pause_meanwhile(run: AgentRun) -> None:
+    """Another client pauses the conversation. It takes the state lock when it can."""
+    if run.outcome() == "paused" and run.pause is not None:
+        run.pause()
+
+
+def _is_stuck(original: Any, detector: Any) -> bool:
+    run = run_of_task.get()
+    return run is not None and run.outcome() == "stuck"
+
+
+def _confirms(original: Any, me: Any, state: Any, *args: Any, **options: Any) -> bool:
+    return _scripted_confirmation(state) or bool(original(me, state, *args, **options))
+
+
+async def _aconfirms(
+    original: Any, me: Any, conversation: Any, state: Any, *args: Any, **options: Any
+) -> bool:
+    if _scripted_confirmation(state):
+        return True
+    return bool(await original(me, conversation, state, *args, **options))
+
+
+def _scripted_confirmation(state: Any) -> bool:
+    run = run_of_task.get()
+    if run is None or run.step_outcome != "waiting_for_confirmation":
+        return False
+    state.execution_status = type(state.execution_status).WAITING_FOR_CONFIRMATION
+    return True
+
+
+def _use_tools(original: Any, me: Any, *args: Any, **options: Any) -> None:
+    (run_of_task.get() or current().newest_run()).waits = True
+    original(me, *args, **options)
+
+
+async def _ause_tools(original: Any, me: Any, *args: Any, **options: Any) -> None:
+    (run_of_task.get() or current().newest_run()).waits = True
+    await original(me, *args, **options)
+
+
+def _use_tool(original: Any, executor: Any, *args: Any, fallible: bool, **options: Any) -> Any:
+    # Tools that run at once have threads without a context.
+    run = run_of_task.get() or current().newest_run()
+    agent.use_tool(run, current().timing.tool_ms, fallible=fallible)
+    return original(executor, *args, **options)

@@ -1,0 +1,190 @@
+"""What one trial's real server does, told in the happenings of the fake.
+
+`server.real.hooks` calls these methods at places in the server's own code. Nothing here
+awaits or takes a lock.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Literal
+
+from race_harness.model.schedule import Schedule, Turn
+from race_harness.model.trace import Trace
+from race_harness.server.profile import Profile
+from race_harness.server.wire import FINAL, FULL_STATE
+
+
+class AgentRun:
+    """One run of the agent: its number, and how far its turn of the script has come."""
+
+    def __init__(self, number: int, turn: Turn) -> None:
+        self.number = number
+        self.turn = turn
+        self.answers = 0
+        """How often the LLM was asked so far."""
+        self.calls = 0
+        """Tool calls asked for so far, those of the present step included."""
+        self.step_outcome: str | None = None
+        """How the present step ends the run; None: it only calls tools."""
+        self.waits = True
+        """Whether the next tool takes its time: the first of those that are used together."""
+        self.used = 0
+        """How often a tool was used so far."""
+        self.denials_left = turn.stop_hook_denials
+        self.pause: Callable[[], object] | None = None
+        """Lets another client pause the conversation."""
+        self.told = False
+        """Whether the snapshot after it was published."""
+        self.starts = True
+        """Whether the agent is going to be started."""
+        self.started = False
+        self.ended: str | None = None
+
+    def outcome(self) -> str | None:
+        """How the next step ends the run; None: it only calls tools."""
+        return self.turn.outcome if self.calls >= self.turn.tool_calls else None
+
+
+run_of_task: ContextVar[AgentRun | None] = ContextVar("run_of_task", default=None)
+"""The run on whose behalf code runs. Worker threads that are given no context have none."""
+
+
+class Observer:
+    """Numbers the runs, and records."""
+
+    def __init__(self, schedule: Schedule, trace: Trace, profile: Profile) -> None:
+        self.profile = profile
+        self.timing = schedule.server
+        self.trace = trace
+        self._acts: Counter[str] = Counter()
+        self._script = schedule.script
+        self._accepted: list[AgentRun] = []
+        self._saved = "idle"
+        self._statistics: dict[str, AgentRun] = {}
+        """Events of statistics and whose they are; threads of their own append them."""
+        self.listened = False
+        """Whether anybody has subscribed to events."""
+
+    def late_ms(self, what: Literal["append", "publication"]) -> float:
+        """How much longer the next act of that kind takes than others."""
+        self._acts[what] += 1
+        return self.late_ms_of(what, self._acts[what])
+
+    def late_ms_of(self, what: str, nth: int) -> float:
+        lates = self.timing.late
+        return sum(late.for_ms for late in lates if (late.what, late.nth) == (what, nth))
+
+    # Runs
+
+    def next_run(self) -> AgentRun:
+        number = len(self._accepted) + 1
+        return AgentRun(number, self._script.turn(number))
+
+    def accepted(self, run: AgentRun) -> None:
+        self._accepted.append(run)
+        self.trace.record("server", "run-accepted", run=run.number)
+
+    def newest_run(self) -> AgentRun:
+        """For threads without a context. A conversation has one run at a time."""
+        return self._accepted[-1]
+
+    def started(self, run: AgentRun) -> None:
+        if not run.started:
+            run.started = True
+            self.trace.record("server", "run-started", run=run.number)
+
+    def over(self, run: AgentRun, status: str) -> None:
+        """The agent's loop is left; `status` is the conversation's."""
+        self.started(run)
+        if run.ended is None or (status == "paused" and status != run.ended):
+            self._end(run, status)
+
+    def cleared(self, run: AgentRun | None) -> None:
+        number = run.number if run is not None else self.newest_run().number
+        self.trace.record("server", "run-cleared", run=number)
+
+    def _end(self, run: AgentRun, status: str) -> None:
+        run.ended = status
+        self.trace.record("server", "run-ended", run=run.number, status=status)
+
+    # Status and events
+
+    def status(self, status: str) -> None:
+        """About to be assigned, when nobody can have read it yet."""
+        run = run_of_task.get()
+        if run is not None and status == "running":
+            self.started(run)
+        number = run.number if run is not None else None
+        self.trace.record("server", "status", status=status, run=number)
+        # A stop hook that is going to deny takes `finished` back.
+        last = status != "finished" or run is None or run.denials_left == 0
+        if run is not None and status in FINAL and last:
+            self._end(run, status)
+
+    def saved(self, status: str) -> None:
+        """The base state was written, which REST reads from 1.43 on."""
+        if self.profile.status_from_persisted_state and status != self._saved:
+            self._saved = status
+            self.trace.record("server", "status-readable", status=status)
+
+    def persisted(self, event: Any) -> None:
+        told = tell(event_id=event.id, kind=type(event).__name__, event=event)
+        told.pop("value", None)
+        statistics_of = self._statistics.get(event.id)
+        run = statistics_of or run_of_task.get()
+        if run is not None:
+            told["run"] = run.number
+        if statistics_of is not None and statistics_of.told:
+            told["trailing"] = True
+        self.trace.record("server", "persisted", **told)
+
+    def statistics(self, event: Any) -> None:
+        """Handed to a thread that is going to append it."""
+        run = run_of_task.get()
+        if run is not None:
+            self._statistics[event.id] = run
+
+    def publication(self, event: Any) -> None:
+        self.trace.record("server", "publication", event=event.id)
+
+    def snapshot(self, status: str) -> None:
+        run = run_of_task.get()
+        number = None
+        if run is not None:
+            number, run.told = run.number, True
+        self.trace.record("server", "snapshot", status=status, run=number)
+
+    # Sockets
+
+    def subscribed(self, peer: int) -> None:
+        self.listened = True
+        self.trace.record("socket", "subscribed", peer=peer)
+
+    def sent(self, frame: dict[str, Any], peer: int, at_ns: int) -> None:
+        """`at_ns` is when it was given to the socket: the client may have it by now."""
+        if "id" in frame:
+            told = tell(event_id=frame["id"], kind=frame.get("kind", ""), event=frame)
+            self.trace.record("socket", "frame-sent", at_ns=at_ns, **told, peer=peer)
+
+    def disconnected(self, peer: int, why: str) -> None:
+        self.trace.record("socket", "disconnected", peer=peer, why=why)
+
+
+def tell(event_id: str, kind: str, event: Any) -> dict[str, Any]:
+    """As `server.fake.pub_sub.describe` does, of an event as JSON or of a model."""
+
+    def field(name: str) -> Any:
+        return event.get(name) if isinstance(event, dict) else getattr(event, name, None)
+
+    told: dict[str, Any] = {"event": event_id, "kind": kind}
+    if field("tool_name") is not None:
+        told["tool_name"] = field("tool_name")
+    if field("key") is not None:
+        value = field("value")
+        if field("key") == FULL_STATE:
+            value = value.get("execution_status")
+        told["key"] = field("key")
+        # Some are large, and none of those is of interest.
+        told["value"] = value if isinstance(value, str) else None
+    return told

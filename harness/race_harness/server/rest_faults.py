@@ -1,0 +1,155 @@
+"""What becomes of single requests, at a proxy between the client and the server.
+
+Real deployments have one: load balancers answer 502, 503 and 504 for a server that restarts, 429
+for one that is busy; they time out, and they cut answers off when they restart themselves. Whether
+the server had acted on the request by then is anybody's guess, so it is the schedule's to say.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from race_harness.model.schedule import RestFault, Route
+from race_harness.model.trace import Happening, Trace
+from race_harness.server.wire import encode
+
+ROUTES: dict[str, Route] = {
+    "GET conversation": "conversation",
+    "GET events/search": "events",
+    "POST conversations": "create",
+    "POST events": "send-message",
+    "POST run": "run",
+    "POST pause": "pause",
+    "POST interrupt": "interrupt",
+}
+"""The recording's name of a route, to the schedule's."""
+
+
+class CutOffError(OSError):
+    """The proxy hangs up in the middle of an answer."""
+
+
+class RestFaults:
+    """Which request of the trial has which fault."""
+
+    def __init__(self, faults: Sequence[RestFault], trace: Trace) -> None:
+        self._faults = faults
+        self._trace = trace
+        self._running = False
+        self._seen: Counter[tuple[str, bool]] = Counter()
+        if faults:
+            trace.listeners.append(self._notice)
+
+    def of_request(self, name: str) -> RestFault | None:
+        """The fault of the next request of a route, by the recording's name; counts it."""
+        route = ROUTES.get(name)
+        scopes = (False, True) if self._running else (False,)
+        for since_run in scopes:
+            self._seen["any", since_run] += 1
+            if route is not None:
+                self._seen[route, since_run] += 1
+        for fault in self._faults:
+            seen = self._seen[fault.route, fault.since == "run-called"]
+            if fault.route in (route, "any") and fault.nth <= seen < fault.nth + fault.times:
+                return fault
+        return None
+
+    def record(self, fault: RestFault, number: int) -> None:
+        """Note that it strikes."""
+        told: dict[str, Any] = {}
+        if fault.action == "status":
+            told["status"] = fault.status
+        if fault.delay_ms:
+            told["delay_ms"] = fault.delay_ms
+        self._trace.record("rest", "fault", action=fault.action, number=number, **told)
+
+    def _notice(self, happening: Happening) -> None:
+        self._running = self._running or happening.what == "run-called"
+
+
+class Proxy:
+    """Stands before an application and spoils one request."""
+
+    def __init__(self, app: ASGIApp, fault: RestFault, hidden: str) -> None:
+        self._app = app
+        self._fault = fault
+        self._hidden = hidden
+        """What the handler leaves in the scope about an answer that the client does not get."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        fault = self._fault
+        body = await _body(receive)
+        if not fault.acted:
+            await asyncio.sleep(fault.delay_ms / 1000)
+        answer: list[Message] = []
+        if fault.acted or fault.action in ("delay", "truncate", "empty"):
+            answer = await self._answer(scope, receive, body)
+        if fault.acted:
+            await asyncio.sleep(fault.delay_ms / 1000)
+        if fault.action == "delay":
+            for message in answer:
+                await send(message)
+            return
+        scope.pop(self._hidden, None)
+        match fault.action:
+            case "timeout":
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+            case "status":
+                await _send_json(send, fault.status, {"detail": "The proxy says no."})
+            case "empty":
+                await _send_json(send, 200, {"items": [], "next_page_id": None})
+            case "truncate":
+                await _cut_off(answer, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, body: bytes) -> list[Message]:
+        answer: list[Message] = []
+        given = False
+
+        async def replay() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def keep(message: Message) -> None:
+            answer.append(message)
+
+        await self._app(scope, replay, keep)
+        return answer
+
+
+async def _body(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += bytes(message.get("body", b""))
+        if not message.get("more_body"):
+            return body
+
+
+async def _send_json(send: Send, status: int, content: object) -> None:
+    body = encode(content).encode()
+    headers = [
+        (b"content-length", str(len(body)).encode()),
+        (b"content-type", b"application/json"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _cut_off(answer: Sequence[Message], send: Send) -> None:
+    """The head as it was, which tells the whole length, and half of the body.
+
+    Raises:
+        CutOffError: always; the server then hangs up, since it cannot take back the head.
+    """
+    start, *bodies = answer
+    body = b"".join(message.get("body", b"") for message in bodies)
+    await send(start)
+    await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+    raise CutOffError

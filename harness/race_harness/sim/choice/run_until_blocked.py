@@ -1,0 +1,14 @@
+"""The default: a thread runs until it blocks."""
+
+from collections import deque
+
+from race_harness.sim.kernel import Strand
+
+
+class RunUntilBlocked:
+    """First come, first served, and no switch before a strand blocks."""
+
+    preempts = False
+
+    def choose(self, ready: deque[Strand]) -> int:
+        return 0

@@ -1,0 +1,75 @@
+"""Refuses what would leave the simulation: real threads, sockets, look-ups, processes, sleeps.
+
+CPython announces each of these to audit hooks (PEP 578) before doing it, also when it is reached
+through a name that no patch covers. A hook cannot be removed, so one is added per process and
+does nothing outside trials.
+"""
+
+import _thread
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+
+from race_harness.sim import kernel as kernels
+
+REFUSED = {
+    "_thread.start_new_thread": "starting a real thread",
+    "_thread.start_joinable_thread": "starting a real thread",
+    "time.sleep": "sleeping in real time",  # announced from Python 3.13 on
+    "socket.bind": "binding a real socket",
+    "socket.connect": "connecting a real socket",
+    "socket.sendto": "sending on a real socket",
+    "socket.getaddrinfo": "looking up a name",
+    "socket.getnameinfo": "looking up a name",
+    "socket.gethostbyname": "looking up a name",
+    "socket.gethostbyaddr": "looking up a name",
+    "subprocess.Popen": "starting a process",
+    "os.exec": "starting a process",
+    "os.fork": "starting a process",
+    "os.forkpty": "starting a process",
+    "os.posix_spawn": "starting a process",
+    "os.spawn": "starting a process",
+    "os.system": "starting a process",
+}
+
+_installed = False
+_exempt: set[int] = set()
+
+
+def install() -> None:
+    """Add the hook, once a process."""
+    global _installed
+    if not _installed:
+        _installed = True
+        sys.addaudithook(_hook)
+
+
+@contextmanager
+def this_thread_exempted() -> Iterator[None]:
+    """The watchdog's own thread lives in real time. Another may get its number after it."""
+    me = _thread.get_ident()
+    _exempt.add(me)
+    try:
+        yield
+    finally:
+        _exempt.discard(me)
+
+
+def _hook(event: str, args: tuple[object, ...]) -> None:
+    what = REFUSED.get(event)
+    if what is None or (event == "socket.getaddrinfo" and _is_address(args[0])):
+        return
+    kernel = kernels.active
+    if kernel is None or kernel.spawning or _thread.get_ident() in _exempt:
+        return
+    raise kernel.refusal(what)
+
+
+def _is_address(host: object) -> bool:
+    """Nothing is looked up for one; what is refused is then the connection itself."""
+    try:
+        ip_address(str(host))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,401 @@
+"""The kernel: real OS threads, one running at a time, on virtual time.
+
+A *strand* is a thread under control. Exactly one strand holds the baton; it hands it over when it
+blocks, ends, or (if the choice says so) at a scheduling point. Virtual time stands still while
+any strand can run and jumps to the next timer when none can, so a trial needs no wall time and
+its every step is decided by the schedule.
+
+The idea of running real threads one by one under a scheduler of one's own is that of CHESS
+(Musuvathi et al., "Finding and Reproducing Heisenbugs in Concurrent Programs", OSDI 2008).
+"""
+
+import _thread
+import heapq
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from race_harness.model.errors import WorldBroken
+from race_harness.model.trace import Trace
+
+SECOND: Final = 1_000_000_000
+MILLISECOND: Final = 1_000_000
+
+# Taken before any patch: the kernel itself stands on the real thing.
+_real_start = _thread.start_new_thread
+_real_lock = _thread.allocate_lock
+_get_ident = _thread.get_ident
+
+
+class Stopped(BaseException):
+    """Ends the trial's main strand: deadlock, step limit or virtual-time limit."""
+
+
+class Choice(Protocol):
+    """Decides which strand goes on. One short class an interleaving strategy."""
+
+    preempts: bool
+    """Whether a strand that could go on may be interrupted at a scheduling point."""
+
+    def choose(self, ready: "deque[Strand]") -> int:
+        """Index of the strand to run next; `ready` is in the order of becoming ready.
+
+        It is asked only where more than one strand could go on.
+        """
+
+
+class Strand:
+    """A thread under control of the kernel."""
+
+    __slots__ = (
+        "at_end",
+        "blocked_on",
+        "done",
+        "exited",
+        "gate",
+        "ident",
+        "index",
+        "joiners",
+        "killed",
+        "lot",
+        "name",
+        "ready",
+        "timer",
+        "woken",
+        "works_on",
+    )
+
+    def __init__(self, index: int, name: str) -> None:
+        self.index = index
+        self.name = name
+        self.ident = 0
+        self.gate = _real_lock()
+        self.gate.acquire()
+        self.exited = _real_lock()
+        self.exited.acquire()
+        self.ready = True
+        self.done = False
+        self.killed = False
+        self.woken = False
+        self.blocked_on = ""
+        self.works_on: object = None
+        """What the strand does next, once it goes on, works on; None: nothing that is shared.
+
+        A frozenset stands for several things, by their names.
+        """
+        self.lot: float | None = None
+        """What the choice has drawn for that; forgotten when the strand goes on."""
+        self.timer: Timer | None = None
+        self.joiners: list[Strand] = []
+        self.at_end: list[Callable[[], None]] = []
+
+
+class Timer:
+    """Something to do at an instant of virtual time, outside every strand."""
+
+    __slots__ = ("action", "at_ns")
+
+    def __init__(self, at_ns: int, action: Callable[[], None]) -> None:
+        self.at_ns = at_ns
+        self.action: Callable[[], None] | None = action
+
+    def cancel(self) -> None:
+        self.action = None
+
+
+class Kernel:
+    """One trial's threads and time.
+
+    Args:
+        choice: which strand goes on when several could.
+        limit_ns: virtual nanoseconds after which the trial is stopped.
+        max_steps: scheduling steps after which the trial is stopped (a loop that spins
+            without time passing would otherwise never end).
+    """
+
+    def __init__(self, choice: Choice, *, limit_ns: int, max_steps: int = 400_000) -> None:
+        self.now_ns = 0
+        self.limit_ns = limit_ns
+        self.steps = 0
+        self.trace = Trace(lambda: self.now_ns)
+        self.strands: list[Strand] = []
+        self.current: Strand | None = None
+        self.stop_reason: str | None = None
+        self.stacks: dict[str, str] = {}
+        self.violations: list[str] = []
+        self.spawning = False
+        """Whether a real thread that starts now is one of ours."""
+        self.probe: Callable[[], None] | None = None
+        """Called at every scheduling point, by the strand that reached it; must not block."""
+        self._choice = choice
+        self._max_steps = max_steps
+        self._ready: deque[Strand] = deque()
+        self._timers: list[tuple[int, int, Timer]] = []
+        self._timer_count = 0
+        self._closing = False
+
+    # -- life of a trial ---------------------------------------------------------------------
+
+    def run(self, main: Callable[[], None]) -> None:
+        """Run `main` as the first strand on the calling thread, then end all other strands.
+
+        Returns when `main` does, or when the trial was stopped: then `stop_reason` says why and
+        `stacks` holds every strand's stack.
+        """
+        strand = Strand(0, "main")
+        strand.ident = _get_ident()
+        strand.ready = False
+        self.strands.append(strand)
+        self.current = strand
+        try:
+            main()
+        except Stopped:
+            pass
+        finally:
+            self._close()
+
+    def spawn(self, body: Callable[[], object], name: str = "") -> Strand:
+        """Start a strand; it first runs when the kernel lets it."""
+        strand = Strand(len(self.strands), name)
+        self.strands.append(strand)
+        self._ready.append(strand)
+        self.trace.note("spawn", strand.index)
+        self.spawning = True
+        try:
+            _real_start(self._body, (strand, body))
+        finally:
+            self.spawning = False
+        return strand
+
+    def _body(self, strand: Strand, body: Callable[[], object]) -> None:
+        strand.ident = _get_ident()
+        strand.gate.acquire()
+        try:
+            if not strand.killed:
+                body()
+        except SystemExit:
+            pass
+        except BaseException:
+            self.violations.append(f"thread {strand.name} died:\n{traceback.format_exc()}")
+        finally:
+            strand.done = True
+            for action in strand.at_end:
+                action()
+            for joiner in strand.joiners:
+                self.wake(joiner)
+            self._hand_over_for_good()
+            strand.exited.release()
+
+    def _close(self) -> None:
+        """End what is left. A killed strand raises at its blocking point until it is gone."""
+        self._closing = True
+        main = self.strands[0]
+        self.current = main
+        # The list may grow meanwhile: the loop of a killed thread starts one to end its executor.
+        for strand in self.strands:
+            if strand is main:
+                continue
+            if not strand.done:
+                strand.killed = True
+                self.current = strand
+                strand.gate.release()
+                main.gate.acquire()
+                self.current = main
+            strand.exited.acquire()
+        self._ready.clear()
+        self._timers.clear()
+        self.current = None
+
+    # -- what strands call -------------------------------------------------------------------
+
+    def controls(self) -> bool:
+        """Whether the calling thread is the strand that holds the baton."""
+        current = self.current
+        return current is not None and current.ident == _get_ident()
+
+    def ending(self) -> bool:
+        """Whether the trial is over and every strand that still runs is unwinding."""
+        return self._closing or self.stop_reason is not None
+
+    def pause(self, works_on: object = None) -> None:
+        """A scheduling point: another strand may go on here.
+
+        `works_on` is what the caller is about to touch, as `Strand.works_on` has it.
+        """
+        if self._closing:
+            return
+        self._step()
+        if self.stop_reason is not None:
+            self._switch(self._me())
+        elif self._choice.preempts and self._ready:
+            me = self._me()
+            me.ready = True
+            me.works_on = works_on
+            self._ready.append(me)
+            self._switch(me)
+
+    def block(self, on: str, deadline_ns: int | None = None, works_on: object = None) -> bool:
+        """Wait to be woken; False if the deadline came first.
+
+        `on` is for people, `works_on` is what the caller touches when it goes on.
+
+        Raises:
+            SystemExit: the trial is over.
+            Stopped: in the main strand, when the trial cannot go on.
+        """
+        me = self._me()
+        if self._closing:
+            raise SystemExit
+        self._step()
+        me.woken = False
+        me.blocked_on = on
+        me.works_on = works_on
+        if deadline_ns is not None:
+            me.timer = self.call_at(deadline_ns, lambda: self._make_ready(me))
+        self._switch(me)
+        if me.timer is not None:
+            me.timer.cancel()
+            me.timer = None
+        me.blocked_on = ""
+        return me.woken
+
+    def wake(self, strand: Strand) -> None:
+        """Let a blocked strand go on; nothing happens if it is not blocked."""
+        if not strand.ready and strand.blocked_on and not strand.woken:
+            strand.woken = True
+            self._make_ready(strand)
+
+    def join(self, strand: Strand, deadline_ns: int | None = None) -> bool:
+        """Wait until a strand has ended; False if the deadline came first."""
+        me = self._me()
+        self.pause(strand)
+        while not strand.done:
+            strand.joiners.append(me)
+            woken = self.block(f"join {strand.name}", deadline_ns, strand)
+            if not woken and not strand.done:
+                strand.joiners.remove(me)
+                return False
+        return True
+
+    def call_at(self, at_ns: int, action: Callable[[], None]) -> Timer:
+        """Do `action` at an instant, or as soon as every strand is blocked if that is past."""
+        timer = Timer(max(at_ns, self.now_ns), action)
+        self._timer_count += 1
+        heapq.heappush(self._timers, (timer.at_ns, self._timer_count, timer))
+        return timer
+
+    def do(self, action: Callable[[], None]) -> None:
+        """Do `action` now: the network has no thread of its own."""
+        action()
+
+    def after(self, seconds: float) -> int:
+        """The instant so many seconds from now, in nanoseconds.
+
+        Any time is at least one nanosecond: whoever waits for the rest of a time that rounds to
+        nothing, in a loop, would wait for ever without time passing.
+        """
+        return self.now_ns + (max(1, round(seconds * SECOND)) if seconds > 0 else 0)
+
+    def strand_of_caller(self) -> Strand:
+        return self._me()
+
+    def refusal(self, what: str) -> WorldBroken:
+        """Note that a trial reached for something real; the caller raises what this returns."""
+        stack = "".join(traceback.format_stack(limit=32)[:-1])
+        self.violations.append(f"{what} inside a trial was refused, at:\n{stack}")
+        return WorldBroken(f"{what} inside a trial was refused")
+
+    # -- inside ------------------------------------------------------------------------------
+
+    def _me(self) -> Strand:
+        current = self.current
+        if current is None or current.ident != _get_ident():
+            stack = "".join(traceback.format_stack(limit=12))
+            self.violations.append(f"a thread escaped the simulation:\n{stack}")
+            raise RuntimeError("a thread that the simulation does not control called into it")
+        return current
+
+    def _step(self) -> None:
+        self.steps += 1
+        if self.probe is not None:
+            self.probe()
+        if self.steps > self._max_steps:
+            self._stop(f"step limit: {self._max_steps} scheduling steps")
+
+    def _make_ready(self, strand: Strand) -> None:
+        if not strand.ready and not strand.done:
+            strand.ready = True
+            self._ready.append(strand)
+
+    def _next(self) -> Strand:
+        """Take the strand that goes on, letting time pass until there is one."""
+        while not self._ready and self.stop_reason is None:
+            self._advance()
+        if self.stop_reason is not None:
+            return self.strands[0]
+        if len(self._ready) == 1:
+            chosen = self._ready.popleft()
+        else:
+            position = self._choice.choose(self._ready)
+            chosen = self._ready[position]
+            del self._ready[position]
+        chosen.ready = False
+        chosen.lot = None
+        return chosen
+
+    def _advance(self) -> None:
+        while self._timers:
+            at_ns, _, timer = heapq.heappop(self._timers)
+            action = timer.action
+            if action is None:
+                continue
+            if at_ns > self.limit_ns:
+                self._stop(f"virtual-time limit: {self.limit_ns / SECOND:g} s")
+                return
+            self.now_ns = at_ns
+            action()
+            return
+        self._stop("deadlock: every thread waits and no timer is left")
+
+    def _switch(self, me: Strand) -> None:
+        chosen = self._next()
+        if chosen is not me:
+            self.trace.note(self.now_ns, me.index, chosen.index)
+            self.current = chosen
+            chosen.gate.release()
+            me.gate.acquire()
+        if me.killed:
+            # Exactly this class passes through `threading` and `asyncio` without a word.
+            raise SystemExit
+        if self.stop_reason is not None and me is self.strands[0]:
+            raise Stopped(self.stop_reason)
+
+    def _hand_over_for_good(self) -> None:
+        chosen = self.strands[0] if self._closing else self._next()
+        self.trace.note(self.now_ns, "end", chosen.index)
+        self.current = chosen
+        chosen.gate.release()
+
+    def _stop(self, reason: str) -> None:
+        if self.stop_reason is None:
+            self.stop_reason = reason
+            self.stacks = self.capture_stacks()
+
+    def capture_stacks(self) -> dict[str, str]:
+        """Strand name to stack, innermost call last, of every strand that has not ended."""
+        frames = sys._current_frames()
+        stacks = {}
+        for strand in self.strands:
+            frame = frames.get(strand.ident)
+            if frame is not None and not strand.done:
+                title = f"{strand.index} {strand.name}"
+                if strand.blocked_on:
+                    title += f" (waits: {strand.blocked_on})"
+                stacks[title] = "".join(traceback.format_stack(frame))
+        return stacks
+
+
+active: Kernel | None = None
+"""The kernel of the trial that is running in this process, if any."""

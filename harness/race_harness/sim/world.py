@@ -1,0 +1,187 @@
+"""The simulated world of one trial, from its first thread to its last.
+
+Everything in it is made anew for each trial and gone after it; only what is slow to make and
+keeps no state of a trial (the imported client, the loaded application) outlives it.
+"""
+
+import asyncio
+import gc
+import random
+import threading
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from race_harness.model.errors import WorldBroken
+from race_harness.model.limits import work_s
+from race_harness.model.moments import Moments
+from race_harness.model.schedule import Moment, Schedule
+from race_harness.model.trace import Happening, append_log
+from race_harness.network.faults import Faults
+from race_harness.network.site import URL, UvicornSite
+from race_harness.sim import guard, patches
+from race_harness.sim import kernel as kernels
+from race_harness.sim.choice import choice_of
+from race_harness.sim.entropy import Entropy
+from race_harness.sim.kernel import MILLISECOND, SECOND, Kernel, Strand
+from race_harness.sim.stalls import Lines
+from race_harness.sim.tcp import Network
+
+LIMIT_S = 300
+"""Virtual seconds that a trial may take beyond its settle time, the agent's work, callbacks and
+stalls at lines."""
+LEAVE_S = 60
+"""Virtual seconds that threads have to end by themselves after a trial, before they are killed."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a trial ended: all that happened until then, and why it had to be stopped, if so."""
+
+    happenings: tuple[Happening, ...]
+    digest: str
+    stopped: str | None
+    stacks: dict[str, str]
+
+
+class Simulation:
+    """The world of one trial. `trace` is there before anything runs.
+
+    `source` names the modules of the client to whose lines the schedule may refer.
+    """
+
+    def __init__(self, schedule: Schedule, source: Sequence[str] = ()) -> None:
+        interleaving = schedule.interleaving
+        limit_s = LIMIT_S + schedule.caller.settle_s + work_s(schedule)
+        self.kernel = Kernel(choice_of(interleaving), limit_ns=round(limit_s * SECOND))
+        self.trace = self.kernel.trace
+        self.lines = Lines(self.kernel, interleaving, source)
+        self._network = Network(self.kernel, schedule.network, schedule.entropy)
+        self._entropy = Entropy(self.kernel, schedule.entropy)
+        self._seed = schedule.entropy
+        self._network.mark_deliveries()
+        self._moments = Moments(self.trace)
+        Faults(self._network, self._moments, schedule.network.faults)
+
+    def gate(self, moment: Moment) -> Callable[[], None]:
+        """What blocks the thread that calls it until the moment has come, and its `after_ms`."""
+        kernel = self.kernel
+        passed_ns: int | None = None
+        waiting: Strand | None = None
+
+        def come() -> None:
+            nonlocal passed_ns
+            passed_ns = kernel.now_ns
+            if waiting is not None:
+                kernel.wake(waiting)
+
+        def wait() -> None:
+            nonlocal waiting
+            waiting = kernel.strand_of_caller()
+            while passed_ns is None:
+                kernel.block(f"moment {moment.what}")
+            left_ns = passed_ns + round(moment.after_ms * MILLISECOND) - kernel.now_ns
+            if left_ns > 0:
+                kernel.block("sleep", kernel.now_ns + left_ns)
+
+        self._moments.when(moment, come)
+        return wait
+
+    def run(
+        self,
+        site: UvicornSite,
+        body: Callable[[str], None],
+        probe: Callable[[], None],
+        shutdown: Callable[[], Awaitable[None]],
+    ) -> Ending:
+        """Serve `site` and run `body` against its URL, under control.
+
+        `probe` is called at every scheduling point of `body`, `shutdown` in the server's loop
+        when `body` is done.
+
+        Raises:
+            WorldBroken: something escaped the simulation or reached for something real.
+        """
+        patches.assert_no_trial()
+        guard.install()
+        collecting = gc.isenabled()
+        gc.disable()
+        happenings: tuple[Happening, ...] = ()
+        digest = ""
+        log: list[str] = []
+
+        def main() -> None:
+            nonlocal happenings, digest, log
+            try:
+                stop = self._start(site, shutdown)
+                self.kernel.probe = probe
+                with self.lines.watched():
+                    body(URL)
+            finally:
+                self.kernel.probe = None
+                happenings = tuple(self.trace.happenings)
+                digest, log = self.trace.digest(), self.trace.log()
+            stop()
+            self._let_leave()
+
+        with patches.process_state_kept():
+            random.seed(self._seed)
+            restore = patches.install(patches.table(self.kernel, self._network, self._entropy))
+            kernels.active = self.kernel
+            try:
+                self.kernel.run(main)
+            except Exception as error:
+                # A refusal that nobody caught does not say where it was; what was noted does.
+                self._assert_whole(error)
+                raise
+            finally:
+                kernels.active = None
+                restore()
+                if collecting:
+                    gc.enable()
+        self._assert_whole()
+        append_log(log, digest)
+        return Ending(happenings, digest, self.kernel.stop_reason, self.kernel.stacks)
+
+    def _assert_whole(self, cause: Exception | None = None) -> None:
+        if self.kernel.violations:
+            what = f"the simulation lost control: {self.kernel.violations[0]}"
+            raise WorldBroken(what) from cause
+
+    def _start(
+        self, site: UvicornSite, shutdown: Callable[[], Awaitable[None]]
+    ) -> Callable[[], None]:
+        """Start the server's thread; the result stops it."""
+        started = threading.Event()
+        stopping: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+
+        async def serve() -> None:
+            stop = asyncio.Event()
+            stopping.append((asyncio.get_running_loop(), stop))
+            try:
+                await site.serve(started.set, stop)
+            finally:
+                await shutdown()
+
+        def run() -> None:
+            try:
+                asyncio.run(serve())
+            except Exception:
+                self.kernel.violations.append(f"the server failed:\n{traceback.format_exc()}")
+                started.set()
+
+        threading.Thread(target=run, name="server", daemon=True).start()
+        started.wait()
+
+        def stop_server() -> None:
+            loop, stop = stopping[0]
+            loop.call_soon_threadsafe(stop.set)
+
+        return stop_server
+
+    def _let_leave(self) -> None:
+        """Threads that end by themselves leave nothing half done; the rest is killed."""
+        deadline_ns = self.kernel.now_ns + LEAVE_S * SECOND
+        for strand in self.kernel.strands[1:]:
+            if not self.kernel.join(strand, deadline_ns):
+                return

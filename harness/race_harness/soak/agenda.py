@@ -1,0 +1,106 @@
+"""Which chunk is next, and which series have been decided. Pure: it knows no trials, only counts.
+
+The series take turns, a batch each, so that a soak that is stopped has seen all of them. A test
+looks at a series when a batch of it is done, in the order of the batches, and no batch is begun
+before: what is run then depends on nothing but the trials themselves.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from race_harness.soak.plan import Key, Plan
+from race_harness.statistics.sequential import Decision, SequentialTest
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Trials that had a verdict, and those of them that passed."""
+
+    passed: int = 0
+    judged: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.passed + other.passed, self.judged + other.judged)
+
+
+@dataclass
+class _Line:
+    """A series, and how far it has come."""
+
+    key: Key
+    batches: Iterator[int]
+    upcoming: int | None
+    """Its next batch; None: it has no more."""
+    test: SequentialTest | None
+    in_flight: int = 0
+    counts: Counts = Counts()
+    decision: Decision = "undecided"
+
+    @property
+    def is_ready(self) -> bool:
+        return self.upcoming is not None and not (self.test and self.in_flight)
+
+    def begin(self) -> int:
+        assert self.upcoming is not None
+        batch, self.upcoming = self.upcoming, next(self.batches, None)
+        self.in_flight += 1
+        return batch
+
+    def end(self, counts: Counts) -> None:
+        self.in_flight -= 1
+        if self.test is None:
+            return
+        self.counts += counts
+        self.decision = self.test.decide(self.counts.passed, self.counts.judged)
+        if self.decision != "undecided":
+            self.upcoming = None
+
+
+class Agenda:
+    def __init__(self, plan: Plan) -> None:
+        self._lines = [self._line(plan, key) for key in plan.keys]
+        self._by_key = {line.key: line for line in self._lines}
+
+    @staticmethod
+    def _line(plan: Plan, key: Key) -> _Line:
+        batches = plan.batches()
+        return _Line(key, batches, next(batches, None), plan.test)
+
+    def next(self) -> tuple[Key, int] | None:
+        """The series whose turn it is, and the batch, which is in flight from now on.
+
+        None: none until one of those in flight has ended, or none at all.
+        """
+        ready = [line for line in self._lines if line.is_ready]
+        if not ready:
+            return None
+        # Of equals the first; lines are in the order of turns.
+        line = min(ready, key=lambda line: line.upcoming or 0)
+        return line.key, line.begin()
+
+    def ahead(self) -> tuple[Key, int] | None:
+        """What `next` will give if no series is decided meanwhile."""
+        waiting = [line for line in self._lines if line.upcoming is not None]
+        if not waiting:
+            return None
+        line = min(waiting, key=lambda line: line.upcoming or 0)
+        return line.key, line.upcoming or 0
+
+    def ended(self, key: Key, counts: Counts) -> None:
+        """A batch in flight is done; `counts` are those of all its trials."""
+        self._by_key[key].end(counts)
+
+    @property
+    def decisions(self) -> Mapping[Key, tuple[Decision, Counts]]:
+        """What the test says of each series, with the counts that it has seen."""
+        return {line.key: (line.decision, line.counts) for line in self._lines}
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left, and nothing in flight."""
+        return not any(line.in_flight or line.upcoming is not None for line in self._lines)
+
+    @property
+    def decided(self) -> int:
+        """How many series have been decided."""
+        return sum(line.decision != "undecided" for line in self._lines)

@@ -1,0 +1,249 @@
+"""What a soak is measured against: another campaign, in the same record or in another one."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Final
+
+from race_harness.model.errors import UsageError
+from race_harness.search.draw import BATCH
+from race_harness.soak.agenda import Counts
+from race_harness.soak.plan import COMMAND, Key
+from race_harness.statistics.regression import (
+    ALPHA,
+    EFFECT,
+    Comparison,
+    Paired,
+    batch_rates,
+    batch_times,
+    judge,
+    paired_rates,
+    paired_times,
+)
+from race_harness.store.campaigns import campaigns_named
+from race_harness.store.series import SeriesRecord
+from race_harness.store.store import Store
+
+MOST_TIMES: Final = 100_000
+"""Trials of a series, the first ones, whose times are compared: any more would find differences
+that nobody minds."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A series of drawn trials, where it is recorded."""
+
+    store: Store
+    id: int
+    position: int
+    client: str
+    resolved_version: str
+    world: str
+    server: str
+    scenario: str
+    seed: int
+
+    def counts(self) -> Counts:
+        return Counts(*SeriesRecord(self.store, self.id).counts())
+
+    def outcomes(self) -> Iterator[tuple[int, bool]]:
+        """Number of each trial that has a verdict, in order, and whether it passed."""
+        rows = self.store.execute(
+            "SELECT number, verdicts = 'ok' FROM trials WHERE series = ? AND void IS NULL "
+            "ORDER BY number",
+            (self.id,),
+        )
+        return ((number, bool(passed)) for number, passed in rows)
+
+    def batches(self) -> Iterator[Counts]:
+        """What of each batch of schedules passed."""
+        rows = self.store.execute(
+            "SELECT sum(verdicts = 'ok'), count(*) FROM trials "
+            "WHERE series = ? AND void IS NULL GROUP BY number / ? ORDER BY number / ?",
+            (self.id, BATCH, BATCH),
+        )
+        return (Counts(passed, judged) for passed, judged in rows)
+
+    def times(self) -> list[float]:
+        """Seconds of `run()` in trials that passed."""
+        return [seconds for batch in self.batched_times() for seconds in batch]
+
+    def batched_times(self) -> Iterator[list[float]]:
+        """The same, batch by batch."""
+        rows = self.store.execute(
+            "SELECT number / ?, virtual_s FROM trials WHERE series = ? AND verdicts = 'ok' "
+            "AND void IS NULL ORDER BY number LIMIT ?",
+            (BATCH, self.id, MOST_TIMES),
+        )
+        for _, batch in groupby(rows, key=itemgetter(0)):
+            yield [seconds for _, seconds in batch]
+
+    def wall_ms(self) -> float | None:
+        """The mean of a trial."""
+        (mean,) = self.store.execute(
+            "SELECT avg(wall_ms) FROM trials WHERE series = ?", (self.id,)
+        ).fetchone()
+        return None if mean is None else float(mean)
+
+
+def samples(store: Store, campaign: str) -> list[Sample]:
+    """The series of a campaign whose schedules were drawn."""
+    rows = store.execute(
+        "SELECT id, position, client, resolved_version, world, server, scenario, seed FROM series "
+        "WHERE campaign = ? AND drawn ORDER BY position, id",
+        (campaign,),
+    )
+    return [Sample(store, *row) for row in rows]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    campaign: str
+    name: str | None
+    began: str
+    """UTC, ISO 8601."""
+    record: str
+    samples: tuple[Sample, ...]
+
+    def of(self, now: Sample, alone: bool) -> Sample | None:
+        """What a series is compared with: the same scenario, world and kind of server, and the
+        client as it was typed; or the one client of the baseline, if that of now is `alone`, too:
+        the checkout of last night may have lain elsewhere."""
+        alike = [
+            then
+            for then in self.samples
+            if (then.scenario, then.world, then.server) == (now.scenario, now.world, now.server)
+        ]
+        for then in alike:
+            if then.client == now.client:
+                return then
+        alone = alone and len({then.position for then in self.samples}) == 1
+        return alike[0] if alone and alike else None
+
+
+def find_baseline(text: str, record: Store, own: str | None = None) -> Baseline:
+    """The campaign that is meant: the last soak of another record, or else its last campaign with
+    drawn schedules; or a campaign of this record, by its name or the begin of its id.
+
+    `own` is the campaign that is to be compared, which is never meant. The other record stays open
+    as long as the baseline is in use.
+
+    Raises:
+        UsageError: there is none, or the ids of several begin so.
+    """
+    path = Path(text).expanduser()
+    if path.is_file():
+        store = Store(path, must_exist=True)
+        chosen = [identity for (identity,) in store.execute("SELECT id FROM campaigns")]
+    else:
+        store = record
+        chosen = campaigns_named(store, text)
+    row = store.execute(
+        "SELECT id, name, began FROM campaigns WHERE id IS NOT ? AND EXISTS (SELECT 1 FROM series "
+        "JOIN trials ON trials.series = series.id WHERE campaign = campaigns.id AND drawn) "
+        "AND id IN (SELECT value FROM json_each(?)) ORDER BY command = ? DESC, began DESC LIMIT 1",
+        (own, json.dumps(chosen), COMMAND),
+    ).fetchone()
+    if row is None and path.is_file():
+        raise UsageError(f"no baseline in {text}: it has no other campaign with drawn schedules")
+    if row is None:
+        raise UsageError(
+            f"no baseline {text!r}: it is neither a record nor the id or name of another campaign "
+            f"in {store.path or 'this record'}"
+        )
+    identity, name, began = row
+    found = samples(store, identity)
+    return Baseline(identity, name, began, str(store.path or ""), tuple(found))
+
+
+@dataclass(frozen=True)
+class Against:
+    """One series beside its baseline."""
+
+    key: Key
+    then: Sample
+    comparisons: tuple[Comparison, ...]
+    regressions: tuple[Comparison, ...]
+    wall_ms: tuple[float | None, float | None]
+    """Means of then and of now: shown, and never judged."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        then, now = self.wall_ms
+        return {
+            "scenario": self.key.scenario,
+            "position": self.key.position,
+            "client": self.then.client,
+            "resolved_version": self.then.resolved_version,
+            "tests": [
+                {**asdict(one), "regression": one in self.regressions} for one in self.comparisons
+            ],
+            "wall_ms": {"then": then, "now": now},
+        }
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A whole soak beside its baseline."""
+
+    baseline: Baseline
+    series: Mapping[Key, Against]
+    """Those that both have."""
+
+    @property
+    def has_regressed(self) -> bool:
+        return any(against.regressions for against in self.series.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {
+            "campaign": self.baseline.campaign,
+            "name": self.baseline.name,
+            "began": self.baseline.began,
+            "record": self.baseline.record,
+            "alpha": ALPHA,
+            "effect": EFFECT,
+            "series": [against.to_dict() for against in self.series.values()],
+        }
+
+
+def measure(now: Sequence[Sample], baseline: Baseline) -> Measured:
+    """Compare every series that both have, and judge all of them together."""
+    alone = len({sample.position for sample in now}) == 1
+    beside = [(one, then) for one in now if (then := baseline.of(one, alone)) is not None]
+    found = [_compared(then, one) for one, then in beside]
+    verdicts = iter(judge([comparison for several in found for comparison in several]))
+    series = {}
+    for (one, then), comparisons in zip(beside, found, strict=True):
+        key = Key(one.scenario, one.position)
+        regressions = tuple(comparison for comparison in comparisons if next(verdicts))
+        wall_ms = then.wall_ms(), one.wall_ms()
+        series[key] = Against(key, then, tuple(comparisons), regressions, wall_ms)
+    return Measured(baseline, series)
+
+
+def _compared(then: Sample, now: Sample) -> list[Comparison]:
+    if then.seed == now.seed:
+        both = paired_rates(_paired(then, now)), paired_times(then.times(), now.times())
+    else:
+        rates = batch_rates(list(then.batches()), list(now.batches()))
+        both = rates, batch_times(list(then.batched_times()), list(now.batched_times()))
+    return [one for one in both if one is not None]
+
+
+def _paired(then: Sample, now: Sample) -> Paired:
+    """The trials that both have: of the same seed, either may have stopped earlier."""
+    before = dict(then.outcomes())
+    cells = Counter(
+        (before[number], passed) for number, passed in now.outcomes() if number in before
+    )
+    return Paired(
+        only_then=cells[False, True],
+        only_now=cells[True, False],
+        neither=cells[True, True],
+        both=cells[False, False],
+    )

@@ -1,0 +1,271 @@
+"""The bench of a Dask cluster: chunks go wherever there is room, and come back in any order.
+
+Each process of the cluster keeps workers for the clients that it was given; what a process took
+with it when it died is run again by another one.
+"""
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+from race_harness.campaign.campaign import whole_failure
+from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.model.errors import UsageError, WorldBroken
+from race_harness.model.failure import Failure
+from race_harness.model.fingerprint import fingerprint
+from race_harness.model.scenario import Scenario
+from race_harness.model.verdict import TrialResult
+from race_harness.search.draw import BATCH, draw_batch
+from race_harness.soak.bench import Chunk, Work
+from race_harness.workers.pool import Workers
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+AHEAD: Final = 2
+"""Chunks for each thread of the cluster, so that none waits for us."""
+
+PATIENCE_S: Final = 30
+"""Wall seconds to wait for the scheduler, and for the first of its workers."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A client, in words that mean the same on every machine; see `find_client`."""
+
+    argument: str
+    server: str
+    world: str
+    soak: str
+    """Tells the workers of one soak from those of another one."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a process of the cluster says."""
+
+    fingerprint: str
+    server_version: str
+    trials: tuple[tuple[TrialResult, Failure | None], ...] = ()
+
+
+class DaskBench:
+    """Runs chunks on the cluster of the scheduler at an address, such as `tcp://127.0.0.1:8786`.
+
+    `server` is as `find_client` takes it. Clients are found on the cluster's machines again: a
+    release is installed there, a path has to lead to the same thing.
+
+    Raises:
+        UsageError: there is no such scheduler, it has no workers, they run another race-harness,
+            or Dask is not installed here.
+        ClientUnavailable, WorldBroken: as for any bench, from whichever machine.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        clients: Sequence[ClientUnderTest],
+        scenarios: Mapping[str, Scenario],
+        server: str,
+    ) -> None:
+        self._address = address
+        self._scenarios = scenarios
+        soak = uuid.uuid4().hex
+        self._wanted = [
+            # What `latest` was here may not be what it is elsewhere.
+            Wanted(
+                client.resolved_version if client.argument == "latest" else client.anywhere,
+                *(server, client.world, soak),
+            )
+            for client in clients
+        ]
+        self._soak = soak
+        self._server_versions: list[str] = []
+        self._stack = contextlib.ExitStack()
+        self._cluster: Client
+
+    def __enter__(self) -> "DaskBench":
+        with contextlib.ExitStack() as stack:
+            self._cluster = stack.enter_context(_connect(self._address))
+            stack.callback(self._dismiss)
+            with self._in_our_words():
+                told = self._cluster.gather(self._cluster.map(get_ready, self._wanted, pure=False))
+            self._server_versions = [self._checked(one).server_version for one in told]
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(exc_type, exc, tb)
+
+    def server_version(self, position: int) -> str:
+        return self._server_versions[position]
+
+    def run(self, work: Work) -> None:
+        from distributed import as_completed
+
+        in_flight: dict[Future, Chunk] = {}
+        ended = as_completed(loop=self._cluster.loop)
+        while True:
+            with self._in_our_words():
+                for chunk in self._taken(work, self._room() - len(in_flight)):
+                    wanted = self._wanted[chunk.key.position]
+                    scenario = self._scenarios[chunk.key.scenario]
+                    future = self._cluster.submit(run_chunk, wanted, scenario, chunk, pure=False)
+                    in_flight[future] = chunk
+                    ended.add(future)
+                if not in_flight:
+                    return
+                future = next(ended)
+                told = self._checked(future.result())
+            chunk = in_flight.pop(future)
+            for result, failure in told.trials:
+                work.hear(chunk, result, failure)
+
+    @staticmethod
+    def _taken(work: Work, room: int) -> Iterator[Chunk]:
+        for _ in range(room):
+            chunk = None if work.over else work.take()
+            if chunk is None:
+                return
+            yield chunk
+
+    def _room(self) -> int:
+        """Chunks that may be in flight; workers come and go."""
+        threads: dict[str, int] = self._cluster.nthreads()
+        return max(1, AHEAD * sum(threads.values()))
+
+    def _dismiss(self) -> None:
+        # A cluster that went away has no workers to end.
+        with contextlib.suppress(Exception):
+            self._cluster.run(dismiss, self._soak)
+
+    @contextlib.contextmanager
+    def _in_our_words(self) -> Iterator[None]:
+        from distributed import KilledWorker
+
+        try:
+            yield
+        except KilledWorker as error:
+            raise WorldBroken(
+                f"a chunk ended one process of the cluster after another: {error}"
+            ) from None
+        # Cancelled is what is in flight when the scheduler goes away.
+        except (OSError, CancelledError) as error:
+            raise WorldBroken(
+                f"the cluster of {self._address} was lost ({error}); --resume goes on, with it or "
+                "without"
+            ) from None
+
+    def _checked(self, told: Told) -> Told:
+        if told.fingerprint != fingerprint():
+            raise UsageError(
+                f"a worker of {self._address} runs another race-harness, whose trials are not the "
+                "same: install this one everywhere"
+            )
+        return told
+
+
+def _connect(address: str) -> "Client":
+    try:
+        from distributed import Client
+    except ImportError:
+        raise UsageError(
+            "--dask needs Dask, which is not installed: pip install 'race-harness[dask]'"
+        ) from None
+    try:
+        cluster = Client(address, timeout=PATIENCE_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"no Dask scheduler answers at {address}: {reason}") from None
+    try:
+        cluster.wait_for_workers(1, timeout=PATIENCE_S)
+    except TimeoutError:
+        cluster.close()
+        raise UsageError(
+            f"the Dask scheduler at {address} has no workers: start some with `dask worker "
+            f"{address}`"
+        ) from None
+    return cluster
+
+
+# What follows runs on the cluster, in whatever thread.
+
+_drawing = threading.Lock()
+_finding = threading.Lock()
+_found: dict[Wanted, ClientUnderTest] = {}
+_idle: dict[Wanted, list[Workers]] = {}
+_over: set[str] = set()
+"""Soaks that have ended; what still works for them ends when it is done."""
+_keeping = threading.Lock()
+"""Else workers could be kept for a soak that ends in between."""
+
+
+def get_ready(wanted: Wanted) -> Told:
+    """Find the client and import it."""
+    with _working(wanted) as (_, workers):
+        return Told(fingerprint(), workers.server_version)
+
+
+def run_chunk(wanted: Wanted, scenario: Scenario, chunk: Chunk) -> Told:
+    """Run the trials of a chunk.
+
+    Raises:
+        ClientUnavailable, WorldBroken: as `find_client` and `Workers` do.
+    """
+    with _drawing:
+        drawn = draw_batch(scenario, chunk.seed, chunk.batch)
+    schedules = [drawn[number - chunk.batch * BATCH] for number in chunk.numbers]
+    trials: list[tuple[TrialResult, Failure | None]] = []
+    with _working(wanted) as (client, workers):
+        for told, whole in workers.stream(schedules, "new"):
+            result = replace(told, index=chunk.numbers[told.index])
+            failure = None
+            if whole is not None:
+                schedule = schedules[told.index]
+                failure = whole_failure(client, workers, schedule, result, whole)
+            trials.append((result, failure))
+        return Told(fingerprint(), workers.server_version, tuple(trials))
+
+
+def dismiss(soak: str) -> None:
+    """End the workers that a soak had in this process."""
+    with _keeping:
+        _over.add(soak)
+        for wanted in [wanted for wanted in _idle if wanted.soak == soak]:
+            for workers in _idle.pop(wanted):
+                workers.close()
+            _found.pop(wanted, None)
+
+
+@contextlib.contextmanager
+def _working(wanted: Wanted) -> Iterator[tuple[ClientUnderTest, Workers]]:
+    """Workers that nobody else uses meanwhile: idle ones, or new ones."""
+    with _finding:
+        if wanted not in _found:
+            _found[wanted] = find_client(
+                wanted.argument, lambda _line: None, server=wanted.server, world=wanted.world
+            )
+        client = _found[wanted]
+    with contextlib.ExitStack() as stack:
+        idle = _idle.setdefault(wanted, [])
+        try:
+            workers = stack.enter_context(idle.pop())
+        except IndexError:
+            workers = stack.enter_context(client.workers())
+            workers.wait_ready()
+        yield client, workers
+        # Not after an exception: they would answer the next one with what this one asked for.
+        with _keeping:
+            if wanted.soak not in _over:
+                stack.pop_all()
+                idle.append(workers)

@@ -1,0 +1,48 @@
+"""What a soak has kept of its failures: tried on the real server, and in the order of telling."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from race_harness.model.combination import SIM_REAL
+from race_harness.model.confirmation import rank
+from race_harness.model.failure import Failure
+from race_harness.soak.plan import Key
+from race_harness.store.series import SeriesRecord
+
+Try = Callable[[Failure, Path], Failure]
+"""Tries a failure on the real server and puts what comes of it into its file."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A failure that was kept, without its happenings."""
+
+    key: Key
+    cause: str
+    confirmed: str
+    """Whether the real server has confirmed it, in words; may be empty."""
+    rank: int
+    path: str
+
+
+def confirm_all(records: Mapping[Key, SeriesRecord], keys: Sequence[Key], tried: Try) -> None:
+    """Try the failures of these series that have not been tried; the record hears of it."""
+    for key in keys:
+        for failure, path in records[key].failures():
+            if str(SIM_REAL) in failure.confirmed or path is None:
+                continue
+            if not path.is_file():
+                # It was resumed from another folder, or somebody has tidied up.
+                failure.write(path)
+            records[key].failure(tried(failure, path), path)
+
+
+def ranked(records: Mapping[Key, SeriesRecord], words: Callable[[Failure], str]) -> list[Kept]:
+    """All that were kept, those first that the real server confirms."""
+    found = [
+        Kept(key, failure.cause, words(failure), rank(failure.confirmed), str(path))
+        for key, record in records.items()
+        for failure, path in record.failures()
+    ]
+    return sorted(found, key=lambda kept: kept.rank)

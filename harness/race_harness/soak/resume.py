@@ -1,0 +1,62 @@
+"""Which campaign is gone on with."""
+
+import json
+from dataclasses import replace
+
+from race_harness.model.errors import UsageError
+from race_harness.model.fingerprint import fingerprint
+from race_harness.soak.plan import COMMAND, Plan
+from race_harness.store.store import FINISHED, Store
+
+
+def find_unfinished(store: Store, plan: Plan, name: str | None) -> str:
+    """The identity of the newest soak of this plan that was killed, interrupted or out of time,
+    among those of that name if there is one.
+
+    Raises:
+        UsageError: there is none; the message tells if a client or the harness has moved on.
+    """
+    rows = store.execute(
+        "SELECT campaigns.id, began, plan, fingerprint FROM campaigns "
+        "JOIN environments ON environments.id = environment "
+        "WHERE command = ? AND ending IS NOT ? "
+        "AND ifnull(name, '') = ifnull(?, ifnull(name, '')) ORDER BY began DESC",
+        (COMMAND, FINISHED, name),
+    ).fetchall()
+    unfinished = [(identity, began, _read(text), by) for identity, began, text, by in rows]
+    for identity, _, its, by in unfinished:
+        # Half of it would be judged by another harness than the other half.
+        if its == plan and by == fingerprint():
+            return str(identity)
+    for _, began, its, _ in unfinished:
+        if its is not None and _as_typed(its) == _as_typed(plan):
+            raise UsageError(_moved_on(its, plan, began))
+    named = f" named {name!r}" if name is not None else ""
+    raise UsageError(
+        f"nothing to resume: {store.path or 'the record'} has no unfinished soak{named} of these "
+        "clients, scenarios and options; leave --resume out to begin one"
+    )
+
+
+def _read(text: str) -> Plan | None:
+    """None: another release of race-harness wrote it, with another idea of a plan."""
+    try:
+        return Plan.from_dict(json.loads(text))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _as_typed(plan: Plan) -> Plan:
+    clients = tuple(replace(client, resolved_version="") for client in plan.clients)
+    return replace(plan, clients=clients)
+
+
+def _moved_on(then: Plan, now: Plan, began: str) -> str:
+    way_out = "leave --resume out to begin another one"
+    for was, this in zip(then.clients, now.clients, strict=True):
+        if was.resolved_version != this.resolved_version:
+            return (
+                f"{this.argument} was {was.resolved_version} when the soak of {began[:16]} began "
+                f"and is {this.resolved_version} now: {way_out}"
+            )
+    return f"the source of race-harness is not what began the soak of {began[:16]}: {way_out}"

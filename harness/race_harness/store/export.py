@@ -1,0 +1,95 @@
+"""The tables of a record for other programs, row by row: a million of them need little memory."""
+
+import contextlib
+import csv
+import importlib.util
+from collections.abc import Callable, Iterator, Sequence
+from itertools import batched
+from pathlib import Path
+from typing import Any, Final
+
+from race_harness.model.errors import UsageError
+from race_harness.store.store import Store
+
+TABLES: Final = ("environments", "campaigns", "series", "trials", "failures")
+
+_BATCH: Final = 5_000
+"""Rows that are in memory at once."""
+
+Columns = Sequence[tuple[str, str]]
+"""Names, and types as in the schema."""
+
+Rows = Iterator[tuple[Any, ...]]
+
+Writer = Callable[[Path, Columns, Rows], None]
+
+
+def export(store: Store, folder: Path, ending: str) -> list[Path]:
+    """Write a file for each table, as they all are at one moment; files that are there are
+    replaced once the new ones are whole.
+
+    `ending`: a key of `WRITERS`.
+
+    Raises:
+        UsageError: it needs what is not installed, or a file cannot be written.
+    """
+    write = WRITERS[ending]()
+    with _into(folder), store.reading():
+        return [_table(store, name, folder / f"{name}.{ending}", write) for name in TABLES]
+
+
+def _table(store: Store, name: str, path: Path, write: Writer) -> Path:
+    columns = [
+        (column, kind)
+        for _, column, kind, *_ in store.execute(f"PRAGMA table_xinfo({name})").fetchall()
+    ]
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        write(partial, columns, store.execute(f"SELECT * FROM {name}"))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def _csv() -> Writer:
+    def write(path: Path, columns: Columns, rows: Rows) -> None:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow([name for name, _ in columns])
+            writer.writerows(rows)
+
+    return write
+
+
+def _parquet() -> Writer:
+    if importlib.util.find_spec("pyarrow") is None:
+        raise UsageError("Parquet needs pyarrow: pip install 'race-harness[parquet]'")
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    types = {"INTEGER": pa.int64(), "REAL": pa.float64(), "TEXT": pa.string()}
+
+    def write(path: Path, columns: Columns, rows: Rows) -> None:
+        schema = pa.schema([(name, types[kind]) for name, kind in columns])
+        with ParquetWriter(path, schema) as writer:
+            for batch in batched(rows, _BATCH):
+                values = zip(*batch, strict=True)
+                arrays = [
+                    pa.array(each, kind) for each, kind in zip(values, schema.types, strict=True)
+                ]
+                writer.write_batch(pa.record_batch(arrays, schema))
+
+    return write
+
+
+WRITERS: Final[dict[str, Callable[[], Writer]]] = {"csv": _csv, "parquet": _parquet}
+
+
+@contextlib.contextmanager
+def _into(folder: Path) -> Iterator[None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {error.strerror or error}") from None

@@ -1,0 +1,185 @@
+"""Puts records together: their union, in which nothing counts twice.
+
+Rows are the same by what they stand for, not by their number in a file: campaigns by their
+identity, series by what is unique of them, trials and failures by series and number. So shards of
+one plan become one campaign, and a file that is merged again adds nothing.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from race_harness.model.errors import UsageError
+from race_harness.store.schema import ENVIRONMENT, SERIES
+from race_harness.store.store import Store, check_age, check_mark, told
+
+_ENVIRONMENTS: Final = f"""
+INSERT OR IGNORE INTO main.environments ({ENVIRONMENT})
+SELECT {ENVIRONMENT} FROM incoming.environments
+"""
+
+_CAMPAIGNS: Final = f"""
+INSERT INTO main.campaigns
+SELECT theirs.id, name, command, plan, ours.id, began, ended, ending
+FROM incoming.campaigns theirs
+JOIN incoming.environments same ON same.id = theirs.environment
+JOIN main.environments ours USING ({ENVIRONMENT})
+WHERE true
+ON CONFLICT (id) DO UPDATE SET
+    began = min(began, excluded.began),
+    -- Null if either is: it has not ended as long as one shard has not.
+    ended = max(ended, excluded.ended),
+    ending = CASE
+        WHEN ended IS NULL OR excluded.ended IS NULL THEN NULL
+        WHEN ending = 'finished' THEN excluded.ending
+        ELSE ending
+    END
+"""
+
+_SERIES: Final = f"""
+INSERT OR IGNORE INTO main.series
+    ({SERIES}, client, resolved_version, server_version, reps, skipped)
+SELECT {SERIES}, client, resolved_version, server_version, reps, skipped FROM incoming.series
+"""
+
+_NUMBERS: Final = f"""
+CREATE TEMP TABLE numbers AS
+SELECT theirs.id AS theirs, ours.id AS ours FROM incoming.series theirs
+JOIN main.series ours USING ({SERIES})
+"""
+"""Which series of theirs is which of ours."""
+
+_OTHER_SERIES: Final = """
+SELECT ours.client, ours.scenario, ours.campaign, ours.resolved_version, ours.server_version,
+    theirs.resolved_version, theirs.server_version
+FROM numbers
+JOIN incoming.series theirs ON theirs.id = numbers.theirs
+JOIN main.series ours ON ours.id = numbers.ours
+WHERE (ours.resolved_version, ours.server_version)
+    <> (theirs.resolved_version, theirs.server_version)
+LIMIT 1
+"""
+
+_OTHER_TRIAL: Final = """
+SELECT theirs.number, client, scenario, campaign, ours.digest, theirs.digest
+FROM numbers
+JOIN incoming.trials theirs ON theirs.series = numbers.theirs
+JOIN main.trials ours ON (ours.series, ours.number) = (numbers.ours, theirs.number)
+JOIN main.series ON series.id = ours.series
+WHERE ours.digest <> theirs.digest
+ORDER BY theirs.series, theirs.number LIMIT 1
+"""
+
+_TRIALS: Final = """
+INSERT OR IGNORE INTO main.trials
+SELECT numbers.ours, number, verdicts, digest, virtual_s, wall_ms, void, schedule
+FROM numbers JOIN incoming.trials ON series = theirs ORDER BY numbers.ours, number
+"""
+
+_FAILURES: Final = """
+INSERT INTO main.failures (series, number, cause, path, document)
+SELECT numbers.ours, number, cause, path, document
+FROM numbers JOIN incoming.failures ON series = theirs WHERE true
+ON CONFLICT (series, number) DO UPDATE SET path = excluded.path, document = excluded.document
+-- The one that was tried in more places.
+WHERE (SELECT count(*) FROM json_each(excluded.document, '$.confirmed'))
+    > (SELECT count(*) FROM json_each(document, '$.confirmed'))
+"""
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What came of one file."""
+
+    trials: int
+    """In the file."""
+    new: int
+    """Those of them that were not there before."""
+
+
+def merge(store: Store, path: Path) -> Merged:
+    """Add what another record holds, all of it or nothing; that file stays as it is.
+
+    Raises:
+        UsageError: it is no record, one of a newer race-harness, or the same file; or both hold a
+            trial or a series, and not alike.
+    """
+    if store.path is not None and path.exists() and path.samefile(store.path):
+        raise UsageError(f"{path} is both what is merged and where it goes: name another file")
+    with _as_of_now(path) as address:
+        store.execute("ATTACH ? AS incoming", (address,))
+        try:
+            with store.writing():
+                return _union(store, path)
+        finally:
+            store.execute("DETACH incoming")
+
+
+def _union(store: Store, path: Path) -> Merged:
+    store.execute("DROP TABLE IF EXISTS temp.numbers")
+    for statement in (_ENVIRONMENTS, _CAMPAIGNS, _SERIES, _NUMBERS):
+        store.execute(statement)
+    if other := store.execute(_OTHER_SERIES).fetchone():
+        client, scenario, campaign, *both = other
+        ours, theirs = (" with server ".join(filter(None, b)) for b in (both[:2], both[2:]))
+        raise UsageError(
+            f"{path} contradicts {store.path}: {client} in {scenario} of campaign {campaign} is "
+            f"of {theirs}, and was of {ours}; nothing of it was merged"
+        )
+    if other := store.execute(_OTHER_TRIAL).fetchone():
+        number, client, scenario, campaign, ours, theirs = other
+        raise UsageError(
+            f"{path} contradicts {store.path}: trial {number} of {client} in {scenario} of "
+            f"campaign {campaign} has digest {theirs}, and had {ours}; nothing of it was merged"
+        )
+    new = store.execute(_TRIALS).rowcount
+    store.execute(_FAILURES)
+    (trials,) = store.execute("SELECT count(*) FROM incoming.trials").fetchone()
+    return Merged(trials, new)
+
+
+@contextlib.contextmanager
+def _as_of_now(path: Path) -> Iterator[str]:
+    """The address of a record for SQLite, or of a copy with today's tables where it is older."""
+    from sqlite_utils import Database
+
+    from race_harness.store.migrations import migrations
+
+    if not path.is_file():
+        raise UsageError(f"no record {path}: name a file that race has written")
+    with contextlib.ExitStack() as stack, told(path):
+        address = _address(path)
+        connection = stack.enter_context(
+            contextlib.closing(sqlite3.connect(address, uri=True, isolation_level=None))
+        )
+        database = Database(connection, execute_plugins=False)
+        check_mark(database, path, or_empty=False)
+        (damage,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if damage != "ok":
+            raise UsageError(f"{path} is damaged: {damage}")
+        check_age(database, path)
+        if migrations.pending(database):
+            folder = stack.enter_context(TemporaryDirectory(prefix="race-"))
+            copy = Path(folder) / "record.db"
+            with contextlib.closing(sqlite3.connect(copy)) as target:
+                connection.backup(target)
+            Store(copy).close()
+            address = _address(copy)
+        yield address
+
+
+def _address(path: Path) -> str:
+    """A record that others have open, or that was left open by one that was killed, is not written
+    to. Otherwise SQLite puts two files beside it for as long as we read, if it may."""
+    if Path(f"{path}-wal").exists():
+        mode = "mode=ro"
+    elif os.access(path.parent, os.W_OK):
+        mode = "mode=rw"
+    else:
+        mode = "immutable=1"
+    return f"{path.absolute().as_uri()}?{mode}"

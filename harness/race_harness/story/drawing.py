@@ -1,0 +1,185 @@
+"""The timeline as a drawing in SVG: lanes side by side, time going down, the guilty events' ways.
+
+Everything is an element of a tree, never text that is put together, so no name in a failure file
+can become markup.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+from xml.etree.ElementTree import Element, SubElement
+
+from race_harness.model.failure import Failure
+from race_harness.story.facts import Step, concerned, names_of, way, ways
+from race_harness.story.layout import LINE, TOP, Layout, layout
+from race_harness.story.names import clock
+from race_harness.story.row import Column, Row, Tone
+from race_harness.story.rows import tell
+
+_WIDTH: Final = 1180
+_MARGIN: Final = 30
+_TIMES_END: Final = 74
+"""Where the column of the times ends."""
+_LANES: Final[dict[Column, tuple[int, str]]] = {
+    "client": (96, "client thread"),
+    "socket": (366, "socket thread"),
+    "rest": (636, "REST"),
+    "server": (876, "server"),
+}
+_LANE_OF: Final[dict[str, Column]] = {
+    "persisted": "server",
+    "published": "server",
+    "delivered": "socket",
+    "visible": "socket",
+}
+
+
+def drawing(failure: Failure) -> Element:
+    """The `svg` element of a failure whose times count from the call of `run()`."""
+    return _Drawing(failure).svg()
+
+
+class _Drawing:
+    def __init__(self, failure: Failure) -> None:
+        self._names = names_of(failure)
+        self._rows = tell(failure, self._names).rows
+        self._ways = ways(failure)
+        self._guilty = concerned(failure)
+        self._bars = list(_bars(failure))
+        times = {row.at_ms for row in self._rows}
+        for event in self._guilty:
+            times |= {step.at_ms for step in self._ways.get(event, {}).values()}
+        for _, begin_ms, end_ms, _ in self._bars:
+            times |= {begin_ms, end_ms}
+        self._layout: Layout = layout(self._rows, times)
+
+    def svg(self) -> Element:
+        bottom = self._layout.bottom + _MARGIN
+        svg = Element(
+            "svg",
+            {"viewBox": f"0 0 {_WIDTH} {bottom:.0f}", "role": "img", "aria-label": "timeline"},
+        )
+        for gap in self._layout.breaks:
+            self._draw_break(svg, gap.top, gap.bottom, gap.lasts_ms)
+        for x, heading in _LANES.values():
+            _line(svg, "lane", (x, TOP - 20), (x, bottom))
+            _text(svg, "heading", x, TOP - 32, heading)
+        for column, begin_ms, end_ms, says in self._bars:
+            self._draw_bar(svg, column, begin_ms, end_ms, says)
+        for row in self._rows:
+            if row.tone is Tone.ENDED:
+                height = self._layout.heights[row.at_ms]
+                _line(svg, "end", (_TIMES_END + 6, height), (_WIDTH, height))
+        # The guilty ones last, above the others.
+        for event in sorted(self._ways, key=self._guilty.__contains__):
+            self._draw_way(svg, event, self._ways[event])
+        self._draw_times(svg)
+        self._draw_rows(svg)
+        return svg
+
+    def _draw_break(self, svg: Element, top: float, bottom: float, lasts_ms: float) -> None:
+        group = _group(svg, "break", f"{clock(lasts_ms)} ms in which nothing is told")
+        attributes = {"x": "0", "y": f"{top + 6:.1f}", "width": str(_WIDTH)}
+        SubElement(group, "rect", {**attributes, "height": f"{bottom - top - 12:.1f}"})
+        _text(group, "", _TIMES_END, (top + bottom) / 2 + 4, f"⋮ {lasts_ms:.0f}", end=True)
+
+    def _draw_bar(
+        self, svg: Element, column: Column, begin_ms: float, end_ms: float, says: str
+    ) -> None:
+        top, bottom = self._layout.heights[begin_ms], self._layout.heights[end_ms]
+        group = _group(svg, "bar", f"{says}: {clock(begin_ms)} to {clock(end_ms)} ms")
+        attributes = {"x": str(_LANES[column][0] - 4), "y": f"{top:.1f}", "width": "8"}
+        SubElement(group, "rect", {**attributes, "height": f"{max(bottom - top, 2):.1f}"})
+
+    def _draw_way(self, svg: Element, event: str, steps: dict[str, Step]) -> None:
+        """From the server's log to the user, as far as the event came."""
+        heights = self._layout.heights
+        if any(step.at_ms not in heights for step in steps.values()):
+            return  # an event that is told together with others
+        guilty = event in self._guilty
+        times = {f"{name}_ms": step.at_ms for name, step in steps.items()}
+        title = way({"id": event, **times}, self._names)
+        group = _group(svg, "way concerned" if guilty else "way", title)
+        group.set("data-event", event)
+        points = [
+            (float(_LANES[_LANE_OF[name]][0]), heights[step.at_ms])
+            for name, step in sorted(steps.items(), key=lambda item: item[1].position)
+        ]
+        if guilty and "delivered" not in steps and "persisted" in steps:
+            x, y = points[-1] if "visible" not in steps else points[0]
+            points = [*points[: points.index((x, y)) + 1], (x - 50, y + 10)]
+            cross = f"M{x - 56:.1f} {y + 4:.1f}l12 12m0-12l-12 12"
+            SubElement(group, "path", {"class": "cross", "d": cross})
+        path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+        SubElement(group, "path", {"d": path})
+        SubElement(group, "path", {"class": "touch", "d": path})
+
+    def _draw_times(self, svg: Element) -> None:
+        free = 0.0
+        for row in self._rows:
+            height = self._layout.heights[row.at_ms]
+            # Where moments are close, the first of them stands for the others.
+            if height >= free:
+                _text(svg, "time", _TIMES_END, height + 4, clock(row.at_ms), end=True)
+                free = height + LINE
+
+    def _draw_rows(self, svg: Element) -> None:
+        for label in self._layout.labels:
+            row = label.row
+            x = _LANES[row.column][0]
+            group = _group(svg, f"row {row.tone.value}", f"{clock(row.at_ms)} ms: {row.text}")
+            if row.about is not None and row.about[0] == "event":
+                group.set("data-event", row.about[1])
+            if label.top > label.moment:
+                _line(group, "leader", (x, label.moment), (x + 12, label.top))
+            _marker(group, row, x, label.moment)
+            for number, line in enumerate(label.lines):
+                _text(group, "", x + 14, label.top + 4 + number * LINE, line)
+
+
+def _bars(failure: Failure) -> Iterator[tuple[Column, float, float, str]]:
+    """What lasts: `run()`, and the runs of the server. Lane, begin, end, what it is."""
+    called: dict[Any, float] = {}
+    started: dict[Any, float] = {}
+    for happening in failure.happenings:
+        at_ms = float(happening["at_ms"])
+        match happening["what"]:
+            case "run-called":
+                called[happening.get("call", 1)] = at_ms
+            case "run-returned" | "run-raised" if happening.get("call", 1) in called:
+                yield "client", called.pop(happening.get("call", 1)), at_ms, "run()"
+            case "run-started":
+                started[happening.get("run")] = at_ms
+            case "run-ended" if happening.get("run") in started:
+                yield "server", started.pop(happening.get("run")), at_ms, "the server's run"
+    last_ms = float(failure.happenings[-1]["at_ms"]) if failure.happenings else 0.0
+    for begin_ms in called.values():
+        yield "client", begin_ms, last_ms, "run(), which did not return"
+    for begin_ms in started.values():
+        yield "server", begin_ms, last_ms, "the server's run, which did not end"
+
+
+def _group(parent: Element, kind: str, title: str) -> Element:
+    """A group that tells its title when the pointer rests on it."""
+    group = SubElement(parent, "g", {"class": kind})
+    SubElement(group, "title").text = title
+    return group
+
+
+def _line(
+    parent: Element, kind: str, start: tuple[float, float], end: tuple[float, float]
+) -> None:
+    (x1, y1), (x2, y2) = start, end
+    path = f"M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}"
+    SubElement(parent, "path", {"class": kind, "d": path})
+
+
+def _text(parent: Element, kind: str, x: float, y: float, text: str, *, end: bool = False) -> None:
+    attributes = {"x": f"{x:.1f}", "y": f"{y:.1f}", "class": f"{kind} right" if end else kind}
+    SubElement(parent, "text", attributes).text = text
+
+
+def _marker(parent: Element, row: Row, x: float, y: float) -> None:
+    if row.tone is Tone.CONCERNED:
+        SubElement(parent, "path", {"d": f"M{x} {y - 6:.1f}l6 6l-6 6l-6 -6z"})
+    else:
+        SubElement(parent, "circle", {"cx": str(x), "cy": f"{y:.1f}", "r": "4"})

@@ -1,0 +1,189 @@
+"""What every telling of a failure shares: its times since `run()`, its names, its sentences."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from race_harness.model.failure import Failure
+from race_harness.model.verdict import Evidence
+from race_harness.story.names import Names, clock, endpoint
+
+STEPS: Final = ("persisted", "published", "delivered", "visible")
+"""An event's way; the evidence has the time of each step that was taken, as `persisted_ms`."""
+
+_INSTANTS: Final = frozenset({"at_ms", *(f"{step}_ms" for step in STEPS)})
+"""Fields that hold a time of the trial; others that end alike are lengths of time."""
+
+_STEP_OF: Final = {
+    "persisted": "persisted",
+    "frame-sent": "published",
+    "frame-delivered": "delivered",
+    "visible": "visible",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """The first time that something happened to an event."""
+
+    at_ms: float
+    position: int
+    """In the happenings, which tells the order within one instant of virtual time."""
+
+
+def ways(failure: Failure) -> dict[str, dict[str, Step]]:
+    """Each event's steps that were taken, by event and by name in the order of `STEPS`."""
+    taken: dict[str, dict[str, Step]] = {}
+    for position, happening in enumerate(failure.happenings):
+        step = _STEP_OF.get(happening["what"])
+        if step is not None and "event" in happening:
+            steps = taken.setdefault(str(happening["event"]), {})
+            steps.setdefault(step, Step(float(happening["at_ms"]), position))
+    return {
+        event: {step: steps[step] for step in STEPS if step in steps}
+        for event, steps in taken.items()
+    }
+
+
+def concerned(failure: Failure) -> dict[str, dict[str, Any]]:
+    """The events that the evidence names, each with the facts of its first mention."""
+    events: dict[str, dict[str, Any]] = {}
+    for entry in failure.judgement.evidence:
+        for event in entry.events:
+            events.setdefault(str(event["id"]), event)
+    return events
+
+
+@dataclass(frozen=True)
+class Request:
+    """A REST request and when it was answered, which may be never."""
+
+    number: object
+    says: str
+    """Such as `POST run`."""
+    begin_ms: float
+    end_ms: float | None
+    status: object = None
+    """The HTTP status; None: the connection ended without an answer."""
+    polled: object = None
+    """The execution status that the answer tells."""
+    answered_at: int = -1
+    """Position of the answer in the happenings."""
+
+
+def requests(failure: Failure) -> list[Request]:
+    """All requests in the order in which they were asked."""
+    ends = {
+        happening.get("number"): (position, happening)
+        for position, happening in enumerate(failure.happenings)
+        if happening["what"] in ("answer", "unanswered")
+    }
+    return [_request(asked, *ends.get(asked.get("number"), (-1, {}))) for asked in _asked(failure)]
+
+
+def _asked(failure: Failure) -> Iterator[dict[str, Any]]:
+    return (happening for happening in failure.happenings if happening["what"] == "request")
+
+
+def _request(asked: dict[str, Any], position: int, end: dict[str, Any]) -> Request:
+    return Request(
+        number=asked.get("number"),
+        says=endpoint(asked.get("method", "request"), asked.get("route", "")),
+        begin_ms=float(asked["at_ms"]),
+        end_ms=float(end["at_ms"]) if end else None,
+        status=end.get("status"),
+        polled=end.get("execution_status"),
+        answered_at=position,
+    )
+
+
+def blamed_call(failure: Failure) -> tuple[int | None, int | None]:
+    """Where in the happenings the call of `run()` begins and ends that the evidence is about.
+
+    It says `call 2 of run()` where there are several; else it is the first. None: never.
+    """
+    said = " ".join(entry.says for entry in failure.judgement.evidence)
+    named = re.search(r"\bcall (\d+) of run\(\)", said)
+    number = int(named[1]) if named else 1
+    begin = end = None
+    for position, happening in enumerate(failure.happenings):
+        if happening.get("call", 1) != number:
+            continue
+        if happening["what"] == "run-called":
+            begin = position
+        elif happening["what"] in ("run-returned", "run-raised"):
+            end = position
+    return begin, end
+
+
+def since_run(failure: Failure) -> Failure:
+    """The failure with its times counted from the call of `run()`, if it was called."""
+    called_ms = next(
+        (
+            happening["at_ms"]
+            for happening in failure.happenings
+            if happening["what"] == "run-called"
+        ),
+        0.0,
+    )
+
+    def moved(facts: dict[str, Any]) -> dict[str, Any]:
+        return {
+            name: value - called_ms if name in _INSTANTS and value is not None else value
+            for name, value in facts.items()
+        }
+
+    judgement = failure.judgement
+    evidence = tuple(
+        replace(entry, events=tuple(moved(event) for event in entry.events))
+        for entry in judgement.evidence
+    )
+    return replace(
+        failure,
+        judgement=replace(judgement, evidence=evidence),
+        happenings=tuple(moved(happening) for happening in failure.happenings),
+    )
+
+
+def names_of(failure: Failure) -> Names:
+    names = Names(failure.happenings)
+    for entry in failure.judgement.evidence:
+        for event in entry.events:
+            names.learn(str(event["id"]), event)
+    return names
+
+
+def where(failure: Failure) -> str:
+    version = failure.resolved_version
+    client = failure.client if failure.client == version else f"{failure.client} ({version})"
+    return (
+        f"client {client}, scenario {failure.schedule.scenario}, "
+        f"{failure.world} world, {failure.server} server"
+    )
+
+
+def sentence(entry: Evidence) -> str:
+    return f"{entry.verdict}: {' '.join(entry.says.split())}"
+
+
+def way(event: dict[str, Any], names: Names) -> str:
+    """An event's way in times: `#4 ActionEvent: persisted 24.5, published 25.0, never visible`."""
+    steps = []
+    if any(f"{step}_ms" in event for step in STEPS):
+        # The oracle gives the time of each step that was taken.
+        times = {step: event.get(f"{step}_ms") for step in STEPS}
+        steps += [
+            f"never {step}" if at_ms is None else f"{step} {clock(at_ms)}"
+            for step, at_ms in times.items()
+        ]
+    if event.get("trailing"):
+        steps.append("trailing: persisted after the run's last snapshot")
+    name = names.full(str(event["id"]))
+    return f"{name}: {', '.join(steps)}" if steps else name
+
+
+def replay_command(path: Path | None) -> str:
+    return f"replay: race replay {'FILE' if path is None else shlex.quote(str(path))}"

@@ -1,0 +1,138 @@
+"""Fewer rows: neighbours that belong together are told together, and nothing out of order."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import groupby
+from typing import Final
+
+from race_harness.story.names import Names, clock, several
+from race_harness.story.row import Column, Row, Tone
+
+_LONGEST_PATTERN: Final = 3
+"""Rows. Clients poll one or two things in turn."""
+
+_LONGEST_STRETCH: Final = 24
+"""Happenings. A short run's events, some six with four steps each, are told one by one."""
+
+
+def joined(rows: list[Row], names: Names) -> list[Row]:
+    """The rows that are told, each event by its full name where it is first told of."""
+    return list(_introduced(_patterned(_bursts(_joined(_stretched(rows)))), names))
+
+
+def _stretched(rows: list[Row]) -> Iterator[Row]:
+    """Tell a long stretch of nothing but unconcerned events in one row for each column."""
+    for uneventful, group in groupby(rows, _is_uneventful):
+        stretch = list(group)
+        if not uneventful or len(stretch) <= _LONGEST_STRETCH:
+            yield from stretch
+            continue
+        ways: dict[tuple[Column, str], list[Row]] = {}
+        for row in stretch:
+            ways.setdefault((row.column, row.subject), []).append(row)
+        # Events are told together only if the very same happened to them in this stretch.
+        alike: dict[tuple[Column, tuple[str, ...]], list[list[Row]]] = {}
+        for (column, _), steps in ways.items():
+            did = tuple(word for step in steps for word in step.did)
+            alike.setdefault((column, did), []).append(steps)
+        rows_told = [
+            Row(
+                at_ms=events[0][0].at_ms,
+                column=column,
+                subject=several([steps[0].subject for steps in events]),
+                did=(*did, f"until {clock(max(steps[-1].at_ms for steps in events))}"),
+            )
+            for (column, did), events in alike.items()
+        ]
+        yield from sorted(rows_told, key=lambda row: row.at_ms)
+
+
+def _is_uneventful(row: Row) -> bool:
+    return _of_event(row) and row.tone is Tone.PLAIN
+
+
+def _of_event(row: Row) -> bool:
+    return row.about is not None and row.about[0] == "event"
+
+
+def _joined(rows: Iterable[Row]) -> list[Row]:
+    """Join neighbours about the same thing in the same column."""
+    joined: list[Row] = []
+    for row in rows:
+        last = joined[-1] if joined else None
+        if last is None or row.about is None or _theme(row) != _theme(last):
+            joined.append(row)
+            continue
+        later = clock(row.at_ms) != clock(last.at_ms)
+        if row.did == ("callback done",) and last.did[-1:] == ("callback",) and not later:
+            continue  # A callback that takes no time is done when it is called.
+        did = tuple(f"{word} at {clock(row.at_ms)}" if later else word for word in row.did)
+        joined[-1] = replace(last, did=last.did + did)
+    return joined
+
+
+def _theme(row: Row) -> tuple[object, ...]:
+    return row.column, row.about
+
+
+def _bursts(rows: Iterable[Row]) -> list[Row]:
+    """Join neighbouring events to which the same happened at the same time."""
+    bursts: list[Row] = []
+    for _, group in groupby(rows, _burst):
+        burst = list(group)
+        if len(burst) > 1 and _of_event(burst[0]):
+            which = several([row.subject for row in burst])
+            burst = [replace(burst[0], subject=which, about=None)]
+        bursts += burst
+    return bursts
+
+
+def _burst(row: Row) -> tuple[object, ...]:
+    return row.column, row.tone, row.did, clock(row.at_ms), _of_event(row)
+
+
+def _patterned(rows: list[Row]) -> Iterator[Row]:
+    """Tell a repeating pattern of rows once."""
+    texts = [(row.column, row.text) for row in rows]
+    start = 0
+    while start < len(rows):
+        length, times = _pattern(texts, start)
+        for offset in range(length):
+            row = rows[start + offset]
+            if times == 1:
+                yield row
+                continue
+            last = rows[start + offset + (times - 1) * length]
+            said = (
+                f"{times} polls: {row.text.removeprefix('poll: ')}"
+                if row.text.startswith("poll: ")
+                else f"{times} × {row.text}"
+            )
+            yield replace(row, subject=f"{said},", did=(f"last at {clock(last.at_ms)}",))
+        start += length * times
+
+
+def _pattern(texts: list[tuple[Column, str]], start: int) -> tuple[int, int]:
+    """Length and repetitions of the pattern at `start` that covers most rows; (1, 1) if none."""
+    best = (1, 1)
+    for length in range(1, _LONGEST_PATTERN + 1):
+        pattern = texts[start : start + length]
+        times = 1
+        while texts[start + times * length : start + (times + 1) * length] == pattern:
+            times += 1
+        # Two rows that return once may be chance, and are easier read than explained.
+        enough = 2 if length == 1 else 3
+        if times >= enough and times * length > best[0] * best[1]:
+            best = (length, times)
+    return best
+
+
+def _introduced(rows: Iterable[Row], names: Names) -> Iterator[Row]:
+    """Give each event its full name where it is first told of; then its number will do."""
+    told: set[str] = set()
+    for row in rows:
+        if row.about is None or row.about[0] != "event" or row.about[1] in told:
+            yield row
+            continue
+        told.add(row.about[1])
+        yield replace(row, subject=names.full(row.about[1]))

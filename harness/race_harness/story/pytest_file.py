@@ -1,0 +1,89 @@
+"""A failure as a test that stands alone: a file of pytest for somebody else's repository."""
+
+import json
+import re
+import textwrap
+from pathlib import Path
+from typing import Final
+
+from race_harness.model.failure import Failure
+from race_harness.story.facts import where
+from race_harness.story.words import in_words
+
+_TEMPLATE: Final = '''\
+"""{story}"""
+
+import json
+import os
+
+from race_harness import assert_schedule_passes
+
+SCHEDULE = json.loads(
+    r"""
+{schedule}
+"""
+)
+
+
+def test_{name}() -> None:
+    {call}
+'''
+
+_WIDTH: Final = 99
+
+
+def pytest_file(failure: Failure, path: Path) -> str:
+    """The file's text; `path` is the failure's file."""
+    verdicts = ", ".join(failure.judgement.verdicts)
+    # Only the server of its own understands a client of one's own.
+    client = failure.client if failure.server == "own" else "installed"
+    usual = "that client" if failure.server == "own" else "the openhands-sdk that is installed"
+    paragraphs = [
+        f"A race that was lost: {verdicts}.",
+        f"{where(failure)}. Written by `race export` of race-harness {failure.harness_version} "
+        f"from {path.name}, digest {failure.digest}.",
+        f"What happened there, in milliseconds since run() was called: {in_words(failure)}",
+        f"The schedule is run against {usual}, or against the client that the environment "
+        "variable RACE_CLIENT names: a release, a PATH, a PATH@REVISION, a FILE.py:NAME. "
+        "Needs race-harness.",
+    ]
+    story = "\n\n".join(
+        textwrap.fill(
+            _docstring(paragraph), _WIDTH, break_long_words=False, break_on_hyphens=False
+        )
+        for paragraph in paragraphs
+    )
+    # ASCII, and no quotation mark in it follows two others: safe in a raw string.
+    schedule = json.dumps(failure.schedule.to_dict(), indent=2)
+    name = f"{failure.schedule.scenario}_{failure.judgement.headline}_{failure.digest[:8]}"
+    return _TEMPLATE.format(
+        story=story + "\n",
+        call=_call(failure, f'os.environ.get("RACE_CLIENT", {json.dumps(client)})'),
+        schedule=schedule,
+        name=re.sub(r"[^a-z0-9]+", "_", name.lower()),
+    )
+
+
+def _call(failure: Failure, client: str) -> str:
+    """What the test does, where the failure was seen."""
+    server = "real" if failure.server == "real" else "fake"
+    if (server, failure.world) == ("fake", "sim"):
+        return f"assert_schedule_passes(SCHEDULE, client={client})"
+    return (
+        "assert_schedule_passes(\n"
+        f"        SCHEDULE,\n        client={client},\n"
+        f"        server={json.dumps(server)},\n        world={json.dumps(failure.world)},\n"
+        "    )"
+    )
+
+
+def _docstring(text: str) -> str:
+    """Text for a docstring in triple quotes, whatever it holds."""
+    quoted = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    return "".join(
+        character if character.isprintable() else _escape(character) for character in quoted
+    )
+
+
+def _escape(character: str) -> str:
+    return " " if character.isspace() else character.encode("unicode_escape").decode()

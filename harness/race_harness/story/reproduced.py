@@ -1,0 +1,51 @@
+"""Whether a failure was confirmed, in one line that every telling has."""
+
+from collections.abc import Mapping
+
+from race_harness.model.combination import Combination
+from race_harness.model.confirmation import (
+    Confirmation,
+    decides,
+    deciding,
+    reproduced_where_it_counts,
+)
+from race_harness.model.failure import Failure
+
+
+def confirmed_line(failure: Failure) -> str:
+    """Such as `confirmed on the real server (5 of 5)`; `not tried on the real server`.
+
+    Empty for a trial that did not fail, and for a client that brings its own server until it is
+    tried over real sockets.
+    """
+    own = failure.server == "own"
+    if failure.judgement.headline in ("ok", "void") or (own and not failure.confirmed):
+        return ""
+    return confirmed_words(failure.confirmed, "over real sockets" if own else "on the real server")
+
+
+def confirmed_words(confirmed: Mapping[str, Confirmation], where: str) -> str:
+    """The line; `where` is what decides."""
+    tried = deciding(confirmed)
+    others = {name: one for name, one in confirmed.items() if one.tries and name not in tried}
+    if tried:
+        seen = reproduced_where_it_counts(confirmed)
+        named = len(tried) + len(others) > 1
+        line = f"{'confirmed' if seen else 'not reproduced'} {where} ({_counts(tried, named)})"
+    else:
+        line = f"not tried {where}"
+        reasons = [one.reason for name, one in confirmed.items() if one.reason and _decides(name)]
+        if reasons:
+            line += f" ({'; '.join(dict.fromkeys(reasons))})"
+    return line + (f"; {_counts(others, named=True)}" if others else "")
+
+
+def _decides(name: str) -> bool:
+    return decides(Combination.parse(name))
+
+
+def _counts(tried: Mapping[str, Confirmation], named: bool) -> str:
+    return ", ".join(
+        f"{name + ' ' if named else ''}{one.reproduced} of {one.tries}"
+        for name, one in tried.items()
+    )

@@ -1,0 +1,330 @@
+"""From all that happened to the rows that are worth telling, in order.
+
+A trial has hundreds of happenings; a person can take in some thirty. Nothing is told out of
+order or made up; rows are only left out or joined, by these rules:
+
+- what came before `run()` is counted, unless it concerns the verdict or is a fault;
+- successive happenings of one thing in one column share a row ("#4 persisted, published"), and
+  so do successive events to which the same happens at the same time ("#4 to #7 visible");
+- a read of the REST API is one row, told when it is answered;
+- a repeating pattern is told once, with its count ("5 polls: running");
+- a long stretch of events that no evidence concerns is told in one row for each column.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from race_harness.model.failure import Failure
+from race_harness.story.joining import joined
+from race_harness.story.names import Names, clock, endpoint, several
+from race_harness.story.row import Column, Row, Tone
+
+_LANES: Final[dict[str, Column]] = {
+    "client": "client",
+    "socket": "socket",
+    "rest": "rest",
+    "server": "server",
+    "network": "socket",
+}
+"""Where a happening goes that nothing below knows better."""
+
+_STEPS: Final[dict[str, tuple[Column, str]]] = {
+    "persisted": ("server", "persisted"),
+    "frame-sent": ("server", "published"),
+    "frame-delivered": ("socket", "delivered"),
+    "callback": ("socket", "callback"),
+    "callback-done": ("socket", "callback done"),
+    "visible": ("socket", "visible"),
+}
+"""An event's way to the user. Sending a frame is the server's act; the rest is the client's."""
+
+_RUN_STEPS: Final[dict[str, str]] = {
+    "run-accepted": "accepted",
+    "run-started": "started",
+    "run-ended": "ended",
+    "run-cleared": "cleared",
+    "stop-hook-denied": "goes on: a stop hook denied its end",
+}
+
+_SILENT: Final = frozenset({"publication", "run-requested"})
+"""Told by what follows: the frame, and the run's acceptance or refusal."""
+
+_LONGEST_TEXT: Final = 100
+"""Of what the trial says in its own words, such as an error."""
+
+
+@dataclass(frozen=True)
+class Telling:
+    """The rows, and how much went before them."""
+
+    rows: tuple[Row, ...]
+    before_run: int
+    """Happenings before `run()` that are not told."""
+    persisted_before_run: int
+    """Events, told or not."""
+
+
+def tell(failure: Failure, names: Names) -> Telling:
+    """Choose and join the rows of a failure's timeline."""
+    called = next(
+        (n for n, entry in enumerate(failure.happenings) if entry["what"] == "run-called"), 0
+    )
+    teller = _Teller(failure, names)
+    rows: list[Row] = []
+    left_out = 0
+    for index, happening in enumerate(failure.happenings):
+        row = teller.row(happening, rows)
+        if index < called and (row is None or row.tone is Tone.PLAIN):
+            left_out += 1
+        elif row is not None:
+            rows.append(row)
+    if teller.running and failure.happenings:
+        last = float(failure.happenings[-1]["at_ms"])
+        rows.append(Row(last, "client", "run() has not returned", tone=Tone.ENDED))
+    return Telling(
+        rows=tuple(joined(rows, names)),
+        before_run=left_out,
+        persisted_before_run=sum(
+            entry["what"] == "persisted" for entry in failure.happenings[:called]
+        ),
+    )
+
+
+class _Teller:
+    """Turns happenings into rows one by one, knowing what happened before each."""
+
+    def __init__(self, failure: Failure, names: Names) -> None:
+        self._running: set[object] = set()
+        """Calls of `run()` that have not ended."""
+        self._calls = sum(entry["what"] == "run-called" for entry in failure.happenings)
+        self._names = names
+        self._judgement = failure.judgement
+        self._concerned = {
+            str(event["id"])
+            for evidence in failure.judgement.evidence
+            for event in evidence.events
+        }
+        self._own = [
+            str(event["id"])
+            for evidence in failure.judgement.evidence
+            for event in evidence.events
+            if not event.get("trailing")
+        ]
+        self._persisted: set[str] = set()
+        self._visible: set[str] = set()
+        self._server_run: Literal["not begun", "begun", "ended"] = "not begun"
+        self._asked: dict[object, tuple[str, float, int]] = {}
+        self._answered = {
+            entry.get("number")
+            for entry in failure.happenings
+            if entry["what"] in ("answer", "unanswered")
+        }
+        self._peers = {
+            entry["peer"]
+            for entry in failure.happenings
+            if entry["lane"] == "socket" and "peer" in entry
+        }
+        self._runs = {entry["run"] for entry in failure.happenings if "run" in entry}
+
+    @property
+    def running(self) -> bool:
+        """Whether a call of `run()` has not ended yet."""
+        return bool(self._running)
+
+    def row(self, happening: dict[str, Any], told: Sequence[Row]) -> Row | None:
+        """The row of one happening, or None if it is not worth one. `told` is what precedes."""
+        what = happening["what"]
+        if what in _SILENT:
+            return None
+        if what in _STEPS and "event" in happening:
+            return self._event(happening)
+        if what in _RUN_STEPS:
+            return self._run(happening)
+        match what:
+            case "run-called":
+                self._running.add(happening.get("call", 1))
+                self._server_run = "not begun"
+                which = self._call(happening)
+                return _row(happening, "client", f"{which} called", tone=Tone.CALLED)
+            case "run-returned":
+                return self._end(happening, f"{self._call(happening)} returns")
+            case "run-raised":
+                error = _clipped(str(happening.get("error", "an error")))
+                return self._end(happening, f"{self._call(happening)} raises {error}")
+            case "act-called" | "act-returned" | "act-raised":
+                return self._act(happening)
+            case "callback-raised":
+                return _row(happening, "socket", "the user's callback raises", tone=Tone.FAULT)
+            case "send-message" | "close-called" | "close-returned":
+                return _row(happening, "client", _CLIENT_WORDS[what])
+            case "request":
+                return self._request(happening, told)
+            case "answer" | "unanswered":
+                return self._answer(happening, told)
+            case "status" | "status-readable":
+                status = str(happening.get("status"))
+                did = "set" if what == "status" else "readable"
+                return _row(happening, "server", f"status {status}", did, ("status", status))
+            case "run-refused":
+                return _row(happening, "server", "run refused:", str(happening.get("status")))
+            case "snapshot":
+                return _row(happening, "server", f"snapshot taken: {happening.get('status')}")
+            case "connected" | "subscribed":
+                return _row(happening, "socket", f"{what}{self._peer(happening)}")
+            case "disconnected":
+                why = f"disconnected{self._peer(happening)}: {happening.get('why', 'unknown')}"
+                return _row(happening, "socket", why)
+            case "fault" if happening["lane"] == "rest":
+                return self._spoiled(happening)
+            case "fault":
+                column: Column = "rest" if happening.get("link") == "rest" else "socket"
+                code = f" {happening['code']}" if "code" in happening else ""
+                long = f" for {happening['for_ms']} ms" if "for_ms" in happening else ""
+                fault = f"fault: {happening.get('action')}{code}{long}{self._peer(happening)}"
+                return _row(happening, column, fault, tone=Tone.FAULT)
+            case "line-stalled":
+                callers = str(happening.get("thread")).startswith(("main", "caller: "))
+                column = "client" if callers else "socket"
+                return _row(happening, column, _stall(happening), tone=Tone.FAULT)
+        return _unknown(happening)
+
+    def _call(self, happening: dict[str, Any]) -> str:
+        """`run()`, with its number where there are several."""
+        return "run()" if self._calls < 2 else f"run() no. {happening.get('call', 1)}"
+
+    def _act(self, happening: dict[str, Any]) -> Row:
+        """What another thread of the caller does."""
+        act = str(happening.get("act")).replace("-", "_")
+        did = {
+            "act-called": "called",
+            "act-returned": "returns",
+            "act-raised": f"raises {_clipped(str(happening.get('error', 'an error')))}",
+        }[happening["what"]]
+        tone = Tone.FAULT if happening["what"] == "act-called" else Tone.PLAIN
+        return _row(happening, "client", f"{act}()", did, ("act", act), tone)
+
+    def _spoiled(self, happening: dict[str, Any]) -> Row:
+        """What the proxy does to a request; the answer, if there is one, has a row of its own."""
+        subject = self._asked.get(happening.get("number"), ("request", 0.0, 0))[0]
+        did = {
+            "status": f"refused by the proxy: {happening.get('status')}",
+            "delay": f"held up for {happening.get('delay_ms')} ms",
+            "timeout": "swallowed by the proxy",
+            "truncate": "its answer breaks off",
+            "empty": "answered by an empty page",
+        }.get(str(happening.get("action")), str(happening.get("action")))
+        return _row(happening, "rest", f"fault: {subject}", did, tone=Tone.FAULT)
+
+    def _event(self, happening: dict[str, Any]) -> Row:
+        event, what = str(happening["event"]), happening["what"]
+        if what == "persisted":
+            self._persisted.add(event)
+        elif what == "visible":
+            self._visible.add(event)
+        column, did = _STEPS[what]
+        if what in ("frame-sent", "frame-delivered"):
+            did += self._peer(happening)
+        tone = Tone.CONCERNED if event in self._concerned else Tone.PLAIN
+        return _row(happening, column, self._names.short(event), did, ("event", event), tone)
+
+    def _run(self, happening: dict[str, Any]) -> Row:
+        what, run = happening["what"], happening.get("run")
+        did = _RUN_STEPS[what]
+        if what == "run-started":
+            self._server_run = "begun"
+        elif what == "run-ended":
+            self._server_run = "ended"
+            if "status" in happening:
+                did += f" ({happening['status']})"
+        subject = f"run {run}" if len(self._runs) > 1 and run is not None else "run"
+        return _row(happening, "server", subject, did, ("run", str(run)))
+
+    def _end(self, happening: dict[str, Any], says: str) -> Row:
+        """The row everything else leads to: what was missing at this instant.
+
+        Judged by the order of happenings, not by their times: in virtual time an event often
+        becomes visible in the very millisecond in which `run()` returns, but after it.
+        """
+        self._running.discard(happening.get("call", 1))
+        missing = [
+            self._names.short(event)
+            for event in dict.fromkeys(self._own)
+            if event in self._persisted and event not in self._visible
+        ]
+        if missing:
+            events = "event" if len(missing) == 1 else "events"
+            says += f"; {len(missing)} persisted {events} not visible: {several(missing)}"
+        too_soon = {"early", "unrun"} & set(self._judgement.verdicts)
+        if too_soon and self._server_run != "ended":
+            begun = "begun" if self._server_run == "not begun" else "ended"
+            says += f"; the server's run has not {begun}"
+        return _row(happening, "client", says, tone=Tone.ENDED)
+
+    def _request(self, happening: dict[str, Any], told: Sequence[Row]) -> Row | None:
+        number = happening.get("number")
+        subject = endpoint(happening.get("method", "request"), happening.get("route", ""))
+        if number not in self._answered:
+            return _row(happening, "rest", subject, "→ never answered")
+        self._asked[number] = (subject, float(happening["at_ms"]), len(told))
+        if subject.startswith("GET "):
+            return None
+        return _row(happening, "rest", subject, about=("request", str(number)))
+
+    def _answer(self, happening: dict[str, Any], told: Sequence[Row]) -> Row:
+        number, polled = happening.get("number"), happening.get("execution_status")
+        subject, asked_ms, told_then = self._asked.get(number, (f"request {number}", 0.0, 0))
+        code = "no answer" if happening["what"] == "unanswered" else happening.get("status")
+        if not subject.startswith("GET "):
+            return _row(happening, "rest", subject, f"→ {code}", ("request", str(number)))
+        # What happened between the question and its answer may be why the answer was wrong.
+        asked = f"(asked at {clock(asked_ms)})" if len(told) > told_then else None
+        known = f"poll: {polled}" if polled is not None else f"{subject} → {code}"
+        return _row(happening, "rest", known, asked)
+
+    def _peer(self, happening: dict[str, Any]) -> str:
+        if len(self._peers) < 2 or "peer" not in happening:
+            return ""
+        return f" [{happening['peer']}]"
+
+
+_CLIENT_WORDS: Final = {
+    "send-message": "sends a message",
+    "close-called": "close() called",
+    "close-returned": "close() returns",
+}
+
+
+def _row(
+    happening: dict[str, Any],
+    column: Column,
+    subject: str,
+    did: str | None = None,
+    about: tuple[str, str] | None = None,
+    tone: Tone = Tone.PLAIN,
+) -> Row:
+    return Row(float(happening["at_ms"]), column, subject, (did,) if did else (), about, tone)
+
+
+def _unknown(happening: dict[str, Any]) -> Row:
+    """A newer harness may write happenings that this one does not know: shown as they are."""
+    lane = str(happening["lane"])
+    details = ", ".join(
+        f"{name}={value}"
+        for name, value in happening.items()
+        if name not in ("at_ms", "lane", "what")
+    )
+    where = "" if lane in _LANES else f"{lane}: "
+    column = _LANES.get(lane, "client")
+    return _row(happening, column, f"{where}{happening['what']}", _clipped(details))
+
+
+def _stall(happening: dict[str, Any]) -> str:
+    """Such as `stalled 12.5 ms in Client.run at "return"`."""
+    where = f'in {happening.get("function")} at "{happening.get("line")}"'
+    return _clipped(f"stalled {happening.get('for_ms')} ms {where}")
+
+
+def _clipped(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + "..."

@@ -1,0 +1,191 @@
+"""A failing trial as a story: who did what when, side by side, with the guilty moments marked.
+
+One column for each party, one row for each thing worth telling, time going down. An event that
+the evidence names carries a mark wherever it passes, so its way can be followed with a finger
+from the server's log to the user, and the row where `run()` ends says what was missing there.
+"""
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+from rich.box import HORIZONTALS
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from race_harness.model.failure import Failure
+from race_harness.story.facts import names_of, replay_command, sentence, since_run, way, where
+from race_harness.story.fields import differences
+from race_harness.story.names import clock, several
+from race_harness.story.reproduced import confirmed_line
+from race_harness.story.row import COLUMNS, Row, Tone
+from race_harness.story.rows import tell
+
+_MARK: Final = "◆"
+
+_HEADINGS: Final = ("ms", "client thread", "socket thread", "REST", "server")
+
+_STYLES: Final = {
+    Tone.PLAIN: "",
+    Tone.CONCERNED: "bold red",
+    Tone.CALLED: "bold",
+    Tone.ENDED: "bold",
+    Tone.FAULT: "bold yellow",
+}
+
+_ASCII: Final = str.maketrans("◆→×", "*>x")
+"""For terminals without Unicode; one for one, or the columns would shift."""
+
+_LONGEST_WORD: Final = 24
+"""Holds `ObservationEvent(finish)`; longer ones, such as ids in an error, may be broken."""
+
+_STORY_EVIDENCE: Final = 4
+"""Sentences in a short story: with headline, count of the rest, differences and replay, eight."""
+
+_NAMED_EVENTS: Final = 4
+"""In one sentence; of more only the numbers are told."""
+
+_LISTED_EVENTS: Final = 12
+"""Beneath one sentence of the evidence."""
+
+_STACK_LINES: Final = 6
+"""Of each thread's stack, innermost last."""
+
+
+def timeline(failure: Failure, path: Path | None = None) -> RenderableType:
+    """The whole story of a failure, as wide as the terminal; readable from 80 columns on.
+
+    Its times count from the call of `run()`; those in the failure file from the trial's begin.
+    `path` is the failure's file, for the replay command.
+    """
+    return _Story(since_run(failure), path)
+
+
+def timeline_text(failure: Failure, path: Path | None = None, width: int = 100) -> str:
+    """The same without colour, for a file or a log; `width` in columns."""
+    console = Console(record=True, file=io.StringIO(), width=width)
+    console.print(timeline(failure, path))
+    return "\n".join(line.rstrip() for line in console.export_text().splitlines()) + "\n"
+
+
+def short_story(failure: Failure, path: Path | None = None) -> str:
+    """The story in at most eight plain lines, for the report of a failing test."""
+    names = names_of(failure)
+    evidence = failure.judgement.evidence
+    confirmed = confirmed_line(failure)
+    head = f"{', '.join(failure.judgement.verdicts)}: {where(failure)}"
+    lines = [f"{head}; {confirmed}" if confirmed else head]
+    for entry in evidence[:_STORY_EVIDENCE]:
+        ids = [str(event["id"]) for event in entry.events]
+        few = len(ids) <= _NAMED_EVENTS
+        events = ", ".join(map(names.full, ids)) if few else several([*map(names.short, ids)])
+        lines.append(f"{sentence(entry)}{f' [{events}]' if events else ''}")
+    if len(evidence) > _STORY_EVIDENCE:
+        lines.append(f"... and {len(evidence) - _STORY_EVIDENCE} more findings")
+    differs = "; ".join(differences(failure.schedule)) or "nothing"
+    return "\n".join([*lines, f"differs from a benign schedule: {differs}", replay_command(path)])
+
+
+class _Story:
+    """Renders anew for each console, because the columns depend on its width."""
+
+    def __init__(self, failure: Failure, path: Path | None) -> None:
+        self._failure = failure
+        self._path = path
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        segments = console.render(Group(*self._parts(options.max_width)), options)
+        if not options.ascii_only:
+            return segments
+        return (segment._replace(text=segment.text.translate(_ASCII)) for segment in segments)
+
+    def _parts(self, width: int) -> Iterator[RenderableType]:
+        failure, names = self._failure, names_of(self._failure)
+        telling = tell(failure, names)
+        yield Text(f"{', '.join(failure.judgement.verdicts)}: {where(failure)}", style="bold")
+        if confirmed := confirmed_line(failure):
+            yield Text(confirmed)
+        if telling.before_run:
+            yield Text(
+                f"before run(), not shown: {telling.before_run} happenings; "
+                f"events persisted by then: {telling.persisted_before_run}",
+                style="dim",
+            )
+        yield _lanes(telling.rows, width)
+        yield Text()
+        for entry in failure.judgement.evidence:
+            yield Text(sentence(entry), style="bold")
+            for event in entry.events[:_LISTED_EVENTS]:
+                yield _indented(f"{_MARK} {way(event, names)}", _STYLES[Tone.CONCERNED])
+            if len(entry.events) > _LISTED_EVENTS:
+                yield _indented(f"... and {len(entry.events) - _LISTED_EVENTS} more events")
+        for note in failure.judgement.notes:
+            yield Text(f"note: {note}")
+        for thread, stack in failure.stacks.items():
+            yield Text(f"where thread {thread} was:", style="bold")
+            yield _indented("\n".join(stack.rstrip().splitlines()[-_STACK_LINES:]))
+        yield Text("what differs from a benign schedule:", style="bold")
+        for difference in differences(failure.schedule) or ["nothing"]:
+            yield _indented(difference)
+        # Folded, it could not be pasted.
+        yield Text(replay_command(self._path), style="bold", no_wrap=True, overflow="ignore")
+
+
+def _lanes(rows: Sequence[Row], width: int) -> Table:
+    """The rows as a table of at most `width` columns."""
+    lines = [_line(row) for row in rows]
+    gaps = 2 * (len(_HEADINGS) - 1)
+    widths = _widths(
+        [list(column) for column in zip(_HEADINGS, *lines, strict=True)], width - gaps
+    )
+    table = Table(box=HORIZONTALS, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading, room in zip(_HEADINGS, widths, strict=True):
+        justify: Literal["left", "right"] = "right" if heading == "ms" else "left"
+        table.add_column(heading, width=room, justify=justify, overflow="fold")
+    for row, line in zip(rows, lines, strict=True):
+        table.add_row(
+            *(Text(cell) for cell in line),
+            style=_STYLES[row.tone],
+            end_section=row.tone is Tone.ENDED,
+        )
+    return table
+
+
+def _line(row: Row) -> tuple[str, ...]:
+    mark = f"{_MARK} " if row.tone is Tone.CONCERNED else ""
+    return (
+        clock(row.at_ms),
+        *(f"{mark}{row.text}" if row.column == column else "" for column in COLUMNS),
+    )
+
+
+def _widths(columns: list[list[str]], room: int) -> list[int]:
+    """Widths of columns of texts: every word fits first, then every line of as many as can.
+
+    What is left goes to the modest columns first, so that one long line makes only its own
+    column wrap.
+    """
+    widths = [
+        min(_LONGEST_WORD, max(cell_len(word) for text in texts for word in text.split() or [""]))
+        for texts in columns
+    ]
+    while sum(widths) > room:
+        widths[widths.index(max(widths))] -= 1
+    lacking = [
+        max(map(cell_len, texts)) - width for texts, width in zip(columns, widths, strict=True)
+    ]
+    spare = room - sum(widths)
+    modest_first = sorted(range(len(columns)), key=lambda n: lacking[n])
+    for served, n in enumerate(modest_first):
+        more = max(0, min(lacking[n], spare // (len(columns) - served)))
+        widths[n] += more
+        spare -= more
+    return widths
+
+
+def _indented(text: str, style: str = "") -> RenderableType:
+    return Padding(Text(text, style=style), (0, 0, 0, 2))

@@ -1,0 +1,312 @@
+"""A failure in a few plain sentences, each of them a fact of the trace.
+
+Which order of which acts made it: the faults, what the server had done, what the last poll said,
+how `run()` ended, and what became of the events that were missing. Nothing is guessed: a sentence
+says what came before what, not what the client thought.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from race_harness.model.failure import Failure
+from race_harness.model.verdict import Evidence
+from race_harness.story.facts import Step, blamed_call, names_of, requests, since_run, ways
+from race_harness.story.names import clock, several
+from race_harness.story.reproduced import confirmed_line
+
+_FAULTS: Final = {
+    "reset": "was reset",
+    "close": "was closed with code {code}",
+    "reject": "was refused with code {code} when it came back",
+    "refuse": "could not be made again for {for_ms} ms",
+    "stall": "stalled",
+    "half-open": "went silent without either end being told",
+}
+
+
+def in_words(failure: Failure) -> str:
+    """The paragraph, without line breaks; its times count from the call of `run()`."""
+    return " ".join(_Words(since_run(failure)).sentences())
+
+
+_ACTS: Final = {
+    "send-message": "send_message()",
+    "pause": "pause()",
+    "interrupt": "interrupt()",
+    "close": "close()",
+}
+
+
+class _Words:
+    def __init__(self, failure: Failure) -> None:
+        self._failure = failure
+        self._names = names_of(failure)
+        self._happenings = failure.happenings
+        self._ways = ways(failure)
+        called, end = blamed_call(failure)
+        self._called = -1 if called is None else called
+        self._end = len(self._happenings) if end is None else end
+        last_ms = float(self._happenings[-1]["at_ms"]) if self._happenings else 0.0
+        self._end_ms = last_ms if end is None else self._at(end)
+        self._tellers: dict[str, Callable[[Evidence], Iterator[str]]] = {
+            "early": self._early,
+            "unrun": self._early,
+            "late": self._late,
+            "lost": self._lost,
+            "missed-callback": self._missed,
+            "duplicate-callback": self._doubled,
+        }
+
+    def sentences(self) -> Iterator[str]:
+        if self._called < 0:
+            yield "run() was never called."
+        else:
+            yield from self._faults()
+            yield from self._acts()
+            yield from self._server()
+            yield self._ending()
+        for entry in self._failure.judgement.evidence:
+            tell = self._tellers.get(entry.verdict)
+            if tell is not None:
+                yield from tell(entry)
+            else:
+                yield f"{' '.join(entry.says.split())}."
+        if not self._failure.judgement.evidence:
+            yield "The oracle found nothing to blame the client for."
+        elif self._failure.confirmed and (confirmed := confirmed_line(self._failure)):
+            yield f"{confirmed[0].upper()}{confirmed[1:]}."
+
+    def _faults(self) -> Iterator[str]:
+        for position, happening in enumerate(self._happenings):
+            if happening["what"] != "fault":
+                continue
+            if happening["lane"] == "rest":
+                yield self._spoiled(position, happening)
+                continue
+            socket = happening.get("link") != "rest"
+            did = _FAULTS.get(str(happening.get("action")), f"had a {happening.get('action')}")
+            did = did.format(code=happening.get("code", 1001), for_ms=happening.get("for_ms"))
+            text = (
+                f"At {clock(self._at(position))} ms the {'socket' if socket else 'REST'} "
+                f"connection {did}"
+            )
+            if socket and happening.get("action") not in ("stall", "refuse"):
+                again = self._first("subscribed", position)
+                text += (
+                    ", and no socket was subscribed after that"
+                    if again is None
+                    else f"; the next was subscribed at {clock(self._at(again))} ms"
+                )
+            yield f"{text}."
+
+    def _spoiled(self, position: int, happening: dict[str, Any]) -> str:
+        """What became of one request."""
+        number = happening.get("number")
+        asked = next((r.says for r in requests(self._failure) if r.number == number), "a request")
+        did = {
+            "status": f"{asked} was answered {happening.get('status')} by the proxy",
+            "delay": f"{asked} was held up for {happening.get('delay_ms')} ms",
+            "timeout": f"{asked} was never answered",
+            "truncate": f"the answer to {asked} broke off",
+            "empty": f"{asked} was answered by an empty page",
+        }.get(str(happening.get("action")), f"{asked} met a {happening.get('action')}")
+        return f"At {clock(self._at(position))} ms {did}."
+
+    def _acts(self) -> Iterator[str]:
+        for position, happening in enumerate(self._happenings):
+            if happening["what"] == "act-called":
+                yield (
+                    f"At {clock(self._at(position))} ms another thread called "
+                    f"{_ACTS.get(str(happening['act']), happening['act'])}."
+                )
+            elif happening["what"] == "line-stalled":
+                yield (
+                    f"At {clock(self._at(position))} ms {happening['thread']} stood still for "
+                    f"{happening['for_ms']} ms in {happening['function']}, "
+                    f"at `{happening['line']}`."
+                )
+
+    def _server(self) -> Iterator[str]:
+        ended = self._first("run-ended", self._called)
+        if ended is None or ended > self._end:
+            return
+        held = sum(self._what(n) == "persisted" for n in range(ended))
+        yield (
+            f"The server assigned `{self._happenings[ended].get('status')}` "
+            f"{clock(self._at(ended))} ms after run() was called, and had persisted "
+            f"{held} event{'s' * (held != 1)} by then."
+        )
+
+    def _ending(self) -> str:
+        at = f"at {clock(self._end_ms)} ms"
+        if self._end == len(self._happenings):
+            says = f"run() had not returned when the trial ended {at}"
+        elif self._what(self._end) == "run-raised":
+            error = " ".join(str(self._happenings[self._end].get("error")).split())
+            says = f"run() raised {error} {at}"
+        else:
+            says = f"run() returned {at}"
+        polls = [
+            request
+            for request in requests(self._failure)
+            if request.polled is not None and self._called < request.answered_at < self._end
+        ]
+        if not polls:
+            return f"{says}; no poll had been answered."
+        poll = polls[-1]
+        assert poll.end_ms is not None
+        asked = (
+            f" (asked at {clock(poll.begin_ms)})"
+            if clock(poll.begin_ms) != clock(poll.end_ms)
+            else ""
+        )
+        which = "last poll" if len(polls) > 1 else "only poll"
+        return f"The {which}, at {clock(poll.end_ms)} ms{asked}, said `{poll.polled}`, and {says}."
+
+    def _early(self, _entry: Evidence) -> Iterator[str]:
+        started = self._first("run-started", self._called)
+        ended = self._first("run-ended", self._called)
+        if started is None:
+            yield "The server never began a run for it."
+            return
+        begun = (
+            f"had begun at {clock(self._at(started))} ms"
+            if started < self._end
+            else f"had not begun then: it began at {clock(self._at(started))} ms, "
+            f"{self._later(self._at(started))},"
+        )
+        over = "never ended" if ended is None else f"ended at {clock(self._at(ended))} ms"
+        yield f"The server's run {begun} and {over}."
+
+    def _late(self, entry: Evidence) -> Iterator[str]:
+        ids = _ids(entry)
+        yield f"When run() returned, {self._several(ids)} {_were(ids)} persisted and not visible."
+        for state, group in self._by_state(ids).items():
+            arrived, seen = self._times(group, "delivered"), self._times(group, "visible")
+            they = _they(group)
+            if state == "waiting":
+                yield (
+                    f"{self._several(group)} had reached the client already and became visible "
+                    f"{self._later(*seen)}."
+                )
+                continue
+            frames = f"The {_frames(group)} of {self._several(group)}"
+            sent = "had not been sent yet" if state == "unsent" else f"{_were(group)} on the way"
+            if not arrived:
+                yield f"{frames} never arrived; {they} became visible {self._later(*seen)}."
+            elif [*map(clock, arrived)] == [*map(clock, seen)]:
+                yield f"{frames} {sent} and reached the client {self._later(*arrived)}."
+            else:
+                yield (
+                    f"{frames} {sent} and reached the client {self._later(*arrived)}; "
+                    f"{they} became visible {self._later(*seen)}."
+                )
+
+    def _lost(self, entry: Evidence) -> Iterator[str]:
+        for state, group in self._by_state(_ids(entry), len(self._happenings)).items():
+            frames = _frames(group)
+            how = {
+                "unsent": f"no frame of {_them(group)} was ever sent",
+                "under way": f"the {frames} {_were(group)} sent and never arrived",
+                "waiting": f"the {frames} reached the client, which did not show {_them(group)}",
+            }[state]
+            which = self._several(group)
+            yield f"{which} {_were(group)} persisted and never became visible: {how}."
+
+    def _missed(self, entry: Evidence) -> Iterator[str]:
+        ids = _ids(entry)
+        framed = [event for event in ids if "delivered" in self._ways.get(event, {})]
+        unframed = [event for event in ids if event not in framed]
+        for group, frames in (
+            (unframed, "no frame of {them} was ever delivered"),
+            (framed, "the {frames} of {them} reached the client"),
+        ):
+            if group:
+                told = frames.format(them=_them(group), frames=_frames(group))
+                yield (
+                    f"{self._several(group)} became visible at "
+                    f"{_span(self._times(group, 'visible'))} ms and {_were(group)} never given "
+                    f"to the callback; {told}."
+                )
+
+    def _doubled(self, entry: Evidence) -> Iterator[str]:
+        given = Counter(
+            str(happening.get("event"))
+            for happening in self._happenings
+            if happening["what"] == "callback"
+        )
+        for event in _ids(entry):
+            yield f"The callback was called {given[event]} times with {self._names.full(event)}."
+
+    def _by_state(self, events: Sequence[str], at: int | None = None) -> dict[str, list[str]]:
+        """Where each event was at a position, by default when `run()` ended."""
+        position = self._end if at is None else at
+        groups: dict[str, list[str]] = {}
+        for event in events:
+            steps = self._ways.get(event, {})
+            state = (
+                "waiting"
+                if _taken(steps, "delivered", position)
+                else "under way"
+                if _taken(steps, "published", position)
+                else "unsent"
+            )
+            groups.setdefault(state, []).append(event)
+        return groups
+
+    def _several(self, events: Sequence[str]) -> str:
+        *most, last = several([self._names.short(event) for event in events]).split(", ")
+        return f"{', '.join(most)} and {last}" if most else last
+
+    def _times(self, events: Sequence[str], step: str) -> list[float]:
+        """When it happened to each of those events that it happened to."""
+        return [
+            self._ways[event][step].at_ms for event in events if step in self._ways.get(event, {})
+        ]
+
+    def _later(self, *times: float) -> str:
+        if not times:
+            return "at a time that the file does not hold"
+        later = _span([at_ms - self._end_ms for at_ms in times])
+        return "in the same instant, but after it" if later == clock(0) else f"{later} ms later"
+
+    def _first(self, what: str, after: int = -1) -> int | None:
+        return next(
+            (n for n in range(after + 1, len(self._happenings)) if self._what(n) == what), None
+        )
+
+    def _what(self, position: int) -> Any:
+        return self._happenings[position]["what"]
+
+    def _at(self, position: int) -> float:
+        return float(self._happenings[position]["at_ms"])
+
+
+def _ids(entry: Evidence) -> list[str]:
+    return list(dict.fromkeys(str(event["id"]) for event in entry.events))
+
+
+def _taken(steps: dict[str, Step], step: str, position: int) -> bool:
+    return step in steps and steps[step].position < position
+
+
+def _span(times: Sequence[float]) -> str:
+    first, last = clock(min(times)), clock(max(times))
+    return first if first == last else f"{first} to {last}"
+
+
+def _were(events: Sequence[str]) -> str:
+    return "were" if len(events) > 1 else "was"
+
+
+def _they(events: Sequence[str]) -> str:
+    return "they" if len(events) > 1 else "it"
+
+
+def _them(events: Sequence[str]) -> str:
+    return "them" if len(events) > 1 else "it"
+
+
+def _frames(events: Sequence[str]) -> str:
+    return "frames" if len(events) > 1 else "frame"

@@ -1,0 +1,264 @@
+"""The caller's side of a trial: the program that uses the client, and what it got to see."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from race_harness.clients import Adapter, Client, SeenEvent
+from race_harness.model.schedule import Act, Moment, Schedule
+from race_harness.model.trace import Trace
+
+Gate = Callable[[], None]
+"""Blocks its caller until a moment of the trial has come."""
+
+LOOK_EVERY_S = 0.1
+FINISH = "finish"
+"""The tool by which the agent says that it is done."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of `run()`. Ids are in the client's own order."""
+
+    number: int
+    ended: Literal["returned", "raised", "never"]
+    error: str | None = None
+    """What it raised."""
+    visible: tuple[str, ...] = ()
+    """Ids in `state.events` at the instant it returned or raised."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the caller got, for the oracle."""
+
+    calls: tuple[Call, ...]
+    """In the order of their begin."""
+    visible_settled: tuple[str, ...]
+    """Ids in `state.events` after the settle time, before `close()`."""
+    void: str | None = None
+    """Why `run()` was never reached, if so."""
+    stopped: str | None = None
+    """Why the trial had to be ended from outside, if it had to."""
+
+
+class Program:
+    """Connects; sends a message and calls `run()`, some times; settles; closes.
+
+    `gate` makes what blocks until a moment, for what the caller does meanwhile on other threads.
+    It is called before the trial begins, so that the moments are counted from its begin.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        adapter: Adapter,
+        trace: Trace,
+        gate: Callable[[Moment], Gate],
+    ) -> None:
+        self._caller = schedule.caller
+        self._adapter = adapter
+        self._trace = trace
+        self._acts = [(act, gate(act.at)) for act in schedule.caller.acts]
+        self._client: Client | None = None
+        self._void: str | None = "no reason given"
+        self._calls: dict[int, Call] = {}
+        self._numbers = itertools.count(1)
+        self._settled: tuple[str, ...] = ()
+        self._seen: set[str] = set()
+        self._seen_count = 0
+        self._finish_observed = False
+        self._acting: list[threading.Thread] = []
+        self._settling = False
+
+    def play(self, url: str) -> None:
+        caller = self._caller
+        try:
+            self._client = client = self._adapter.connect(url, self._callback)
+            time.sleep(caller.pause_ms / 1000)
+            client.send_message("Please finish.")
+        except Exception as error:
+            self._void = _describe(error)
+            return
+        self._void = None
+        for act, gate in self._acts:
+            self._meanwhile(client, act, gate)
+        self._run(client)
+        for _ in range(caller.runs - 1):
+            time.sleep(caller.between_ms / 1000)
+            if not self._try(client, "send-message"):
+                break
+            self._run(client)
+        self._settle()
+        self.look()
+        self._settled = tuple(client.visible())
+        self._trace.record("client", "close-called")
+        try:
+            client.close()
+        except Exception as error:
+            # Judged is `run()`; here is only kept that a client's own failure stays its own.
+            self._trace.record("client", "close-raised", error=_describe(error))
+        else:
+            self._trace.record("client", "close-returned")
+
+    def _run(self, client: Client) -> None:
+        number = next(self._numbers)
+        self._calls[number] = Call(number, "never")
+        self._trace.record("client", "run-called", call=number)
+        try:
+            client.run(blocking=self._caller.blocking, timeout_s=self._caller.timeout_s)
+        except NotImplementedError as error:
+            del self._calls[number]
+            self._void = _unfit("run", error)
+        except Exception as error:
+            self._ended(client, number, self._trace.now_ns(), "raised", _describe(error))
+        else:
+            self._ended(client, number, self._trace.now_ns(), "returned")
+            self._look_again()
+
+    def _ended(
+        self,
+        client: Client,
+        number: int,
+        at_ns: int,
+        how: Literal["returned", "raised"],
+        error: str | None = None,
+    ) -> None:
+        # No scheduling point between the return and this look. In real time it is a little
+        # later, so whatever was persisted by `at_ns` and is not seen now was not visible then.
+        self.look(at_ns)
+        self._settled = visible = tuple(client.visible())
+        self._calls[number] = Call(number, how, error, visible)
+        detail = {} if error is None else {"error": error}
+        self._trace.record("client", f"run-{how}", at_ns=at_ns, call=number, **detail)
+
+    def _look_again(self) -> None:
+        """What a test does that was repaired instead of the client. It changes no verdict."""
+        until = time.monotonic() + self._caller.looks_again_s
+        while not self._finish_observed and time.monotonic() < until:
+            time.sleep(LOOK_EVERY_S)
+
+    def _meanwhile(self, client: Client, act: Act, gate: Gate) -> None:
+        """Start a thread that waits for an act's moment. Later than the settling is too late."""
+
+        def wait_and_act() -> None:
+            gate()
+            # Announced before it is asked whether it is too late, so that neither is missed.
+            self._acting.append(thread)
+            if not self._settling:
+                if act.what == "run":
+                    self._run(client)
+                else:
+                    self._try(client, act.what)
+            self._acting.remove(thread)
+
+        thread = threading.Thread(target=wait_and_act, name=f"caller: {act.what}", daemon=True)
+        thread.start()
+
+    def _settle(self) -> None:
+        """Wait for what other threads have begun; then let time pass.
+
+        Slow callbacks get as much longer as they need, one after the other, for every event; and
+        threads as much longer as they were stalled at lines.
+        """
+        self._await_acts()
+        self._settling = True
+        self._await_acts()
+        slept_s, due_s = 0.0, self._caller.settle_s
+        while slept_s < due_s:
+            time.sleep(due_s - slept_s)
+            slept_s, due_s = due_s, self._caller.settle_s + self._own_delays_s()
+
+    def _await_acts(self) -> None:
+        while acting := self._acting[:1]:
+            acting[0].join()
+
+    def _own_delays_s(self) -> float:
+        events = sum(
+            happening.what == "persisted" and self._is_slow(happening.detail)
+            for happening in self._trace.happenings
+        )
+        stalls = [entry for entry in self._trace.happenings if entry.what == "line-stalled"]
+        stalled_ms = sum(float(stall.detail["for_ms"]) for stall in stalls)
+        return (events * self._caller.callback_ms + stalled_ms) / 1000
+
+    def _is_slow(self, persisted: dict[str, Any]) -> bool:
+        """Whether the callback takes its time on that event. A server need not name its tools."""
+        tool = persisted.get("tool_name", FINISH)
+        return self._caller.callback_on == "all" or _of_finish(persisted["kind"], tool)
+
+    def _try(self, client: Client, what: str) -> bool:
+        """Do something that may fail, which is then the end of it."""
+        do: dict[str, Callable[[], None]] = {
+            "send-message": lambda: client.send_message("Go on."),
+            "pause": client.pause,
+            "interrupt": client.interrupt,
+            "close": client.close,
+        }
+        self._trace.record("client", "act-called", act=what)
+        try:
+            do[what]()
+        except NotImplementedError as error:
+            self._void = _unfit(what, error)
+            return False
+        except Exception as error:
+            self._trace.record("client", "act-raised", act=what, error=_describe(error))
+            return False
+        self._trace.record("client", "act-returned", act=what)
+        return True
+
+    def look(self, at_ns: int | None = None) -> None:
+        """Note which events have become visible since the last look, or by `at_ns`."""
+        if self._client is None:
+            return
+        # Called at every scheduling point: counting first keeps it cheap.
+        count = self._client.count()
+        if count != self._seen_count:
+            self._seen_count = count
+            for event in self._client.visible():
+                if event not in self._seen:
+                    self._seen.add(event)
+                    self._trace.record("client", "visible", at_ns=at_ns, event=event)
+
+    def _callback(self, event: SeenEvent) -> None:
+        self._trace.record("client", "callback", event=event.id, kind=event.kind)
+        of_finish = _of_finish(event.kind, event.tool_name)
+        if of_finish and event.kind == "ObservationEvent":
+            self._finish_observed = True
+        caller = self._caller
+        if not (of_finish or caller.callback_on == "all"):
+            return
+        if caller.callback_ms:
+            time.sleep(caller.callback_ms / 1000)
+            self._trace.record("client", "callback-done", event=event.id)
+        if caller.callback_raises:
+            self._trace.record("client", "callback-raised", event=event.id)
+            raise RuntimeError("the user's callback fails")
+
+    def outcome(self, stopped: str | None) -> Outcome:
+        """What came of it; `stopped` says why the trial was ended from outside, if it was."""
+        visible = tuple(self._client.visible()) if self._client is not None else ()
+        calls = tuple(self._calls[number] for number in sorted(self._calls))
+        return Outcome(
+            calls=calls,
+            visible_settled=visible if stopped is not None else self._settled,
+            void=self._void,
+            stopped=stopped,
+        )
+
+
+def _of_finish(kind: str, tool_name: str | None) -> bool:
+    """Whether an event is the last action of an agent, or what came of it."""
+    return tool_name == FINISH and kind in ("ActionEvent", "ObservationEvent")
+
+
+def _unfit(what: str, error: NotImplementedError) -> str:
+    return f"the client cannot do what the schedule asks for: {what}: {_describe(error)}"
+
+
+def _describe(error: BaseException) -> str:
+    text = f"{type(error).__name__}: {error}"
+    return text if error.__cause__ is None else f"{text} <- {_describe(error.__cause__)}"

@@ -1,0 +1,244 @@
+"""The controlling side of the workers: starts them, feeds them, hears them out."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from race_harness.model.combination import SIM_FAKE, Combination
+from race_harness.model.errors import ClientUnavailable, UsageError, WorldBroken
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import LOG_VARIABLE
+from race_harness.model.verdict import TrialResult
+from race_harness.workers import bootstrap
+
+OUTSTANDING = 4
+"""Requests that a job is given ahead, so that it never waits for us."""
+
+Answer = dict[str, Any]
+
+Whole = Literal["all", "failed", "new", "bodies"] | None
+"""Of which trials all is wanted, and not the result alone; see `workers.worker`."""
+
+
+class Workers:
+    """The worker processes of one client.
+
+    Args:
+        python: interpreter of the client's environment.
+        adapter: name of the adapter, as `workers.worker` takes it.
+        jobs: how many trials run at once, each in a process of its own.
+        combination: where they run: its world, and the server that the environment has to hold
+            where it is the real one.
+
+    Raises:
+        ClientUnavailable: there is no such client in the file that was named, or no real server
+            in the environment.
+        UsageError: the file that RACE_DIGEST_LOG names cannot be written.
+        WorldBroken: a worker could not be started or import the client, lost control of a trial,
+            or died.
+    """
+
+    def __init__(
+        self,
+        python: Path | str,
+        adapter: str,
+        jobs: int,
+        combination: Combination = SIM_FAKE,
+    ) -> None:
+        environment = _environment()
+        pairs = [socket.socketpair() for _ in range(jobs)]
+        theirs = [their.fileno() for _, their in pairs]
+        self._log = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed in close()
+        # Also what workers leave that are killed is removed.
+        self._scratch = tempfile.TemporaryDirectory(prefix="race-", ignore_cleanup_errors=True)
+        self._connections = [Connection(our.detach()) for our, _ in pairs]
+        try:
+            self._process = subprocess.Popen(
+                [
+                    # -P: the folder of the script is not to be searched for modules.
+                    *(str(python), "-P", str(Path(bootstrap.__file__))),
+                    *(adapter, combination.world, combination.server),
+                    *map(str, theirs),
+                ],
+                pass_fds=theirs,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                env={**environment, "TMPDIR": self._scratch.name},
+                # A group of its own, so that all jobs can be ended at once.
+                start_new_session=True,
+            )
+        except OSError as error:
+            for connection in self._connections:
+                connection.close()
+            self._log.close()
+            self._scratch.cleanup()
+            raise WorldBroken(f"cannot start {python}: {error.strerror or error}") from None
+        finally:
+            for _, their in pairs:
+                their.close()
+        self.version = self.server_version = ""
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        if exc_type is not None:
+            self._kill()
+        self.close()
+
+    def close(self) -> None:
+        """Let the workers end: they do when nobody is left to send them requests."""
+        for connection in self._connections:
+            connection.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._kill()
+            self._process.wait()
+        self._log.close()
+        self._scratch.cleanup()
+
+    def wait_ready(self) -> None:
+        """Wait until every job has imported the client."""
+        for connection in self._connections:
+            ready = self._receive(connection)["ready"]
+            self.version, self.server_version = ready["version"], ready["server_version"]
+
+    def run(
+        self,
+        schedules: Iterable[Schedule],
+        on_result: Callable[[TrialResult], None],
+        on_failure: Callable[[TrialResult, Answer], None] | None = None,
+    ) -> list[TrialResult]:
+        """Run a trial of each schedule; results in the order of the schedules.
+
+        `on_result` hears of each as it comes, in whatever order; `on_failure` of each that failed,
+        with all of it, for where it may not be had a second time.
+        """
+        results: dict[int, TrialResult] = {}
+        for result, trial in self.stream(schedules, None if on_failure is None else "failed"):
+            results[result.index] = result
+            on_result(result)
+            if on_failure is not None and trial is not None:
+                on_failure(result, trial)
+        return [results[index] for index in sorted(results)]
+
+    def stream(
+        self, schedules: Iterable[Schedule], whole: Whole = None
+    ) -> Iterator[tuple[TrialResult, Answer | None]]:
+        """Run a trial of each schedule and give the results as they come, in whatever order, each
+        with all of the trial where `whole` asks for it.
+
+        Schedules are asked for when there is room for them, and nothing is kept: there may be any
+        number of them. Let it come to its end before the workers are given anything else.
+        """
+        pending = enumerate(schedules)
+        busy = dict.fromkeys(self._connections, 0)
+        for connection in self._connections * OUTSTANDING:
+            busy[connection] += self._feed(connection, pending, whole)
+        while any(busy.values()):
+            for ready in wait([connection for connection, count in busy.items() if count]):
+                assert isinstance(ready, Connection)
+                answer = self._receive(ready)
+                busy[ready] += self._feed(ready, pending, whole) - 1
+                yield _result(answer), answer.get("trial")
+
+    def run_whole(self, schedule: Schedule) -> tuple[TrialResult, Answer]:
+        """Run one trial and get all of it: happenings, evidence, notes, stacks."""
+        connection = self._connections[0]
+        self._request(connection, 0, schedule, whole="all")
+        answer = self._receive(connection)
+        return _result(answer), answer["trial"]
+
+    def run_with_bodies(self, schedule: Schedule) -> tuple[TrialResult, Answer, Answer]:
+        """As `run_whole`, and the shapes of all bodies that the server sent, as
+        `conformance.shapes.Bodies` has them."""
+        connection = self._connections[0]
+        self._request(connection, 0, schedule, whole="bodies")
+        answer = self._receive(connection)
+        return _result(answer), answer["trial"], answer["bodies"]
+
+    def source_lines(self) -> list[tuple[str, str]]:
+        """Every line of the client's source that a schedule may refer to: function and text."""
+        connection = self._connections[0]
+        self._send(connection, {"lines": True})
+        return [(function, line) for function, line in self._receive(connection)["lines"]]
+
+    def _feed(
+        self, connection: Connection, pending: Iterator[tuple[int, Schedule]], whole: Whole
+    ) -> int:
+        for index, schedule in pending:
+            self._request(connection, index, schedule, whole=whole)
+            return 1
+        return 0
+
+    def _request(
+        self, connection: Connection, index: int, schedule: Schedule, *, whole: Whole
+    ) -> None:
+        self._send(connection, {"index": index, "schedule": schedule.to_dict(), "whole": whole})
+
+    def _send(self, connection: Connection, request: dict[str, Any]) -> None:
+        try:
+            connection.send_bytes(json.dumps(request).encode())
+        except OSError:
+            raise self._trouble() from None
+
+    def _receive(self, connection: Connection) -> Answer:
+        try:
+            answer: Answer = json.loads(connection.recv_bytes())
+        except (EOFError, OSError):
+            raise self._trouble() from None
+        if "trouble" in answer:
+            unavailable = answer.get("status") == ClientUnavailable.exit_code
+            raise (ClientUnavailable if unavailable else WorldBroken)(answer["trouble"].strip())
+        return answer
+
+    def _trouble(self) -> WorldBroken:
+        self._log.seek(0)
+        said = self._log.read().decode(errors="replace").strip()
+        return WorldBroken("a worker died" + (f":\n{said[-4000:]}" if said else " without a word"))
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _result(answer: Answer) -> TrialResult:
+    data = answer["result"]
+    return TrialResult(**{**data, "verdicts": tuple(data["verdicts"])})
+
+
+def _environment() -> dict[str, str]:
+    """The worker's environment: ours, without what would change how trials run."""
+    dropped = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "pythonpath", "pythonhome")
+    environment = {key: value for key, value in os.environ.items() if key.lower() not in dropped}
+    environment["PYTHONUTF8"] = "1"
+    if LOG_VARIABLE in environment:
+        # Beside a real server a trial has a working directory of its own.
+        environment[LOG_VARIABLE] = str(_writable(Path(environment[LOG_VARIABLE]).absolute()))
+    return environment
+
+
+def _writable(log: Path) -> Path:
+    try:
+        with log.open("a"):
+            return log
+    except OSError as error:
+        reason = error.strerror or error
+        way_out = f"name another file in {LOG_VARIABLE}, or unset it"
+        raise UsageError(f"cannot write {log}: {reason}; {way_out}") from None

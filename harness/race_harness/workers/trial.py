@@ -1,0 +1,99 @@
+"""One trial, start to end: schedule, world, server and client, oracle, verdict."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from race_harness.clients import Adapter, source_of
+from race_harness.clients.undisturbed import UndisturbedAdapter
+from race_harness.model.combination import NOT_RUN
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Happening
+from race_harness.model.verdict import Judgement, TrialResult
+from race_harness.network.site import UvicornSite
+from race_harness.oracle.judge import judge
+from race_harness.sim.world import Simulation
+from race_harness.subjects.program import Outcome, Program
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Everything about one trial that was run."""
+
+    schedule: Schedule
+    outcome: Outcome
+    judgement: Judgement | None
+    """None: the schedule broke the trial before `run()` was reached."""
+    happenings: tuple[Happening, ...]
+    digest: str
+    stacks: dict[str, str]
+    wall_ms: float
+
+    @staticmethod
+    def judged(
+        schedule: Schedule,
+        outcome: Outcome,
+        happenings: tuple[Happening, ...],
+        digest: str,
+        stacks: dict[str, str],
+        began: float,
+    ) -> "Trial":
+        """With the oracle's judgement; `began` is as of `time.perf_counter()`."""
+        return Trial(
+            schedule=schedule,
+            outcome=outcome,
+            judgement=None if outcome.void is not None else judge(schedule, happenings, outcome),
+            happenings=happenings,
+            digest=digest,
+            stacks=stacks,
+            wall_ms=(time.perf_counter() - began) * 1e3,
+        )
+
+    def result(self, index: int) -> TrialResult:
+        return TrialResult(
+            index=index,
+            verdicts=self.judgement.verdicts if self.judgement is not None else (),
+            digest=self.digest,
+            virtual_s=_run_seconds(self.happenings),
+            wall_ms=self.wall_ms,
+            void=self.outcome.void,
+        )
+
+
+def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
+    """Run one trial in the simulation against the adapter's server.
+
+    Raises:
+        WorldBroken: the simulation lost control; there is no verdict then.
+    """
+    began = time.perf_counter()
+    simulation = Simulation(schedule, source_of(adapter))
+    server = adapter.serve(schedule, simulation.trace)
+    site.app = server.app
+    if simulation.lines.needed:
+        adapter = UndisturbedAdapter(adapter, simulation.lines.look)
+    program = Program(schedule, adapter, simulation.trace, simulation.gate)
+    ending = simulation.run(site, program.play, program.look, server.aclose)
+    outcome = program.outcome(ending.stopped)
+    return Trial.judged(schedule, outcome, ending.happenings, ending.digest, ending.stacks, began)
+
+
+def not_run(schedule: Schedule, reasons: Sequence[str]) -> Trial:
+    """The void trial of a schedule that its combination cannot run; `reasons` say why."""
+    outcome = Outcome(calls=(), visible_settled=(), void=NOT_RUN + "; ".join(reasons))
+    return Trial(schedule, outcome, None, (), "", {}, 0.0)
+
+
+def _run_seconds(happenings: tuple[Happening, ...]) -> float:
+    """Virtual seconds from the first call of `run()` to its end, or to the trial's end."""
+    called = ended = None
+    for happening in happenings:
+        if happening.detail.get("call") != 1:
+            continue
+        if happening.what == "run-called":
+            called = happening.at_ns
+        else:
+            ended = happening.at_ns
+    if called is None:
+        return 0.0
+    return ((happenings[-1].at_ns if ended is None else ended) - called) / 1e9

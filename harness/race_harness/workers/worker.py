@@ -1,0 +1,275 @@
+"""The worker: imports the client once, then runs the trials it is sent.
+
+It runs in the client's environment, where only the trial core's few dependencies are sure to be.
+After the slow import and a warm-up it forks one process per job, before which no thread is left.
+Each job speaks JSON over a socket of its own: first {"ready": {"version", "server_version"}} or
+{"trouble": text, "status"?: exit status}, then one answer for each request
+{"index", "schedule", "whole"}: {"result", "trial"?, "bodies"?}, where "whole" says of which trials
+all is wanted, "all" or "failed", or with "bodies" the shapes of what the server sent, too; "new"
+are those that failed for a cause that this job has not told of the scenario yet. The request
+{"lines": true} asks for the lines of the client's source instead.
+"""
+
+import contextlib
+import gc
+import json
+import logging
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from multiprocessing.connection import Connection
+from typing import Any
+
+from race_harness.clients import Adapter, own_clients, source_of
+from race_harness.conformance.capture import CapturingAdapter
+from race_harness.conformance.shapes import Bodies
+from race_harness.model.combination import SIM_FAKE, Combination, unavailable
+from race_harness.model.errors import ClientUnavailable, HarnessError
+from race_harness.model.schedule import Interleaving, Schedule, Script
+from race_harness.model.verdict import TrialResult
+from race_harness.network.site import UvicornSite
+from race_harness.server.missing import missing
+from race_harness.server.profile import Profile
+from race_harness.sim import source
+from race_harness.sim.watchdog import Watchdog
+from race_harness.workers.affinity import OneCore
+from race_harness.workers.trial import Trial, not_run, run_trial
+
+COLLECT_EVERY = 50
+"""Trials between two garbage collections: asyncio leaves cycles, and none runs inside a trial."""
+
+
+def main(arguments: list[str]) -> None:
+    """Arguments: adapter, world, server; then the descriptor of each job's socket."""
+    adapter_name, world, server, *descriptors = arguments
+    connections = [Connection(int(descriptor)) for descriptor in descriptors]
+
+    def tell_all(trouble: dict[str, Any]) -> None:
+        for connection in connections:
+            _send(connection, trouble)
+
+    watchdog = Watchdog(lambda report: tell_all({"trouble": report}))
+    watchdog.start()
+    try:
+        bench = prepare(adapter_name, Combination(world, server))
+    except Exception as error:
+        tell_all(_trouble(error))
+        sys.exit(1)
+    watchdog.stop()
+    children = [_fork_job(connections, mine, bench) for mine in connections]
+    for connection in connections:
+        connection.close()
+    for child in children:
+        os.waitpid(child, 0)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the trials of one process are run on, one after another."""
+
+    adapter: Adapter
+    combination: Combination
+    site: UvicornSite
+    profile: Profile | None = None
+    """Of the agent server, where it is one."""
+
+    def run(self, schedule: Schedule) -> Trial:
+        """Run one trial; a void one where the combination, or the release, cannot.
+
+        Raises:
+            WorldBroken: it escaped its world.
+        """
+        world, server = self.combination.world, self.combination.server
+        reasons = unavailable(schedule, world, server)
+        if self.profile is not None:
+            reasons += missing(schedule, self.profile)
+        if reasons:
+            return not_run(schedule, reasons)
+        if self.combination.in_real_time:
+            from race_harness.realtime.forked_trial import run_trial as run_in_real_time
+
+            return run_in_real_time(schedule, self.adapter)
+        return run_trial(schedule, self.adapter, self.site)
+
+
+def prepare(adapter_name: str, combination: Combination = SIM_FAKE) -> Bench:
+    """Import the client, and its server, and warm everything up, once a process."""
+    _quieten()
+    if combination.server == "real":
+        from race_harness.clients.beside_real import RealServed
+        from race_harness.server.real import home
+
+        # Client and server share their SDK, which looks for a home when it is imported.
+        home.settle()
+        adapter: Adapter = RealServed(_adapter(adapter_name))
+    else:
+        adapter = _adapter(adapter_name)
+    own = combination.server == "own"
+    profile = None if own else Profile.of(_server_version(adapter))
+    bench = Bench(adapter, combination, UvicornSite(), profile)
+    if not combination.in_real_time:
+        _warm_up(bench)
+    # What is there now stays: collections then look at the trials' own objects only.
+    gc.collect()
+    gc.freeze()
+    if not combination.in_real_time:
+        gc.disable()
+    return bench
+
+
+def run_trials(bench: Bench, schedules: Iterable[Schedule], job: int = 0) -> Iterator[Trial]:
+    """Run a trial of each schedule, on one core, collecting garbage in between now and then.
+
+    `job` is the number of the core to begin with. In real time threads and processes of a trial
+    run at once, wherever there is room.
+
+    Raises:
+        WorldBroken: a trial escaped its world.
+    """
+    if bench.combination.in_real_time:
+        yield from map(bench.run, schedules)
+        return
+    core, busy_s = OneCore(job), 0.0
+    for number, schedule in enumerate(schedules):
+        if number % COLLECT_EVERY == 0:
+            gc.collect()
+            core.settle(busy_s)
+            busy_s = 0.0
+        trial = bench.run(schedule)
+        busy_s += trial.wall_ms / 1e3
+        yield trial
+
+
+def _fork_job(connections: list[Connection], mine: Connection, bench: Bench) -> int:
+    child = os.fork()
+    if child:
+        return child
+    try:
+        for connection in connections:
+            if connection is not mine:
+                connection.close()
+        # Jobs of one worker begin on different cores, and workers of their own anywhere.
+        _work(mine, bench, job=os.getppid() + connections.index(mine))
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    # Not sys.exit: that would run the parent's exit handlers a second time.
+    os._exit(0)
+
+
+def _work(connection: Connection, bench: Bench, job: int) -> None:
+    adapter = CapturingAdapter(bench.adapter)
+    versions = {"version": adapter.version, "server_version": _server_version(bench.adapter)}
+    bench = replace(bench, adapter=adapter)
+    # In real time trials are forked, and limited, by their world: no thread may be here.
+    if not bench.combination.in_real_time:
+        Watchdog(lambda report: _send(connection, {"trouble": report})).start()
+    _send(connection, {"ready": versions})
+    request: dict[str, Any] = {}
+    told: set[tuple[str, str]] = set()
+
+    def requested() -> Iterator[Schedule]:
+        nonlocal request
+        with contextlib.suppress(EOFError):
+            while True:
+                request = json.loads(connection.recv_bytes())
+                if "lines" in request:
+                    _send(connection, {"lines": source.lines(source_of(adapter))})
+                    continue
+                adapter.bodies = Bodies() if request["whole"] == "bodies" else None
+                yield Schedule.from_dict(request["schedule"])
+
+    try:
+        for trial in run_trials(bench, requested(), job):
+            result = trial.result(request["index"])
+            answer: dict[str, Any] = {"result": asdict(result)}
+            if _is_wanted(request["whole"], trial, result, told):
+                answer["trial"] = _whole(trial)
+            if adapter.bodies is not None:
+                answer["bodies"] = adapter.bodies.to_dict()
+            _send(connection, answer)
+    except HarnessError as error:
+        _send(connection, _trouble(error))
+
+
+def _is_wanted(
+    whole: str | None, trial: Trial, result: TrialResult, told: set[tuple[str, str]]
+) -> bool:
+    """Whether all of the trial is to be told; `told` holds scenarios and causes that were."""
+    if whole in ("all", "bodies"):
+        return True
+    if trial.judgement is None or result.passed:
+        return False
+    if whole == "new":
+        news = (trial.schedule.scenario, trial.judgement.cause)
+        if news in told:
+            return False
+        told.add(news)
+        return True
+    return whole == "failed"
+
+
+def _server_version(adapter: Adapter) -> str:
+    return str(getattr(adapter, "server_version", ""))
+
+
+def _whole(trial: Trial) -> dict[str, Any]:
+    judgement = trial.judgement
+    return {
+        "happenings": [happening.to_dict() for happening in trial.happenings],
+        "evidence": [asdict(entry) for entry in judgement.evidence] if judgement else [],
+        "notes": list(judgement.notes) if judgement else [],
+        "stacks": trial.stacks,
+    }
+
+
+def _trouble(error: Exception) -> dict[str, Any]:
+    if isinstance(error, HarnessError):
+        return {"trouble": str(error), "status": error.exit_code}
+    return {"trouble": traceback.format_exc()}
+
+
+def _send(connection: Connection, message: dict[str, Any]) -> None:
+    connection.send_bytes(json.dumps(message).encode())
+
+
+def _adapter(name: str) -> Adapter:
+    if name == "openhands":
+        return _openhands()
+    if own := own_clients.split(name):
+        return own_clients.load(*own)
+    from race_harness.clients.reference import ReferenceAdapter
+
+    return ReferenceAdapter.named(name)
+
+
+def _openhands() -> Adapter:
+    """Raises ClientUnavailable: the release has another API than the adapter knows."""
+    try:
+        from race_harness.clients.openhands import OpenHandsAdapter
+
+        return OpenHandsAdapter()
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        says = " ".join(str(error).split())[:300]
+        raise ClientUnavailable(
+            "this openhands-sdk has an API that the harness does not know "
+            f"({type(error).__name__}: {says}): name another release"
+        ) from error
+
+
+def _warm_up(bench: Bench) -> None:
+    """First trials import and cache things; every counted one shall find them there."""
+    hooks = bench.profile is None or bench.profile.has_stop_hooks
+    for script in (Script(tool_calls=1, stop_hook_denials=int(hooks)), Script(outcome="error")):
+        for seed in (None, 1):
+            bench.run(Schedule("warm-up", script=script, interleaving=Interleaving(seed)))
+
+
+def _quieten() -> None:
+    """A million trials' logs of faults that were meant are of no use to anybody."""
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")

@@ -1,0 +1,120 @@
+"""Names of combinations, and what each cannot do."""
+
+import pytest
+
+from race_harness.model.combination import (
+    COMBINATIONS,
+    REAL_FAKE,
+    REAL_REAL,
+    SIM_FAKE,
+    SIM_REAL,
+    Combination,
+    unavailable,
+)
+from race_harness.model.errors import UsageError
+from race_harness.model.schedule import (
+    Fault,
+    Interleaving,
+    LineStall,
+    Network,
+    RestFault,
+    Schedule,
+    ServerTiming,
+)
+
+
+@pytest.mark.parametrize("text", ["sim×real", "sim-real", "simxreal", "sim*real", " sim×real "])
+def test_ways_to_write_one(text: str) -> None:
+    assert Combination.parse(text) == SIM_REAL
+    assert str(Combination.parse(text)) == "sim×real"
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
+def test_what_is_printed_can_be_typed(combination: Combination) -> None:
+    assert Combination.parse(str(combination)) == combination
+
+
+@pytest.mark.parametrize("text", ["", "sim", "real", "fake×sim", "sim×real×fake", "sim+real"])
+def test_what_is_none(text: str) -> None:
+    with pytest.raises(UsageError, match=r"is no combination .* sim×fake, sim×real, ") as caught:
+        Combination.parse(text)
+    assert "\n" not in str(caught.value)
+
+
+def without(schedule: Schedule, combination: Combination) -> tuple[str, ...]:
+    return unavailable(schedule, combination.world, combination.server)
+
+
+STALL = LineStall("f", "x = 1", for_ms=5.0)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "combination", "begins"),
+    [
+        (Schedule("s", interleaving=Interleaving(7)), REAL_FAKE, "interleaving.seed: "),
+        (
+            Schedule("s", interleaving=Interleaving(at_lines=True)),
+            REAL_REAL,
+            "interleaving.at_lines: ",
+        ),
+        (
+            Schedule("s", interleaving=Interleaving(stalls=(STALL,))),
+            REAL_FAKE,
+            "interleaving.stalls[0]: ",
+        ),
+        (
+            Schedule("s", network=Network(faults=(Fault("reset"), Fault("refuse", for_ms=1.0)))),
+            REAL_FAKE,
+            "network.faults[1], refuse: on real sockets both kinds of connections share a port",
+        ),
+        (
+            Schedule("s", server=ServerTiming(status_overtakes=1)),
+            SIM_REAL,
+            "server.status_overtakes: ",
+        ),
+        (
+            Schedule("s", server=ServerTiming(flushes_first=True), counterfactual=True),
+            SIM_REAL,
+            "server.flushes_first: ",
+        ),
+        (Schedule("s", server=ServerTiming(clock_ms=1.0)), REAL_REAL, "server.clock_ms: "),
+    ],
+    ids=lambda value: str(value) if isinstance(value, Combination) else "",
+)
+def test_each_thing_that_cannot_be_had_is_named_with_its_field(
+    schedule: Schedule, combination: Combination, begins: str
+) -> None:
+    (reason,) = without(schedule, combination)
+    assert reason.startswith(begins)
+    # And where it can be had, nothing is said.
+    assert without(schedule, SIM_FAKE) == ()
+    other = {REAL_FAKE: SIM_REAL, SIM_REAL: REAL_FAKE, REAL_REAL: SIM_FAKE}[combination]
+    assert without(schedule, other) == ()
+
+
+def test_all_of_them_are_told() -> None:
+    schedule = Schedule(
+        "s",
+        interleaving=Interleaving(7, at_lines=True, stalls=(STALL, STALL)),
+        server=ServerTiming(status_overtakes=1, clock_ms=1.0),
+    )
+    fields = [reason.partition(":")[0] for reason in without(schedule, REAL_REAL)]
+    assert fields == [
+        "interleaving.seed",
+        "interleaving.at_lines",
+        "interleaving.stalls[0]",
+        "interleaving.stalls[1]",
+        "server.status_overtakes",
+        "server.clock_ms",
+    ]
+
+
+@pytest.mark.parametrize("combination", [*COMBINATIONS, Combination("real", "own")], ids=str)
+def test_what_a_proxy_and_a_network_can_do_is_had_everywhere(combination: Combination) -> None:
+    schedule = Schedule(
+        "s",
+        network=Network(faults=tuple(Fault(a) for a in ("reset", "close", "stall", "reject"))),
+        rest=(RestFault("empty"), RestFault("timeout")),
+        counterfactual=True,
+    )
+    assert without(schedule, combination) == ()

@@ -1,0 +1,1 @@
+"""Puts this folder on the path, since the folders below use its rig, too."""

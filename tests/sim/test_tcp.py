@@ -1,0 +1,670 @@
+"""The network: what two ends of a connection can see of latency, faults and each other."""
+
+import asyncio
+import itertools
+import random
+import threading
+import time
+
+import httpcore
+import httpx
+import pytest
+import websockets
+from alone import DAY_S, Alone, run_alone
+from sim_rig import both, rest
+
+from race_harness.model.schedule import ConnectionLink, Fault, Link, Moment
+from race_harness.model.schedule import Network as NetworkSchedule
+from race_harness.network.pipe import Pipe
+from race_harness.network.site import PORT
+from race_harness.sim.kernel import MILLISECOND, SECOND
+from race_harness.sim.tcp import Network
+
+
+class Ear:
+    """An end of a pipe that notes what it hears, and when (in virtual milliseconds)."""
+
+    def __init__(self, alone):
+        self._alone = alone
+        self.heard = []
+
+    def _note(self, what):
+        self.heard.append((self._alone.now_s * 1000, what))
+
+    def received(self, data):
+        self._note(bytes(data))
+
+    def ended(self):
+        self._note("end")
+
+    def broken(self):
+        self._note("reset")
+
+
+def pipe(alone, *, latency_ms=10.0, jitter_ms=0.0, attach=True):
+    made = Pipe(alone.kernel, "pipe", Link(latency_ms, jitter_ms), random.Random(1))
+    ear = Ear(alone)
+    if attach:
+        made.attach(ear)
+    return made, ear
+
+
+def let_pass(alone, seconds=10):
+    alone.run(lambda: time.sleep(seconds))
+
+
+# -- one pipe
+
+
+def test_bytes_arrive_after_the_latency():
+    alone = Alone()
+    line, ear = pipe(alone, latency_ms=25)
+    line.send(b"now")
+    alone.at(100, lambda: line.send(b"later"))
+    let_pass(alone)
+    assert ear.heard == [(25, b"now"), (125, b"later")]
+
+
+def test_jitter_delays_and_never_reorders():
+    alone = Alone()
+    line, ear = pipe(alone, latency_ms=10, jitter_ms=50)
+    for number in range(100):
+        alone.at(number, lambda number=number: line.send(bytes([number])))
+    let_pass(alone)
+    assert [data for _, data in ear.heard] == [bytes([number]) for number in range(100)]
+    delays = [at_ms - number for number, (at_ms, _) in enumerate(ear.heard)]
+    assert all(10 <= delay <= 60 for delay in delays)
+    assert len(set(delays)) > 10
+
+
+def test_an_empty_write_is_no_end_of_stream():
+    """httpcore writes b"" after a body; delivered, h11 takes it for the end of the stream."""
+    alone = Alone()
+    line, ear = pipe(alone)
+    line.send(b"")
+    line.send(b"a")
+    line.send(b"")
+    line.send(b"b")
+    let_pass(alone)
+    assert [what for _, what in ear.heard] == [b"a", b"b"]
+
+
+def test_the_end_comes_after_the_data_and_nothing_after_it():
+    alone = Alone()
+    line, ear = pipe(alone, jitter_ms=30)
+    line.send(b"a")
+    line.send(b"b")
+    line.finish()
+    line.finish()
+    line.send(b"too late")
+    let_pass(alone)
+    assert [what for _, what in ear.heard] == [b"a", b"b", "end"]
+
+
+def test_a_stall_delivers_all_of_it_later():
+    alone = Alone()
+    line, ear = pipe(alone)
+    alone.at(0, lambda: line.send(b"under way"))
+    alone.at(5, lambda: line.stall(500 * MILLISECOND))
+    alone.at(100, lambda: line.send(b"meanwhile"))
+    alone.at(495, lambda: line.send(b"at last"))
+    alone.at(600, lambda: line.send(b"as ever"))
+    let_pass(alone)
+    assert ear.heard == [
+        (500, b"under way"),
+        (500, b"meanwhile"),
+        (505, b"at last"),
+        (610, b"as ever"),
+    ]
+
+
+def test_a_second_stall_does_not_shorten_the_first():
+    alone = Alone()
+    line, ear = pipe(alone)
+    line.stall(500 * MILLISECOND)
+    line.stall(100 * MILLISECOND)
+    line.send(b"a")
+    let_pass(alone)
+    assert ear.heard == [(500, b"a")]
+
+
+def test_a_stall_may_be_prolonged():
+    alone = Alone()
+    line, ear = pipe(alone)
+    line.stall(500 * MILLISECOND)
+    line.send(b"a")
+    alone.at(400, lambda: line.stall(900 * MILLISECOND))
+    let_pass(alone)
+    assert ear.heard == [(900, b"a")]
+
+
+def test_a_half_open_pipe_delivers_nothing_and_tells_nobody():
+    alone = Alone()
+    line, ear = pipe(alone)
+    alone.at(0, lambda: line.send(b"delivered"))
+    alone.at(20, lambda: line.send(b"under way"))
+    alone.at(25, line.drop)
+    alone.at(30, lambda: line.send(b"after"))
+    alone.at(40, line.finish)
+    let_pass(alone)
+    assert ear.heard == [(10, b"delivered")]
+
+
+def test_a_reset_is_told_at_once_and_loses_what_was_under_way():
+    alone = Alone()
+    line, ear = pipe(alone)
+    alone.at(0, lambda: line.send(b"delivered"))
+    alone.at(20, lambda: line.send(b"under way"))
+    alone.at(25, line.reset)
+    alone.at(30, lambda: line.send(b"after"))
+    let_pass(alone)
+    assert ear.heard == [(10, b"delivered"), (25, "reset")]
+
+
+def test_bytes_that_come_before_the_accept_wait_for_it():
+    alone = Alone()
+    line, ear = pipe(alone, attach=False)
+    line.send(b"early")
+    line.finish()
+    alone.at(70, lambda: line.attach(ear))
+    let_pass(alone)
+    assert ear.heard == [(70, b"early"), (70, "end")]
+
+
+def test_a_reset_before_the_accept_is_told_after_it():
+    alone = Alone()
+    line, ear = pipe(alone, attach=False)
+    line.reset()
+    alone.at(70, lambda: line.attach(ear))
+    let_pass(alone)
+    assert ear.heard == [(70, "reset")]
+
+
+def test_a_mark_is_reached_with_the_last_byte_before_it():
+    alone = Alone()
+    line, _ = pipe(alone)
+    reached = []
+    line.mark(lambda _: reached.append(("nothing sent", alone.now_s)))
+    line.send(b"a")
+    line.mark(lambda _: reached.append(("a", alone.now_s)))
+    alone.at(5, lambda: line.send(b"b"))
+    let_pass(alone)
+    assert reached == [("nothing sent", 0), ("a", 0.010)]
+
+
+@pytest.mark.parametrize("end", ["drop", "reset", "finish"])
+def test_what_is_sent_too_late_is_never_delivered(end):
+    alone = Alone()
+    line, _ = pipe(alone)
+    reached = []
+    line.send(b"a")
+    alone.at(20, getattr(line, end))
+    alone.at(21, lambda: line.send(b"b"))
+    alone.at(22, lambda: line.mark(lambda _: reached.append("b")))
+    let_pass(alone)
+    assert reached == []
+
+
+# -- connections
+
+
+def test_connecting_takes_one_round_trip_and_the_accept_comes_later():
+    alone = Alone()
+    network = Network(alone.kernel, both(20), 0)
+    seen = []
+    network.listen(PORT, lambda connection: seen.append((alone.now_s, "accepted")))
+    network.connect(PORT, "rest", lambda connection: seen.append((alone.now_s, "connected")))
+    let_pass(alone)
+    assert seen == [(0.040, "connected"), (0.060, "accepted")]
+
+
+def test_nobody_listening_is_told_after_one_round_trip():
+    alone = Alone()
+    network = Network(alone.kernel, both(20), 0)
+    answers = []
+    network.connect(PORT, "rest", lambda connection: answers.append((alone.now_s, connection)))
+    let_pass(alone)
+    assert answers == [(0.040, None)]
+    assert network.connections == []
+
+
+def test_a_port_is_listened_at_once_only():
+    network = Alone().network
+    network.listen(PORT, id)
+    with pytest.raises(OSError, match="in use"):
+        network.listen(PORT, id)
+    network.unlisten(PORT)
+    network.listen(PORT, id)
+
+
+def test_the_newest_living_connection_of_a_kind_is_found():
+    alone = Alone()
+    network = alone.network
+    network.listen(PORT, id)
+    for kind in ("rest", "socket", "socket", "rest"):
+        network.connect(PORT, kind, id)
+    let_pass(alone)
+    assert network.newest("socket").number == 2
+    network.newest("socket").reset()
+    assert network.newest("socket").number == 1
+    assert network.newest("rest").number == 3
+    network.newest("socket").alive = False
+    assert network.newest("socket") is None
+    peers = [connection.peer for connection in network.connections]
+    assert [network.by_peer(peer).peer for peer in peers] == peers
+    assert network.by_peer(1) is None
+
+
+def test_the_first_bytes_tell_what_a_connection_is_for():
+    """Also a socket client that connects by the REST backend gets the socket's latency."""
+    alone = Alone(network=NetworkSchedule(rest=Link(1), socket=Link(77)))
+    alone.network.listen(PORT, id)
+    alone.network.connect(PORT, "rest", id)
+    alone.network.connect(PORT, "socket", id)
+    let_pass(alone)
+    upgraded, plain = alone.network.connections
+    assert (upgraded.kind, plain.kind) == ("rest", "socket")
+    upgraded.client_writes(b"GET / HTTP/1.1\r\nUpgrade: WebSocket\r\n\r\n")
+    plain.client_writes(b"GET / HTTP/1.1\r\n\r\n")
+    assert (upgraded.kind, upgraded.down.link.latency_ms) == ("socket", 77)
+    assert (plain.kind, plain.up.link.latency_ms) == ("rest", 1)
+    upgraded.client_writes(b"GET / HTTP/1.1\r\n\r\n")
+    assert upgraded.kind == "socket"
+
+
+SECOND_SOCKET = NetworkSchedule(
+    rest=Link(1),
+    socket=Link(10),
+    connections=(ConnectionLink(300, kind="socket", nth=2), ConnectionLink(70, 5, "rest", 3)),
+)
+
+
+def latencies(alone, *kinds):
+    """Of connections made one after another."""
+    for number, kind in enumerate(kinds):
+        alone.at(
+            number * 1_000, lambda kind=kind: alone.network.connect(PORT, kind, lambda _made: None)
+        )
+    alone.network.listen(PORT, id)
+    let_pass(alone, len(kinds) + 1)
+    return [each.up.link.latency_ms for each in alone.network.connections]
+
+
+def test_a_link_of_its_own_is_that_of_the_nth_connection_of_its_kind_alone():
+    kinds = ("rest", "socket", "rest", "socket", "rest", "socket", "rest")
+    alone = Alone(network=SECOND_SOCKET)
+    assert latencies(alone, *kinds) == [1, 10, 1, 300, 70, 10, 1]
+    third = alone.network.connections[4]
+    assert (third.up.link, third.down.link) == (SECOND_SOCKET.connections[1],) * 2
+    assert third.up.link.jitter_ms == 5
+
+
+def test_a_link_of_its_own_counts_in_the_handshake():
+    alone = Alone(network=SECOND_SOCKET)
+    alone.network.listen(PORT, id)
+    connected = []
+    for at_ms in (0, 1_000):
+        alone.at(
+            at_ms,
+            lambda: alone.network.connect(
+                PORT, "socket", lambda _made: connected.append(alone.now_s)
+            ),
+        )
+    let_pass(alone, 3)
+    assert connected == [0.02, 1.6]
+
+
+def test_a_connection_that_turns_out_a_socket_is_counted_as_one():
+    """A socket client that connects by the REST backend, as the websockets of threads do."""
+    alone = Alone(network=SECOND_SOCKET)
+    assert latencies(alone, "rest", "rest", "rest") == [1, 1, 70]
+    one, two, three = alone.network.connections
+    for connection in (one, two, three):
+        connection.client_writes(b"GET / HTTP/1.1\r\nUpgrade: websocket\r\n\r\n")
+    assert [each.up.link.latency_ms for each in (one, two, three)] == [10, 300, 10]
+    # None of them counts as a REST connection any more.
+    alone.network.connect(PORT, "rest", lambda _made: None)
+    assert alone.network._nth == {"rest": 1, "socket": 3}
+
+
+# -- REST through it
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"x" * 200_000, bytes(range(256))])
+def test_a_body_arrives_as_it_was_sent(site, body):
+    def program(url):
+        with rest(url) as client:
+            answer = client.post("/echo", content=body)
+            again = client.post("/echo", content=body)
+            return answer.content, again.content
+
+    visit = site.visit(program)
+    assert visit.value == (body, body)
+    assert site.bodies == [body, body]
+
+
+def test_a_request_takes_its_latencies(site):
+    def program(url):
+        times = [time.monotonic()]
+        with rest(url) as client:
+            for _ in range(3):
+                client.get("/peer")
+                times.append(time.monotonic())
+        return [later - earlier for earlier, later in itertools.pairwise(times)]
+
+    first, *others = site.visit(program, network=both(50)).value
+    # Connect, accept, and the answer; then one round trip each.
+    assert first == pytest.approx(0.200, abs=1e-6)
+    assert others == pytest.approx([0.100, 0.100], abs=1e-6)
+
+
+def test_a_connection_is_kept_alive_and_used_again(site):
+    def program(url):
+        with rest(url) as client:
+            return {client.get("/peer").text for _ in range(5)}
+
+    assert len(site.visit(program).value) == 1
+
+
+def test_two_clients_have_a_connection_each(site):
+    def program(url):
+        with rest(url) as one, rest(url) as other:
+            return [client.get("/peer").text for client in (one, other, one, other)]
+
+    one, other, *again = site.visit(program).value
+    assert one != other
+    assert again == [one, other]
+
+
+def test_an_idle_connection_that_the_server_has_closed_is_noticed(site):
+    """uvicorn hangs up after 5 idle seconds; the next request takes a new connection."""
+
+    def program(url):
+        with rest(url) as client:
+            client._transport._pool._keepalive_expiry = None
+            first = client.get("/peer").text
+            time.sleep(4)
+            kept = client.get("/peer").text
+            time.sleep(6)
+            return first, kept, client.get("/peer").text
+
+    first, kept, new = site.visit(program).value
+    assert first == kept != new
+
+
+def test_an_answer_in_drops_arrives_whole(site):
+    def program(url):
+        with rest(url) as client:
+            return client.get("/drip").text
+
+    jittery = both(5, jitter_ms=40)
+    assert site.visit(program, network=jittery).value == "0\n1\n2\n3\n4\n"
+
+
+def test_a_slow_answer_runs_into_the_read_timeout(site):
+    def program(url):
+        with rest(url, timeout=3) as client:
+            began = time.monotonic()
+            with pytest.raises(httpx.ReadTimeout):
+                client.get("/slow?seconds=3600")
+            return time.monotonic() - began
+
+    assert site.visit(program).value == pytest.approx(3, abs=0.01)
+
+
+def test_an_answer_just_in_time_is_none(site):
+    def program(url):
+        with rest(url, timeout=3) as client:
+            return client.get("/slow?seconds=2.99").text
+
+    assert site.visit(program).value == "at last"
+
+
+def test_without_a_timeout_an_hour_is_waited(site):
+    def program(url):
+        with rest(url, timeout=None) as client:
+            return client.get("/slow?seconds=200").text
+
+    assert site.visit(program).value == "at last"
+
+
+def test_a_port_where_nobody_listens_refuses():
+    def program():
+        with (
+            rest(f"http://127.0.0.1:{PORT}") as client,
+            pytest.raises(httpx.ConnectError, match="refused"),
+        ):
+            client.get("/")
+        return time.monotonic() - 1000
+
+    assert run_alone(program, network=both(10)) == pytest.approx(0.020)
+
+
+def test_a_far_server_runs_into_the_connect_timeout(site):
+    def program(url):
+        with (
+            httpx.Client(base_url=url, timeout=httpx.Timeout(60, connect=2)) as client,
+            pytest.raises(httpx.ConnectTimeout),
+        ):
+            client.get("/peer")
+        return time.monotonic() - 1000
+
+    assert site.visit(program, network=both(5_000)).value == pytest.approx(2, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("action", "error", "seconds"),
+    [
+        ("reset", httpx.ReadError, 1),
+        ("half-open", httpx.ReadTimeout, 20),
+        ("stall", None, 5),
+        ("close", httpx.RemoteProtocolError, 1),
+    ],
+)
+def test_a_fault_strikes_a_request_that_waits(site, action, error, seconds):
+    def strike(simulation):
+        kernel, network = simulation.kernel, simulation._network
+
+        def act():
+            connection = network.newest("rest")
+            if action == "reset":
+                connection.reset()
+            elif action == "half-open":
+                connection.up.drop()
+                connection.down.drop()
+            elif action == "stall":
+                connection.down.stall(5 * SECOND)
+            else:
+                connection.down.finish()
+
+        kernel.call_at(SECOND, act)
+
+    def program(url):
+        with rest(url, timeout=20) as client:
+            if error is None:
+                client.get("/slow?seconds=2")
+            else:
+                with pytest.raises(error):
+                    client.get("/slow?seconds=2")
+            took = time.monotonic() - 1000
+            # Whatever happened to it, the next request goes on a new connection or the same.
+            return took, client.get("/peer").status_code
+
+    took, status = site.visit(program, prepare=strike).value
+    assert took == pytest.approx(seconds, abs=0.02)
+    assert status == 200
+
+
+def test_closing_a_client_ends_the_read_of_another_thread(site):
+    def program(url):
+        client = rest(url)
+        errors = []
+
+        def read():
+            try:
+                client.get("/slow?seconds=100")
+            except httpx.HTTPError as error:
+                errors.append(type(error))
+
+        thread = threading.Thread(target=read)
+        thread.start()
+        time.sleep(1)
+        client.close()
+        thread.join(5)
+        return errors, thread.is_alive()
+
+    assert site.visit(program).value == ([httpx.ReadError], False)
+
+
+# -- WebSockets through it
+
+
+def chat(url, talk):
+    """Run a coroutine function on a socket, and give what it returns."""
+
+    async def run():
+        async with websockets.connect(url.replace("http", "ws") + "/echo", proxy=None) as socket:
+            return await talk(socket)
+
+    return asyncio.run(run())
+
+
+def test_messages_come_back(site):
+    async def talk(socket):
+        texts = ["a", "é" * 1000, "x" * 100_000]
+        for text in texts:
+            await socket.send(text)
+        return [await socket.recv() for _ in texts] == texts
+
+    assert site.visit(lambda url: chat(url, talk), network=both(5, 20)).value
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011, 4001])
+def test_a_close_frame_tells_its_code_to_both_ends(site, code):
+    def strike(simulation):
+        from race_harness.model.moments import Moments
+        from race_harness.network.faults import Faults
+
+        faults = (Fault("close", Moment("run-called"), code=code),)
+        Faults(simulation._network, Moments(simulation.trace), faults)
+
+        def act():
+            simulation.trace.record("client", "run-called")
+
+        simulation.kernel.call_at(SECOND, act)
+
+    async def talk(socket):
+        await socket.send("hello")
+        assert await socket.recv() == "hello"
+        with pytest.raises(websockets.ConnectionClosed) as closed:
+            await socket.recv()
+        return type(closed.value), closed.value.rcvd.code
+
+    kind, seen = site.visit(lambda url: chat(url, talk), prepare=strike).value
+    regular = code in (1000, 1001)
+    assert kind is (websockets.ConnectionClosedOK if regular else websockets.ConnectionClosedError)
+    assert seen == code
+    assert site.farewells == [code]
+
+
+def test_a_reset_is_seen_by_both_ends_of_a_socket(site):
+    def strike(simulation):
+        network = simulation._network
+        simulation.kernel.call_at(SECOND, lambda: network.newest("socket").reset())
+
+    async def talk(socket):
+        with pytest.raises(websockets.ConnectionClosedError) as closed:
+            await socket.recv()
+        return closed.value.rcvd, time.monotonic() - 1000
+
+    received, seconds = site.visit(lambda url: chat(url, talk), prepare=strike).value
+    assert received is None
+    assert seconds == pytest.approx(1)
+    assert site.farewells == [1005]  # uvicorn's word for it
+
+
+def test_a_half_open_socket_is_noticed_by_the_keepalive_only(site):
+    """websockets pings every 20 s and waits 20 s for the pong."""
+
+    def strike(simulation):
+        def act():
+            connection = simulation._network.newest("socket")
+            connection.up.drop()
+            connection.down.drop()
+
+        simulation.kernel.call_at(SECOND, act)
+
+    async def talk(socket):
+        with pytest.raises(websockets.ConnectionClosedError):
+            await socket.recv()
+        return time.monotonic() - 1000
+
+    seconds = site.visit(lambda url: chat(url, talk), prepare=strike).value
+    assert 40 <= seconds <= 51
+
+
+def test_a_healthy_socket_survives_many_keepalives(site):
+    async def talk(socket):
+        await asyncio.sleep(250)
+        await socket.send("still there")
+        return await socket.recv()
+
+    assert site.visit(lambda url: chat(url, talk)).value == "still there"
+    assert site.farewells == [1000]
+
+
+def test_a_refused_socket_raises_as_a_real_one():
+    async def connect():
+        await websockets.connect(f"ws://127.0.0.1:{PORT}/echo", proxy=None)
+
+    def program():
+        with pytest.raises(ConnectionRefusedError):
+            asyncio.run(connect())
+        return "refused"
+
+    assert run_alone(program) == "refused"
+
+
+def test_a_socket_to_a_far_server_runs_into_the_open_timeout(site):
+    async def connect(url):
+        with pytest.raises(TimeoutError):
+            await websockets.connect(
+                url.replace("http", "ws") + "/echo", proxy=None, open_timeout=3
+            )
+        return time.monotonic() - 1000
+
+    visit = site.visit(lambda url: asyncio.run(connect(url)), network=both(5_000))
+    assert visit.value == pytest.approx(3)
+
+
+def test_an_unknown_path_is_refused_by_the_server(site):
+    async def connect(url):
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await websockets.connect(url.replace("http", "ws") + "/nowhere", proxy=None)
+        return refused.value.response.status_code
+
+    assert site.visit(lambda url: asyncio.run(connect(url))).value == 403
+
+
+def test_the_stream_tells_its_addresses(site):
+    def program(url):
+        with httpcore.ConnectionPool() as pool:
+            stream = pool.handle_request(
+                httpcore.Request("GET", f"{url}/peer", headers={"Host": "here"})
+            )
+            network_stream = stream.extensions["network_stream"]
+            body = stream.read()
+            client, server = (
+                network_stream.get_extra_info(name) for name in ("client_addr", "server_addr")
+            )
+            return int(body) == client[1], server, network_stream.get_extra_info("socket")
+
+    assert site.visit(program).value == (True, ("127.0.0.1", PORT), None)
+
+
+def test_a_day_on_the_line_is_no_trouble():
+    alone = Alone()
+    line, ear = pipe(alone, latency_ms=3_600_000)
+    line.send(b"slow")
+    let_pass(alone, DAY_S - 1)
+    assert ear.heard == [(3_600_000, b"slow")]

@@ -1,0 +1,294 @@
+"""Workers: they answer in order, say why they died, and are gone when they should be."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from race_harness.clients.reference import ReferenceAdapter
+from race_harness.model.errors import UsageError, WorldBroken
+from race_harness.model.schedule import Caller, Schedule, ServerTiming
+from race_harness.model.trace import LOG_VARIABLE
+from race_harness.model.verdict import TrialResult
+from race_harness.model.version import __version__
+from race_harness.search import library
+from race_harness.search.draw import draw_schedules
+from race_harness.sim import source
+from race_harness.workers.pool import Answer, Workers
+
+QUICK = Schedule("any", caller=Caller(pause_ms=1.0, settle_s=6.0))
+
+
+def schedules(reps: int) -> list[Schedule]:
+    return list(draw_schedules(library.load("final-events"), 3, reps))
+
+
+def nothing(_result: TrialResult) -> None:
+    pass
+
+
+def alive(group: int) -> list[int]:
+    """Processes of a group that have not ended; one that nobody has waited for yet has."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _parent, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue  # it has just ended
+        if int(its_group) == group and state not in "ZX":
+            found.append(int(stat.parent.name))
+    return sorted(found)
+
+
+def jobs_of(workers: Workers) -> list[int]:
+    """The processes that run trials: those that the first one forked."""
+    leader = workers._process.pid
+    return [pid for pid in alive(leader) if pid != leader]
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another process is about to do."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def two() -> Iterator[Workers]:
+    with Workers(sys.executable, "reference", 2) as workers:
+        workers.wait_ready()
+        yield workers
+
+
+def test_a_worker_says_which_version_of_the_client_it_has(two: Workers) -> None:
+    assert two.version == __version__
+
+
+def test_results_come_in_the_order_of_the_schedules_whatever_the_trials_take(
+    two: Workers,
+) -> None:
+    """The first has a thousand steps more, so that later ones are done before it."""
+    many = [
+        Schedule("any", n, server=ServerTiming(think_ms=1.0 if n else 200_000.0))
+        for n in range(12)
+    ]
+    arrived: list[int] = []
+    results = two.run(many, lambda result: arrived.append(result.index))
+    assert [result.index for result in results] == list(range(12))
+    assert sorted(arrived) == list(range(12))
+    assert len({result.digest for result in results}) == 12
+    # And each belongs to its schedule.
+    for index in (0, 5, 11):
+        assert two.run_whole(many[index])[0].digest == results[index].digest
+
+
+def test_a_worker_knows_the_lines_of_the_client(two: Workers) -> None:
+    lines = two.source_lines()
+    assert lines == source.lines(ReferenceAdapter.source) == two.source_lines()
+    assert any(name.startswith("ReferenceClient.") for name, _ in lines)
+    # It is no trial, and the trials go on after it.
+    assert [result.index for result in two.run(schedules(3), nothing)] == [0, 1, 2]
+
+
+@pytest.fixture(scope="module")
+def digests_of_one_job(workers: Callable[[str], Workers]) -> list[str]:
+    return [result.digest for result in workers("reference").run(schedules(20), nothing)]
+
+
+@pytest.mark.slow
+def test_any_number_of_jobs_does_the_same(two: Workers, digests_of_one_job: list[str]) -> None:
+    with Workers(sys.executable, "reference", 3) as three:
+        three.wait_ready()
+        for several in (two, three):
+            results = several.run(schedules(20), nothing)
+            assert [result.digest for result in results] == digests_of_one_job
+
+
+def test_the_same_worker_does_the_same_again(
+    workers: Callable[[str], Workers], digests_of_one_job: list[str]
+) -> None:
+    again = workers("reference").run(schedules(20)[::-1], nothing)
+    assert [result.digest for result in again[::-1]] == digests_of_one_job
+
+
+def test_all_of_what_failed_is_had_without_a_second_time(
+    workers: Callable[[str], Workers],
+) -> None:
+    failed: dict[int, int] = {}
+
+    def on_failure(result: TrialResult, whole: Answer) -> None:
+        failed[result.index] = len(whole["happenings"])
+
+    poll = workers("reference:poll")
+    results = poll.run(schedules(20), nothing, on_failure)
+    assert set(failed) == {result.index for result in results if not result.passed}
+    assert 0 < len(failed) < 20
+    assert all(failed.values())
+    failed.clear()
+    poll.run(schedules(20), nothing)
+    assert failed == {}
+
+
+def test_schedules_are_taken_as_they_are_needed(two: Workers) -> None:
+    taken = 0
+
+    def endless() -> Iterator[Schedule]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield QUICK
+
+    assert len(two.run(islice(endless(), 20), nothing)) == 20
+    assert taken == 20
+    assert two.run([], nothing) == []
+
+
+def test_a_job_that_dies_ends_the_campaign_with_one_clear_error() -> None:
+    workers = Workers(sys.executable, "reference", 2)
+    leader = workers._process.pid
+    killed: list[int] = []
+
+    def kill_one(_result: TrialResult) -> None:
+        if not killed:
+            killed.append(jobs_of(workers)[0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    def campaign() -> None:
+        with workers:
+            workers.wait_ready()
+            workers.run((QUICK for _ in range(10_000)), kill_one)
+
+    with pytest.raises(WorldBroken, match="a worker died") as caught:
+        campaign()
+    assert "\n" not in str(caught.value)
+    assert killed
+    until(lambda: not alive(leader))
+
+
+def test_a_job_that_died_before_it_was_asked_is_noticed() -> None:
+    with Workers(sys.executable, "reference", 1) as one:
+        one.wait_ready()
+        os.kill(*jobs_of(one), signal.SIGKILL)
+        until(lambda: not alive(one._process.pid))
+        with pytest.raises(WorldBroken, match="a worker died"):
+            one.run_whole(QUICK)
+
+
+@pytest.mark.parametrize("python", ["/no/such/python", "/", "/etc/passwd"])
+def test_an_interpreter_that_cannot_be_started(python: str) -> None:
+    with pytest.raises(WorldBroken, match=f"cannot start {python}: ") as caught:
+        Workers(python, "reference", 2)
+    assert "\n" not in str(caught.value)
+
+
+def broken(workers: Workers) -> str:
+    with workers, pytest.raises(WorldBroken) as caught:
+        workers.wait_ready()
+    assert not alive(workers._process.pid)
+    return str(caught.value)
+
+
+def test_an_interpreter_that_is_none() -> None:
+    assert broken(Workers("/bin/false", "reference", 1)) == "a worker died without a word"
+
+
+def test_a_client_that_cannot_be_imported_is_told_with_its_reason(tmp_path: Path) -> None:
+    """An interpreter without any package, as a client's environment that was damaged."""
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "bare")], check=True
+    )
+    said = broken(Workers(tmp_path / "bare" / "bin" / "python", "reference", 2))
+    assert "ModuleNotFoundError" in said
+
+
+def test_a_bug_that_there_is_not_is_one_line() -> None:
+    said = broken(Workers(sys.executable, "reference:charm", 2))
+    assert "no bug 'charm'" in said
+    assert "\n" not in said
+
+
+def test_a_trial_that_cannot_be_is_told_and_when_closed_all_are_gone() -> None:
+    workers = Workers(sys.executable, "reference", 2)
+    workers.wait_ready()
+    leader = workers._process.pid
+    assert len(alive(leader)) == 3
+    with pytest.raises(WorldBroken, match=r"'server\.think_ms'"):
+        workers.run([Schedule("any", server=ServerTiming(think_ms=-1.0))], nothing)
+    workers.close()
+    assert alive(leader) == []
+
+
+def test_when_left_by_an_error_all_are_gone_even_in_the_middle_of_the_import() -> None:
+    workers = Workers(sys.executable, "reference", 2)
+    leader = workers._process.pid
+    assert alive(leader) == [leader]
+
+    def interrupted() -> None:
+        with workers:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    until(lambda: not alive(leader))
+
+
+CONTROLLING_SIDE = """
+import sys
+from race_harness.workers.pool import Answer, Workers
+workers = Workers(sys.executable, "reference", 2)
+workers.wait_ready()
+print(workers._process.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_when_the_controlling_side_is_killed_all_end_by_themselves() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", CONTROLLING_SIDE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as controlling:
+        assert controlling.stdout is not None
+        leader = int(controlling.stdout.readline())
+        assert len(alive(leader)) == 3
+        controlling.kill()
+    until(lambda: not alive(leader))
+
+
+def test_what_of_the_environment_reaches_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    dropped = ["HTTP_PROXY", "https_proxy", "ALL_PROXY", "no_proxy", "PYTHONPATH"]
+    for name in dropped:
+        monkeypatch.setenv(name, "/nowhere")
+    monkeypatch.setenv("PYTHONHASHSEED", "42")
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")  # it would not even start
+    with Workers(sys.executable, "reference", 1) as workers:
+        workers.wait_ready()
+        (job,) = jobs_of(workers)
+        raw = Path(f"/proc/{job}/environ").read_bytes().decode()
+    found = dict(entry.partition("=")[::2] for entry in raw.split("\0") if entry)
+    assert set(dropped) & set(found) == set()
+    assert found["PYTHONHASHSEED"] == "42"
+    assert found["PATH"] == os.environ["PATH"]
+
+
+def test_a_log_of_digests_is_found_wherever_the_worker_goes_or_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(LOG_VARIABLE, "one.log")
+    with Workers(sys.executable, "reference", 1) as workers:
+        workers.wait_ready()
+        monkeypatch.chdir("/")
+        result, _ = workers.run_whole(Schedule("test"))
+    assert (tmp_path / "one.log").read_text().endswith(f"\ndigest {result.digest}\n")
+    monkeypatch.setenv(LOG_VARIABLE, str(tmp_path / "none" / "one.log"))
+    with pytest.raises(UsageError, match=r"cannot write .*one\.log: No such file .*unset it$"):
+        Workers(sys.executable, "reference", 1)
