@@ -37,6 +37,7 @@ from race_harness.search.draw import draw_schedules
 from race_harness.search.gap import neighbours
 from race_harness.search.strategies import with_faults
 from race_harness.workers.pool import Workers
+from race_harness.workers.protocol import WholeTrial
 
 CLIENTS: Final = ("1.10.0", "1.11.1", "1.24.0", "1.43.1", "1.58.2")
 COMBINATIONS: Final = (SIM_FAKE, SIM_REAL, REAL_REAL)
@@ -214,16 +215,18 @@ def run(
         mine = [each for each in compared if each.chosen.client == client.argument]
         evidence: dict[int, list[str]] = {}
 
-        def failed(result: TrialResult, whole: dict[str, Any]) -> None:
-            evidence[result.index] = [entry["says"] for entry in whole["evidence"]]
+        def failed(result: TrialResult, whole: WholeTrial) -> None:
+            evidence[result.index] = [entry.says for entry in whole.evidence]
 
         with at(client, where).workers(max(1, jobs // len(clients))) as workers:
             workers.wait_ready()
             results = workers.run([each.chosen.schedule for each in mine], ignore, failed)
         for each, result in zip(mine, results, strict=True):
-            void = result.void is not None
-            each.verdicts[str(where)] = ("void",) if void else result.verdicts
-            each.says[str(where)] = [result.void or ""] if void else evidence.get(result.index, [])
+            if result.void is not None:
+                each.verdicts[str(where)], each.says[str(where)] = ("void",), [result.void.says]
+            else:
+                each.verdicts[str(where)] = result.verdicts
+                each.says[str(where)] = evidence.get(result.index, [])
 
     with ThreadPoolExecutor(len(clients)) as pool:
         list(pool.map(run_one, clients))

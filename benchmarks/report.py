@@ -88,7 +88,7 @@ def _trials(
 def _variant(failure: Failure, release: str, scenario: str, number: int) -> Failure:
     """One of thirty causes."""
     says = f"what is found in the case of {chr(ord('a') + number % 30)}"
-    entry = replace(failure.judgement.evidence[0], says=says)
+    entry = replace(failure.judgement.evidence[0], fact=says)
     return replace(
         failure,
         client=release,

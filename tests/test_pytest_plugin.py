@@ -14,6 +14,7 @@ import pytest
 from race_harness import pytest_plugin
 from race_harness.campaign.under_test import ClientUnderTest
 from race_harness.model.errors import WorldBroken
+from race_harness.model.outcome import Void
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import RestFault, Schedule
 from race_harness.search import draw, library
@@ -233,7 +234,7 @@ def test_what_a_release_does_not_have_is_skipped(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = Workers.run
-    lacking = "not run: caller.acts[0], interrupt: 1.6.0 has no such thing"
+    lacking = Void("not-run", "caller.acts[0], interrupt: 1.6.0 has no such thing")
 
     def not_run(self: Workers, *arguments: object) -> object:
         results = real(self, *arguments)  # type: ignore[arg-type]

@@ -198,12 +198,11 @@ class RaceItem(pytest.Item):
                 lines += ["the first of them:", short_story(Failure.read(path), path)]
             raise RaceLost("\n".join(lines))
         if summary.void:
-            from race_harness.model.combination import NOT_RUN
-
-            reasons = [result.void or "" for result in campaign.results]
-            if all(reason.startswith(NOT_RUN) for reason in reasons):
+            voids = [result.void for result in campaign.results]
+            first = voids[0]
+            if first and all(one is not None and one.kind == "not-run" for one in voids):
                 # Such as what an early release lacks: there is nothing to lose.
-                pytest.skip(reasons[0])
+                pytest.skip(first.says)
             raise RaceVoid(void)
 
     def _is_the_judged_campaign(self) -> bool:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from race_harness.bisect.questions import Answer, Question, ScenarioQuestion, ScheduleQuestion
+from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.search import library
@@ -23,7 +24,7 @@ def trials(*outcomes: str) -> list[TrialResult]:
             "d",
             1.0,
             1.0,
-            "the server was gone" if outcome == "void" else None,
+            Void("unreached", "the server was gone") if outcome == "void" else None,
         )
         for index, outcome in enumerate(outcomes)
     ]

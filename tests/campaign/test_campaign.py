@@ -14,7 +14,8 @@ from race_harness.model.schedule import Caller, RestFault, Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
-from race_harness.workers.pool import Answer, Workers
+from race_harness.workers.pool import Workers
+from race_harness.workers.protocol import WholeTrial
 
 Started = Callable[[str], Workers]
 
@@ -160,7 +161,7 @@ class Forgetful(Workers):
     def run(self, *arguments: object) -> list[TrialResult]:
         return self._real.run(*arguments)  # type: ignore[arg-type]
 
-    def run_whole(self, schedule: Schedule) -> tuple[TrialResult, Answer]:
+    def run_whole(self, schedule: Schedule) -> tuple[TrialResult, WholeTrial]:
         result, whole = self._real.run_whole(schedule)
         return replace(result, digest="another"), whole
 

@@ -16,14 +16,24 @@ from race_harness.campaign.comparison import (
     compare,
     summarise,
 )
+from race_harness.model.outcome import Void
 from race_harness.model.verdict import ORDER, TrialResult
 from race_harness.statistics.intervals import Spread
+
+REFUSED, OTHERWISE = Void("unreached", "refused"), Void("unreached", "otherwise")
 
 
 def trial(
     index: int, *verdicts: str, void: str | None = None, virtual_s: float = 1.0
 ) -> TrialResult:
-    return TrialResult(index, verdicts, f"digest-{index}", virtual_s, 10.0 + index, void)
+    return TrialResult(
+        index,
+        verdicts,
+        f"digest-{index}",
+        virtual_s,
+        10.0 + index,
+        None if void is None else Void("unreached", void),
+    )
 
 
 def summary(results: list[TrialResult], client: str = "1.10.0") -> ClientSummary:
@@ -34,7 +44,7 @@ VERDICTS = st.sampled_from([("ok",), ("late",), ("early", "late"), ("lost",)])
 
 RESULTS = st.lists(st.tuples(VERDICTS, st.booleans()), max_size=20).map(
     lambda drawn: [
-        TrialResult(n, () if void else verdicts, f"d{n}", 1.0, 1.0, "refused" if void else None)
+        TrialResult(n, () if void else verdicts, f"d{n}", 1.0, 1.0, REFUSED if void else None)
         for n, (verdicts, void) in enumerate(drawn)
     ]
 )
@@ -117,7 +127,12 @@ def test_the_digest_covers_what_every_trial_did(
     n = data.draw(st.integers(0, len(results) - 1))
     change: dict[str, Any] = data.draw(
         st.sampled_from(
-            [{"index": 99}, {"digest": "other"}, {"verdicts": ("stall",)}, {"void": "otherwise"}]
+            [
+                {"index": 99},
+                {"digest": "other"},
+                {"verdicts": ("stall",)},
+                {"void": OTHERWISE},
+            ]
         )
     )
     changed[n] = replace(results[n], **change)

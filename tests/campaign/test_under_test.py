@@ -1,7 +1,6 @@
 """What a client argument stands for."""
 
 import importlib.metadata
-import json
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from race_harness.environments import Environment
 from race_harness.model.combination import REAL_FAKE, REAL_REAL, SIM_FAKE, SIM_REAL, Combination
 from race_harness.model.errors import ClientUnavailable, UsageError, WorldBroken
 from race_harness.model.version import __version__
+from race_harness.workers.protocol import Trouble, answer_of
 
 HERE = Path(sys.executable)
 
@@ -375,6 +375,7 @@ def test_one_that_stands_still_in_its_first_trial_does_not_hang_the_harness(
     )
     theirs.close()
     with Connection(ours.detach()) as connection:
-        trouble = json.loads(connection.recv_bytes())["trouble"]
-    assert "a loop never ends" in trouble
-    assert f"stuck in Adapter.connect at {path}:8" in trouble
+        trouble = answer_of(connection.recv_bytes())
+    assert isinstance(trouble, Trouble)
+    assert "a loop never ends" in trouble.says
+    assert f"stuck in Adapter.connect at {path}:8" in trouble.says

@@ -199,8 +199,9 @@ def test_single_answers_are_spoiled_as_those_of_any_server(action):
 def test_what_a_client_cannot_do_is_no_failure_of_it(caller, what):
     trial = run_trial(Schedule("test", caller=caller), own_client.Right(), SITE)
     assert trial.judgement is None
-    asks = f"the client cannot do what the schedule asks for: {what}: NotImplementedError"
-    assert trial.result(0).void.startswith(asks)
+    void = trial.result(0).void
+    assert void.kind == "unfit"
+    assert void.reason.startswith(f"{what}: NotImplementedError")
 
 
 def test_it_may_run_again_and_meanwhile():

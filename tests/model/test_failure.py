@@ -11,6 +11,7 @@ import pytest
 from race_harness.model.combination import COMBINATIONS, REAL_FAKE, SIM_REAL
 from race_harness.model.confirmation import Confirmation
 from race_harness.model.errors import UsageError
+from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure, confirm
 from race_harness.model.schedule import (
     Act,
@@ -26,7 +27,7 @@ from race_harness.model.schedule import (
     Script,
     Turn,
 )
-from race_harness.model.verdict import Evidence, Judgement
+from race_harness.model.verdict import Judgement
 
 FAILURE = Failure(
     schedule=Schedule(

@@ -174,8 +174,8 @@ def test_what_happens_in_a_trial_is_in_the_list(
 ) -> None:
     known = documented()
     _, trial = workers("reference").run_whole(schedule)
-    assert trial["happenings"]
-    for happening in trial["happenings"]:
+    assert trial.happenings
+    for happening in trial.happenings:
         details: dict[str, Any] = dict(happening)
         del details["at_ms"]
         name = f"{details.pop('lane')} {details.pop('what')}"

@@ -6,11 +6,11 @@ Every event comes to the callback and then to `state.events`.
 from dataclasses import replace
 from typing import Any
 
+from race_harness.model.outcome import Call, Outcome
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
 from race_harness.model.verdict import Judgement
 from race_harness.oracle.judge import judge
-from race_harness.subjects.program import Call, Outcome
 
 Trial = list[Happening]
 

@@ -12,6 +12,7 @@ import pytest
 from race_harness.clients.reference import ReferenceAdapter
 from race_harness.model.errors import WorldBroken
 from race_harness.model.limits import work_s
+from race_harness.model.outcome import Void
 from race_harness.model.schedule import (
     Act,
     Caller,
@@ -25,9 +26,10 @@ from race_harness.model.schedule import (
 )
 from race_harness.network.site import UvicornSite
 from race_harness.realtime import forked_trial as realtime
-from race_harness.realtime.forked_trial import LIMIT_S, _limit_s, run_trial
+from race_harness.realtime.forked_trial import LIMIT_S, _limit_s
 from race_harness.realtime.processes import fork
 from race_harness.workers.trial import run_trial as simulate
+from race_harness.workers.trial import run_trial_in_real_time as run_trial
 
 CALLER = Caller(pause_ms=0, settle_s=0.1)
 BENIGN = Schedule("test", server=ServerTiming(think_ms=50), caller=CALLER)
@@ -129,7 +131,7 @@ def test_a_client_that_cannot_connect_makes_the_trial_void():
             raise OSError("no network")
 
     trial = run_trial(BENIGN, Unable())
-    assert trial.outcome.void == "OSError: no network"
+    assert trial.outcome.void == Void("unreached", "OSError: no network")
     assert trial.judgement is None
 
 

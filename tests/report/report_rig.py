@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
+from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
-from race_harness.model.verdict import Evidence, Judgement, TrialResult
+from race_harness.model.verdict import Judgement, TrialResult
 from race_harness.store.series import Series
 from race_harness.store.store import CampaignRecord, Store
 
@@ -45,9 +47,9 @@ def trials(passed: int, failed: int = 0, void: int = 0) -> Iterable[TrialResult]
     """In this order; each takes as many virtual seconds as its number, and ten wall ms."""
     kinds = [("ok",)] * passed + [("late", "out-of-order")] * failed + [()] * void
     for number, verdicts in enumerate(kinds):
-        reason = None if verdicts else "the connection was refused"
+        void = None if verdicts else Void("unreached", "the connection was refused")
         digest = "failed" if "late" in verdicts else f"d{number}"
-        yield TrialResult(number, verdicts, digest, float(number), 10.0, reason)
+        yield TrialResult(number, verdicts, digest, float(number), 10.0, void)
 
 
 def fill(

@@ -5,9 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
+from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
-from race_harness.model.verdict import Evidence, Judgement, TrialResult
+from race_harness.model.verdict import Judgement, TrialResult
 from race_harness.soak.bench import Chunk, Work
 from race_harness.soak.plan import Key, Plan, PlannedClient
 from race_harness.soak.work import Soak
@@ -30,7 +32,7 @@ def ended(key: Key, number: int, said: str) -> tuple[TrialResult, Failure | None
     verdict = said.partition(" ")[0]
     digest = f"{key.scenario}{key.position}-{number:05}"
     if said == "void":
-        return TrialResult(number, (), "", 0.0, 1.0, void="it was void"), None
+        return TrialResult(number, (), "", 0.0, 1.0, void=Void("unreached", "it was void")), None
     result = TrialResult(number, (verdict,), digest, 1.0 + number % 7, 1.0)
     if said == "ok":
         return result, None

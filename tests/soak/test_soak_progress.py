@@ -9,13 +9,14 @@ from rich.progress import Progress
 from soak_rig import PLAN
 
 from race_harness.cli.soak_progress import SoakProgress, columns
+from race_harness.model.outcome import Void
 from race_harness.model.verdict import TrialResult
 from race_harness.soak.plan import Key
 from race_harness.statistics.sequential import SequentialTest
 
 OK = TrialResult(0, ("ok",), "d", 1.0, 1.0)
 LATE = TrialResult(1, ("late",), "d", 1.0, 1.0)
-VOID = TrialResult(2, (), "", 0.0, 1.0, void="why")
+VOID = TrialResult(2, (), "", 0.0, 1.0, void=Void("unreached", "why"))
 KEY = Key("one", 0)
 TESTED = replace(PLAN, reps=None, test=SequentialTest(0.001, 0.02))
 

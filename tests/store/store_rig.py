@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
-from race_harness.model.verdict import Evidence, Judgement, TrialResult
+from race_harness.model.verdict import Judgement, TrialResult
 from race_harness.store.series import Series
 from race_harness.store.store import Store
 

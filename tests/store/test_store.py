@@ -1,5 +1,6 @@
 """The record: what is told is there, whoever else writes and whatever ends the process."""
 
+import contextlib
 import os
 import random
 import signal
@@ -11,13 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database, Migrations
 
 from race_harness.model.errors import UsageError
+from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
+from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
-from race_harness.model.verdict import Evidence, Judgement, TrialResult
-from race_harness.store.migrations import migrations
-from race_harness.store.series import Series
+from race_harness.model.verdict import Judgement, TrialResult
+from race_harness.store.migrations import every, migrations
+from race_harness.store.schema import APPLICATION_ID
+from race_harness.store.series import Series, SeriesRecord
 from race_harness.store.store import VARIABLE, Store, default_path
 
 SERIES = Series(0, "1.10.0", "1.10.0", "sim", "fake", "", "final-events", 7, drawn=True)
@@ -44,7 +49,7 @@ def test_what_was_told_is_read_again(tmp_path: Path) -> None:
     results = [
         OK,
         TrialResult(1, ("early", "late"), "d1", 2.5, 13.0),
-        TrialResult(2, (), "", 0.0, 1.0, void="the connection was refused"),
+        TrialResult(2, (), "", 0.0, 1.0, void=Void("unreached", "the connection was refused")),
     ]
     with Store(tmp_path / "below" / "record.db") as store:
         series = store.campaign("run", {"reps": 3}).series(SERIES)
@@ -236,3 +241,32 @@ def test_killed_at_any_moment_it_has_every_trial_that_was_told(
         found = numbers(tmp_path / "record.db", name)
         # One more may have been written and not told of yet.
         assert found in (list(range(told + 1)), list(range(told + 2)))
+
+
+def test_a_record_from_before_void_trials_had_kinds(tmp_path: Path) -> None:
+    path = tmp_path / "older.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        older = Migrations(migrations.name)
+        for migration in every()[:2]:
+            older(name=migration.name)(migration.fn)
+        older.apply(Database(connection, execute_plugins=False))
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA foreign_keys = OFF")
+        reasons = (
+            "not run: no stop hooks",
+            "the client cannot do what the schedule asks for: pause: NotImplementedError: ",
+            "OSError: refused",
+            None,
+        )
+        connection.executemany(
+            "INSERT INTO trials VALUES (1, ?, '', '', 0.0, 1.0, ?, NULL)", enumerate(reasons)
+        )
+    with Store(path) as store:
+        voids = [result.void for result in SeriesRecord(store, 1).results()]
+    assert voids == [
+        Void("not-run", "no stop hooks"),
+        Void("unfit", "pause: NotImplementedError: "),
+        Void("unreached", "OSError: refused"),
+        None,
+    ]
+    assert [void.says for void in voids if void is not None] == [*reasons[:3]]

@@ -11,11 +11,13 @@ import pytest
 from store_rig import SERIES, shard, trial
 
 from race_harness.model.errors import UsageError
+from race_harness.model.outcome import Void
 from race_harness.model.verdict import TrialResult
 from race_harness.store.export import TABLES, export
 from race_harness.store.store import Store
 
-VOID = TrialResult(2, (), "", 0.0, 1.0, void='refused, "really",\nby the server')
+WHY = 'refused, "really",\nby the server'
+VOID = TrialResult(2, (), "", 0.0, 1.0, void=Void("unreached", WHY))
 
 
 def read_csv(path: Path) -> list[dict[str, Any]]:
@@ -47,7 +49,7 @@ def test_every_table_is_a_file_with_all_its_rows(
             told = [tuple(none if value is None else value for value in row) for row in rows]
             assert found == ([tuple(map(str, row)) for row in told] if ending == "csv" else told)
     voids = [row["void"] for row in read(paths[TABLES.index("trials")])]
-    assert voids == [none, none, VOID.void]
+    assert voids == [none, none, WHY]
 
 
 def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:

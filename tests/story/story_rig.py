@@ -5,9 +5,10 @@ and returns while the last two events are still on their way.
 from dataclasses import replace
 from typing import Any
 
+from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule, ServerTiming
-from race_harness.model.verdict import Evidence, Judgement
+from race_harness.model.verdict import Judgement
 
 Happening = dict[str, Any]
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from story_rig import Happening, at, persisted, poll, seen, with_run
 
+from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import (
     Act,
@@ -21,7 +22,7 @@ from race_harness.model.schedule import (
     Script,
     Turn,
 )
-from race_harness.model.verdict import Evidence, Judgement
+from race_harness.model.verdict import Judgement
 from race_harness.story.drawing import drawing
 from race_harness.story.facts import blamed_call, since_run
 from race_harness.story.fields import differences
@@ -45,8 +46,10 @@ def column(failure: Failure, words: str) -> str:
     return [n for n in names if heading.index(n) <= line.index(words)][-1]
 
 
-def judged(failure: Failure, verdict: str, says: str, *events: str) -> Failure:
-    evidence = Evidence(verdict, says, tuple({"id": event} for event in events))
+def judged(
+    failure: Failure, verdict: str, fact: str, *events: str, call: int | None = None
+) -> Failure:
+    evidence = Evidence(verdict, fact, tuple({"id": event} for event in events), call, calls=2)
     return replace(failure, judgement=Judgement((verdict,), (evidence,)))
 
 
@@ -319,30 +322,29 @@ def test_a_call_that_never_ends_is_told_though_another_did(failure: Failure) -> 
 
 
 @pytest.mark.parametrize(
-    ("says", "begin", "end"),
+    ("call", "begin", "end"),
     [
-        ("1 event persisted before call 2 of run() returned", 6, 12),
-        ("1 event persisted before call 1 of run() returned", 0, 5),
-        ("1 event persisted before run() returned", 0, 5),
-        ("call 12 of run() never returned", None, None),
+        (2, 6, 12),
+        (1, 0, 5),
+        (None, 0, 5),
         # As it would be if the trial knew of a third.
-        ("call 3 of run() never returned", None, None),
+        (3, None, None),
     ],
 )
 def test_the_blamed_call_is_the_one_that_the_evidence_names(
-    failure: Failure, says: str, begin: int | None, end: int | None
+    failure: Failure, call: int | None, begin: int | None, end: int | None
 ) -> None:
-    assert blamed_call(judged(two_calls(failure), "late", says, "e")) == (begin, end)
+    subject = judged(two_calls(failure), "late", "seen-late", "e", call=call)
+    assert blamed_call(subject) == (begin, end)
 
 
 def test_the_words_are_about_the_blamed_call(failure: Failure) -> None:
-    says = "1 event persisted before call 2 of run() returned, visible only afterwards"
-    text = in_words(judged(two_calls(failure), "late", says, "e"))
+    text = in_words(judged(two_calls(failure), "late", "seen-late", "e", call=2))
     assert "The server assigned `stuck`" in text
     assert "The only poll, at 103.0 ms (asked at 102.0), said `finished`" in text
     assert "run() returned at 106.0 ms" in text
     assert "reached the client 3.0 ms later" in text
-    first = in_words(judged(two_calls(failure), "early", "call 1 of run() returned too soon"))
+    first = in_words(judged(two_calls(failure), "early", "run-not-over", call=1))
     assert "The server assigned `finished`" in first
     assert "run() returned at 6.0 ms" in first
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from story_rig import Happening, at, persisted, seen, with_run
 
+from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
-from race_harness.model.verdict import Evidence, Judgement
+from race_harness.model.verdict import Judgement
 from race_harness.story.mermaid import escaped, sequence_diagram
 
 STATEMENT = re.compile(

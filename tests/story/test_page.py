@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from story_rig import LATE, Happening, at, persisted, with_run
 
+from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
-from race_harness.model.verdict import Evidence, Judgement
+from race_harness.model.verdict import Judgement
 from race_harness.story.layout import TOP, layout
 from race_harness.story.page import html_page
 from race_harness.story.row import Column, Row

@@ -22,9 +22,10 @@ from story_rig import (
     with_run,
 )
 
+from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Fault, Moment, Network, ServerTiming
-from race_harness.model.verdict import Evidence, Judgement
+from race_harness.model.verdict import Judgement
 from race_harness.story.timeline import short_story, timeline, timeline_text
 
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 from story_rig import Happening, at, persisted, poll, seen, with_run
 
+from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
-from race_harness.model.verdict import Evidence, Judgement
+from race_harness.model.verdict import Judgement
 from race_harness.story.words import in_words
 
 

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from race_harness.clients import SeenEvent
+from race_harness.model.outcome import Outcome, Void
 from race_harness.model.schedule import Act, Caller, Moment, Schedule, Script, ServerTiming, Turn
 from race_harness.model.trace import Happening
 from race_harness.network.site import UvicornSite
 from race_harness.oracle.judge import judge
 from race_harness.server.fake.app import create_app
 from race_harness.sim.world import Simulation
-from race_harness.subjects.program import Outcome, Program
+from race_harness.subjects.program import Program
 from race_harness.workers.trial import run_trial
 
 FINISH = SeenEvent("e-finish", "ObservationEvent", "finish")
@@ -182,7 +183,7 @@ def test_a_close_that_fails_is_told_apart(play: Play) -> None:
 
 def test_a_send_that_fails_before_the_first_run_makes_the_trial_void(play: Play) -> None:
     found = play(Scripted(send_message=fails(OSError("refused"))))
-    assert found.outcome.void == "OSError: refused"
+    assert found.outcome.void == Void("unreached", "OSError: refused")
     assert found.outcome.calls == ()
     assert found.times("run-called") == found.times("close-called") == []
 

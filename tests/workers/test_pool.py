@@ -20,7 +20,8 @@ from race_harness.model.version import __version__
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
 from race_harness.sim import source
-from race_harness.workers.pool import Answer, Workers
+from race_harness.workers.pool import Workers
+from race_harness.workers.protocol import WholeTrial
 
 QUICK = Schedule("any", caller=Caller(pause_ms=1.0, settle_s=6.0))
 
@@ -123,8 +124,8 @@ def test_all_of_what_failed_is_had_without_a_second_time(
 ) -> None:
     failed: dict[int, int] = {}
 
-    def on_failure(result: TrialResult, whole: Answer) -> None:
-        failed[result.index] = len(whole["happenings"])
+    def on_failure(result: TrialResult, whole: WholeTrial) -> None:
+        failed[result.index] = len(whole.happenings)
 
     poll = workers("reference:poll")
     results = poll.run(schedules(20), nothing, on_failure)
@@ -219,7 +220,7 @@ def test_a_trial_that_cannot_be_is_told_and_when_closed_all_are_gone() -> None:
     workers.wait_ready()
     leader = workers._process.pid
     assert len(alive(leader)) == 3
-    with pytest.raises(WorldBroken, match=r"'server\.think_ms'"):
+    with pytest.raises(WorldBroken, match=r"schedule\.server\.think_ms'"):
         workers.run([Schedule("any", server=ServerTiming(think_ms=-1.0))], nothing)
     workers.close()
     assert alive(leader) == []
@@ -241,7 +242,7 @@ def test_when_left_by_an_error_all_are_gone_even_in_the_middle_of_the_import() -
 
 CONTROLLING_SIDE = """
 import sys
-from race_harness.workers.pool import Answer, Workers
+from race_harness.workers.pool import Workers
 workers = Workers(sys.executable, "reference", 2)
 workers.wait_ready()
 print(workers._process.pid, flush=True)

@@ -9,6 +9,7 @@ from race_harness.clients import Adapter
 from race_harness.clients.reference import ReferenceAdapter
 from race_harness.model.combination import REAL_FAKE, SIM_FAKE, SIM_REAL, Combination
 from race_harness.model.errors import ClientUnavailable
+from race_harness.model.outcome import Void
 from race_harness.model.schedule import Interleaving, Schedule, Script, ServerTiming
 from race_harness.network.site import UvicornSite
 from race_harness.server.profile import Profile
@@ -31,8 +32,8 @@ def bench(combination: Combination, site: UvicornSite) -> Bench:
 @pytest.mark.parametrize(
     ("schedule", "combination", "reason"),
     [
-        (SEEDED, REAL_FAKE, "not run: interleaving.seed: "),
-        (OVERTAKES, SIM_REAL, "not run: server.status_overtakes: "),
+        (SEEDED, REAL_FAKE, "interleaving.seed: "),
+        (OVERTAKES, SIM_REAL, "server.status_overtakes: "),
     ],
 )
 def test_what_the_combination_cannot_do_is_void_and_says_why(
@@ -42,7 +43,8 @@ def test_what_the_combination_cannot_do_is_void_and_says_why(
     result = trial.result(3)
     assert (result.index, result.verdicts, result.passed) == (3, (), False)
     assert result.void is not None
-    assert result.void.startswith(reason)
+    assert result.void.kind == "not-run"
+    assert result.void.reason.startswith(reason)
     assert (trial.happenings, trial.judgement) == ((), None)
 
 
@@ -54,7 +56,7 @@ def test_what_the_release_does_not_have_is_void_and_says_why(
     adapter.server_version = version
     subject = Bench(adapter, SIM_FAKE, site, Profile.of(version))
     trial = subject.run(Schedule("any", script=Script(stop_hook_denials=1)))
-    why = "not run: script.stop_hook_denials: 1.7.4 has no stop hooks"
+    why = Void("not-run", "script.stop_hook_denials: 1.7.4 has no stop hooks")
     assert trial.outcome.void == (why if void else None)
 
 
@@ -89,14 +91,7 @@ def test_in_the_real_world_another_runs_it_and_the_core_stays_free(
         seen.append((schedule, adapter))
         return not_run(schedule, ["a stand-in"])
 
-    package, module = (
-        ModuleType("race_harness.realtime"),
-        ModuleType("race_harness.realtime.forked_trial"),
-    )
-    module.run_trial = run_trial  # type: ignore[attr-defined]
-    package.trial = module  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "race_harness.realtime", package)
-    monkeypatch.setitem(sys.modules, "race_harness.realtime.forked_trial", module)
+    monkeypatch.setattr("race_harness.workers.worker.run_trial_in_real_time", run_trial)
     monkeypatch.setattr("os.sched_setaffinity", lambda *_: pytest.fail("pinned"))
     real = bench(REAL_FAKE, site)
     schedules = [Schedule("any"), OVERTAKES]

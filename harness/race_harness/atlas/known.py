@@ -3,6 +3,7 @@
 from collections import Counter
 
 from race_harness.atlas.cells import HEAD, Cell
+from race_harness.model.outcome import Void
 from race_harness.model.verdict import ORDER
 from race_harness.store.store import Store
 
@@ -40,15 +41,15 @@ def _counted(store: Store, series: int, release: str, scenario: str, reps: int) 
     counts: Counter[str] = Counter()
     total = passed = void = 0
     reason = None
-    for verdicts, why, trials in store.execute(
-        "SELECT verdicts, void, count(*) FROM trials WHERE series = ? AND number < ? "
-        "GROUP BY verdicts, void",
+    for verdicts, kind, why, trials in store.execute(
+        "SELECT verdicts, void_kind, void, count(*) FROM trials WHERE series = ? AND number < ? "
+        "GROUP BY verdicts, void_kind, void",
         (series, reps),
     ):
         total += trials
         passed += trials * (verdicts == "ok")
         if why is not None:
-            void, reason = void + trials, why
+            void, reason = void + trials, Void(kind, why).says
         counts.update(dict.fromkeys(verdicts.split(), trials))
     return Cell(
         release=release,

@@ -169,7 +169,7 @@ class ScheduleQuestion:
         if near and near >= self._share * len(judged):
             return Answer("bad", says, shown[0])
         if itself.void is not None:
-            return Answer("unclear", f"the schedule is void here: {itself.void}")
+            return Answer("unclear", f"the schedule is void here: {itself.void.says}")
         if not itself.passed:
             return Answer(
                 "unclear", f"the schedule ends in {', '.join(itself.verdicts)} here; {says}"
@@ -191,7 +191,7 @@ def _failed(result: TrialResult) -> bool:
 
 
 def _void(results: Sequence[TrialResult]) -> str:
-    reasons = Counter(result.void for result in results if result.void is not None)
+    reasons = Counter(result.void.says for result in results if result.void is not None)
     reason, _ = reasons.most_common(1)[0]
     return f"{reasons.total()} of {len(results)} trials are void, most of them: {reason}"
 

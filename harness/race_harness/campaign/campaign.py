@@ -8,14 +8,14 @@ from pathlib import Path
 
 from race_harness.campaign.comparison import ClientSummary, summarise
 from race_harness.campaign.under_test import ClientUnderTest
-from race_harness.model.combination import NOT_RUN
 from race_harness.model.confirmation import by_itself
 from race_harness.model.errors import WorldBroken
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
-from race_harness.model.verdict import Evidence, Judgement, TrialResult
+from race_harness.model.verdict import Judgement, TrialResult
 from race_harness.store.series import SeriesRecord
-from race_harness.workers.pool import Answer, Workers
+from race_harness.workers.pool import Workers
+from race_harness.workers.protocol import WholeTrial
 
 FAILURES = Path(".race/failures")
 """Where failure files go, below the current directory."""
@@ -92,9 +92,9 @@ class _Once:
     """Keeps the first failure whole, in real time, where it may not come a second time."""
 
     def __init__(self) -> None:
-        self.wholes: dict[int, Answer] = {}
+        self.wholes: dict[int, WholeTrial] = {}
 
-    def __call__(self, result: TrialResult, whole: Answer) -> None:
+    def __call__(self, result: TrialResult, whole: WholeTrial) -> None:
         self.wholes[result.index] = whole
         first = min(self.wholes)
         self.wholes = {first: self.wholes[first]}
@@ -121,31 +121,28 @@ def whole_failure(
     workers: Workers,
     schedule: Schedule,
     result: TrialResult,
-    whole: Answer,
+    whole: WholeTrial,
 ) -> Failure:
     """What a worker told of a trial, as a failure file holds it; a pass may be told, too."""
-    evidence = tuple(
-        Evidence(entry["verdict"], entry["says"], tuple(entry["events"]))
-        for entry in whole["evidence"]
-    )
-    notes = tuple(whole["notes"])
+    notes = whole.notes
     if result.void is not None:
-        unreached = "" if result.void.startswith(NOT_RUN) else "run() was never reached: "
-        notes += (f"void, {unreached}{result.void}",)
+        unreached = "" if result.void.kind == "not-run" else "run() was never reached: "
+        notes += (f"void, {unreached}{result.void.says}",)
     server_version = workers.server_version or None
     version = client.resolved_version
     failed = result.void is None and not result.passed
     return Failure(
         schedule=schedule,
-        judgement=Judgement(result.verdicts or ("void",), evidence, notes),
+        judgement=Judgement(result.verdicts or ("void",), whole.evidence, notes),
         digest=result.digest,
         client=client.anywhere,
         resolved_version=version,
         server=client.server,
         server_version=server_version,
         world=client.world,
-        happenings=tuple(whole["happenings"]),
-        stacks=whole["stacks"],
+        happenings=whole.happenings,
+        stacks=whole.stacks,
+        void=result.void,
         confirmed=(
             by_itself(client.combination, result.verdicts, version, server_version)
             if failed

@@ -129,7 +129,7 @@ def digest_in_order(results: Iterable[TrialResult]) -> str:
     """The same of results that come in the order of their numbers, none of which is kept."""
     digest = hashlib.blake2b(digest_size=16)
     for result in results:
-        entry = [result.index, result.digest, result.verdicts, result.void]
+        entry = [result.index, result.digest, result.verdicts, result.void and result.void.says]
         digest.update(json.dumps(entry).encode() + b"\n")
     return digest.hexdigest()
 

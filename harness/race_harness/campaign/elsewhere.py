@@ -11,7 +11,6 @@ from typing import Final
 
 from race_harness.campaign.under_test import ClientUnderTest, find_client, recorded
 from race_harness.model.combination import (
-    NOT_RUN,
     REAL_FAKE,
     REAL_REAL,
     SIM_REAL,
@@ -21,6 +20,7 @@ from race_harness.model.combination import (
 from race_harness.model.confirmation import Confirmation, tally
 from race_harness.model.errors import ClientUnavailable, WorldBroken
 from race_harness.model.failure import Failure
+from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.store.store import CampaignRecord
@@ -94,7 +94,7 @@ class Confirmer:
         """
         reasons = unavailable(failure.schedule, combination.world, combination.server)
         if reasons:
-            return not_tried(failure, NOT_RUN + "; ".join(reasons))
+            return not_tried(failure, Void("not-run", "; ".join(reasons)).says)
         argument, server = recorded(failure, combination)
         key = (argument, server, combination)
         if key in self._lacking:

@@ -96,7 +96,7 @@ class _Ran:
         if series is not None:
             series.next_trial(result, schedule)
         self.verdicts = _verdicts(result)
-        self.happenings = delivered(recorded(whole["happenings"]))
+        self.happenings = delivered(recorded(whole.happenings))
         self.labels = labels_of(self.happenings)
         self.bodies = Bodies.from_dict(bodies)
 

@@ -26,7 +26,7 @@ from race_harness.cli.console import (
 )
 from race_harness.cli.recording import RecordFile, recorded
 from race_harness.cli.show import nearest_in_words
-from race_harness.model.combination import NOT_RUN, SIM_REAL
+from race_harness.model.combination import SIM_REAL
 from race_harness.model.confirmation import rank
 from race_harness.model.errors import HarnessError, UsageError
 from race_harness.model.failure import Failure
@@ -142,7 +142,8 @@ def hunt(
 
         def examined(schedule: Schedule) -> Failure:
             failure = examine(under_test, workers, schedule, series_of(schedule))
-            not_run.extend(note for note in failure.judgement.notes if NOT_RUN in note)
+            if failure.void is not None and failure.void.kind == "not-run":
+                not_run.append(failure.void.says)
             return failure
 
         def kept(found: Finding) -> Path:
@@ -237,7 +238,7 @@ def _summary(finding: Finding, path: Path) -> dict[str, object]:
     return {
         "path": str(path),
         "verdict": finding.failure.judgement.headline,
-        "cause": finding.cause,
+        "cause": str(finding.cause),
         "found_at_trial": finding.found_at_trial,
         "shrink_executions": finding.shrink_executions,
         "non_default_fields": len(finding.failure.schedule.non_default_fields()),

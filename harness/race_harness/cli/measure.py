@@ -64,7 +64,7 @@ def measure(
                     series=record.series(series),
                 )
             campaigns.append(campaign)
-            reasons = [result.void for result in campaign.results if result.void is not None]
+            reasons = [result.void.says for result in campaign.results if result.void is not None]
             if reasons:
                 progress.step(
                     f"{len(reasons)} repetitions are void, the first because: {reasons[0]}"

@@ -22,9 +22,6 @@ SERVERS: Final = ("fake", "real", "own")
 """`fake`: the one that models every release. `real`: the published agent server, its LLM stubbed.
 `own`: what came with a client of somebody's own."""
 
-NOT_RUN: Final = "not run: "
-"""Begins the reason of a void trial that its combination cannot run."""
-
 
 @dataclass(frozen=True)
 class Combination:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NotRequired, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 from pydantic import (
     AfterValidator,
@@ -22,8 +22,10 @@ from pydantic import (
 from race_harness.model.combination import Combination
 from race_harness.model.confirmation import Confirmation
 from race_harness.model.errors import UsageError
+from race_harness.model.evidence import Cause, Evidence
+from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule, first_complaint
-from race_harness.model.verdict import ORDER, Evidence, Judgement
+from race_harness.model.verdict import ORDER, Judgement
 from race_harness.model.version import __version__
 
 SCHEMA = 1
@@ -51,6 +53,8 @@ class Failure:
     neighbour: str | None = None
     """Which smallest change of the schedule was seen to pass, in words; None: not tried."""
     harness_version: str = __version__
+    void: Void | None = None
+    """Why the trial has no verdict, if it has none."""
 
     @property
     def combination(self) -> Combination:
@@ -58,7 +62,7 @@ class Failure:
         return Combination(self.world, self.server)
 
     @property
-    def cause(self) -> str:
+    def cause(self) -> Cause:
         """What makes two failures the same; see `Judgement.cause`."""
         return self.judgement.cause
 
@@ -73,13 +77,14 @@ class Failure:
             "world": self.world,
             "harness_version": self.harness_version,
             "verdicts": list(self.judgement.verdicts),
-            "evidence": [asdict(entry) for entry in self.judgement.evidence],
+            "evidence": [entry.to_dict() for entry in self.judgement.evidence],
             "notes": list(self.judgement.notes),
             "non_default_fields": {
                 name: _plain(value) for name, value in self.schedule.non_default_fields().items()
             },
             "confirmed": {name: one.to_dict() for name, one in self.confirmed.items()},
             "neighbour": self.neighbour,
+            "void": asdict(self.void) if self.void is not None else None,
             "schedule": self.schedule.to_dict(),
             "digest": self.digest,
             "stacks": self.stacks,
@@ -138,10 +143,7 @@ class Failure:
             schedule=schedule,
             judgement=Judgement(
                 verdicts=tuple(checked["verdicts"]),
-                evidence=tuple(
-                    Evidence(entry["verdict"], entry["says"], tuple(map(dict, entry["events"])))
-                    for entry in checked["evidence"]
-                ),
+                evidence=tuple(map(Evidence.from_dict, checked["evidence"])),
                 notes=tuple(checked["notes"]),
             ),
             digest=checked["digest"],
@@ -157,6 +159,7 @@ class Failure:
                 for name, one in checked.get("confirmed", {}).items()
             },
             neighbour=checked.get("neighbour"),
+            void=Void(**void) if (void := checked.get("void")) else None,
             harness_version=checked["harness_version"],
         )
 
@@ -219,6 +222,7 @@ def _verdict(name: str) -> str:
 
 Verdict = Annotated[str, AfterValidator(_verdict)]
 Number = FiniteFloat | None
+Count = Annotated[int, Field(ge=0)]
 
 
 @with_config(ConfigDict(extra="allow", strict=True))
@@ -247,6 +251,16 @@ class _Evidence(TypedDict):
     verdict: Verdict
     says: str
     events: list[_Event]
+    fact: NotRequired[str]
+    call: NotRequired[Count]
+    calls: NotRequired[Count]
+    ended: NotRequired[Literal["returned", "raised"]]
+    error: NotRequired[str]
+    stopped: NotRequired[str]
+    status: NotRequired[str]
+    begun: NotRequired[bool]
+    after_s: NotRequired[FiniteFloat]
+    timeout_s: NotRequired[FiniteFloat]
 
 
 def _combination(name: str) -> str:
@@ -256,18 +270,21 @@ def _combination(name: str) -> str:
         raise ValueError(str(error)) from None
 
 
-Tries = Annotated[int, Field(ge=0)]
-
-
 @with_config(ConfigDict(extra="forbid", strict=True))
 class _Confirmation(TypedDict):
-    tries: Tries
-    reproduced: Tries
-    verdicts: dict[str, Tries]
+    tries: Count
+    reproduced: Count
+    verdicts: dict[str, Count]
     resolved_version: str
     server_version: str | None
     reason: str | None
     rate: Number
+
+
+@with_config(ConfigDict(extra="forbid", strict=True))
+class _Void(TypedDict):
+    kind: Literal["not-run", "unreached", "unfit"]
+    reason: str
 
 
 @with_config(ConfigDict(strict=True))
@@ -283,6 +300,7 @@ class _File(TypedDict):
     server: str
     server_version: NotRequired[str | None]
     neighbour: NotRequired[str | None]
+    void: NotRequired[_Void | None]
     confirmed: NotRequired[dict[Annotated[str, AfterValidator(_combination)], _Confirmation]]
     world: str
     happenings: list[_Happening]

@@ -1,8 +1,13 @@
-"""How long a trial takes by its schedule alone, whatever the client does."""
+"""How long things take by the schedule alone, whatever the client does."""
 
 import math
 
 from race_harness.model.schedule import Schedule
+
+RETRY_S = 2.0
+"""What one spoiled answer may cost it besides."""
+REQUEST_S = 30.0
+"""What a client may wait for an answer that never comes: the SDK's own limit of a request."""
 
 
 def work_s(schedule: Schedule) -> float:
@@ -19,3 +24,21 @@ def work_s(schedule: Schedule) -> float:
         # The caller settles until every callback has come to its end.
         milliseconds += events * (server.persist_ms + 2 * caller.callback_ms)
     return milliseconds / 1000
+
+
+def own_delays_ns(schedule: Schedule, callbacks: int = 0) -> int:
+    """What the schedule itself adds between the server's end and the client's knowing, if the
+    user's callback is given so many events."""
+    network, caller = schedule.network, schedule.caller
+    links = [network.rest, network.socket, *network.connections]
+    links_ms = sum(link.latency_ms + link.jitter_ms for link in links)
+    faults_ms = sum(fault.for_ms for fault in network.faults if fault.action == "stall")
+    stalls_ms = sum(stall.for_ms for stall in schedule.interleaving.stalls)
+    late_ms = sum(late.for_ms for late in schedule.server.late)
+    callbacks_ms = caller.callback_ms * callbacks
+    rest_s = 0.0
+    for fault in schedule.rest:
+        each_s = fault.delay_ms / 1000 + RETRY_S
+        rest_s += fault.times * (each_s + (REQUEST_S if fault.action == "timeout" else 0.0))
+    own_ms = 4 * links_ms + faults_ms + stalls_ms + late_ms + callbacks_ms
+    return round(own_ms * 1e6 + rest_s * 1e9)

@@ -1,8 +1,10 @@
 """The verdicts of a trial, their meaning and their order of gravity."""
 
-import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+from race_harness.model.evidence import Cause, Evidence
+from race_harness.model.outcome import Void
 
 MEANINGS: Final[dict[str, str]] = {
     "hang": "run() never returned within the limit of the trial; deadlock included",
@@ -25,19 +27,6 @@ ORDER: Final[tuple[str, ...]] = tuple(MEANINGS)
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """Why a verdict was given: one sentence, and the facts behind it.
-
-    `events` holds one dict per event concerned: `id`, `kind`, and where known `persisted_ms`,
-    `published_ms`, `delivered_ms`, `visible_ms` (trial time), `trailing`.
-    """
-
-    verdict: str
-    says: str
-    events: tuple[dict[str, Any], ...] = ()
-
-
-@dataclass(frozen=True)
 class Judgement:
     """What the oracle found: verdicts gravest first, `("ok",)` if there is nothing to say."""
 
@@ -51,17 +40,9 @@ class Judgement:
         return self.verdicts[0]
 
     @property
-    def cause(self) -> str:
-        """What makes two failures the same: `late: # events persisted before run() returned`.
-
-        The verdicts and what their evidence says, numbers aside. Empty for a trial that passed or
-        is void.
-        """
-        if self.verdicts in ((), ("ok",)):
-            return ""
-        said = (f"{entry.verdict}: {entry.says}" for entry in self.evidence)
-        # `1 event` and `2 events` are one cause.
-        return re.sub(r"\bevents?\b", "events", re.sub(r"\d+(\.\d+)?", "#", "; ".join(said)))
+    def cause(self) -> Cause:
+        """What makes two failures the same; empty for a trial that passed or is void."""
+        return Cause() if self.verdicts in ((), ("ok",)) else Cause.of(self.evidence)
 
 
 @dataclass(frozen=True)
@@ -75,9 +56,8 @@ class TrialResult:
     """Seconds that `run()` took: virtual ones, in real time real ones."""
     wall_ms: float
     """Wall milliseconds of the whole repetition."""
-    void: str | None = None
-    """Why the schedule broke the trial before `run()` was reached, or why it was not run at all
-    (`not run: ...`); then there is no verdict."""
+    void: Void | None = None
+    """Why there is no verdict, if there is none."""
 
     @property
     def passed(self) -> bool:

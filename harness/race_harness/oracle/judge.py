@@ -8,11 +8,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from race_harness.model.evidence import Evidence
+from race_harness.model.limits import own_delays_ns
+from race_harness.model.outcome import Call, Outcome
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
-from race_harness.model.verdict import ORDER, Evidence, Judgement
+from race_harness.model.verdict import ORDER, Judgement
 from race_harness.oracle.ledger import Ledger, LogEntry, Run
-from race_harness.subjects.program import Call, Outcome
 
 STALL_NS = 10_000_000_000
 """How long `run()` may go on after the server was done, beyond the schedule's own delays."""
@@ -20,10 +22,6 @@ PROMISE_NS = 250_000_000
 """How much later or sooner than `run(timeout=...)` says it may give up, beyond those delays."""
 SETTLED_NS = 5_000_000_000
 """An event persisted less than this before the end of the settle time is not judged by it."""
-REQUEST_S = 30.0
-"""What a client may wait for an answer that never comes: the SDK's own limit of a request."""
-RETRY_S = 2.0
-"""What one spoiled answer may cost it besides."""
 PERSISTS = 3
 """So many spoiled answers in a row are a fault that persists, which a client may give in to."""
 
@@ -39,9 +37,14 @@ def judge(schedule: Schedule, happenings: Sequence[Happening], outcome: Outcome)
     notes += [f"counterfactual: {departure}" for departure in schedule.departures()]
     never = [call for call in outcome.calls if call.ended == "never"]
     if never:
-        why = outcome.stopped or "the trial ended first"
-        says = f"{_name(never[0], outcome)} never returned ({why})"
-        return _judgement([Evidence("hang", says)], notes)
+        found = Evidence(
+            "hang",
+            "never-returned",
+            call=never[0].number,
+            calls=len(outcome.calls),
+            stopped=outcome.stopped or "the trial ended first",
+        )
+        return _judgement([found], notes)
     evidence: list[Evidence] = []
     for call in outcome.calls:
         judged = _Call(schedule, ledger, outcome, call)
@@ -57,10 +60,6 @@ def _judgement(evidence: Iterable[Evidence], notes: Sequence[str]) -> Judgement:
     return Judgement(verdicts, tuple(ordered), tuple(notes))
 
 
-def _name(call: Call, outcome: Outcome) -> str:
-    return "run()" if len(outcome.calls) == 1 else f"call {call.number} of run()"
-
-
 class _Call:
     """The judgement of one call of `run()` that ended."""
 
@@ -69,12 +68,17 @@ class _Call:
         self._ledger = ledger
         self._call = call
         self._settled = set(outcome.visible_settled)
-        self._name = _name(call, outcome)
+        self._calls = len(outcome.calls)
         self._entry = ledger.calls[call.number]
         assert self._entry.ended is not None
         self._ended = self._entry.ended
         self._runs = self._candidates()
         self._run = self._runs[-1] if self._runs else None
+
+    def _found(
+        self, verdict: str, fact: str, events: tuple[dict[str, Any], ...] = (), **facts: Any
+    ) -> Evidence:
+        return Evidence(verdict, fact, events, call=self._call.number, calls=self._calls, **facts)
 
     def _candidates(self) -> list[Run]:
         """The run that may be its own, or those.
@@ -113,18 +117,12 @@ class _Call:
         if self._entry.status == "paused" or self._entry.paused is not None:
             return  # As its caller, or another client, has asked, perhaps before the run began.
         if run is None or run.started is None or self._unheard():
-            says = f"{self._name} returned and the server never began a run for it"
-            yield Evidence("unrun", says)
+            yield self._found("unrun", "no-run")
         elif run.ended is None or run.ended > self._ended:
             begun = run.started < self._ended
-            state = "was still going on" if begun else "had not begun"
-            says = f"{self._name} returned while the server's run {state}"
-            yield Evidence("early", says)
+            yield self._found("early", "run-not-over", begun=begun)
         elif all(map(_failed, self._runs)):
-            yield Evidence(
-                "spurious-error",
-                f"{self._name} returned as if all were well, but the run ended in {run.status!r}",
-            )
+            yield self._found("spurious-error", "failure-not-raised", status=run.status)
 
     def _unheard(self) -> bool:
         """Whether the tail of an older run refused it, and so nobody ran for its message."""
@@ -153,10 +151,7 @@ class _Call:
             and entry.id in self._settled
         ]
         if late:
-            says = (
-                f"{_count(late)} persisted before {self._name} returned, visible only afterwards"
-            )
-            yield Evidence("late", says, _facts(late))
+            yield self._found("late", "seen-late", _facts(late))
 
     def _raised(self, *, closed: bool) -> Iterator[Evidence]:
         error = self._call.error or ""
@@ -166,16 +161,17 @@ class _Call:
         if gave_up and timeout_s is not None:
             took_ns = self._ended_after_ns()
             if took_ns < timeout_s * 1e9 - PROMISE_NS and not self._excused():
-                says = (
-                    f"{self._name} raised {error!r} after {took_ns / 1e9:.2f} s, "
-                    f"before its timeout of {timeout_s:g} s"
+                yield self._found(
+                    "spurious-error",
+                    "gave-up-early",
+                    error=error,
+                    after_s=took_ns / 1e9,
+                    timeout_s=timeout_s,
                 )
-                yield Evidence("spurious-error", says)
             return
         if gave_up or any(map(_failed, self._runs)) or closed or self._excused():
             return
-        says = f"{self._name} raised {error!r} although the run did not fail"
-        yield Evidence("spurious-error", says)
+        yield self._found("spurious-error", "raised", error=error)
 
     def _excused(self) -> bool:
         """Whether the client could not have known better."""
@@ -198,10 +194,9 @@ class _Call:
         own_ns = own_delays_ns(self._schedule, len(self._ledger.callbacks))
         took_ns = self._ended_after_ns()
         if timeout_s is not None and took_ns > timeout_s * 1e9 + PROMISE_NS + own_ns:
-            says = (
-                f"{self._name} ended after {took_ns / 1e9:.2f} s, its timeout was {timeout_s:g} s"
+            yield self._found(
+                "stall", "timeout-overrun", after_s=took_ns / 1e9, timeout_s=timeout_s
             )
-            yield Evidence("stall", says)
             return
         run = self._run
         if run is None or run.done_ns is None:
@@ -210,10 +205,12 @@ class _Call:
             return
         late_ns = self._entry.ended_ns - max(run.done_ns, self._entry.called_ns)
         if late_ns > STALL_NS + own_ns:
-            says = (
-                f"{self._name} {self._call.ended} {late_ns / 1e9:.1f} s after the server was done"
+            yield self._found(
+                "stall",
+                "ended-late",
+                ended="raised" if self._call.ended == "raised" else "returned",
+                after_s=late_ns / 1e9,
             )
-            yield Evidence("stall", says)
 
     def _ended_after_ns(self) -> int:
         return self._entry.ended_ns - self._entry.called_ns
@@ -221,24 +218,6 @@ class _Call:
 
 def _failed(run: Run) -> bool:
     return run.status in ("error", "stuck")
-
-
-def own_delays_ns(schedule: Schedule, callbacks: int = 0) -> int:
-    """What the schedule itself adds between the server's end and the client's knowing, if the
-    user's callback is given so many events."""
-    network, caller = schedule.network, schedule.caller
-    links = [network.rest, network.socket, *network.connections]
-    links_ms = sum(link.latency_ms + link.jitter_ms for link in links)
-    faults_ms = sum(fault.for_ms for fault in network.faults if fault.action == "stall")
-    stalls_ms = sum(stall.for_ms for stall in schedule.interleaving.stalls)
-    late_ms = sum(late.for_ms for late in schedule.server.late)
-    callbacks_ms = caller.callback_ms * callbacks
-    rest_s = 0.0
-    for fault in schedule.rest:
-        each_s = fault.delay_ms / 1000 + RETRY_S
-        rest_s += fault.times * (each_s + (REQUEST_S if fault.action == "timeout" else 0.0))
-    own_ms = 4 * links_ms + faults_ms + stalls_ms + late_ms + callbacks_ms
-    return round(own_ms * 1e6 + rest_s * 1e9)
 
 
 def _lost(ledger: Ledger, outcome: Outcome) -> list[Evidence]:
@@ -250,7 +229,7 @@ def _lost(ledger: Ledger, outcome: Outcome) -> list[Evidence]:
     ]
     if not lost:
         return []
-    return [Evidence("lost", f"{_count(lost)} persisted and never visible", _facts(lost))]
+    return [Evidence("lost", "never-seen", _facts(lost))]
 
 
 def _settled_entries(ledger: Ledger) -> list[LogEntry]:
@@ -277,20 +256,17 @@ def _callbacks(ledger: Ledger, outcome: Outcome) -> list[Evidence]:
     ]
     missed = [e for e in expected if e.id in settled and not e.trailing and not given[e.id]]
     if missed:
-        says = f"{_count(missed)} in state.events that no callback was given"
-        evidence.append(Evidence("missed-callback", says, _facts(missed)))
+        evidence.append(Evidence("missed-callback", "no-callback", _facts(missed)))
     doubled = [entry for entry in ledger.log.values() if given[entry.id] > 1]
     if doubled:
-        says = f"{_count(doubled)} given to the callback more than once"
-        evidence.append(Evidence("duplicate-callback", says, _facts(doubled)))
-    for what, order in (
-        ("callbacks came", list(dict.fromkeys(ledger.callbacks))),
-        ("state.events is", list(outcome.visible_settled)),
+        evidence.append(Evidence("duplicate-callback", "given-twice", _facts(doubled)))
+    for fact, order in (
+        ("callbacks-swapped", list(dict.fromkeys(ledger.callbacks))),
+        ("events-swapped", list(outcome.visible_settled)),
     ):
         swapped = _out_of_order(order, ledger.log)
         if swapped:
-            says = f"{what} in another order than the server's log"
-            evidence.append(Evidence("out-of-order", says, _facts(swapped)))
+            evidence.append(Evidence("out-of-order", fact, _facts(swapped)))
     return evidence
 
 
@@ -312,10 +288,6 @@ def _out_of_order(order: Sequence[str], log: dict[str, LogEntry]) -> list[LogEnt
 def _overtaken(entry: LogEntry, later: LogEntry) -> bool:
     """Whether the server itself sent the later one first."""
     return entry.sent is not None and later.sent is not None and later.sent < entry.sent
-
-
-def _count(entries: Sequence[LogEntry]) -> str:
-    return f"{len(entries)} event{'s' if len(entries) != 1 else ''}"
 
 
 def _facts(entries: Sequence[LogEntry]) -> tuple[dict[str, Any], ...]:

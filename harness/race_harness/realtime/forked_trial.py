@@ -2,20 +2,16 @@
 
 import shutil
 import tempfile
-import time
 from functools import cache, partial
 from typing import Final
 
 from race_harness.clients import Adapter
 from race_harness.model.errors import WorldBroken
-from race_harness.model.limits import work_s
+from race_harness.model.limits import own_delays_ns, work_s
 from race_harness.model.schedule import Schedule
 from race_harness.network.site import UvicornSite
-from race_harness.oracle.judge import own_delays_ns
 from race_harness.realtime.processes import fork
-from race_harness.realtime.record import digest_of
-from race_harness.realtime.trial_process import START_S, STOP_S, ending_of, play
-from race_harness.workers.trial import Trial
+from race_harness.realtime.trial_process import START_S, STOP_S, Played, play, played_of
 
 LIMIT_S: Final = 120.0
 """Wall seconds that a trial may take beyond its settle time, the agent's work, callbacks and what
@@ -25,8 +21,8 @@ _PATIENCE_S: Final = 30.0
 """For what a trial process does besides, before it is taken for dead."""
 
 
-def run_trial(schedule: Schedule, adapter: Adapter, *, limit_s: float | None = None) -> Trial:
-    """Run one trial over real sockets, in wall-clock time, against the adapter's server.
+def play_trial(schedule: Schedule, adapter: Adapter, *, limit_s: float | None = None) -> Played:
+    """Play one trial over real sockets, in wall-clock time, against the adapter's server.
 
     It runs in processes forked from this one, which must have no threads that matter to it and
     should have imported everything. The schedule must be one that this world can do: nothing of
@@ -34,14 +30,12 @@ def run_trial(schedule: Schedule, adapter: Adapter, *, limit_s: float | None = N
 
     `limit_s` replaces the limit in wall seconds that is right for the schedule.
 
-    The trial's `digest` is that of the order of happenings and need not repeat; `wall_ms` and the
-    times of happenings are real.
+    The `digest` is that of the order of happenings and need not repeat; their times are real.
 
     Raises:
         WorldBroken: the server, or the harness itself, failed; there is no verdict then.
     """
     site = _site()
-    began = time.perf_counter()
     limit_s = _limit_s(schedule) if limit_s is None else limit_s
     home = tempfile.mkdtemp(prefix="race-")
     try:
@@ -49,7 +43,7 @@ def run_trial(schedule: Schedule, adapter: Adapter, *, limit_s: float | None = N
         try:
             if not child.line.waits(START_S + limit_s + STOP_S + _PATIENCE_S):
                 raise WorldBroken("the trial process does not end: no thread of it gets its turn")
-            ending = ending_of(child.line.receive())
+            played = played_of(child.line.receive())
             child.end(_PATIENCE_S)
         except EOFError:
             child.end(_PATIENCE_S)
@@ -58,8 +52,7 @@ def run_trial(schedule: Schedule, adapter: Adapter, *, limit_s: float | None = N
             child.close()
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    digest = digest_of(ending.happenings)
-    return Trial.judged(schedule, ending.outcome, ending.happenings, digest, ending.stacks, began)
+    return played
 
 
 def _limit_s(schedule: Schedule) -> float:

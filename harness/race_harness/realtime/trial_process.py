@@ -14,6 +14,7 @@ from typing import Final
 from race_harness.clients import Adapter
 from race_harness.model.errors import WorldBroken
 from race_harness.model.moments import Moments
+from race_harness.model.outcome import Outcome
 from race_harness.model.schedule import Moment, Schedule
 from race_harness.model.trace import Happening
 from race_harness.network.faults import Faults
@@ -21,9 +22,9 @@ from race_harness.network.loopback import HOST
 from race_harness.network.site import UvicornSite
 from race_harness.realtime.processes import Parent, fork, leave
 from race_harness.realtime.proxy import Proxy
-from race_harness.realtime.record import SharedTrace, in_order
+from race_harness.realtime.record import SharedTrace, digest_of, in_order
 from race_harness.realtime.server_process import STOP, Done, Ready, serve
-from race_harness.subjects.program import Gate, Outcome, Program
+from race_harness.subjects.program import Gate, Program
 
 LOOK_EVERY_S: Final = 0.005
 """Between two looks at what the client shows; in the simulation each scheduling point is one."""
@@ -37,11 +38,12 @@ _TOLD = ("run-called", "run-returned", "run-raised", "act-called", "close-called
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a trial ended: all that happened until then, and what the caller got."""
+class Played:
+    """A trial that has ended: what the caller got, and all that happened until then."""
 
-    happenings: tuple[Happening, ...]
     outcome: Outcome
+    happenings: tuple[Happening, ...]
+    digest: str
     stacks: dict[str, str]
 
 
@@ -60,7 +62,7 @@ def play(
     limit_s: float,
     parent: Parent,
 ) -> None:
-    """Run the trial, and send its `Ending`, or `Trouble`, to the parent."""
+    """Run the trial, and send its `Played`, or `Trouble`, to the parent."""
     _TrialProcess(schedule, adapter, site, home, limit_s, parent).run()
 
 
@@ -149,7 +151,7 @@ class _TrialProcess:
         self._server_done.wait(STOP_S)
         trouble = trouble or self._bad_news()
         happenings = in_order(self._trace.happenings, now_ns)
-        self._leave(trouble or Ending(happenings, outcome, stacks))
+        self._leave(trouble or Played(outcome, happenings, digest_of(happenings), stacks))
 
     def _bad_news(self) -> Trouble | None:
         while not self._news.empty():
@@ -203,7 +205,7 @@ class _TrialProcess:
         self._moments.when(moment, note)
         return wait
 
-    def _leave(self, message: Ending | Trouble) -> None:
+    def _leave(self, message: Played | Trouble) -> None:
         self._clear_away()
         self._parent.line.send(message)
         leave()
@@ -244,7 +246,7 @@ def _stacks() -> dict[str, str]:
     }
 
 
-def ending_of(message: Ending | Trouble) -> Ending:
+def played_of(message: Played | Trouble) -> Played:
     """Raises WorldBroken: there was trouble."""
     if isinstance(message, Trouble):
         raise WorldBroken(message.says)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from race_harness.campaign.under_test import INSTALLED
 from race_harness.model.combination import Combination
 from race_harness.model.errors import UsageError
+from race_harness.model.outcome import Void
 from race_harness.model.verdict import ORDER
 from race_harness.report.findings import findings
 from race_harness.report.view import (
@@ -153,7 +154,8 @@ def _name(typed: str, version: str) -> str:
 def _tallies(store: Store, chosen: Sequence[str]) -> dict[int, tuple[Tally, float, str | None]]:
     """Of each series: its tally, wall milliseconds in all, and why one of its trials is void."""
     rows = store.execute(
-        "SELECT series, verdicts, count(*), count(void), sum(wall_ms), min(void) FROM trials "
+        "SELECT series, verdicts, count(*), count(void), sum(wall_ms), min(void), void_kind "
+        "FROM trials "
         "WHERE series IN (SELECT id FROM series WHERE campaign IN "
         "(SELECT value FROM json_each(?))) GROUP BY series, verdicts",
         (json.dumps(chosen),),
@@ -164,12 +166,12 @@ def _tallies(store: Store, chosen: Sequence[str]) -> dict[int, tuple[Tally, floa
     trials: dict[int, int] = defaultdict(int)
     wall_ms: dict[int, float] = defaultdict(float)
     reasons: dict[int, str] = {}
-    for series, verdicts, count, voids, wall, reason in rows:
+    for series, verdicts, count, voids, wall, reason, kind in rows:
         trials[series] += count
         void[series] += voids
         wall_ms[series] += wall
         if reason is not None:
-            reasons[series] = reason
+            reasons[series] = Void(kind, reason).says
         judged = count - voids
         if verdicts == "ok":
             passed[series] += judged

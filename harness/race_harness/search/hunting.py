@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from race_harness.model.evidence import Cause
 from race_harness.model.failure import Failure
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
@@ -33,7 +34,7 @@ class Finding:
     """A distinct failure, shrunk."""
 
     failure: Failure
-    cause: str
+    cause: Cause
     found_at_trial: int
     """The trial, counted from one over the whole hunt, in which it was first seen."""
     shrink_executions: int
@@ -70,7 +71,7 @@ def hunt(
     not by its digest, and shrinking goes on though a schedule may not fail each time.
     """
     tally = tally if tally is not None else Tally()
-    known: set[str] = set()
+    known: set[Cause] = set()
     began = time.monotonic()
     turn = 0
     while tally.trials < examples and time.monotonic() - began < seconds:
@@ -100,7 +101,7 @@ class _Search:
         self,
         scenario: Scenario,
         examine: Examine,
-        known: set[str],
+        known: set[Cause],
         tally: Tally,
         deadline: float,
         in_real_time: bool,
@@ -111,7 +112,7 @@ class _Search:
         self._tally = tally
         self._deadline = deadline
         self._in_real_time = in_real_time
-        self._cause: str | None = None
+        self._cause: Cause | None = None
         self._first_seen = 0
         self._smallest: Failure | None = None
         self._shrinking = 0

@@ -41,7 +41,7 @@ def confirm_all(records: Mapping[Key, SeriesRecord], keys: Sequence[Key], tried:
 def ranked(records: Mapping[Key, SeriesRecord], words: Callable[[Failure], str]) -> list[Kept]:
     """All that were kept, those first that the real server confirms."""
     found = [
-        Kept(key, failure.cause, words(failure), rank(failure.confirmed), str(path))
+        Kept(key, str(failure.cause), words(failure), rank(failure.confirmed), str(path))
         for key, record in records.items()
         for failure, path in record.failures()
     ]

@@ -13,7 +13,7 @@ from race_harness.statistics.sequential import SequentialTest
 
 COMMAND: Final = "soak"
 
-_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "race-harness/race_harness/soak")
+_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "race-harness/soak")
 
 UNACCEPTABLE: Final = 0.01
 """The failure rate that a decision excludes or asserts, where nothing else is asked for."""

@@ -109,7 +109,7 @@ class Soak:
 
     def _keep(self, key: Key, number: int, failure: Failure) -> None:
         """Keep the failure with the lowest number of each cause, whichever comes first."""
-        cause, causes, record = failure.cause, self._causes[key], self._records[key]
+        cause, causes, record = str(failure.cause), self._causes[key], self._records[key]
         if cause in causes:
             later, path = causes[cause]
             if number > later:

@@ -102,6 +102,21 @@ def _skipped(database: Database) -> None:
     database.execute("ALTER TABLE series ADD COLUMN skipped TEXT")
 
 
+@migrations(name="0003 kinds of void trials")
+def _kinds(database: Database) -> None:
+    # not-run, unreached, unfit; `void` is the reason alone. Before, its first words were the kind.
+    database.execute("ALTER TABLE trials ADD COLUMN void_kind TEXT")
+    database.execute("UPDATE trials SET void_kind = 'unreached' WHERE void IS NOT NULL")
+    for kind, words in (
+        ("not-run", "not run: "),
+        ("unfit", "the client cannot do what the schedule asks for: "),
+    ):
+        database.execute(
+            "UPDATE trials SET void_kind = ?, void = substr(void, ?) WHERE substr(void, 1, ?) = ?",
+            (kind, len(words) + 1, len(words), words),
+        )
+
+
 def every() -> list[Migrations._Migration]:
     """All migrations, the first one first."""
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:

@@ -9,6 +9,7 @@ from sqlite3 import Cursor
 from typing import Any, Protocol
 
 from race_harness.model.failure import Failure
+from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 
@@ -77,7 +78,7 @@ class SeriesRecord:
             "ON CONFLICT (series, number) DO UPDATE SET "
             "cause = excluded.cause, path = excluded.path, document = excluded.document",
             (
-                *(failure.cause, str(path) if path else None, json.dumps(failure.to_dict())),
+                *(str(failure.cause), str(path) if path else None, json.dumps(failure.to_dict())),
                 *(self.id, failure.digest),
             ),
         )
@@ -134,20 +135,23 @@ class SeriesRecord:
     def results(self) -> Iterator[TrialResult]:
         """Its trials in the order of their numbers."""
         rows = self._store.execute(
-            "SELECT number, verdicts, digest, virtual_s, wall_ms, void FROM trials "
+            "SELECT number, verdicts, digest, virtual_s, wall_ms, void_kind, void FROM trials "
             "WHERE series = ? ORDER BY number",
             (self.id,),
         )
-        for number, verdicts, digest, virtual_s, wall_ms, void in rows:
+        for number, verdicts, digest, virtual_s, wall_ms, kind, reason in rows:
+            void = None if kind is None else Void(kind, reason)
             yield TrialResult(number, tuple(verdicts.split()), digest, virtual_s, wall_ms, void)
 
     def _insert(self, number: int, result: TrialResult, schedule: Schedule | None) -> None:
         self._store.execute(
-            "INSERT OR IGNORE INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR IGNORE INTO trials (series, number, verdicts, digest, virtual_s, wall_ms, "
+            "void, schedule, void_kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(self.id, number, " ".join(result.verdicts), result.digest),
-                *(result.virtual_s, result.wall_ms, result.void),
+                *(result.virtual_s, result.wall_ms, result.void and result.void.reason),
                 schedule.to_json() if schedule is not None else None,
+                result.void and result.void.kind,
             ),
         )
 

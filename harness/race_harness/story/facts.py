@@ -1,14 +1,13 @@
 """What every telling of a failure shares: its times since `run()`, its names, its sentences."""
 
-import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
-from race_harness.model.verdict import Evidence
 from race_harness.story.names import Names, clock, endpoint
 
 STEPS: Final = ("persisted", "published", "delivered", "visible")
@@ -103,11 +102,10 @@ def _request(asked: dict[str, Any], position: int, end: dict[str, Any]) -> Reque
 def blamed_call(failure: Failure) -> tuple[int | None, int | None]:
     """Where in the happenings the call of `run()` begins and ends that the evidence is about.
 
-    It says `call 2 of run()` where there are several; else it is the first. None: never.
+    Where it is about none, the first. None: never.
     """
-    said = " ".join(entry.says for entry in failure.judgement.evidence)
-    named = re.search(r"\bcall (\d+) of run\(\)", said)
-    number = int(named[1]) if named else 1
+    blamed = (entry.call for entry in failure.judgement.evidence if entry.call is not None)
+    number = next(blamed, 1)
     begin = end = None
     for position, happening in enumerate(failure.happenings):
         if happening.get("call", 1) != number:

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
-from race_harness.model.verdict import Evidence
 from race_harness.story.facts import Step, blamed_call, names_of, requests, since_run, ways
 from race_harness.story.names import clock, several
 from race_harness.story.reproduced import confirmed_line

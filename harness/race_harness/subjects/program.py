@@ -4,10 +4,10 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from race_harness.clients import Adapter, Client, SeenEvent
+from race_harness.model.outcome import Call, Outcome, Void
 from race_harness.model.schedule import Act, Moment, Schedule
 from race_harness.model.trace import Trace
 
@@ -17,32 +17,6 @@ Gate = Callable[[], None]
 LOOK_EVERY_S = 0.1
 FINISH = "finish"
 """The tool by which the agent says that it is done."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of `run()`. Ids are in the client's own order."""
-
-    number: int
-    ended: Literal["returned", "raised", "never"]
-    error: str | None = None
-    """What it raised."""
-    visible: tuple[str, ...] = ()
-    """Ids in `state.events` at the instant it returned or raised."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What the caller got, for the oracle."""
-
-    calls: tuple[Call, ...]
-    """In the order of their begin."""
-    visible_settled: tuple[str, ...]
-    """Ids in `state.events` after the settle time, before `close()`."""
-    void: str | None = None
-    """Why `run()` was never reached, if so."""
-    stopped: str | None = None
-    """Why the trial had to be ended from outside, if it had to."""
 
 
 class Program:
@@ -64,7 +38,7 @@ class Program:
         self._trace = trace
         self._acts = [(act, gate(act.at)) for act in schedule.caller.acts]
         self._client: Client | None = None
-        self._void: str | None = "no reason given"
+        self._void: Void | None = Void("unreached", "no reason given")
         self._calls: dict[int, Call] = {}
         self._numbers = itertools.count(1)
         self._settled: tuple[str, ...] = ()
@@ -81,7 +55,7 @@ class Program:
             time.sleep(caller.pause_ms / 1000)
             client.send_message("Please finish.")
         except Exception as error:
-            self._void = _describe(error)
+            self._void = Void("unreached", _describe(error))
             return
         self._void = None
         for act, gate in self._acts:
@@ -255,8 +229,8 @@ def _of_finish(kind: str, tool_name: str | None) -> bool:
     return tool_name == FINISH and kind in ("ActionEvent", "ObservationEvent")
 
 
-def _unfit(what: str, error: NotImplementedError) -> str:
-    return f"the client cannot do what the schedule asks for: {what}: {_describe(error)}"
+def _unfit(what: str, error: NotImplementedError) -> Void:
+    return Void("unfit", f"{what}: {_describe(error)}")
 
 
 def _describe(error: BaseException) -> str:

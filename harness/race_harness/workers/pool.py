@@ -1,7 +1,6 @@
 """The controlling side of the workers: starts them, feeds them, hears them out."""
 
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 from race_harness.model.combination import SIM_FAKE, Combination
 from race_harness.model.errors import ClientUnavailable, UsageError, WorldBroken
@@ -19,14 +18,24 @@ from race_harness.model.schedule import Schedule
 from race_harness.model.trace import LOG_VARIABLE
 from race_harness.model.verdict import TrialResult
 from race_harness.workers import bootstrap
+from race_harness.workers.protocol import (
+    ListLines,
+    Ready,
+    Request,
+    RunTrial,
+    SourceLines,
+    TrialDone,
+    Trouble,
+    Whole,
+    WholeTrial,
+    answer_of,
+    encode,
+)
 
 OUTSTANDING = 4
 """Requests that a job is given ahead, so that it never waits for us."""
 
-Answer = dict[str, Any]
-
-Whole = Literal["all", "failed", "new", "bodies"] | None
-"""Of which trials all is wanted, and not the result alone; see `workers.worker`."""
+Message = TypeVar("Message", Ready, TrialDone, SourceLines)
 
 
 class Workers:
@@ -116,14 +125,14 @@ class Workers:
     def wait_ready(self) -> None:
         """Wait until every job has imported the client."""
         for connection in self._connections:
-            ready = self._receive(connection)["ready"]
-            self.version, self.server_version = ready["version"], ready["server_version"]
+            ready = self._receive(connection, Ready)
+            self.version, self.server_version = ready.version, ready.server_version
 
     def run(
         self,
         schedules: Iterable[Schedule],
         on_result: Callable[[TrialResult], None],
-        on_failure: Callable[[TrialResult, Answer], None] | None = None,
+        on_failure: Callable[[TrialResult, WholeTrial], None] | None = None,
     ) -> list[TrialResult]:
         """Run a trial of each schedule; results in the order of the schedules.
 
@@ -140,7 +149,7 @@ class Workers:
 
     def stream(
         self, schedules: Iterable[Schedule], whole: Whole = None
-    ) -> Iterator[tuple[TrialResult, Answer | None]]:
+    ) -> Iterator[tuple[TrialResult, WholeTrial | None]]:
         """Run a trial of each schedule and give the results as they come, in whatever order, each
         with all of the trial where `whole` asks for it.
 
@@ -154,58 +163,60 @@ class Workers:
         while any(busy.values()):
             for ready in wait([connection for connection, count in busy.items() if count]):
                 assert isinstance(ready, Connection)
-                answer = self._receive(ready)
+                done = self._receive(ready, TrialDone)
                 busy[ready] += self._feed(ready, pending, whole) - 1
-                yield _result(answer), answer.get("trial")
+                yield done.result, done.trial
 
-    def run_whole(self, schedule: Schedule) -> tuple[TrialResult, Answer]:
+    def run_whole(self, schedule: Schedule) -> tuple[TrialResult, WholeTrial]:
         """Run one trial and get all of it: happenings, evidence, notes, stacks."""
-        connection = self._connections[0]
-        self._request(connection, 0, schedule, whole="all")
-        answer = self._receive(connection)
-        return _result(answer), answer["trial"]
+        done = self._run_one(schedule, "all")
+        assert done.trial is not None
+        return done.result, done.trial
 
-    def run_with_bodies(self, schedule: Schedule) -> tuple[TrialResult, Answer, Answer]:
+    def run_with_bodies(
+        self, schedule: Schedule
+    ) -> tuple[TrialResult, WholeTrial, dict[str, Any]]:
         """As `run_whole`, and the shapes of all bodies that the server sent, as
         `conformance.shapes.Bodies` has them."""
-        connection = self._connections[0]
-        self._request(connection, 0, schedule, whole="bodies")
-        answer = self._receive(connection)
-        return _result(answer), answer["trial"], answer["bodies"]
+        done = self._run_one(schedule, "bodies")
+        assert done.trial is not None
+        assert done.bodies is not None
+        return done.result, done.trial, done.bodies
 
     def source_lines(self) -> list[tuple[str, str]]:
         """Every line of the client's source that a schedule may refer to: function and text."""
         connection = self._connections[0]
-        self._send(connection, {"lines": True})
-        return [(function, line) for function, line in self._receive(connection)["lines"]]
+        self._send(connection, ListLines())
+        return [*self._receive(connection, SourceLines).lines]
+
+    def _run_one(self, schedule: Schedule, whole: Whole) -> TrialDone:
+        connection = self._connections[0]
+        self._send(connection, RunTrial(0, schedule, whole))
+        return self._receive(connection, TrialDone)
 
     def _feed(
         self, connection: Connection, pending: Iterator[tuple[int, Schedule]], whole: Whole
     ) -> int:
         for index, schedule in pending:
-            self._request(connection, index, schedule, whole=whole)
+            self._send(connection, RunTrial(index, schedule, whole))
             return 1
         return 0
 
-    def _request(
-        self, connection: Connection, index: int, schedule: Schedule, *, whole: Whole
-    ) -> None:
-        self._send(connection, {"index": index, "schedule": schedule.to_dict(), "whole": whole})
-
-    def _send(self, connection: Connection, request: dict[str, Any]) -> None:
+    def _send(self, connection: Connection, request: Request) -> None:
         try:
-            connection.send_bytes(json.dumps(request).encode())
+            connection.send_bytes(encode(request))
         except OSError:
             raise self._trouble() from None
 
-    def _receive(self, connection: Connection) -> Answer:
+    def _receive(self, connection: Connection, expected: type[Message]) -> Message:
         try:
-            answer: Answer = json.loads(connection.recv_bytes())
+            answer = answer_of(connection.recv_bytes())
         except (EOFError, OSError):
             raise self._trouble() from None
-        if "trouble" in answer:
-            unavailable = answer.get("status") == ClientUnavailable.exit_code
-            raise (ClientUnavailable if unavailable else WorldBroken)(answer["trouble"].strip())
+        if isinstance(answer, Trouble):
+            unavailable = answer.exit_code == ClientUnavailable.exit_code
+            raise (ClientUnavailable if unavailable else WorldBroken)(answer.says.strip())
+        assert isinstance(answer, expected)
         return answer
 
     def _trouble(self) -> WorldBroken:
@@ -216,11 +227,6 @@ class Workers:
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-
-
-def _result(answer: Answer) -> TrialResult:
-    data = answer["result"]
-    return TrialResult(**{**data, "verdicts": tuple(data["verdicts"])})
 
 
 def _environment() -> dict[str, str]:

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from race_harness.clients import Adapter, source_of
 from race_harness.clients.undisturbed import UndisturbedAdapter
-from race_harness.model.combination import NOT_RUN
+from race_harness.model.outcome import Outcome, Void
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
 from race_harness.model.verdict import Judgement, TrialResult
 from race_harness.network.site import UvicornSite
 from race_harness.oracle.judge import judge
 from race_harness.sim.world import Simulation
-from race_harness.subjects.program import Outcome, Program
+from race_harness.subjects.program import Program
 
 
 @dataclass(frozen=True)
@@ -23,31 +23,11 @@ class Trial:
     schedule: Schedule
     outcome: Outcome
     judgement: Judgement | None
-    """None: the schedule broke the trial before `run()` was reached."""
+    """None: it is void."""
     happenings: tuple[Happening, ...]
     digest: str
     stacks: dict[str, str]
     wall_ms: float
-
-    @staticmethod
-    def judged(
-        schedule: Schedule,
-        outcome: Outcome,
-        happenings: tuple[Happening, ...],
-        digest: str,
-        stacks: dict[str, str],
-        began: float,
-    ) -> "Trial":
-        """With the oracle's judgement; `began` is as of `time.perf_counter()`."""
-        return Trial(
-            schedule=schedule,
-            outcome=outcome,
-            judgement=None if outcome.void is not None else judge(schedule, happenings, outcome),
-            happenings=happenings,
-            digest=digest,
-            stacks=stacks,
-            wall_ms=(time.perf_counter() - began) * 1e3,
-        )
 
     def result(self, index: int) -> TrialResult:
         return TrialResult(
@@ -75,13 +55,48 @@ def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
     program = Program(schedule, adapter, simulation.trace, simulation.gate)
     ending = simulation.run(site, program.play, program.look, server.aclose)
     outcome = program.outcome(ending.stopped)
-    return Trial.judged(schedule, outcome, ending.happenings, ending.digest, ending.stacks, began)
+    return _judged(schedule, outcome, ending.happenings, ending.digest, ending.stacks, began)
+
+
+def run_trial_in_real_time(
+    schedule: Schedule, adapter: Adapter, *, limit_s: float | None = None
+) -> Trial:
+    """Run one trial over real sockets, in wall-clock time, against the adapter's server.
+
+    As `realtime.forked_trial.play_trial`; what it raises is raised here.
+    """
+    from race_harness.realtime.forked_trial import play_trial
+
+    began = time.perf_counter()
+    played = play_trial(schedule, adapter, limit_s=limit_s)
+    happenings, outcome = played.happenings, played.outcome
+    return _judged(schedule, outcome, happenings, played.digest, played.stacks, began)
 
 
 def not_run(schedule: Schedule, reasons: Sequence[str]) -> Trial:
     """The void trial of a schedule that its combination cannot run; `reasons` say why."""
-    outcome = Outcome(calls=(), visible_settled=(), void=NOT_RUN + "; ".join(reasons))
+    outcome = Outcome(calls=(), visible_settled=(), void=Void("not-run", "; ".join(reasons)))
     return Trial(schedule, outcome, None, (), "", {}, 0.0)
+
+
+def _judged(
+    schedule: Schedule,
+    outcome: Outcome,
+    happenings: tuple[Happening, ...],
+    digest: str,
+    stacks: dict[str, str],
+    began: float,
+) -> Trial:
+    """With the oracle's judgement; `began` is as of `time.perf_counter()`."""
+    return Trial(
+        schedule=schedule,
+        outcome=outcome,
+        judgement=None if outcome.void is not None else judge(schedule, happenings, outcome),
+        happenings=happenings,
+        digest=digest,
+        stacks=stacks,
+        wall_ms=(time.perf_counter() - began) * 1e3,
+    )
 
 
 def _run_seconds(happenings: tuple[Happening, ...]) -> float:

@@ -2,32 +2,26 @@
 
 It runs in the client's environment, where only the trial core's few dependencies are sure to be.
 After the slow import and a warm-up it forks one process per job, before which no thread is left.
-Each job speaks JSON over a socket of its own: first {"ready": {"version", "server_version"}} or
-{"trouble": text, "status"?: exit status}, then one answer for each request
-{"index", "schedule", "whole"}: {"result", "trial"?, "bodies"?}, where "whole" says of which trials
-all is wanted, "all" or "failed", or with "bodies" the shapes of what the server sent, too; "new"
-are those that failed for a cause that this job has not told of the scenario yet. The request
-{"lines": true} asks for the lines of the client's source instead.
+Each job speaks `workers.protocol` over a socket of its own.
 """
 
 import contextlib
 import gc
-import json
 import logging
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from typing import Any
 
 from race_harness.clients import Adapter, own_clients, source_of
 from race_harness.conformance.capture import CapturingAdapter
 from race_harness.conformance.shapes import Bodies
 from race_harness.model.combination import SIM_FAKE, Combination, unavailable
 from race_harness.model.errors import ClientUnavailable, HarnessError
+from race_harness.model.evidence import Cause
 from race_harness.model.schedule import Interleaving, Schedule, Script
 from race_harness.model.verdict import TrialResult
 from race_harness.network.site import UvicornSite
@@ -36,7 +30,20 @@ from race_harness.server.profile import Profile
 from race_harness.sim import source
 from race_harness.sim.watchdog import Watchdog
 from race_harness.workers.affinity import OneCore
-from race_harness.workers.trial import Trial, not_run, run_trial
+from race_harness.workers.protocol import (
+    Answer,
+    ListLines,
+    Ready,
+    RunTrial,
+    SourceLines,
+    TrialDone,
+    Trouble,
+    Whole,
+    WholeTrial,
+    encode,
+    request_of,
+)
+from race_harness.workers.trial import Trial, not_run, run_trial, run_trial_in_real_time
 
 COLLECT_EVERY = 50
 """Trials between two garbage collections: asyncio leaves cycles, and none runs inside a trial."""
@@ -47,11 +54,11 @@ def main(arguments: list[str]) -> None:
     adapter_name, world, server, *descriptors = arguments
     connections = [Connection(int(descriptor)) for descriptor in descriptors]
 
-    def tell_all(trouble: dict[str, Any]) -> None:
+    def tell_all(trouble: Trouble) -> None:
         for connection in connections:
             _send(connection, trouble)
 
-    watchdog = Watchdog(lambda report: tell_all({"trouble": report}))
+    watchdog = Watchdog(lambda report: tell_all(Trouble(report)))
     watchdog.start()
     try:
         bench = prepare(adapter_name, Combination(world, server))
@@ -89,9 +96,7 @@ class Bench:
         if reasons:
             return not_run(schedule, reasons)
         if self.combination.in_real_time:
-            from race_harness.realtime.forked_trial import run_trial as run_in_real_time
-
-            return run_in_real_time(schedule, self.adapter)
+            return run_trial_in_real_time(schedule, self.adapter)
         return run_trial(schedule, self.adapter, self.site)
 
 
@@ -163,41 +168,39 @@ def _fork_job(connections: list[Connection], mine: Connection, bench: Bench) -> 
 
 def _work(connection: Connection, bench: Bench, job: int) -> None:
     adapter = CapturingAdapter(bench.adapter)
-    versions = {"version": adapter.version, "server_version": _server_version(bench.adapter)}
+    ready = Ready(adapter.version, _server_version(bench.adapter))
     bench = replace(bench, adapter=adapter)
     # In real time trials are forked, and limited, by their world: no thread may be here.
     if not bench.combination.in_real_time:
-        Watchdog(lambda report: _send(connection, {"trouble": report})).start()
-    _send(connection, {"ready": versions})
-    request: dict[str, Any] = {}
-    told: set[tuple[str, str]] = set()
+        Watchdog(lambda report: _send(connection, Trouble(report))).start()
+    _send(connection, ready)
+    asked: RunTrial
+    told: set[tuple[str, Cause]] = set()
 
     def requested() -> Iterator[Schedule]:
-        nonlocal request
+        nonlocal asked
         with contextlib.suppress(EOFError):
             while True:
-                request = json.loads(connection.recv_bytes())
-                if "lines" in request:
-                    _send(connection, {"lines": source.lines(source_of(adapter))})
+                request = request_of(connection.recv_bytes())
+                if isinstance(request, ListLines):
+                    _send(connection, SourceLines(tuple(source.lines(source_of(adapter)))))
                     continue
-                adapter.bodies = Bodies() if request["whole"] == "bodies" else None
-                yield Schedule.from_dict(request["schedule"])
+                asked = request
+                adapter.bodies = Bodies() if asked.whole == "bodies" else None
+                yield asked.schedule
 
     try:
         for trial in run_trials(bench, requested(), job):
-            result = trial.result(request["index"])
-            answer: dict[str, Any] = {"result": asdict(result)}
-            if _is_wanted(request["whole"], trial, result, told):
-                answer["trial"] = _whole(trial)
-            if adapter.bodies is not None:
-                answer["bodies"] = adapter.bodies.to_dict()
-            _send(connection, answer)
+            result = trial.result(asked.index)
+            whole = _whole(trial) if _is_wanted(asked.whole, trial, result, told) else None
+            bodies = None if adapter.bodies is None else adapter.bodies.to_dict()
+            _send(connection, TrialDone(result, whole, bodies))
     except HarnessError as error:
         _send(connection, _trouble(error))
 
 
 def _is_wanted(
-    whole: str | None, trial: Trial, result: TrialResult, told: set[tuple[str, str]]
+    whole: Whole, trial: Trial, result: TrialResult, told: set[tuple[str, Cause]]
 ) -> bool:
     """Whether all of the trial is to be told; `told` holds scenarios and causes that were."""
     if whole in ("all", "bodies"):
@@ -217,24 +220,24 @@ def _server_version(adapter: Adapter) -> str:
     return str(getattr(adapter, "server_version", ""))
 
 
-def _whole(trial: Trial) -> dict[str, Any]:
+def _whole(trial: Trial) -> WholeTrial:
     judgement = trial.judgement
-    return {
-        "happenings": [happening.to_dict() for happening in trial.happenings],
-        "evidence": [asdict(entry) for entry in judgement.evidence] if judgement else [],
-        "notes": list(judgement.notes) if judgement else [],
-        "stacks": trial.stacks,
-    }
+    return WholeTrial(
+        happenings=tuple(happening.to_dict() for happening in trial.happenings),
+        evidence=judgement.evidence if judgement else (),
+        notes=judgement.notes if judgement else (),
+        stacks=trial.stacks,
+    )
 
 
-def _trouble(error: Exception) -> dict[str, Any]:
+def _trouble(error: Exception) -> Trouble:
     if isinstance(error, HarnessError):
-        return {"trouble": str(error), "status": error.exit_code}
-    return {"trouble": traceback.format_exc()}
+        return Trouble(str(error), error.exit_code)
+    return Trouble(traceback.format_exc())
 
 
-def _send(connection: Connection, message: dict[str, Any]) -> None:
-    connection.send_bytes(json.dumps(message).encode())
+def _send(connection: Connection, answer: Answer) -> None:
+    connection.send_bytes(encode(answer))
 
 
 def _adapter(name: str) -> Adapter:

@@ -1,0 +1,208 @@
+"""What the oracle holds against a client, as facts; their words; and what two failures share."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, Literal
+
+Numbers = Callable[[float, str], str]
+"""A number in words, from its value and its format."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Why a verdict was given: a fact, and what is known of it. What does not apply is None."""
+
+    verdict: str
+    fact: str
+    """Its name, one of FACTS. Any other text is told as it is: files from before 0.2 hold whole
+    sentences."""
+    events: tuple[dict[str, Any], ...] = ()
+    """One dict for each event concerned: `id`, `kind`, and where known `persisted_ms`,
+    `published_ms`, `delivered_ms`, `visible_ms` (trial time), `trailing`."""
+    call: int | None = None
+    """Which call of `run()` it is about, counted from 1."""
+    calls: int = 1
+    """How many calls of `run()` the trial had."""
+    ended: Literal["returned", "raised"] | None = None
+    """How the call ended."""
+    error: str | None = None
+    """What the call raised."""
+    stopped: str | None = None
+    """Why the trial had to be ended from outside."""
+    status: str | None = None
+    """The status in which the server's run ended."""
+    begun: bool | None = None
+    """Whether the server's run had begun by then."""
+    after_s: float | None = None
+    """Trial seconds from the call to its end; of `ended-late` from the server's end."""
+    timeout_s: float | None = None
+    """The timeout that `run()` was given."""
+
+    @property
+    def says(self) -> str:
+        """The fact in words, such as `2 events persisted and never visible`."""
+        return self._in_words(format)
+
+    @property
+    def kind(self) -> "Evidence":
+        """The same with its numbers aside, so that it equals that of a failure like it."""
+        return replace(
+            self,
+            fact=self.fact if self.fact in FACTS else numberless(self.fact),
+            events=(),
+            call=None if self.call is None else 0,
+            calls=min(self.calls, 2),
+            error=None if self.error is None else numberless(self.error),
+            stopped=None if self.stopped is None else numberless(self.stopped),
+            after_s=None if self.after_s is None else 0.0,
+            timeout_s=None if self.timeout_s is None else 0.0,
+        )
+
+    @property
+    def kind_says(self) -> str:
+        """The kind in words, with `#` for each number."""
+        return self._in_words(lambda _value, _format: "#")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form, with the words, and without what does not apply."""
+        known = {field.name: getattr(self, field.name) for field in fields(self)}
+        facts = {name: value for name, value in known.items() if value is not None}
+        return {**facts, "says": self.says}
+
+    @staticmethod
+    def from_dict(data: Mapping[str, Any]) -> "Evidence":
+        """From the JSON form, which was checked."""
+        facts = {name: value for name, value in data.items() if name in _FIELDS}
+        facts["events"] = tuple(map(dict, facts.get("events", ())))
+        if "fact" not in facts:
+            # A file from before 0.2, in which only the sentence tells which call it is about.
+            named = re.search(r"\bcall (\d+) of run\(\)", data["says"])
+            facts |= {"fact": data["says"], "call": int(named[1]) if named else None}
+        return Evidence(**facts)
+
+    def _in_words(self, number: Numbers) -> str:
+        tell = FACTS.get(self.fact)
+        return self.fact if tell is None else tell(self, number)
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What makes two failures the same: the kinds of their evidence. Empty for a trial that passed
+    or is void."""
+
+    kinds: tuple[Evidence, ...] = ()
+
+    @staticmethod
+    def of(evidence: tuple[Evidence, ...]) -> "Cause":
+        return Cause(tuple(entry.kind for entry in evidence))
+
+    def __bool__(self) -> bool:
+        return bool(self.kinds)
+
+    def __str__(self) -> str:
+        """Such as `late: # events persisted before run() returned, visible only afterwards`."""
+        return "; ".join(f"{kind.verdict}: {kind.kind_says}" for kind in self.kinds)
+
+
+def numberless(text: str) -> str:
+    """A text from elsewhere, such as an error, with `#` for each number; `1 event` and `2 events`
+    are the same."""
+    return re.sub(r"\bevents?\b", "events", re.sub(r"\d+(\.\d+)?", "#", text))
+
+
+def _run(entry: Evidence, number: Numbers) -> str:
+    if entry.calls == 1 or entry.call is None:
+        return "run()"
+    return f"call {number(entry.call, 'd')} of run()"
+
+
+def _count(entry: Evidence, number: Numbers) -> str:
+    count = number(len(entry.events), "d")
+    return "1 event" if count == "1" else f"{count} events"
+
+
+def _never_returned(entry: Evidence, number: Numbers) -> str:
+    return f"{_run(entry, number)} never returned ({entry.stopped})"
+
+
+def _no_run(entry: Evidence, number: Numbers) -> str:
+    return f"{_run(entry, number)} returned and the server never began a run for it"
+
+
+def _run_not_over(entry: Evidence, number: Numbers) -> str:
+    state = "was still going on" if entry.begun else "had not begun"
+    return f"{_run(entry, number)} returned while the server's run {state}"
+
+
+def _failure_not_raised(entry: Evidence, number: Numbers) -> str:
+    run = _run(entry, number)
+    return f"{run} returned as if all were well, but the run ended in {entry.status!r}"
+
+
+def _seen_late(entry: Evidence, number: Numbers) -> str:
+    run, count = _run(entry, number), _count(entry, number)
+    return f"{count} persisted before {run} returned, visible only afterwards"
+
+
+def _gave_up_early(entry: Evidence, number: Numbers) -> str:
+    after = number(entry.after_s or 0.0, ".2f")
+    timeout = number(entry.timeout_s or 0.0, "g")
+    run = _run(entry, number)
+    return f"{run} raised {entry.error!r} after {after} s, before its timeout of {timeout} s"
+
+
+def _raised(entry: Evidence, number: Numbers) -> str:
+    return f"{_run(entry, number)} raised {entry.error!r} although the run did not fail"
+
+
+def _timeout_overrun(entry: Evidence, number: Numbers) -> str:
+    after = number(entry.after_s or 0.0, ".2f")
+    timeout = number(entry.timeout_s or 0.0, "g")
+    return f"{_run(entry, number)} ended after {after} s, its timeout was {timeout} s"
+
+
+def _ended_late(entry: Evidence, number: Numbers) -> str:
+    after = number(entry.after_s or 0.0, ".1f")
+    return f"{_run(entry, number)} {entry.ended} {after} s after the server was done"
+
+
+def _never_seen(entry: Evidence, number: Numbers) -> str:
+    return f"{_count(entry, number)} persisted and never visible"
+
+
+def _no_callback(entry: Evidence, number: Numbers) -> str:
+    return f"{_count(entry, number)} in state.events that no callback was given"
+
+
+def _given_twice(entry: Evidence, number: Numbers) -> str:
+    return f"{_count(entry, number)} given to the callback more than once"
+
+
+def _callbacks_swapped(_entry: Evidence, _number: Numbers) -> str:
+    return "callbacks came in another order than the server's log"
+
+
+def _events_swapped(_entry: Evidence, _number: Numbers) -> str:
+    return "state.events is in another order than the server's log"
+
+
+FACTS: Final[Mapping[str, Callable[[Evidence, Numbers], str]]] = {
+    "never-returned": _never_returned,
+    "no-run": _no_run,
+    "run-not-over": _run_not_over,
+    "failure-not-raised": _failure_not_raised,
+    "seen-late": _seen_late,
+    "gave-up-early": _gave_up_early,
+    "raised": _raised,
+    "timeout-overrun": _timeout_overrun,
+    "ended-late": _ended_late,
+    "never-seen": _never_seen,
+    "no-callback": _no_callback,
+    "given-twice": _given_twice,
+    "callbacks-swapped": _callbacks_swapped,
+    "events-swapped": _events_swapped,
+}
+"""Every fact that the oracle may find, by its name, with its words."""
+
+_FIELDS: Final = frozenset(field.name for field in fields(Evidence))

@@ -1,0 +1,53 @@
+"""What the caller of a trial got, for the oracle."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Void:
+    """Why a trial has no verdict.
+
+    not-run     its combination, or its release, cannot run the schedule
+    unreached   the schedule broke the trial before `run()` was reached
+    unfit       the client has no such thing as the schedule asks for
+    """
+
+    kind: Literal["not-run", "unreached", "unfit"]
+    reason: str
+
+    @property
+    def says(self) -> str:
+        """In words."""
+        match self.kind:
+            case "not-run":
+                return f"not run: {self.reason}"
+            case "unfit":
+                return f"the client cannot do what the schedule asks for: {self.reason}"
+        return self.reason
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of `run()`. Ids are in the client's own order."""
+
+    number: int
+    ended: Literal["returned", "raised", "never"]
+    error: str | None = None
+    """What it raised."""
+    visible: tuple[str, ...] = ()
+    """Ids in `state.events` at the instant it returned or raised."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything that the caller got."""
+
+    calls: tuple[Call, ...]
+    """In the order of their begin."""
+    visible_settled: tuple[str, ...]
+    """Ids in `state.events` after the settle time, before `close()`."""
+    void: Void | None = None
+    """Why `run()` was never reached, if so."""
+    stopped: str | None = None
+    """Why the trial had to be ended from outside, if it had to."""

@@ -1,0 +1,120 @@
+"""What the controlling side and a worker tell each other, over a socket for each job.
+
+A job first tells that it is `Ready`, or its `Trouble`. Then it answers each request, in order. Any
+answer may be a `Trouble`, after which there is no other. Messages are JSON: the two sides may run
+different releases of Python.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from race_harness.model.errors import UsageError
+from race_harness.model.evidence import Evidence
+from race_harness.model.schedule import Schedule, first_complaint
+from race_harness.model.verdict import TrialResult
+
+Whole = Literal["all", "failed", "new", "bodies"] | None
+"""Of which trials all is wanted, and not the result alone: of all; of those that failed; of those
+that failed for a cause that this job has not told of the scenario yet; of all, with the shapes of
+what the server sent."""
+
+
+@dataclass(frozen=True)
+class RunTrial:
+    """A request: run a trial, and answer with a `TrialDone`."""
+
+    index: int
+    schedule: Schedule
+    whole: Whole = None
+    kind: Literal["run-trial"] = "run-trial"
+
+
+@dataclass(frozen=True)
+class ListLines:
+    """A request: answer with the `SourceLines`."""
+
+    kind: Literal["list-lines"] = "list-lines"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The client is imported and warmed up."""
+
+    version: str
+    server_version: str
+    """Empty if the server has none."""
+    kind: Literal["ready"] = "ready"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why there is no answer."""
+
+    says: str
+    exit_code: int | None = None
+    """That of the HarnessError which it was, if it was one."""
+    kind: Literal["trouble"] = "trouble"
+
+
+@dataclass(frozen=True)
+class WholeTrial:
+    """All of a trial, as a failure file holds it."""
+
+    happenings: tuple[dict[str, Any], ...]
+    evidence: tuple[Evidence, ...]
+    notes: tuple[str, ...]
+    stacks: dict[str, str]
+
+
+@dataclass(frozen=True)
+class TrialDone:
+    """The answer to `RunTrial`."""
+
+    result: TrialResult
+    trial: WholeTrial | None = None
+    bodies: dict[str, Any] | None = None
+    """As `conformance.shapes.Bodies` has them."""
+    kind: Literal["trial-done"] = "trial-done"
+
+
+@dataclass(frozen=True)
+class SourceLines:
+    """The answer to `ListLines`: function and text of each line of the client's source."""
+
+    lines: tuple[tuple[str, str], ...]
+    kind: Literal["source-lines"] = "source-lines"
+
+
+Request = RunTrial | ListLines
+Answer = Ready | Trouble | TrialDone | SourceLines
+
+_REQUESTS: Final[TypeAdapter[Request]] = TypeAdapter(
+    Annotated[Request, Field(discriminator="kind")]
+)
+_ANSWERS: Final[TypeAdapter[Answer]] = TypeAdapter(Annotated[Answer, Field(discriminator="kind")])
+
+
+def encode(message: Request | Answer) -> bytes:
+    """The message as it is sent."""
+    if isinstance(message, RunTrial | ListLines):
+        return _REQUESTS.dump_json(message)
+    return _ANSWERS.dump_json(message)
+
+
+def request_of(data: bytes) -> Request:
+    """The request that was sent.
+
+    Raises:
+        UsageError: it is none, such as one with a schedule that cannot be.
+    """
+    try:
+        return _REQUESTS.validate_json(data)
+    except ValidationError as error:
+        raise UsageError(f"request {first_complaint(error, 'request')}") from None
+
+
+def answer_of(data: bytes) -> Answer:
+    """The answer that was sent."""
+    return _ANSWERS.validate_json(data)

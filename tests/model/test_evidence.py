@@ -1,0 +1,193 @@
+"""Evidence as facts: its words, its kind, and the cause that it makes."""
+
+from dataclasses import replace
+
+import pytest
+
+from race_harness.model.evidence import FACTS, Cause, Evidence
+from race_harness.model.verdict import Judgement
+
+TWO = ({"id": "a"}, {"id": "b"})
+
+SENTENCES = [
+    (
+        Evidence("hang", "never-returned", call=2, calls=3, stopped="deadlock after 5 s"),
+        "call 2 of run() never returned (deadlock after 5 s)",
+        "call # of run() never returned (deadlock after # s)",
+    ),
+    (
+        Evidence("unrun", "no-run", call=1),
+        "run() returned and the server never began a run for it",
+        "run() returned and the server never began a run for it",
+    ),
+    (
+        Evidence("early", "run-not-over", call=1, begun=True),
+        "run() returned while the server's run was still going on",
+        "run() returned while the server's run was still going on",
+    ),
+    (
+        Evidence("early", "run-not-over", call=1, begun=False),
+        "run() returned while the server's run had not begun",
+        "run() returned while the server's run had not begun",
+    ),
+    (
+        Evidence("spurious-error", "failure-not-raised", call=1, status="stuck"),
+        "run() returned as if all were well, but the run ended in 'stuck'",
+        "run() returned as if all were well, but the run ended in 'stuck'",
+    ),
+    (
+        Evidence("late", "seen-late", TWO[:1], call=1),
+        "1 event persisted before run() returned, visible only afterwards",
+        "# events persisted before run() returned, visible only afterwards",
+    ),
+    (
+        Evidence(
+            "spurious-error",
+            "gave-up-early",
+            call=1,
+            error="TimeoutError: 3 polls",
+            after_s=1.005,
+            timeout_s=2.0,
+        ),
+        "run() raised 'TimeoutError: 3 polls' after 1.00 s, before its timeout of 2 s",
+        "run() raised 'TimeoutError: # polls' after # s, before its timeout of # s",
+    ),
+    (
+        Evidence("spurious-error", "raised", call=1, error="OSError: gone"),
+        "run() raised 'OSError: gone' although the run did not fail",
+        "run() raised 'OSError: gone' although the run did not fail",
+    ),
+    (
+        Evidence("stall", "timeout-overrun", call=1, after_s=3.14159, timeout_s=2.5),
+        "run() ended after 3.14 s, its timeout was 2.5 s",
+        "run() ended after # s, its timeout was # s",
+    ),
+    (
+        Evidence("stall", "ended-late", call=1, ended="raised", after_s=12.34),
+        "run() raised 12.3 s after the server was done",
+        "run() raised # s after the server was done",
+    ),
+    (
+        Evidence("lost", "never-seen", TWO),
+        "2 events persisted and never visible",
+        "# events persisted and never visible",
+    ),
+    (
+        Evidence("missed-callback", "no-callback", TWO),
+        "2 events in state.events that no callback was given",
+        "# events in state.events that no callback was given",
+    ),
+    (
+        Evidence("duplicate-callback", "given-twice", TWO[:1]),
+        "1 event given to the callback more than once",
+        "# events given to the callback more than once",
+    ),
+    (
+        Evidence("out-of-order", "callbacks-swapped", TWO),
+        "callbacks came in another order than the server's log",
+        "callbacks came in another order than the server's log",
+    ),
+    (
+        Evidence("out-of-order", "events-swapped", TWO),
+        "state.events is in another order than the server's log",
+        "state.events is in another order than the server's log",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "says", "kind_says"), SENTENCES, ids=[entry.fact for entry, _, _ in SENTENCES]
+)
+def test_a_fact_in_words_and_without_its_numbers(
+    evidence: Evidence, says: str, kind_says: str
+) -> None:
+    assert evidence.says == says
+    assert evidence.kind.kind_says == kind_says
+
+
+def test_every_fact_is_told() -> None:
+    assert {entry.fact for entry, _, _ in SENTENCES} == set(FACTS)
+
+
+@pytest.mark.parametrize("evidence", [entry for entry, _, _ in SENTENCES], ids=lambda e: e.fact)
+def test_the_json_form_holds_all_and_the_words(evidence: Evidence) -> None:
+    data = evidence.to_dict()
+    assert data["says"] == evidence.says
+    assert None not in data.values()
+    assert Evidence.from_dict(data) == evidence
+
+
+@pytest.mark.parametrize(
+    ("says", "call"),
+    [
+        ("run() returned while the server's run was still going on", None),
+        ("call 2 of run() never returned (a deadlock)", 2),
+    ],
+)
+def test_a_sentence_of_an_older_file_is_told_as_it_is(says: str, call: int | None) -> None:
+    read = Evidence.from_dict({"verdict": "early", "says": says, "events": [{"id": "a"}]})
+    assert (read.says, read.call, read.events) == (says, call, ({"id": "a"},))
+
+
+def cause(*evidence: Evidence) -> Cause:
+    verdicts = tuple(dict.fromkeys(entry.verdict for entry in evidence))
+    return Judgement(verdicts, evidence).cause
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"events": TWO},
+        {"call": 3},
+        {"calls": 7},
+        {"after_s": 17.0},
+        {"timeout_s": 1.5},
+        {"error": "OSError: 111 of 12 events"},
+        {"stopped": "after 9 s"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_numbers_make_no_other_cause(change: dict[str, object]) -> None:
+    one = Evidence(
+        "late",
+        "seen-late",
+        TWO[:1],
+        call=2,
+        calls=2,
+        error="OSError: 98 of 1 event",
+        stopped="after 5 s",
+        after_s=1.0,
+        timeout_s=2.0,
+    )
+    assert cause(replace(one, **change)) == cause(one)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"verdict": "lost"},
+        {"fact": "never-seen"},
+        {"calls": 1},
+        {"ended": "raised"},
+        {"error": "TypeError: no"},
+        {"stopped": "the limit"},
+        {"status": "error"},
+        {"begun": True},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_is_no_number_makes_another_cause(change: dict[str, object]) -> None:
+    one = Evidence("late", "seen-late", TWO, call=1, calls=2)
+    assert cause(replace(one, **change)) != cause(one)  # type: ignore[arg-type]
+
+
+def test_an_older_file_has_the_cause_of_a_new_one_in_words() -> None:
+    new = Evidence("late", "seen-late", TWO, call=1)
+    old = Evidence("late", new.says, TWO[:1])
+    assert str(cause(old)) == str(cause(new))
+
+
+def test_no_cause_without_a_failure() -> None:
+    for verdicts in ((), ("ok",)):
+        assert not Judgement(verdicts).cause
+    assert str(Cause()) == ""
