@@ -11,9 +11,9 @@ from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import Judgement, TrialResult
 from race_harness.soak.bench import Chunk, Work
-from race_harness.soak.plan import Key, Plan, PlannedClient
+from race_harness.soak.plan import Plan, PlannedClient
 from race_harness.soak.work import Soak
-from race_harness.store.series import Series, SeriesRecord
+from race_harness.store.series import Key, Series, SeriesRecord
 from race_harness.store.store import CampaignRecord
 
 Verdict = Callable[[Key, int], str]

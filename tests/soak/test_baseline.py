@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from soak_rig import PLAN, Disorderly, all_ok, run
 
+from race_harness.campaign.baseline import find_baseline, measure, samples
 from race_harness.model.errors import UsageError
 from race_harness.model.verdict import TrialResult
-from race_harness.soak.baseline import find_baseline, measure, samples
-from race_harness.soak.plan import Key, Plan, PlannedClient
-from race_harness.store.series import Series
+from race_harness.soak.plan import Plan, PlannedClient
+from race_harness.store.series import Key, Series
 from race_harness.store.store import CampaignRecord, Store
 
 

@@ -17,8 +17,9 @@ from race_harness.search import library
 from race_harness.search.draw import draw_schedules
 from race_harness.soak import cluster as module
 from race_harness.soak.cluster import DaskBench
-from race_harness.soak.plan import Key, Plan, PlannedClient
+from race_harness.soak.plan import Plan, PlannedClient
 from race_harness.soak.work import Soak
+from race_harness.store.series import Key
 from race_harness.store.store import Store
 from race_harness.workers.pool import Workers
 

@@ -6,14 +6,15 @@ from pathlib import Path
 from rich.console import Console
 from soak_rig import PLAN, Disorderly, records, run
 
+from race_harness.campaign.baseline import find_baseline, measure, samples
 from race_harness.cli.soak_tables import soak_markdown, soak_table
 from race_harness.model.confirmation import Confirmation
 from race_harness.model.failure import Failure
-from race_harness.soak.baseline import find_baseline, measure, samples
 from race_harness.soak.kept import Kept, confirm_all, ranked
-from race_harness.soak.plan import Key, Plan
+from race_harness.soak.plan import Plan
 from race_harness.soak.results import SoakSummary, summarise
 from race_harness.statistics.sequential import SequentialTest
+from race_harness.store.series import Key
 from race_harness.store.store import Store
 from race_harness.story.reproduced import confirmed_line
 

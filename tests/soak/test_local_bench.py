@@ -10,9 +10,9 @@ from race_harness.campaign.under_test import ClientUnderTest, find_client
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
 from race_harness.soak.local import LocalBench
-from race_harness.soak.plan import Key, Plan, PlannedClient
+from race_harness.soak.plan import Plan, PlannedClient
 from race_harness.soak.work import Soak
-from race_harness.store.series import Series
+from race_harness.store.series import Key, Series
 from race_harness.store.store import Store
 
 NAMES = ("clean", "final-events")

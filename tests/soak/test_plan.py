@@ -7,8 +7,9 @@ from itertools import islice
 import pytest
 
 from race_harness.model.errors import UsageError
-from race_harness.soak.plan import Key, Plan, PlannedClient, Shard, sequential_test
+from race_harness.soak.plan import Plan, PlannedClient, Shard, sequential_test
 from race_harness.statistics.sequential import SequentialTest
+from race_harness.store.series import Key
 
 PLAN = Plan(
     (PlannedClient("latest", "1.58.2"), PlannedClient("reference", "0.1.0")),

@@ -9,11 +9,12 @@ from soak_rig import PLAN, Disorderly, all_ok, records, run
 
 from race_harness.campaign.comparison import compare
 from race_harness.campaign.comparison import summarise as summarise_results
-from race_harness.soak.plan import Key, Plan
+from race_harness.soak.plan import Plan
 from race_harness.soak.results import SoakSummary, summarise
 from race_harness.soak.work import Soak
 from race_harness.statistics.intervals import Spread
 from race_harness.statistics.sequential import SequentialTest
+from race_harness.store.series import Key
 from race_harness.store.store import Store
 
 

@@ -11,8 +11,8 @@ from soak_rig import PLAN
 from race_harness.cli.soak_progress import SoakProgress, columns
 from race_harness.model.outcome import Void
 from race_harness.model.verdict import TrialResult
-from race_harness.soak.plan import Key
 from race_harness.statistics.sequential import SequentialTest
+from race_harness.store.series import Key
 
 OK = TrialResult(0, ("ok",), "d", 1.0, 1.0)
 LATE = TrialResult(1, ("late",), "d", 1.0, 1.0)

@@ -10,9 +10,10 @@ from soak_rig import PLAN, Disorderly, all_ok, ended, records, run
 from race_harness.model.failure import Failure
 from race_harness.model.verdict import TrialResult
 from race_harness.soak.bench import Chunk
-from race_harness.soak.plan import Key, Shard
+from race_harness.soak.plan import Shard
 from race_harness.soak.work import MOST_CAUSES, Soak
 from race_harness.statistics.sequential import SequentialTest
+from race_harness.store.series import Key
 from race_harness.store.store import CampaignRecord, Store
 
 

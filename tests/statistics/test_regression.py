@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from race_harness.soak.agenda import Counts
+from race_harness.statistics.counts import Counts
 from race_harness.statistics.regression import (
     EFFECT,
     Comparison,

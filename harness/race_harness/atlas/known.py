@@ -3,9 +3,9 @@
 from collections import Counter
 
 from race_harness.atlas.cells import HEAD, Cell
-from race_harness.model.outcome import Void
 from race_harness.model.verdict import ORDER
 from race_harness.store.store import Store
+from race_harness.store.tallies import groups_of_trials, series_of_releases
 
 
 def known_cells(store: Store, *, fingerprint: str, seed: int, reps: int) -> list[Cell]:
@@ -15,15 +15,7 @@ def known_cells(store: Store, *, fingerprint: str, seed: int, reps: int) -> list
     would come out the same again.
     """
     cells = []
-    found = store.execute(
-        "SELECT series.id, resolved_version, scenario FROM series "
-        "JOIN campaigns ON campaigns.id = campaign "
-        "JOIN environments ON environments.id = environment "
-        "WHERE (drawn, world, server, seed, fingerprint) = (1, 'sim', 'fake', ?, ?) "
-        "AND client = resolved_version",
-        (seed, fingerprint),
-    )
-    for series, release, scenario in found:
+    for series, release, scenario in series_of_releases(store, seed, fingerprint):
         cell = recorded_cell(store, series, release, scenario, reps)
         if cell.reps == reps or cell.hangs:
             cells.append(cell)
@@ -41,16 +33,12 @@ def _counted(store: Store, series: int, release: str, scenario: str, reps: int) 
     counts: Counter[str] = Counter()
     total = passed = void = 0
     reason = None
-    for verdicts, kind, why, trials in store.execute(
-        "SELECT verdicts, void_kind, void, count(*) FROM trials WHERE series = ? AND number < ? "
-        "GROUP BY verdicts, void_kind, void",
-        (series, reps),
-    ):
-        total += trials
-        passed += trials * (verdicts == "ok")
-        if why is not None:
-            void, reason = void + trials, Void(kind, why).says
-        counts.update(dict.fromkeys(verdicts.split(), trials))
+    for group in groups_of_trials(store, series, reps):
+        total += group.trials
+        passed += group.trials * (group.verdicts == ("ok",))
+        if group.void is not None:
+            void, reason = void + group.trials, group.void.says
+        counts.update(dict.fromkeys(group.verdicts, group.trials))
     return Cell(
         release=release,
         scenario=scenario,

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from race_harness.campaign.baseline import find_baseline, measure
 from race_harness.campaign.elsewhere import Confirmer
 from race_harness.campaign.under_test import ClientUnderTest, find_client
 from race_harness.cli.console import (
@@ -31,17 +32,18 @@ from race_harness.cli.soak_tables import soak_markdown, soak_table
 from race_harness.model.errors import UsageError
 from race_harness.model.scenario import Scenario
 from race_harness.model.verdict import TrialResult
-from race_harness.soak.baseline import find_baseline, measure, samples
 from race_harness.soak.bench import Bench
 from race_harness.soak.cluster import DaskBench
 from race_harness.soak.kept import confirm_all, ranked
 from race_harness.soak.local import LocalBench
-from race_harness.soak.plan import COMMAND, Key, Plan, PlannedClient, Shard, sequential_test
+from race_harness.soak.plan import Plan, PlannedClient, Shard, sequential_test
 from race_harness.soak.results import summarise
 from race_harness.soak.resume import find_unfinished
 from race_harness.soak.speeds import Speeds, begin
 from race_harness.soak.work import Soak
-from race_harness.store.series import SeriesRecord
+from race_harness.store.campaigns import SOAK
+from race_harness.store.samples import samples
+from race_harness.store.series import Key, SeriesRecord
 from race_harness.store.store import FINISHED, CampaignRecord
 from race_harness.story.reproduced import confirmed_line
 
@@ -172,7 +174,7 @@ def soak(
         if resume and identity is None:
             identity = find_unfinished(store, plan, name)
         against = find_baseline(baseline, store, identity) if baseline is not None else None
-        campaign = store.campaign(COMMAND, plan.to_dict(), name=name, identity=identity)
+        campaign = store.campaign(SOAK, plan.to_dict(), name=name, identity=identity)
         speeds = Speeds()
         with ending(campaign, lambda: FINISHED if work.is_done else OUT_OF_TIME):
             here = jobs_in(world, jobs)

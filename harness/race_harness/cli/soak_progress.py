@@ -18,7 +18,8 @@ from rich.progress import (
 
 from race_harness.cli.console import CampaignProgress, errors
 from race_harness.model.verdict import TrialResult
-from race_harness.soak.plan import Key, Plan
+from race_harness.soak.plan import Plan
+from race_harness.store.series import Key
 
 FEW: Final = 8
 """So many series have a bar each; where there are more, a client has one."""

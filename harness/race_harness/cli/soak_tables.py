@@ -9,13 +9,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from race_harness.campaign.baseline import Against
 from race_harness.campaign.comparison import ClientSummary
-from race_harness.soak.baseline import Against
 from race_harness.soak.kept import Kept
-from race_harness.soak.plan import Key
 from race_harness.soak.results import Decided, SoakSummary
 from race_harness.statistics import phrases
 from race_harness.statistics.regression import ALPHA, EFFECT, Comparison
+from race_harness.store.series import Key
 
 MOST_FAILURES: Final = 10
 """Failures that are told; the record has all that were kept."""

@@ -1,11 +1,13 @@
 """What is worse than in a baseline: the tests of a soak, on what the report is about."""
 
+from race_harness.campaign.baseline import Against, find_baseline, measure
 from race_harness.model.errors import UsageError
 from race_harness.report.gather import find_campaign
 from race_harness.report.view import Change, Changes
-from race_harness.soak.baseline import Against, Sample, find_baseline, measure, samples
 from race_harness.statistics.phrases import number, rate
 from race_harness.statistics.regression import Comparison
+from race_harness.store.campaigns import last_drawn
+from race_harness.store.samples import Sample, samples
 from race_harness.store.store import Store
 
 
@@ -30,14 +32,10 @@ def changes(store: Store, baseline: str, campaign: str | None = None) -> Changes
 
 
 def _last(store: Store) -> str:
-    row = store.execute(
-        "SELECT id FROM campaigns WHERE EXISTS (SELECT 1 FROM series JOIN trials "
-        "ON trials.series = series.id WHERE campaign = campaigns.id AND drawn) "
-        "ORDER BY began DESC LIMIT 1"
-    ).fetchone()
-    if row is None:
+    last = last_drawn(store)
+    if last is None:
         raise UsageError("nothing to compare with a baseline: no campaign has drawn schedules")
-    return str(row[0])
+    return last.id
 
 
 def _change(against: Against, now: Sample, comparison: Comparison) -> Change:

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from race_harness.model.confirmation import Confirmation, rank
+from race_harness.model.evidence import Cause, Evidence
 from race_harness.model.failure import Failure
 from race_harness.model.verdict import ORDER
 from race_harness.report.view import Client, Finding, Seen
+from race_harness.store import contents
 from race_harness.store.store import Store
 
 TOLD: Final = 40
@@ -17,23 +19,19 @@ TOLD: Final = 40
 
 def findings(store: Store, series: Mapping[int, tuple[Client, str]]) -> tuple[Finding, ...]:
     """Those of the failures that these series keep; the client and scenario of each are given."""
-    rows = store.execute(
-        "SELECT f.id, f.series, s.drawn, f.cause, f.path, f.verdicts, f.confirmed, "
-        "length(f.document) FROM failures AS f JOIN series AS s ON s.id = f.series "
-        "WHERE f.series IN (SELECT value FROM json_each(?)) ORDER BY f.id",
-        (json.dumps([*series]),),
-    )
     causes: dict[str, list[tuple[Seen, int]]] = defaultdict(list)
     verdicts: dict[str, tuple[str, ...]] = {}
-    for number, of, drawn, cause, path, judged, confirmed, size in rows:
-        one = Seen(number, *series[of], bool(drawn), path, _rank(confirmed))
-        causes[cause].append((one, size))
-        verdicts[cause] = tuple(json.loads(judged))
+    kinds: dict[str, Cause] = {}
+    for row in contents.failures(store, [*series]):
+        one = Seen(row.id, *series[row.series], bool(row.drawn), row.path, _rank(row.confirmed))
+        causes[row.cause].append((one, row.size))
+        verdicts[row.cause] = tuple(json.loads(row.verdicts))
+        kinds[row.cause] = Cause.of(tuple(map(Evidence.from_dict, json.loads(row.evidence))))
     ordered = sorted(
         causes, key=lambda cause: _order(verdicts[cause], [one for one, _ in causes[cause]])
     )
     return tuple(
-        _finding(store, cause, verdicts[cause], causes[cause], told=place < TOLD)
+        _finding(store, kinds[cause], verdicts[cause], causes[cause], told=place < TOLD)
         for place, cause in enumerate(ordered)
     )
 
@@ -52,7 +50,7 @@ def _order(verdicts: tuple[str, ...], seen: Iterable[Seen]) -> tuple[int, int, i
 
 def _finding(
     store: Store,
-    cause: str,
+    cause: Cause,
     verdicts: tuple[str, ...],
     kept: list[tuple[Seen, int]],
     *,
@@ -68,9 +66,7 @@ def _finding(
     first = best[0][0]
     document = ""
     if told:
-        (document,) = store.execute(
-            "SELECT document FROM failures WHERE id = ?", (first.id,)
-        ).fetchone()
+        document = contents.document(store, first.id)
     return Finding(
         cause,
         verdicts,

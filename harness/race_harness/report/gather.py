@@ -4,7 +4,6 @@ SQLite counts and numpy measures; however many trials there are, what stays is a
 each client and scenario.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,6 @@ from numpy.typing import NDArray
 from race_harness.campaign.under_test import INSTALLED
 from race_harness.model.combination import Combination
 from race_harness.model.errors import UsageError
-from race_harness.model.outcome import Void
 from race_harness.model.verdict import ORDER
 from race_harness.report.findings import findings
 from race_harness.report.view import (
@@ -30,7 +28,8 @@ from race_harness.report.view import (
     Skipped,
     Tally,
 )
-from race_harness.store.campaigns import campaigns_named
+from race_harness.store import contents
+from race_harness.store.campaigns import campaigns_named, every_campaign, latest_names
 from race_harness.store.store import Store
 
 
@@ -86,10 +85,7 @@ def find_campaign(store: Store, named: str) -> list[str]:
     """
     found = campaigns_named(store, named)
     if not found:
-        known = store.execute(
-            "SELECT ifnull(name, substr(id, 1, 8)) FROM campaigns ORDER BY began DESC LIMIT 5"
-        ).fetchall()
-        latest = ", ".join(name for (name,) in known) or "none at all"
+        latest = ", ".join(latest_names(store, 5)) or "none at all"
         raise UsageError(f"no campaign {named!r} in {_place(store)}; the latest there: {latest}")
     return found
 
@@ -97,51 +93,50 @@ def find_campaign(store: Store, named: str) -> list[str]:
 def _chosen(store: Store, campaigns: Sequence[str]) -> list[str]:
     if campaigns:
         return [*dict.fromkeys(one for named in campaigns for one in find_campaign(store, named))]
-    return [identity for (identity,) in store.execute("SELECT id FROM campaigns")]
+    return every_campaign(store)
 
 
 def _series(store: Store, chosen: Sequence[str]) -> list[_Series]:
     """Those that have trials."""
     tallies = _tallies(store, chosen)
-    rows = store.execute(
-        "SELECT s.id, c.id, c.began, s.client, s.resolved_version, s.world, s.server, "
-        "s.server_version, s.scenario, s.seed, s.drawn "
-        "FROM series AS s JOIN campaigns AS c ON c.id = s.campaign "
-        "WHERE c.id IN (SELECT value FROM json_each(?)) ORDER BY c.began, s.position, s.id",
-        (json.dumps(chosen),),
-    )
     found = []
-    for row in rows:
-        number, campaign, began, typed, version, world, server, server_version, *rest = row
-        scenario, seed, drawn = rest
-        if number not in tallies:
+    for one in contents.series(store, chosen):
+        if one.id not in tallies:
             continue
-        combination = str(Combination(world, server))
-        client = Client(_name(typed, version), version, combination, server_version)
-        at = datetime.fromisoformat(began)
+        tally, wall_ms, void_reason = tallies[one.id]
         found.append(
-            _Series(number, campaign, at, typed, client, scenario, seed, drawn, *tallies[number])
+            _Series(
+                id=one.id,
+                campaign=one.campaign,
+                began=datetime.fromisoformat(one.began),
+                typed=one.client,
+                client=_client(one),
+                scenario=one.scenario,
+                seed=one.seed,
+                drawn=one.drawn,
+                tally=tally,
+                wall_ms=wall_ms,
+                void_reason=void_reason,
+            )
         )
     return found
+
+
+def _client(one: contents.SeriesRow) -> Client:
+    combination = str(Combination(one.world, one.server))
+    name = _name(one.client, one.resolved_version)
+    return Client(name, one.resolved_version, combination, one.server_version)
 
 
 def _skipped(
     store: Store, chosen: Sequence[str], run: Container[tuple[Client, str]]
 ) -> Iterator[Skipped]:
     """Those that no other campaign has run, each once, with the latest reason."""
-    rows = store.execute(
-        "SELECT s.client, s.resolved_version, s.world, s.server, s.server_version, s.scenario, "
-        "s.skipped FROM series AS s JOIN campaigns AS c ON c.id = s.campaign "
-        "WHERE s.skipped IS NOT NULL AND c.id IN (SELECT value FROM json_each(?)) "
-        "ORDER BY c.began, s.id",
-        (json.dumps(chosen),),
-    )
     found: dict[tuple[Client, str], str] = {}
-    for typed, version, world, server, server_version, scenario, reason in rows:
-        combination = str(Combination(world, server))
-        client = Client(_name(typed, version), version, combination, server_version)
-        if (client, scenario) not in run:
-            found[client, scenario] = reason
+    for one in contents.series(store, chosen):
+        client = _client(one)
+        if one.skipped is not None and (client, one.scenario) not in run:
+            found[client, one.scenario] = one.skipped
     for (client, scenario), reason in found.items():
         yield Skipped(client, scenario, reason)
 
@@ -153,29 +148,22 @@ def _name(typed: str, version: str) -> str:
 
 def _tallies(store: Store, chosen: Sequence[str]) -> dict[int, tuple[Tally, float, str | None]]:
     """Of each series: its tally, wall milliseconds in all, and why one of its trials is void."""
-    rows = store.execute(
-        "SELECT series, verdicts, count(*), count(void), sum(wall_ms), min(void), void_kind "
-        "FROM trials "
-        "WHERE series IN (SELECT id FROM series WHERE campaign IN "
-        "(SELECT value FROM json_each(?))) GROUP BY series, verdicts",
-        (json.dumps(chosen),),
-    )
     counts: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     passed: dict[int, int] = defaultdict(int)
     void: dict[int, int] = defaultdict(int)
     trials: dict[int, int] = defaultdict(int)
     wall_ms: dict[int, float] = defaultdict(float)
     reasons: dict[int, str] = {}
-    for series, verdicts, count, voids, wall, reason, kind in rows:
+    for series, verdicts, count, voids, wall, reason in contents.trials(store, chosen):
         trials[series] += count
         void[series] += voids
         wall_ms[series] += wall
         if reason is not None:
-            reasons[series] = Void(kind, reason).says
+            reasons[series] = reason.says
         judged = count - voids
-        if verdicts == "ok":
+        if verdicts == ("ok",):
             passed[series] += judged
-        for verdict in verdicts.split():
+        for verdict in verdicts:
             counts[series][verdict] += judged
     return {
         series: (
@@ -232,12 +220,8 @@ def _rows(store: Store, counted: Iterable[_Series]) -> tuple[Row, ...]:
 
 def _times(store: Store, series: Sequence[int]) -> tuple[Quantiles | None, Quantiles | None]:
     """Seconds of `run()` where it was reached, and wall milliseconds of all trials."""
-    rows = store.execute(
-        "SELECT virtual_s, wall_ms, void IS NULL FROM trials "
-        "WHERE series IN (SELECT value FROM json_each(?))",
-        (json.dumps(series),),
-    )
-    values = np.fromiter(chain.from_iterable(rows), np.float64).reshape(-1, 3)
+    times = chain.from_iterable(contents.times(store, series))
+    values = np.fromiter(times, np.float64).reshape(-1, 3)
     return _quantiles(values[values[:, 2] == 1, 0]), _quantiles(values[:, 1])
 
 
@@ -254,20 +238,15 @@ def _campaigns(
     trials: dict[str, int] = defaultdict(int)
     for one in series:
         trials[one.campaign] += one.tally.trials
-    rows = store.execute(
-        "SELECT c.id, name, command, began, ended, ending, harness_version, "
-        "'Python ' || python || ', ' || system || ', ' || machine || ', ' || cores || ' cores' "
-        "FROM campaigns AS c JOIN environments AS e ON e.id = c.environment "
-        "WHERE c.id IN (SELECT value FROM json_each(?)) ORDER BY began, c.id",
-        (json.dumps(chosen),),
-    )
     return tuple(
         Campaign(
             *(identity, name, command, datetime.fromisoformat(began)),
             datetime.fromisoformat(ended) if ended is not None else None,
             *(ending, version, machine, trials[identity]),
         )
-        for identity, name, command, began, ended, ending, version, machine in rows
+        for identity, name, command, began, ended, ending, version, machine in contents.campaigns(
+            store, chosen
+        )
         if trials[identity]
     )
 

@@ -51,7 +51,7 @@ def _suite(
             SubElement(case, "skipped", {"message": _xml(words.void_words(row))})
     for seen, finding in searched:
         case = _case(suite, client, f"{seen.scenario} (found by search)", 0.0)
-        _failure(case, finding.cause, finding, words.replay(seen))
+        _failure(case, str(finding.cause), finding, words.replay(seen))
     suite.set("tests", str(len(suite)))
     for name, tag in (("failures", "failure"), ("skipped", "skipped")):
         suite.set(name, str(len(suite.findall(f"testcase/{tag}"))))

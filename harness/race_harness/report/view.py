@@ -8,6 +8,7 @@ from typing import Final
 
 from packaging.version import InvalidVersion, Version
 
+from race_harness.model.evidence import Cause
 from race_harness.model.failure import Failure
 from race_harness.model.verdict import ORDER
 from race_harness.statistics.intervals import wilson
@@ -173,7 +174,7 @@ class Seen:
 class Finding:
     """The failures of one cause."""
 
-    cause: str
+    cause: Cause
     verdicts: tuple[str, ...]
     """Gravest first."""
     kept: int
@@ -187,8 +188,8 @@ class Finding:
     @property
     def causes(self) -> list[tuple[str, str]]:
         """Each verdict with what its evidence says, in which a number is `N`."""
-        parts = [part.partition(": ") for part in self.cause.replace("#", "N").split("; ")]
-        return [(head, says) for head, _, says in parts]
+        # Markdown takes `#` for the number of an issue.
+        return [(kind.verdict, kind.kind_says.replace("#", "N")) for kind in self.cause.kinds]
 
     @property
     def searched(self) -> bool:

@@ -6,21 +6,12 @@ before: what is run then depends on nothing but the trials themselves.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from race_harness.soak.plan import Key, Plan
+from race_harness.soak.plan import Plan
+from race_harness.statistics.counts import Counts
 from race_harness.statistics.sequential import Decision, SequentialTest
-
-
-@dataclass(frozen=True)
-class Counts:
-    """Trials that had a verdict, and those of them that passed."""
-
-    passed: int = 0
-    judged: int = 0
-
-    def __add__(self, other: "Counts") -> "Counts":
-        return Counts(self.passed + other.passed, self.judged + other.judged)
+from race_harness.store.series import Key
 
 
 @dataclass
@@ -33,7 +24,7 @@ class _Line:
     """Its next batch; None: it has no more."""
     test: SequentialTest | None
     in_flight: int = 0
-    counts: Counts = Counts()
+    counts: Counts = field(default_factory=Counts)
     decision: Decision = "undecided"
 
     @property

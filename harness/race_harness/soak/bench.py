@@ -10,7 +10,7 @@ from typing import Protocol
 
 from race_harness.model.failure import Failure
 from race_harness.model.verdict import TrialResult
-from race_harness.soak.plan import Key
+from race_harness.store.series import Key
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from pathlib import Path
 from race_harness.model.combination import SIM_REAL
 from race_harness.model.confirmation import rank
 from race_harness.model.failure import Failure
-from race_harness.soak.plan import Key
-from race_harness.store.series import SeriesRecord
+from race_harness.store.series import Key, SeriesRecord
 
 Try = Callable[[Failure, Path], Failure]
 """Tries a failure on the real server and puts what comes of it into its file."""

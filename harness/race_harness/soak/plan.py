@@ -5,25 +5,17 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import product
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from race_harness.model.errors import UsageError
 from race_harness.search.draw import BATCH
 from race_harness.statistics.sequential import SequentialTest
-
-COMMAND: Final = "soak"
+from race_harness.store.series import Key
 
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "race-harness/soak")
 
 UNACCEPTABLE: Final = 0.01
 """The failure rate that a decision excludes or asserts, where nothing else is asked for."""
-
-
-class Key(NamedTuple):
-    """One series of a soak: a scenario, and a client by its position among those named."""
-
-    scenario: str
-    position: int
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,20 @@ No trial is kept while it is read, so a million of them take no more memory than
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from race_harness.campaign.baseline import Measured
 from race_harness.campaign.comparison import ClientSummary, Comparison, Pair, digest_in_order
 from race_harness.model.verdict import ORDER
-from race_harness.soak.agenda import Counts
-from race_harness.soak.baseline import Measured
-from race_harness.soak.plan import Key, Plan
+from race_harness.soak.plan import Plan
+from race_harness.statistics.counts import Counts
 from race_harness.statistics.intervals import Spread, mcnemar_exact, wilson
 from race_harness.statistics.sequential import Decision, SequentialTest, rule_of_three
-from race_harness.store.series import SeriesRecord
+from race_harness.store import tallies
+from race_harness.store.series import Key, SeriesRecord
 from race_harness.store.store import Store
 
 WORDS: Final[Mapping[Decision, str]] = {
@@ -202,15 +203,11 @@ class _Reader:
         ids = [self._records[key].id for key in keys]
         verdicts: Counter[str] = Counter()
         passed = judged = 0
-        for several, count in self._rows(
-            "SELECT verdicts, count(*) FROM trials WHERE series IN {} AND void IS NULL "
-            "GROUP BY verdicts",
-            ids,
-        ):
+        for several, count in tallies.verdicts_of(self._store, ids):
             judged += count
-            passed += count if several == "ok" else 0
-            verdicts.update(dict.fromkeys(several.split(), count))
-        ((reps,),) = self._rows("SELECT count(*) FROM trials WHERE series IN {}", ids)
+            passed += count if several == ("ok",) else 0
+            verdicts.update(dict.fromkeys(several, count))
+        reps = tallies.trials_of(self._store, ids)
         client = self._plan.clients[position]
         return ClientSummary(
             client=client.argument,
@@ -222,10 +219,10 @@ class _Reader:
             verdicts={name: verdicts[name] for name in sorted(verdicts, key=ORDER.index)},
             void=reps - judged,
             wall_ms=self._spread("wall_ms", ids, reps),
-            virtual_s=self._spread("virtual_s", ids, judged, "AND void IS NULL"),
+            virtual_s=self._spread("virtual_s", ids, judged),
             trials_per_s=_together([self._speeds.get(key, 0.0) for key in keys]),
             campaign_digest=self._digest(keys),
-            first_failure=self._first_failure(ids),
+            first_failure=tallies.first_failure(self._store, ids),
         )
 
     def _pair(self, names: Sequence[str], a: int, b: int) -> Pair:
@@ -234,31 +231,21 @@ class _Reader:
             records = self._records.get(Key(name, a)), self._records.get(Key(name, b))
             if None in records:
                 continue
-            ids = [record.id for record in records if record is not None]
-            rows = self._store.execute(
-                "SELECT a.verdicts = 'ok', b.verdicts = 'ok', count(*) "
-                "FROM trials AS a JOIN trials AS b USING (number) "
-                "WHERE (a.series, b.series) = (?, ?) AND a.void IS NULL AND b.void IS NULL "
-                "GROUP BY 1, 2",
-                tuple(ids),
-            )
-            cells = {(passed_a, passed_b): count for passed_a, passed_b, count in rows}
-            only_a += cells.get((0, 1), 0)
-            only_b += cells.get((1, 0), 0)
-            both += cells.get((0, 0), 0)
+            one, other = (record.id for record in records if record is not None)
+            cells = tallies.side_by_side(self._store, one, other)
+            only_a += cells.get((False, True), 0)
+            only_b += cells.get((True, False), 0)
+            both += cells.get((False, False), 0)
         clients = self._plan.clients
         names_of = clients[a].argument, clients[b].argument
         return Pair(*names_of, only_a, only_b, both, mcnemar_exact(only_a, only_b))
 
     def _spread(
-        self, column: str, ids: Sequence[int], count: int, where: str = ""
+        self, column: Literal["wall_ms", "virtual_s"], ids: Sequence[int], count: int
     ) -> Spread | None:
         if not count:
             return None
-        ordered = self._rows(
-            f"SELECT {column} FROM trials WHERE series IN {{}} {where} ORDER BY {column}", ids
-        )
-        return Spread.of_ordered((value for (value,) in ordered), count)
+        return Spread.of_ordered(tallies.in_order(self._store, column, ids), count)
 
     def _digest(self, keys: Sequence[Key]) -> str:
         """That of the one series; of several a digest over theirs."""
@@ -267,20 +254,9 @@ class _Reader:
             return digests[0]
         return hashlib.blake2b("\n".join(digests).encode(), digest_size=16).hexdigest()
 
-    def _first_failure(self, ids: Sequence[int]) -> str | None:
-        for (path,) in self._rows(
-            "SELECT path FROM failures WHERE series IN {} ORDER BY series, number LIMIT 1", ids
-        ):
-            return str(path)
-        return None
-
     def _server(self) -> str:
         ids = [record.id for record in self._records.values()]
-        kinds = self._rows("SELECT server FROM series WHERE id IN {} ORDER BY position, id", ids)
-        return " and ".join(dict.fromkeys(kind for (kind,) in kinds))
-
-    def _rows(self, sql: str, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
-        return iter(self._store.execute(sql.format(f"({', '.join(map(str, ids))})")))
+        return " and ".join(tallies.servers_of(self._store, ids))
 
 
 def _together(speeds: Sequence[float]) -> float:

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from race_harness.model.errors import UsageError
 from race_harness.model.fingerprint import fingerprint
-from race_harness.soak.plan import COMMAND, Plan
-from race_harness.store.store import FINISHED, Store
+from race_harness.soak.plan import Plan
+from race_harness.store.campaigns import SOAK, unfinished
+from race_harness.store.store import Store
 
 
 def find_unfinished(store: Store, plan: Plan, name: str | None) -> str:
@@ -16,21 +17,14 @@ def find_unfinished(store: Store, plan: Plan, name: str | None) -> str:
     Raises:
         UsageError: there is none; the message tells if a client or the harness has moved on.
     """
-    rows = store.execute(
-        "SELECT campaigns.id, began, plan, fingerprint FROM campaigns "
-        "JOIN environments ON environments.id = environment "
-        "WHERE command = ? AND ending IS NOT ? "
-        "AND ifnull(name, '') = ifnull(?, ifnull(name, '')) ORDER BY began DESC",
-        (COMMAND, FINISHED, name),
-    ).fetchall()
-    unfinished = [(identity, began, _read(text), by) for identity, began, text, by in rows]
-    for identity, _, its, by in unfinished:
+    found = [(one, _read(one.plan)) for one in unfinished(store, SOAK, name)]
+    for one, its in found:
         # Half of it would be judged by another harness than the other half.
-        if its == plan and by == fingerprint():
-            return str(identity)
-    for _, began, its, _ in unfinished:
+        if its == plan and one.fingerprint == fingerprint():
+            return one.id
+    for one, its in found:
         if its is not None and _as_typed(its) == _as_typed(plan):
-            raise UsageError(_moved_on(its, plan, began))
+            raise UsageError(_moved_on(its, plan, one.began))
     named = f" named {name!r}" if name is not None else ""
     raise UsageError(
         f"nothing to resume: {store.path or 'the record'} has no unfinished soak{named} of these "

@@ -7,8 +7,8 @@ from typing import Final
 
 from race_harness.campaign.under_test import ClientUnderTest
 from race_harness.soak.bench import Bench
-from race_harness.soak.plan import Key, Plan
-from race_harness.store.series import SeriesRecord
+from race_harness.soak.plan import Plan
+from race_harness.store.series import Key, SeriesRecord
 from race_harness.store.store import CampaignRecord
 
 

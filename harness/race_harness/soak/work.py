@@ -12,11 +12,12 @@ from typing import Final
 from race_harness.campaign.campaign import FAILURES, keep
 from race_harness.model.failure import Failure
 from race_harness.model.verdict import TrialResult
-from race_harness.soak.agenda import Agenda, Counts
+from race_harness.soak.agenda import Agenda
 from race_harness.soak.bench import Chunk
-from race_harness.soak.plan import Key, Plan
+from race_harness.soak.plan import Plan
+from race_harness.statistics.counts import Counts
 from race_harness.statistics.sequential import Decision
-from race_harness.store.series import SeriesRecord
+from race_harness.store.series import Key, SeriesRecord
 
 MOST_CAUSES: Final = 20
 """Failures that are kept whole in a series; who has twenty causes does not lack the next one."""

@@ -20,7 +20,7 @@ from itertools import chain
 from statistics import median
 from typing import Final
 
-from race_harness.soak.agenda import Counts
+from race_harness.statistics.counts import Counts
 
 ALPHA: Final = 0.01
 """How often all tests of a soak together may blame what has not changed."""

@@ -1,7 +1,23 @@
 """Campaigns, by what people call them."""
 
+import json
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
 from race_harness.model.errors import UsageError
-from race_harness.store.store import Store
+from race_harness.store.store import FINISHED, Store
+
+SOAK: Final = "soak"
+"""The command whose campaigns are baselines before others."""
+
+
+class Begun(NamedTuple):
+    """A campaign by what tells it from others."""
+
+    id: str
+    name: str | None
+    began: str
+    """UTC, ISO 8601."""
 
 
 def campaigns_named(store: Store, named: str) -> list[str]:
@@ -24,3 +40,59 @@ def campaigns_named(store: Store, named: str) -> list[str]:
                 "more of the id"
             )
     return [identity for (identity,) in rows]
+
+
+def every_campaign(store: Store) -> list[str]:
+    """The ids of all."""
+    return [identity for (identity,) in store.execute("SELECT id FROM campaigns")]
+
+
+def latest_names(store: Store, most: int) -> list[str]:
+    """What the latest ones are called: their names, or how their ids begin."""
+    rows = store.execute(
+        "SELECT ifnull(name, substr(id, 1, 8)) FROM campaigns ORDER BY began DESC LIMIT ?", (most,)
+    )
+    return [name for (name,) in rows]
+
+
+def last_drawn(
+    store: Store,
+    among: Sequence[str] | None = None,
+    *,
+    but: str | None = None,
+    first_of: str | None = None,
+) -> Begun | None:
+    """The last campaign that has drawn schedules, of all or of these, `but` left out; one of the
+    command `first_of` is preferred."""
+    chosen = every_campaign(store) if among is None else among
+    row = store.execute(
+        "SELECT id, name, began FROM campaigns WHERE id IS NOT ? AND EXISTS (SELECT 1 FROM series "
+        "JOIN trials ON trials.series = series.id WHERE campaign = campaigns.id AND drawn) "
+        "AND id IN (SELECT value FROM json_each(?)) "
+        "ORDER BY command IS ? DESC, began DESC LIMIT 1",
+        (but, json.dumps(chosen), first_of),
+    ).fetchone()
+    return None if row is None else Begun(*row)
+
+
+class Unfinished(NamedTuple):
+    """A campaign that was killed, interrupted or out of time."""
+
+    id: str
+    began: str
+    plan: str
+    """JSON: what was asked for."""
+    fingerprint: str
+    """Of the harness that ran it."""
+
+
+def unfinished(store: Store, command: str, name: str | None) -> Iterator[Unfinished]:
+    """Those of a command, the newest first, of that name if there is one."""
+    rows = store.execute(
+        "SELECT campaigns.id, began, plan, fingerprint FROM campaigns "
+        "JOIN environments ON environments.id = environment "
+        "WHERE command = ? AND ending IS NOT ? "
+        "AND ifnull(name, '') = ifnull(?, ifnull(name, '')) ORDER BY began DESC",
+        (command, FINISHED, name),
+    )
+    return (Unfinished(*row) for row in rows.fetchall())

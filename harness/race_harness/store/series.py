@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from sqlite3 import Cursor
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from race_harness.model.failure import Failure
 from race_harness.model.outcome import Void
@@ -43,6 +43,13 @@ class Series:
 
     def columns(self) -> tuple[Any, ...]:
         return astuple(self)
+
+
+class Key(NamedTuple):
+    """One series of a campaign: a scenario, and a client by its position among those named."""
+
+    scenario: str
+    position: int
 
 
 class SeriesRecord:

@@ -1,18 +1,13 @@
-"""What a soak is measured against: another campaign, in the same record or in another one."""
+"""What a campaign is measured against: another campaign, in the same record or in another one."""
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from race_harness.model.errors import UsageError
 from race_harness.search.draw import BATCH
-from race_harness.soak.agenda import Counts
-from race_harness.soak.plan import COMMAND, Key
 from race_harness.statistics.regression import (
     ALPHA,
     EFFECT,
@@ -24,80 +19,10 @@ from race_harness.statistics.regression import (
     paired_rates,
     paired_times,
 )
-from race_harness.store.campaigns import campaigns_named
-from race_harness.store.series import SeriesRecord
+from race_harness.store.campaigns import SOAK, campaigns_named, every_campaign, last_drawn
+from race_harness.store.samples import Sample, samples
+from race_harness.store.series import Key
 from race_harness.store.store import Store
-
-MOST_TIMES: Final = 100_000
-"""Trials of a series, the first ones, whose times are compared: any more would find differences
-that nobody minds."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A series of drawn trials, where it is recorded."""
-
-    store: Store
-    id: int
-    position: int
-    client: str
-    resolved_version: str
-    world: str
-    server: str
-    scenario: str
-    seed: int
-
-    def counts(self) -> Counts:
-        return Counts(*SeriesRecord(self.store, self.id).counts())
-
-    def outcomes(self) -> Iterator[tuple[int, bool]]:
-        """Number of each trial that has a verdict, in order, and whether it passed."""
-        rows = self.store.execute(
-            "SELECT number, verdicts = 'ok' FROM trials WHERE series = ? AND void IS NULL "
-            "ORDER BY number",
-            (self.id,),
-        )
-        return ((number, bool(passed)) for number, passed in rows)
-
-    def batches(self) -> Iterator[Counts]:
-        """What of each batch of schedules passed."""
-        rows = self.store.execute(
-            "SELECT sum(verdicts = 'ok'), count(*) FROM trials "
-            "WHERE series = ? AND void IS NULL GROUP BY number / ? ORDER BY number / ?",
-            (self.id, BATCH, BATCH),
-        )
-        return (Counts(passed, judged) for passed, judged in rows)
-
-    def times(self) -> list[float]:
-        """Seconds of `run()` in trials that passed."""
-        return [seconds for batch in self.batched_times() for seconds in batch]
-
-    def batched_times(self) -> Iterator[list[float]]:
-        """The same, batch by batch."""
-        rows = self.store.execute(
-            "SELECT number / ?, virtual_s FROM trials WHERE series = ? AND verdicts = 'ok' "
-            "AND void IS NULL ORDER BY number LIMIT ?",
-            (BATCH, self.id, MOST_TIMES),
-        )
-        for _, batch in groupby(rows, key=itemgetter(0)):
-            yield [seconds for _, seconds in batch]
-
-    def wall_ms(self) -> float | None:
-        """The mean of a trial."""
-        (mean,) = self.store.execute(
-            "SELECT avg(wall_ms) FROM trials WHERE series = ?", (self.id,)
-        ).fetchone()
-        return None if mean is None else float(mean)
-
-
-def samples(store: Store, campaign: str) -> list[Sample]:
-    """The series of a campaign whose schedules were drawn."""
-    rows = store.execute(
-        "SELECT id, position, client, resolved_version, world, server, scenario, seed FROM series "
-        "WHERE campaign = ? AND drawn ORDER BY position, id",
-        (campaign,),
-    )
-    return [Sample(store, *row) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -138,26 +63,20 @@ def find_baseline(text: str, record: Store, own: str | None = None) -> Baseline:
     path = Path(text).expanduser()
     if path.is_file():
         store = Store(path, must_exist=True)
-        chosen = [identity for (identity,) in store.execute("SELECT id FROM campaigns")]
+        chosen = every_campaign(store)
     else:
         store = record
         chosen = campaigns_named(store, text)
-    row = store.execute(
-        "SELECT id, name, began FROM campaigns WHERE id IS NOT ? AND EXISTS (SELECT 1 FROM series "
-        "JOIN trials ON trials.series = series.id WHERE campaign = campaigns.id AND drawn) "
-        "AND id IN (SELECT value FROM json_each(?)) ORDER BY command = ? DESC, began DESC LIMIT 1",
-        (own, json.dumps(chosen), COMMAND),
-    ).fetchone()
-    if row is None and path.is_file():
+    found = last_drawn(store, chosen, but=own, first_of=SOAK)
+    if found is None and path.is_file():
         raise UsageError(f"no baseline in {text}: it has no other campaign with drawn schedules")
-    if row is None:
+    if found is None:
         raise UsageError(
             f"no baseline {text!r}: it is neither a record nor the id or name of another campaign "
             f"in {store.path or 'this record'}"
         )
-    identity, name, began = row
-    found = samples(store, identity)
-    return Baseline(identity, name, began, str(store.path or ""), tuple(found))
+    place = str(store.path or "")
+    return Baseline(*found, place, tuple(samples(store, found.id)))
 
 
 @dataclass(frozen=True)
@@ -188,7 +107,7 @@ class Against:
 
 @dataclass(frozen=True)
 class Measured:
-    """A whole soak beside its baseline."""
+    """A whole campaign beside its baseline."""
 
     baseline: Baseline
     series: Mapping[Key, Against]
@@ -230,8 +149,8 @@ def _compared(then: Sample, now: Sample) -> list[Comparison]:
     if then.seed == now.seed:
         both = paired_rates(_paired(then, now)), paired_times(then.times(), now.times())
     else:
-        rates = batch_rates(list(then.batches()), list(now.batches()))
-        both = rates, batch_times(list(then.batched_times()), list(now.batched_times()))
+        rates = batch_rates(list(then.batches(BATCH)), list(now.batches(BATCH)))
+        both = rates, batch_times(list(then.batched_times(BATCH)), list(now.batched_times(BATCH)))
     return [one for one in both if one is not None]
 
 
