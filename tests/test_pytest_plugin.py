@@ -43,7 +43,7 @@ def run_alone(pytester: pytest.Pytester, *arguments: str) -> Result:
 def imported() -> None:
     """Pytester forgets what a session in this process imported, and orjson and NumPy do not stand
     being imported a second time."""
-    for name in ("cli.recording", "clients.reference", "store.migrations", "story.timeline"):
+    for name in ("cli.recorded", "clients.reference", "store.migrations", "story.timeline"):
         importlib.import_module(f"race_harness.{name}")
 
 

@@ -8,6 +8,7 @@ strict xfail, so that a fix (or a harness that has gone blind) is noticed.
 """
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -99,8 +100,8 @@ class Scenarios(pytest.Collector):
     def run(self, scenario: "Scenario") -> "Campaign":
         """Run a scenario's campaign. Importing the client takes seconds: once for all of them."""
         from race_harness.campaign.campaign import run_campaign
-        from race_harness.cli.console import CORES
         from race_harness.search.draw import draw_schedules
+        from race_harness.workers.pool import CORES
 
         client = self.client()
         option = self.config.getoption
@@ -126,7 +127,7 @@ class Scenarios(pytest.Collector):
 
     def record(self) -> "CampaignRecord":
         """The campaign that this session is, in whichever of the processes of pytest-xdist."""
-        from race_harness.cli.recording import recorded
+        from race_harness.store.recording import recorded
 
         if self._record is None:
             option = self.config.getoption
@@ -136,7 +137,8 @@ class Scenarios(pytest.Collector):
                 "seed": option("--race-seed"),
             }
             session = getattr(self.config, "workerinput", {}).get("testrunuid")
-            campaign = recorded(option("--race-record"), "pytest", plan, identity=session)
+            path = option("--race-record")
+            campaign = recorded(path, "pytest", plan, identity=session, warn=_warn)
             self._record = self._stack.enter_context(campaign)
         return self._record
 
@@ -244,6 +246,10 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
 
 def _collectors(items: Sequence[pytest.Item]) -> set[Scenarios]:
     return {item.parent for item in items if isinstance(item, RaceItem)}
+
+
+def _warn(text: str) -> None:
+    print(f"race: {text}", file=sys.stderr)
 
 
 def _positive(text: str) -> int:

@@ -197,7 +197,7 @@ def test_a_schedule_is_tried_on_one_commit_after_the_other(
         return replace(find_client(name, progress), argument=argument)
 
     monkeypatch.setattr("race_harness.bisect.judging.find_client", find)
-    monkeypatch.setattr("race_harness.cli.bisect_tables.find_client", find)
+    monkeypatch.setattr("race_harness.bisect.session.find_client", find)
     ends = ("--good", history[0][:8], "--bad", "HEAD", "--repo", "clone")
     options = ("--reps", 10, "--jobs", 1, "--schedule", EARLY, "--json", "found.json")
     done = race("bisect", *ends, *options)
@@ -233,7 +233,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Callable[[Judged | Exception], No
                     raise result
                 return result
 
-        monkeypatch.setattr("race_harness.cli.bisect_run.Judge", StubJudge)
+        monkeypatch.setattr("race_harness.bisect.judging.Judge", StubJudge)
 
     return use
 

@@ -512,7 +512,7 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> list[Schedule]:
             stacks={},
         )
 
-    monkeypatch.setattr("race_harness.cli.hunt.examine", passes)
+    monkeypatch.setattr("race_harness.campaign.failure_hunt.examine", passes)
     return seen
 
 

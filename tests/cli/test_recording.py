@@ -14,12 +14,11 @@ import pytest
 from cli_rig import RACE, Race, children, error_of
 
 from race_harness.campaign.campaign import examine
-from race_harness.cli.console import CORES
 from race_harness.model.failure import Failure
 from race_harness.model.verdict import TrialResult
 from race_harness.store.series import Series
 from race_harness.store.store import Store
-from race_harness.workers.pool import OUTSTANDING
+from race_harness.workers.pool import CORES, OUTSTANDING
 
 
 def ask(record: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -118,7 +117,7 @@ def test_an_interrupted_hunt_tells_and_keeps_what_it_was_shrinking(
     race: Race, record: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Found in the first, seen again in the second, and shrunk from then on.
-    monkeypatch.setattr("race_harness.cli.hunt.examine", Interrupted(3))
+    monkeypatch.setattr("race_harness.campaign.failure_hunt.examine", Interrupted(3))
     hunt = ("hunt", "reference:eager", "--scenario", "final-events")
     done = race(*hunt, "--json", "-", "--record", record)
     assert done.returncode == 130

@@ -1,7 +1,8 @@
-"""Runs a bisect for `race bisect`: what it judges, keeps, builds ahead and tells meanwhile."""
+"""A whole bisect: what it judges, keeps, builds ahead and tells meanwhile."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from race_harness.bisect import ranges
@@ -9,15 +10,17 @@ from race_harness.bisect.bisecting import Kind, Observer, Outcome
 from race_harness.bisect.bisecting import bisect as search
 from race_harness.bisect.journal import Journal
 from race_harness.bisect.judged import Judged, Point
-from race_harness.bisect.judging import Judge
+from race_harness.bisect.judging import Judge, tell
 from race_harness.bisect.questions import Question
 from race_harness.bisect.ranges import Range
 from race_harness.bisect.result import Report
-from race_harness.cli.console import CampaignProgress, campaign_progress
+from race_harness.campaign.campaign import keep
+from race_harness.campaign.under_test import find_client
 from race_harness.environments.ahead import Ahead
 from race_harness.environments.history import Repository
-from race_harness.model.errors import OutOfReach
+from race_harness.model.errors import HarnessError, OutOfReach
 from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
 from race_harness.store.store import CampaignRecord
 
 
@@ -32,6 +35,7 @@ def run(
     jobs: int,
     fresh: bool,
     record: CampaignRecord,
+    say: Callable[[str], None],
 ) -> tuple[Report, Mapping[str, Failure]]:
     """Bisect from the good end to the bad one; with the report come the failures that were seen,
     by client.
@@ -42,8 +46,8 @@ def run(
         OutOfReach: the index does not answer, or the cache cannot be written.
     """
     began = time.monotonic()
-    with campaign_progress() as progress, Ahead(with_server=server == "real") as ahead:
-        bisecting = _Bisecting(question, server, jobs, fresh, progress, ahead, record)
+    with Ahead(with_server=server == "real") as ahead:
+        bisecting = _Bisecting(question, server, jobs, fresh, say, ahead, record)
         try:
             if repository is None:
                 found = ranges.release_range(*ends, kind)
@@ -72,19 +76,19 @@ class _Bisecting:
         server: str,
         jobs: int,
         fresh: bool,
-        progress: CampaignProgress,
+        say: Callable[[str], None],
         ahead: Ahead,
         record: CampaignRecord,
     ) -> None:
         self._journal = Journal({**question.identity(), "server": server}, fresh=fresh)
-        self._progress = progress
+        self._say = say
         self._ahead = ahead
         self._likely: Sequence[Point] = ()
         self.judge = Judge(
             question,
             server=server,
             jobs=jobs,
-            progress=progress.step,
+            progress=say,
             on_installed=self._build_ahead,
             record=record,
         )
@@ -93,8 +97,8 @@ class _Bisecting:
 
     def bisected(self, found: Range, kind: Kind) -> Outcome:
         for note in found.notes:
-            self._progress.step(note)
-        self._progress.step(f"{len(found.points)} to choose from")
+            self._say(note)
+        self._say(f"{len(found.points)} to choose from")
         observer = Observer(self._judging, self._judged)
         return search(
             found.points, self._known_or_judged, kind, preferred=found.preferred, observer=observer
@@ -114,7 +118,7 @@ class _Bisecting:
 
     def _judged(self, point: Point, judged: Judged) -> None:
         known = ", known from before" if judged.known else ""
-        self._progress.step(f"{point.label}: {judged.judgement}, {judged.says}{known}")
+        self._say(f"{point.label}: {judged.judgement}, {judged.says}{known}")
 
     def _build_ahead(self) -> None:
         self._ahead.want([point.client for point in self._likely])
@@ -145,3 +149,50 @@ def _bisect_commits(
         outcomes.append(inner)
         searched.append(inside)
     return outcomes, searched
+
+
+@dataclass(frozen=True)
+class Stories:
+    """The same schedule on both sides of the border that was found."""
+
+    before: Point
+    after: Point
+    bad: Point
+    """The one of the two on which it fails."""
+    failing: Failure
+    path: Path
+    """The file of that failure."""
+    passing: Failure
+
+    @property
+    def good(self) -> Point:
+        """The other one."""
+        return self.before if self.bad == self.after else self.after
+
+
+def stories(
+    report: Report, failures: Mapping[str, Failure], say: Callable[[str], None]
+) -> Stories | str | None:
+    """Run it on both sides, where that was not done; the failure goes to a file.
+
+    `failures` are those that are there already, by client. A text says why it cannot be told;
+    None: there is nothing to tell.
+    """
+    outcome = report.outcome
+    if outcome.boundary is None:
+        return None
+    before, after = outcome.boundary
+    bad, good = (after, before) if outcome.kind == "first-bad" else (before, after)
+    _, judged = report.judged[bad.client]
+    if judged.shown_by is None:
+        return None
+
+    def told(point: Point, schedule: Schedule) -> Failure:
+        return tell(find_client(point.client, say, server=report.server), schedule)
+
+    try:
+        failing = failures.get(bad.client) or told(bad, judged.shown_by)
+        path = keep(failing)
+        return Stories(before, after, bad, failing, path, told(good, judged.shown_by))
+    except HarnessError as error:
+        return str(error)

@@ -6,6 +6,7 @@ The tries are fixed beforehand and all of them are told: nothing is repeated unt
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Final
 
@@ -18,8 +19,9 @@ from race_harness.model.combination import (
     unavailable,
 )
 from race_harness.model.confirmation import Confirmation, tally
-from race_harness.model.errors import ClientUnavailable, WorldBroken
+from race_harness.model.errors import ClientUnavailable, HarnessError, WorldBroken
 from race_harness.model.failure import Failure
+from race_harness.model.failure import confirm as confirm_in_file
 from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
@@ -155,3 +157,47 @@ def confirmation(
 
 def not_tried(failure: Failure, reason: str) -> Confirmation:
     return Confirmation(0, 0, {}, failure.resolved_version, reason=reason)
+
+
+def confirm_everywhere(
+    file: Path,
+    failure: Failure,
+    combinations: Sequence[Combination],
+    confirmer: Confirmer,
+    record: CampaignRecord,
+) -> tuple[Failure, dict[str, Confirmation]]:
+    """Try a failure in each combination and put what comes of it into its file, one after another:
+    what an interrupt leaves is there.
+
+    The result is the failure as it is then, and what came of it now.
+
+    Raises:
+        ClientUnavailable: there was nowhere to try it.
+        UsageError: the file cannot be written.
+    """
+    results: dict[str, Confirmation] = {}
+    lacking: list[ClientUnavailable] = []
+    for each in combinations:
+        try:
+            result = confirmer.tried(failure, each)
+        except ClientUnavailable as error:
+            lacking.append(error)
+            result = not_tried(failure, str(error))
+        results[str(each)] = result
+        failure = confirm_in_file(file, each, result)
+        record.store.confirmed(failure, each)
+    if lacking and not any(one.tries for one in results.values()):
+        raise lacking[0]
+    return failure, results
+
+
+def try_on_real_server(confirmer: Confirmer, failure: Failure, path: Path) -> Failure:
+    """Try a failure in `sim×real` and put what comes of it into its file.
+
+    That the server cannot be had, or leaves the simulation, is kept and raises nothing.
+    """
+    try:
+        confirmation = confirmer.tried(failure, SIM_REAL)
+    except HarnessError as error:
+        confirmation = not_tried(failure, str(error).partition("\n")[0])
+    return confirm_in_file(path, SIM_REAL, confirmation)

@@ -1,4 +1,4 @@
-"""The command line: one file a command."""
+"""The command line: parses and prints, and leaves the work to others."""
 
 import sys
 from typing import Annotated, Any
@@ -53,7 +53,7 @@ def main() -> None:
 def _bad_usage_status() -> int:
     if "bisect-run" in sys.argv[1:2]:
         # To git, for whom that command works, the usual status means something else.
-        from race_harness.cli.bisect_run import ABORT
+        from race_harness.cli.bisect import ABORT
 
         return ABORT
     return UsageError.exit_code

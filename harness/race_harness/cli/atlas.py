@@ -14,11 +14,11 @@ from race_harness.cli.console import (
     Seed,
     campaign_progress,
     check_outputs,
-    jobs_in,
     output,
     write_json,
 )
-from race_harness.cli.recording import RecordFile, ending, open_store
+from race_harness.cli.recorded import RecordFile, ending, open_store
+from race_harness.workers.pool import jobs_in
 
 SCHEMA = 1
 

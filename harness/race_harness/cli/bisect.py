@@ -1,18 +1,29 @@
-"""`race bisect`: which release, or which commit, is the first that is different."""
+"""`race bisect` and `race bisect-run`: which release, or which commit, is the first that is
+different."""
 
+import sys
+import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from race_harness.bisect import questions
 from race_harness.bisect.bisecting import Kind
-from race_harness.bisect.questions import Question, ScenarioQuestion, ScheduleQuestion
-from race_harness.cli.console import Jobs, JsonFile, Seed, check_writable, jobs_in, write_json
-from race_harness.cli.recording import RecordFile, recorded
-from race_harness.model.errors import UsageError
-from race_harness.model.failure import Failure
-from race_harness.statistics.sequential import SequentialTest
+from race_harness.bisect.judged import Judgement, Point
+from race_harness.bisect.posed import about_scenario, about_schedule
+from race_harness.cli.console import (
+    Jobs,
+    JsonFile,
+    Seed,
+    campaign_progress,
+    check_writable,
+    output,
+    write_json,
+)
+from race_harness.cli.recorded import RecordFile, recorded
+from race_harness.model.errors import HarnessError, UsageError
+from race_harness.workers.pool import jobs_in
 
 DEFAULT_SCENARIO = "final-events"
 
@@ -111,19 +122,25 @@ def bisect(
         raise UsageError("--paths is about commits: give --repo, too")
     if schedule is None:
         rates, errors = (good_fails, bad_fails), (alpha, beta)
-        question, its_server = about_scenario(scenario, reps, seed, rates, errors), "fake"
+        question, its_server = (
+            about_scenario(scenario or DEFAULT_SCENARIO, reps, seed, rates, errors),
+            "fake",
+        )
     elif scenario is None:
         question, its_server = about_schedule(schedule, reps, share, any_verdict=any_verdict)
     else:
         raise UsageError("--scenario and --schedule are two questions: give one of them")
     server = _checked(server or its_server)
     # Environments are a second slower to import, which no other command need wait for.
-    from race_harness.bisect.session import run
+    from race_harness.bisect.session import run, stories
     from race_harness.cli.bisect_tables import print_report, print_stories
 
     plan = {"good": good, "bad": bad, "kind": kind, "repo": repo and str(repo)}
-    with recorded(record, "bisect", {**plan, **question.identity()}) as campaign:
-        report, stories = run(
+    with (
+        recorded(record, "bisect", {**plan, **question.identity()}) as campaign,
+        campaign_progress() as progress,
+    ):
+        report, failures = run(
             question,
             (good, bad),
             kind,
@@ -133,57 +150,75 @@ def bisect(
             jobs=jobs_in("sim", jobs),
             fresh=fresh,
             record=campaign,
+            say=progress.step,
         )
     write_json(json_file, report.to_dict())
     if str(json_file) != "-":
         print_report(report)
-        print_stories(report, stories)
+        with campaign_progress() as progress:
+            told = stories(report, failures, progress.step)
+        print_stories(told)
     if report.outcome.ending != "found":
         raise typer.Exit(1)
-
-
-def about_scenario(
-    name: str | None,
-    reps: int | None,
-    seed: int,
-    rates: tuple[float, float],
-    errors: tuple[float, float],
-) -> Question:
-    """The question about the failure rate of a scenario.
-
-    Raises:
-        UsageError: there is no such scenario, or the rates are none.
-    """
-    from race_harness.search import library
-
-    try:
-        test = SequentialTest(*rates, *errors)
-    except ValueError as error:
-        raise UsageError(f"the test of the pass rate: {error}") from None
-    chosen = library.load(name or DEFAULT_SCENARIO)
-    return ScenarioQuestion(chosen, seed, reps or questions.SCENARIO_REPS, test)
-
-
-def about_schedule(
-    file: Path, reps: int | None, share: float, *, any_verdict: bool = False
-) -> tuple[Question, str]:
-    """The question about the schedule of a failure file, and the server in it.
-
-    Raises:
-        UsageError: the file cannot be read, holds no failure, or one of another protocol.
-    """
-    failure = Failure.read(file)
-    verdict = failure.judgement.headline
-    if failure.server == "own":
-        raise UsageError(f"{file} is of a client with a server of its own, which has no releases")
-    if verdict in ("ok", "void"):
-        raise UsageError(f"{file} holds no failure but {verdict}: there is nothing to look for")
-    asked = None if any_verdict else verdict
-    question = ScheduleQuestion(failure.schedule, asked, reps or questions.SCHEDULE_REPS, share)
-    return question, failure.server
 
 
 def _checked(server: str) -> str:
     if server not in ("fake", "real"):
         raise UsageError(f"no server {server!r}; there are: fake, real")
     return server
+
+
+STATUSES: Final[dict[Judgement, int]] = {"good": 0, "bad": 1, "unclear": 125}
+
+ABORT: Final = 128
+"""Ends `git bisect run`, which takes any status from 1 to 127 but 125 for bad."""
+
+
+class Aborted(HarnessError):
+    """Nothing was learnt of the work tree: git has to stop, and not to go on from a guess."""
+
+    exit_code = ABORT
+
+
+def bisect_run(
+    file: Annotated[Path, typer.Argument(metavar="FAILURE.json", help="A failure file.")],
+    client: Annotated[str, typer.Option(help="Another client than the work tree here.")] = ".",
+    reps: Annotated[
+        int, typer.Option(min=1, help="Trials: the schedule and those around it.")
+    ] = questions.SCHEDULE_REPS,
+    share: Share = questions.SHARE,
+    any_verdict: AnyVerdict = False,
+    fixed: Annotated[
+        bool, typer.Option("--fixed", help="For the first good one: status 0 is bad, 1 is good.")
+    ] = False,
+    jobs: Jobs = None,
+    record: RecordFile = None,
+) -> None:
+    """Judge the work tree by a schedule: `git bisect run race bisect-run FAILURE.json`.
+
+    Exit status 0 if it is good, 1 if it is bad, 125 if it cannot tell, and 128, which ends the
+    bisect, for bad usage or an index that does not answer.
+    """
+    from race_harness.bisect.judging import Judge
+
+    try:
+        question, server = about_schedule(file, reps, share, any_verdict=any_verdict)
+        plan = {"file": str(file), "client": client}
+        with recorded(record, "bisect-run", plan) as campaign, campaign_progress() as progress:
+            judge = Judge(
+                question,
+                server=server,
+                jobs=jobs_in("sim", jobs),
+                progress=progress.step,
+                record=campaign,
+            )
+            judged = judge(Point(client, client, client))
+    except HarnessError as error:
+        raise Aborted(str(error)) from error
+    except Exception:
+        # Python's own status for it is 1.
+        traceback.print_exc()
+        sys.exit(ABORT)
+    output.print(f"{judged.judgement}: {judged.says}", markup=False, highlight=False)
+    status = STATUSES[judged.judgement]
+    raise typer.Exit(1 - status if fixed and status in (0, 1) else status)

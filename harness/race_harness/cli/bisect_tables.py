@@ -1,20 +1,12 @@
 """What `race bisect` prints."""
 
-from collections.abc import Mapping
-
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from race_harness.bisect.judged import Point
-from race_harness.bisect.judging import tell
 from race_harness.bisect.result import Report, in_words, time_in_words
-from race_harness.campaign.campaign import keep
-from race_harness.campaign.under_test import find_client
-from race_harness.cli.console import campaign_progress, output, shell_word
-from race_harness.model.errors import HarnessError
-from race_harness.model.failure import Failure
-from race_harness.model.schedule import Schedule
+from race_harness.bisect.session import Stories
+from race_harness.cli.console import output, shell_word
 from race_harness.story.timeline import short_story
 
 _STYLES = {"good": "green", "bad": "red", "unclear": "yellow"}
@@ -34,38 +26,19 @@ def print_report(report: Report) -> None:
     _say(time_in_words(report))
 
 
-def print_stories(report: Report, failures: Mapping[str, Failure]) -> None:
-    """The same schedule on both sides of the border; the failure goes to a file.
-
-    `failures` are those that are there already, by client.
-    """
-    outcome = report.outcome
-    if outcome.boundary is None:
+def print_stories(told: Stories | str | None) -> None:
+    """The same schedule on both sides of the border, or why that cannot be told."""
+    if isinstance(told, str):
+        _say(f"the story cannot be told: {told}")
+    if not isinstance(told, Stories):
         return
-    before, after = outcome.boundary
-    bad, good = (after, before) if outcome.kind == "first-bad" else (before, after)
-    _, judged = report.judged[bad.client]
-    if judged.shown_by is None:
-        return
-    with campaign_progress() as progress:
-
-        def told(point: Point, schedule: Schedule) -> Failure:
-            client = find_client(point.client, progress.step, server=report.server)
-            return tell(client, schedule)
-
-        try:
-            failure = failures.get(bad.client) or told(bad, judged.shown_by)
-            path = keep(failure)
-            passing = told(good, judged.shown_by)
-        except HarnessError as error:
-            _say(f"the story cannot be told: {error}")
-            return
-    again = f"race replay {shell_word(str(path))} --client {shell_word(good.client)}"
+    path = shell_word(str(told.path))
+    again = f"race replay {path} --client {shell_word(told.good.client)}"
     stories = {
-        bad: short_story(failure, path),
-        good: f"{short_story(passing).splitlines()[0]}\nreplay: {again}",
+        told.bad: short_story(told.failing, told.path),
+        told.good: f"{short_story(told.passing).splitlines()[0]}\nreplay: {again}",
     }
-    for word, point in (("before", before), ("after", after)):
+    for word, point in (("before", told.before), ("after", told.after)):
         output.print()
         _say(f"{word}, {point.label}:", style="bold")
         _say(stories[point])

@@ -9,63 +9,42 @@ from typer.core import TyperGroup
 
 
 class Command(NamedTuple):
-    function: str
-    """Where the command is, as `pkgutil.resolve_name` takes it."""
+    place: str
+    """Its module in this package, and its name there."""
     summary: str
     """Its line in the help of `race`."""
 
+    def function(self) -> Any:
+        """The command itself, which is imported."""
+        return pkgutil.resolve_name(f"{__package__}.{self.place}")
+
 
 COMMANDS: Final[dict[str, Command]] = {
-    "demo": Command(
-        "race_harness.cli.demo:demo",
-        "Show the race of pull request #1832 on 1.10.0 and on 1.11.1.",
-    ),
+    "demo": Command("demo:demo", "Show the race of pull request #1832 on 1.10.0 and on 1.11.1."),
     "compare": Command(
-        "race_harness.cli.compare:compare", "Compare pass rates of clients on the same schedules."
+        "measuring:compare", "Compare pass rates of clients on the same schedules."
     ),
-    "run": Command("race_harness.cli.run:run", "Run a scenario against one client."),
-    "hunt": Command(
-        "race_harness.cli.hunt:hunt", "Search for schedules that a client fails, and shrink them."
-    ),
-    "soak": Command(
-        "race_harness.cli.soak:soak", "Run many trials; compare them with a baseline."
-    ),
-    "bisect": Command(
-        "race_harness.cli.bisect:bisect", "Find the first release or commit that is bad, or good."
-    ),
-    "bisect-run": Command(
-        "race_harness.cli.bisect_run:bisect_run", "Judge the work tree, for `git bisect run`."
-    ),
-    "replay": Command(
-        "race_harness.cli.replay:replay", "Run a failing schedule again and show its timeline."
-    ),
+    "run": Command("measuring:run", "Run a scenario against one client."),
+    "hunt": Command("hunt:hunt", "Search for schedules that a client fails, and shrink them."),
+    "soak": Command("soak:soak", "Run many trials; compare them with a baseline."),
+    "bisect": Command("bisect:bisect", "Find the first release or commit that is bad, or good."),
+    "bisect-run": Command("bisect:bisect_run", "Judge the work tree, for `git bisect run`."),
+    "replay": Command("failures:replay", "Run a failing schedule again and show its timeline."),
     "confirm": Command(
-        "race_harness.cli.confirm:confirm",
-        "Try a failure on the real server and over real sockets.",
+        "failures:confirm", "Try a failure on the real server and over real sockets."
     ),
-    "show": Command(
-        "race_harness.cli.show:show", "Show a failure as a timeline, a diagram, a page or a trace."
-    ),
-    "export": Command("race_harness.cli.export:export", "Write a pytest file from a failure."),
-    "report": Command(
-        "race_harness.cli.report:report", "Make a page, Markdown or JUnit of what was recorded."
-    ),
-    "export-db": Command(
-        "race_harness.cli.export_db:export_db", "Export recorded trials as CSV, Parquet or files."
-    ),
-    "merge": Command(
-        "race_harness.cli.merge:merge_records", "Merge records, such as those of shards."
-    ),
+    "show": Command("show:show", "Show a failure as a timeline, a diagram, a page or a trace."),
+    "export": Command("failures:export", "Write a pytest file from a failure."),
+    "report": Command("records:report", "Make a page, Markdown or JUnit of what was recorded."),
+    "export-db": Command("records:export_db", "Export recorded trials as CSV, Parquet or files."),
+    "merge": Command("records:merge_records", "Merge records, such as those of shards."),
     "scenarios": Command(
-        "race_harness.cli.scenarios:list_scenarios",
-        "List scenarios and the releases that fail them.",
+        "scenarios:list_scenarios", "List scenarios and the releases that fail them."
     ),
-    "atlas": Command("race_harness.cli.atlas:atlas", "Run every scenario on every release."),
-    "conform": Command(
-        "race_harness.cli.conform:conform_to", "Compare the fake server with the real one."
-    ),
-    "serve": Command("race_harness.cli.serve:serve", "Serve the fake agent server on 127.0.0.1."),
-    "cache": Command("race_harness.cli.cache:cache", "List or prune the clients' environments."),
+    "atlas": Command("atlas:atlas", "Run every scenario on every release."),
+    "conform": Command("conform:conform_to", "Compare the fake server with the real one."),
+    "serve": Command("serve:serve", "Serve the fake agent server on 127.0.0.1."),
+    "cache": Command("environments:cache", "List or prune the clients' environments."),
 }
 
 
@@ -81,7 +60,7 @@ class LazyGroup(TyperGroup):
 
 def _load(name: str) -> Any:
     alone = new_app()
-    alone.command(name)(pkgutil.resolve_name(COMMANDS[name].function))
+    alone.command(name)(COMMANDS[name].function())
     return typer.main.get_command(alone)
 
 

@@ -18,7 +18,7 @@ from race_harness.cli.console import (
     output,
     write_json,
 )
-from race_harness.cli.recording import RecordFile, recorded
+from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.conformance.suite import CASES
 from race_harness.model.combination import SIM_FAKE
 from race_harness.model.errors import UsageError

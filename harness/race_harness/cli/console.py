@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from race_harness.model.errors import UsageError
-from race_harness.model.verdict import TrialResult
 
 output = Console()
 errors = Console(stderr=True)
@@ -58,13 +56,6 @@ JsonFile = Annotated[
 ]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")]
 
-CORES = len(os.sched_getaffinity(0))
-
-
-def jobs_in(world: str, jobs: int | None = None) -> int:
-    """How many trials run at once, if nobody says so."""
-    return jobs or (4 * CORES if world == "real" else CORES)
-
 
 class CampaignProgress:
     """One line a client: preparing, importing, then a bar with passes and failures so far."""
@@ -86,6 +77,8 @@ class CampaignProgress:
 
 
 class Bar:
+    """A client: preparing, importing, then passes and failures so far."""
+
     def __init__(self, progress: Progress, label: str, total: int) -> None:
         self._progress = progress
         self._label = label
@@ -100,9 +93,6 @@ class Bar:
         self._failed += not passed
         failed = f"  {self._failed} failed" if self._failed else ""
         self._progress.update(self._task, advance=1, description=f"{self._label}  trials{failed}")
-
-    def result(self, result: TrialResult) -> None:
-        self.advance(passed=result.passed)
 
     def stop(self) -> None:
         self._progress.stop_task(self._task)
@@ -163,6 +153,35 @@ def write_json(path: Path | None, data: dict[str, Any]) -> None:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file, or stdout for `-`.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    if str(path) == "-":
+        print(text, end="")
+        return
+    try:
+        # The failure file's name, which is told, need not be valid text.
+        path.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+    errors.print(f"wrote {path}", style="dim", markup=False, highlight=False, soft_wrap=True)
+
+
 def shell_word(text: str) -> str:
     """A word for a command line that people paste."""
     return text if re.fullmatch(r"[\w./@+:-]+", text) else "'" + text.replace("'", "'\\''") + "'"
+
+
+def parse_time(text: str) -> float:
+    """Seconds in `90`, `60s`, `5m`, `2h`.
+
+    Raises:
+        UsageError: it is none of these.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text.strip())
+    if match is None:
+        raise UsageError(f"--for {text!r} is no time: write 60s, 5m or 2h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3_600}[match[2] or "s"]

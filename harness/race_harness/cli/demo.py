@@ -1,19 +1,12 @@
 """`race demo`: the whole instrument in two minutes."""
 
-from pathlib import Path
-
 from rich.rule import Rule
 
-from race_harness.campaign.campaign import examine, keep
-from race_harness.campaign.under_test import find_client
+from race_harness.campaign.measure import measure, smallest_failure
 from race_harness.cli.console import campaign_progress, output
-from race_harness.cli.measure import measure
-from race_harness.cli.recording import RecordFile, recorded
+from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.cli.tables import comparison_table
 from race_harness.model.failure import Failure
-from race_harness.model.scenario import Scenario
-from race_harness.search.minimal import minimal_schedule
-from race_harness.store.store import CampaignRecord
 from race_harness.story.timeline import timeline
 
 BROKEN, FIXED = "1.10.0", "1.11.1"
@@ -36,9 +29,15 @@ def demo(record: RecordFile = None) -> None:
     clients = [BROKEN, FIXED]
     plan = {"clients": clients, "scenario": scenario.name, "reps": REPS, "seed": SEED}
     with recorded(record, "demo", plan) as campaign:
-        comparison = measure(clients, scenario, reps=REPS, seed=SEED, record=campaign)
+        with campaign_progress() as progress:
+            comparison = measure(
+                clients, scenario, reps=REPS, seed=SEED, record=campaign, progress=progress
+            )
         output.print(comparison_table(comparison))
-        failure, path = _smallest_failure(scenario, campaign)
+        with campaign_progress() as progress:
+            failure, path = smallest_failure(
+                BROKEN, scenario, SEED, _loses_visibly, record=campaign, progress=progress
+            )
     output.print(Rule("the smallest schedule on which it loses events"))
     output.print(timeline(failure, path))
     output.print(
@@ -55,25 +54,3 @@ def _loses_visibly(failure: Failure) -> bool:
     returned_ms = next(h["at_ms"] for h in failure.happenings if h["what"] == "run-returned")
     events = failure.judgement.evidence[0].events
     return bool(min(event["visible_ms"] for event in events) - returned_ms >= MARGIN_MS)
-
-
-def _smallest_failure(scenario: Scenario, campaign: CampaignRecord) -> tuple[Failure, Path]:
-    with campaign_progress() as progress:
-        client = find_client(BROKEN, progress.step)
-        with (
-            progress.bar(f"{BROKEN:>10} shrinking", 0) as bar,
-            client.workers() as workers,
-        ):
-            workers.wait_ready()
-            series = campaign.series(
-                client.series(workers.server_version, scenario.name, seed=SEED, drawn=False)
-            )
-            bar.begin()
-            schedule = minimal_schedule(
-                scenario,
-                SEED,
-                lambda candidate: _loses_visibly(examine(client, workers, candidate, series)),
-            )
-            assert schedule is not None, "the comparison has just found some"
-            failure = examine(client, workers, schedule, series)
-    return failure, keep(failure, series=series)

@@ -6,23 +6,17 @@ from typing import Annotated
 
 import typer
 
-from race_harness.campaign.campaign import examine
-from race_harness.campaign.under_test import ClientUnderTest, find_client, recorded
-from race_harness.cli.console import Bar, campaign_progress, check_writable, errors, output
-from race_harness.cli.recording import RecordFile
-from race_harness.cli.recording import recorded as on_record
-from race_harness.model.errors import HarnessError, UsageError
+from race_harness.campaign.nearest import find_nearest
+from race_harness.campaign.under_test import recorded as of_failure
+from race_harness.cli.console import campaign_progress, check_writable, output, write_text
+from race_harness.cli.recorded import RecordFile, recorded
+from race_harness.model.errors import HarnessError
 from race_harness.model.failure import Failure
-from race_harness.model.schedule import Schedule
-from race_harness.search.neighbour import nearest_passing
-from race_harness.store.series import SeriesRecord
 from race_harness.story.mermaid import sequence_diagram
 from race_harness.story.page import html_page
-from race_harness.story.passing import describe
 from race_harness.story.perfetto import trace_events
 from race_harness.story.timeline import timeline
 from race_harness.story.words import in_words
-from race_harness.workers.pool import Workers
 
 
 def show(
@@ -74,69 +68,11 @@ def _nearest(failure: Failure, record: Path | None, *, asked: bool) -> str:
     if not asked and failure.combination.in_real_time:
         return ""  # it would take minutes
     try:
-        return find_neighbour(failure, record)
+        argument, _ = of_failure(failure)
+        plan = {"clients": [argument], "scenario": failure.schedule.scenario}
+        with recorded(record, "show", plan) as campaign, campaign_progress() as progress:
+            return find_nearest(failure, campaign, progress)
     except HarnessError as error:
         if asked:
             raise
         return f"Which change would make it pass was not found: {error}"
-
-
-def find_neighbour(failure: Failure, record: Path | None) -> str:
-    """Search with the client of the failure, and say what was found.
-
-    `record`: where its trials are recorded.
-
-    Raises:
-        UsageError: they cannot be recorded there.
-        AlreadyPasses: the client passes the schedule now.
-        ClientUnavailable, WorldBroken: as with any campaign.
-    """
-    argument, server = recorded(failure)
-    plan = {"clients": [argument], "scenario": failure.schedule.scenario}
-    with on_record(record, "show", plan) as campaign, campaign_progress() as progress:
-        client = find_client(argument, progress.step, server=server, world=failure.world)
-        with (
-            progress.bar(f"{client.resolved_version} neighbours", 0) as bar,
-            client.workers() as workers,
-        ):
-            workers.wait_ready()
-            series = client.series(workers.server_version, failure.schedule.scenario, drawn=False)
-            bar.begin()
-            return nearest_in_words(
-                client, workers, failure.schedule, campaign.series(series), bar
-            )
-
-
-def nearest_in_words(
-    client: ClientUnderTest,
-    workers: Workers,
-    schedule: Schedule,
-    series: SeriesRecord,
-    bar: Bar | None = None,
-) -> str:
-    """The nearest passing neighbour, found on workers that are ready, its trials recorded."""
-
-    def passes(changed: Schedule) -> bool:
-        passed = examine(client, workers, changed, series).judgement.verdicts == ("ok",)
-        if bar is not None:
-            bar.advance(passed=passed)
-        return passed
-
-    return describe(nearest_passing(schedule, passes))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file, or stdout for `-`.
-
-    Raises:
-        UsageError: it cannot be written.
-    """
-    if str(path) == "-":
-        print(text, end="")
-        return
-    try:
-        # The failure file's name, which is told, need not be valid text.
-        path.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
-    errors.print(f"wrote {path}", style="dim", markup=False, highlight=False, soft_wrap=True)

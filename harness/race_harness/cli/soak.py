@@ -1,17 +1,10 @@
 """`race soak`: thousands of trials over many scenarios and clients, against a baseline."""
 
-import math
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from functools import partial
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 import typer
 
-from race_harness.campaign.baseline import find_baseline, measure
-from race_harness.campaign.elsewhere import Confirmer
-from race_harness.campaign.under_test import ClientUnderTest, find_client
 from race_harness.cli.console import (
     Confirm,
     Jobs,
@@ -21,36 +14,21 @@ from race_harness.cli.console import (
     Server,
     World,
     check_outputs,
-    jobs_in,
     output,
+    parse_time,
     write_json,
 )
-from race_harness.cli.hunt import parse_time, try_on_real_server
-from race_harness.cli.recording import RecordFile, ending, open_store
+from race_harness.cli.recorded import RecordFile, open_store
 from race_harness.cli.soak_progress import SoakProgress, soak_bars
 from race_harness.cli.soak_tables import soak_markdown, soak_table
 from race_harness.model.errors import UsageError
-from race_harness.model.scenario import Scenario
-from race_harness.model.verdict import TrialResult
-from race_harness.soak.bench import Bench
-from race_harness.soak.cluster import DaskBench
-from race_harness.soak.kept import confirm_all, ranked
-from race_harness.soak.local import LocalBench
-from race_harness.soak.plan import Plan, PlannedClient, Shard, sequential_test
-from race_harness.soak.results import summarise
-from race_harness.soak.resume import find_unfinished
-from race_harness.soak.speeds import Speeds, begin
-from race_harness.soak.work import Soak
-from race_harness.store.campaigns import SOAK
-from race_harness.store.samples import samples
-from race_harness.store.series import Key, SeriesRecord
-from race_harness.store.store import FINISHED, CampaignRecord
-from race_harness.story.reproduced import confirmed_line
+from race_harness.soak.plan import Plan, Shard, sequential_test
+from race_harness.soak.soaking import Asked, run_soak
+from race_harness.store.series import Key
+from race_harness.workers.pool import jobs_in
 
 FAILED: Final = 1
 REGRESSED: Final = 5
-
-OUT_OF_TIME: Final = "out of time"
 
 
 def soak(
@@ -154,62 +132,29 @@ def soak(
         raise UsageError(
             "--jobs is for this machine: a Dask cluster has its own number of threads"
         )
+    asked = Asked(
+        clients=tuple(clients or ["latest"]),
+        scenarios=chosen,
+        seed=seed,
+        reps=reps,
+        seconds=seconds,
+        test=sequential_test(fail_under) if decide or seconds is not None else None,
+        shard=part,
+        world=world,
+        server=server,
+        name=name,
+        resume=resume,
+        baseline=baseline,
+        confirm=confirm,
+        jobs=jobs_in(world, jobs),
+        dask=dask,
+    )
     with soak_bars() as (bars, progress), open_store(record) as store:
-        found = [
-            find_client(argument, progress.step, server=server, world=world)
-            for argument in clients or ["latest"]
-        ]
-        plan = Plan(
-            clients=tuple(PlannedClient(one.anywhere, one.resolved_version) for one in found),
-            scenarios=tuple(chosen),
-            seed=seed,
-            reps=reps,
-            test=sequential_test(fail_under) if decide or seconds is not None else None,
-            world=world,
-            server=server,
-            shard=part,
-        )
-        # Parts know their campaign, and go on with it wherever they find it.
-        identity = plan.identity(name)
-        if resume and identity is None:
-            identity = find_unfinished(store, plan, name)
-        against = find_baseline(baseline, store, identity) if baseline is not None else None
-        campaign = store.campaign(SOAK, plan.to_dict(), name=name, identity=identity)
-        speeds = Speeds()
-        with ending(campaign, lambda: FINISHED if work.is_done else OUT_OF_TIME):
-            here = jobs_in(world, jobs)
-            with _bench(found, chosen, here, dask, server) as bench:
-                records = begin(campaign, plan, found, bench)
-                shown = SoakProgress(
-                    bars,
-                    plan,
-                    {key: len(one) for key, one in records.items()},
-                    seconds=seconds,
-                    say=progress.step,
-                )
 
-                def ended(key: Key, result: TrialResult) -> None:
-                    speeds.ended(key)
-                    shown.result(key, result)
-                    shown.tell(work.decided)
+        def show(plan: Plan, done: Mapping[Key, int]) -> SoakProgress:
+            return SoakProgress(bars, plan, done, seconds=seconds, say=progress.step)
 
-                until = math.inf if seconds is None else time.monotonic() + seconds
-                work = Soak(plan, records, until=until, on_result=ended)
-                _told_of_interruption(bench, work, progress.step)
-                shown.end(work.decided)
-            if confirm:
-                _confirm(found, records, campaign, progress.step)
-        summary = summarise(
-            campaign.id,
-            plan,
-            store,
-            records,
-            decisions=work.decisions,
-            speeds=speeds.of,
-            known=_known(found, chosen),
-            measured=measure(samples(store, campaign.id), against) if against else None,
-        )
-        kept = ranked(records, confirmed_line)
+        summary, kept = run_soak(asked, store, show, progress.step)
     write_json(json_file, summary.to_dict())
     if markdown:
         print(soak_markdown(summary, kept), end="")
@@ -219,50 +164,3 @@ def soak(
         raise typer.Exit(REGRESSED)
     if summary.has_failed(fail_under):
         raise typer.Exit(FAILED)
-
-
-def _bench(
-    clients: Sequence[ClientUnderTest],
-    scenarios: Mapping[str, Scenario],
-    jobs: int,
-    dask: str | None,
-    server: str,
-) -> AbstractContextManager[Bench]:
-    if dask is not None:
-        return DaskBench(dask, clients, scenarios, server)
-    return LocalBench(clients, scenarios, jobs)
-
-
-def _told_of_interruption(bench: Bench, work: Soak, say: Callable[[str], None]) -> None:
-    try:
-        bench.run(work)
-    except KeyboardInterrupt:
-        say("interrupted: every trial that has ended is recorded; --resume goes on")
-        raise
-
-
-def _confirm(
-    clients: Sequence[ClientUnderTest],
-    records: Mapping[Key, SeriesRecord],
-    campaign: CampaignRecord,
-    say: Callable[[str], None],
-) -> None:
-    wanted = [
-        key
-        for key in records
-        if clients[key.position].is_sdk and clients[key.position].server != "real"
-    ]
-    with Confirmer(say, record=campaign) as confirmer:
-        confirm_all(records, wanted, partial(try_on_real_server, confirmer))
-
-
-def _known(
-    clients: Sequence[ClientUnderTest], scenarios: Mapping[str, Scenario]
-) -> frozenset[Key]:
-    """Where a release of openhands-sdk is known to fail."""
-    return frozenset(
-        Key(name, position)
-        for name, scenario in scenarios.items()
-        for position, client in enumerate(clients)
-        if client.is_sdk and scenario.known_to_fail(client.resolved_version)
-    )

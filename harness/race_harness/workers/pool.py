@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from race_harness.model.combination import SIM_FAKE, Combination
 from race_harness.model.errors import ClientUnavailable, UsageError, WorldBroken
@@ -32,10 +32,17 @@ from race_harness.workers.protocol import (
     encode,
 )
 
+CORES: Final = len(os.sched_getaffinity(0))
+
 OUTSTANDING = 4
 """Requests that a job is given ahead, so that it never waits for us."""
 
 Message = TypeVar("Message", Ready, TrialDone, SourceLines)
+
+
+def jobs_in(world: str, jobs: int | None = None) -> int:
+    """How many trials run at once, if nobody says so: in real time they mostly wait."""
+    return jobs or (4 * CORES if world == "real" else CORES)
 
 
 class Workers:

@@ -1,4 +1,4 @@
-"""`race report`: what a record holds, as a page, as Markdown, as JUnit."""
+"""`race report`, `race export-db` and `race merge`: what can be done with a record."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from race_harness.cli.console import check_writable
-from race_harness.cli.show import write_text
+from race_harness.cli import console
+from race_harness.cli.console import check_writable, write_text
 from race_harness.model.errors import UsageError
 from race_harness.store.store import Store, default_path
 
@@ -91,3 +91,65 @@ def report(
         from race_harness.report.markdown import markdown as markdown_of
 
         print(markdown_of(view), end="")
+
+
+def export_db(
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The record. [default: RACE_RECORD, or a file in the user's data]",
+        ),
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a Parquet file for each table.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a CSV file for each table.")
+    ] = None,
+    failures: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write the failure files out again.")
+    ] = None,
+) -> None:
+    """Export the record of all trials: its tables, or the failures that it holds."""
+    if parquet is None and csv is None and failures is None:
+        raise UsageError("nothing to export to: name a folder with --parquet, --csv or --failures")
+    from race_harness.campaign.campaign import keep
+    from race_harness.store.export import export
+
+    written: list[Path] = []
+    with Store(record or default_path(), must_exist=True) as store:
+        for folder, ending in ((csv, "csv"), (parquet, "parquet")):
+            if folder is not None:
+                written += export(store, folder, ending)
+        if failures is not None:
+            kept = (keep(failure, failures) for failure in store.failures())
+            # One that several campaigns met is one file.
+            written += dict.fromkeys(kept)
+    for path in written:
+        console.output.print(path, highlight=False, markup=False, soft_wrap=True)
+
+
+def merge_records(
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Where to; what it holds already stays.")
+    ],
+    records: Annotated[
+        list[Path], typer.Argument(metavar="IN...", help="Records, which stay as they are.")
+    ],
+) -> None:
+    """Put records together, such as those of shards: their union, in which nothing counts twice.
+
+    Of a record that contradicts what is there, nothing is taken, and those after it are left out.
+    """
+    from race_harness.store.merge import merge
+
+    with Store(out) as store:
+        for path in records:
+            merged = merge(store, path)
+            console.output.print(
+                f"{path}: {merged.new} new of {merged.trials} trials",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )

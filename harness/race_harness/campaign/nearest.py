@@ -1,0 +1,49 @@
+"""The smallest change of a failing schedule that passes, found by running the client."""
+
+from race_harness.campaign.campaign import examine
+from race_harness.campaign.progress import Progress, ProgressBar
+from race_harness.campaign.under_test import ClientUnderTest, find_client, recorded
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
+from race_harness.search.neighbour import nearest_passing
+from race_harness.store.series import SeriesRecord
+from race_harness.store.store import CampaignRecord
+from race_harness.story.passing import describe
+from race_harness.workers.pool import Workers
+
+
+def find_nearest(failure: Failure, record: CampaignRecord, progress: Progress) -> str:
+    """Search with the client of the failure, and say what was found.
+
+    Raises:
+        AlreadyPasses: the client passes the schedule now.
+        ClientUnavailable, WorldBroken: as with any campaign.
+    """
+    argument, server = recorded(failure)
+    client = find_client(argument, progress.step, server=server, world=failure.world)
+    with (
+        progress.bar(f"{client.resolved_version} neighbours", 0) as bar,
+        client.workers() as workers,
+    ):
+        workers.wait_ready()
+        series = client.series(workers.server_version, failure.schedule.scenario, drawn=False)
+        bar.begin()
+        return nearest_in_words(client, workers, failure.schedule, record.series(series), bar)
+
+
+def nearest_in_words(
+    client: ClientUnderTest,
+    workers: Workers,
+    schedule: Schedule,
+    series: SeriesRecord,
+    bar: ProgressBar | None = None,
+) -> str:
+    """The nearest passing neighbour, found on workers that are ready, its trials recorded."""
+
+    def passes(changed: Schedule) -> bool:
+        passed = examine(client, workers, changed, series).judgement.verdicts == ("ok",)
+        if bar is not None:
+            bar.advance(passed=passed)
+        return passed
+
+    return describe(nearest_passing(schedule, passes))

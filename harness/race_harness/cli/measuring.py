@@ -1,0 +1,122 @@
+"""`race run` and `race compare`: clients measured on the same schedules."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from race_harness.campaign.comparison import Comparison
+from race_harness.campaign.measure import measure
+from race_harness.cli.console import (
+    Jobs,
+    JsonFile,
+    Markdown,
+    Reps,
+    Scenario,
+    Seed,
+    Server,
+    World,
+    campaign_progress,
+    check_outputs,
+    errors,
+    output,
+    write_json,
+)
+from race_harness.cli.recorded import RecordFile, recorded
+from race_harness.cli.tables import comparison_markdown, comparison_table
+from race_harness.model.failure import Failure
+from race_harness.story.timeline import short_story
+
+
+def run(
+    client: Annotated[
+        str, typer.Argument(help="A release, `latest`, PATH, PATH@REVISION, or FILE.py[:NAME].")
+    ],
+    scenario: Scenario = "final-events",
+    reps: Reps = 1_000,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    server: Server = "fake",
+    world: World = "sim",
+    json_file: JsonFile = None,
+    markdown: Markdown = False,
+    record: RecordFile = None,
+) -> None:
+    """Run a scenario against one client; exit status 0 only if every trial passed, else 1."""
+    from race_harness.search import library
+
+    check_outputs(json_file, markdown=markdown)
+    chosen = library.load(scenario)
+    plan = {"clients": [client], "scenario": scenario, "reps": reps, "seed": seed}
+    with recorded(record, "run", plan) as campaign, campaign_progress() as progress:
+        comparison = measure(
+            [client],
+            chosen,
+            reps=reps,
+            seed=seed,
+            jobs=jobs,
+            server=server,
+            world=world,
+            record=campaign,
+            progress=progress,
+        )
+    print_comparison(comparison, json_file=json_file, markdown=markdown)
+    summary = comparison.clients[0]
+    if summary.first_failure is not None:
+        path = Path(summary.first_failure)
+        story = short_story(Failure.read(path), path)
+        errors.print(story, markup=False, highlight=False, soft_wrap=True)
+    if summary.passed < summary.reps:
+        raise typer.Exit(1)
+
+
+def compare(
+    clients: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CLIENT...",
+            help="A release, `latest`, PATH, PATH@REVISION, or FILE.py[:NAME].",
+        ),
+    ],
+    scenario: Scenario = "final-events",
+    reps: Reps = 1_000,
+    seed: Seed = 0,
+    jobs: Jobs = None,
+    server: Server = "fake",
+    world: World = "sim",
+    json_file: JsonFile = None,
+    markdown: Markdown = False,
+    record: RecordFile = None,
+) -> None:
+    """Run the same schedules against several clients and compare their pass rates."""
+    from race_harness.search import library
+
+    check_outputs(json_file, markdown=markdown)
+    chosen = library.load(scenario)
+    plan = {"clients": clients, "scenario": scenario, "reps": reps, "seed": seed}
+    with recorded(record, "compare", plan) as campaign, campaign_progress() as progress:
+        comparison = measure(
+            clients,
+            chosen,
+            reps=reps,
+            seed=seed,
+            jobs=jobs,
+            server=server,
+            world=world,
+            record=campaign,
+            progress=progress,
+        )
+    print_comparison(comparison, json_file=json_file, markdown=markdown)
+
+
+def print_comparison(comparison: Comparison, *, json_file: Path | None, markdown: bool) -> None:
+    """Write the numbers and print the table, in the form that was asked for.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    write_json(json_file, comparison.to_dict())
+    if markdown:
+        print(comparison_markdown(comparison), end="")
+    elif str(json_file) != "-":
+        output.print(comparison_table(comparison))

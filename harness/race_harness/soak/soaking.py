@@ -1,0 +1,180 @@
+"""A whole soak: its plan, its campaign in the record, its trials, and what came of them."""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+from race_harness.campaign.baseline import find_baseline, measure
+from race_harness.campaign.elsewhere import Confirmer, try_on_real_server
+from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.model.scenario import Scenario
+from race_harness.model.verdict import TrialResult
+from race_harness.soak.bench import Bench
+from race_harness.soak.cluster import DaskBench
+from race_harness.soak.kept import Kept, confirm_all, ranked
+from race_harness.soak.local import LocalBench
+from race_harness.soak.plan import Plan, PlannedClient, Shard
+from race_harness.soak.results import SoakSummary, summarise
+from race_harness.soak.resume import find_unfinished
+from race_harness.soak.speeds import Speeds, begin
+from race_harness.soak.work import Soak
+from race_harness.statistics.sequential import SequentialTest
+from race_harness.store.campaigns import SOAK
+from race_harness.store.recording import ending
+from race_harness.store.samples import samples
+from race_harness.store.series import Key, SeriesRecord
+from race_harness.store.store import FINISHED, CampaignRecord, Store
+from race_harness.story.reproduced import confirmed_line
+
+OUT_OF_TIME: Final = "out of time"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a soak; see `Plan` for what the fields of its names mean."""
+
+    clients: tuple[str, ...]
+    """As typed."""
+    scenarios: Mapping[str, Scenario]
+    seed: int
+    reps: int | None
+    seconds: float | None
+    """Wall seconds that it has; None: as long as it takes."""
+    test: SequentialTest | None
+    shard: Shard | None
+    world: str
+    server: str
+    name: str | None
+    """Of the campaign."""
+    resume: bool
+    """Whether it goes on with the last one of its kind."""
+    baseline: str | None
+    """As `find_baseline` takes it."""
+    confirm: bool
+    """Whether failures are tried on the real server."""
+    jobs: int
+    """Trials at once, on this machine."""
+    dask: str | None
+    """The scheduler of a cluster on which they run instead."""
+
+
+class Shown(Protocol):
+    """Hears how far it has come."""
+
+    def result(self, key: Key, result: TrialResult) -> None:
+        """A trial of this series has ended."""
+
+    def tell(self, decided: int) -> None:
+        """So many series have been decided."""
+
+    def end(self, decided: int) -> None:
+        """No more trials come."""
+
+
+def run_soak(
+    asked: Asked,
+    store: Store,
+    show: Callable[[Plan, Mapping[Key, int]], Shown],
+    say: Callable[[str], None],
+) -> tuple[SoakSummary, list[Kept]]:
+    """Run it, and tell what came of it and which failures were kept.
+
+    `show` is given the plan, and how many trials each series has already.
+
+    Raises:
+        ClientUnavailable: one of the clients cannot be had.
+        UsageError: there is nothing to resume, no such baseline or cluster, or the record cannot
+            be written.
+        WorldBroken: a trial left its world.
+    """
+    found = [
+        find_client(argument, say, server=asked.server, world=asked.world)
+        for argument in asked.clients
+    ]
+    plan = Plan(
+        clients=tuple(PlannedClient(one.anywhere, one.resolved_version) for one in found),
+        scenarios=tuple(asked.scenarios),
+        seed=asked.seed,
+        reps=asked.reps,
+        test=asked.test,
+        world=asked.world,
+        server=asked.server,
+        shard=asked.shard,
+    )
+    # Parts know their campaign, and go on with it wherever they find it.
+    identity = plan.identity(asked.name)
+    if asked.resume and identity is None:
+        identity = find_unfinished(store, plan, asked.name)
+    against = None
+    if asked.baseline is not None:
+        against = find_baseline(asked.baseline, store, identity)
+    campaign = store.campaign(SOAK, plan.to_dict(), name=asked.name, identity=identity)
+    speeds = Speeds()
+    with ending(campaign, lambda: FINISHED if work.is_done else OUT_OF_TIME):
+        with _bench(asked, found) as bench:
+            records = begin(campaign, plan, found, bench)
+            shown = show(plan, {key: len(one) for key, one in records.items()})
+
+            def ended(key: Key, result: TrialResult) -> None:
+                speeds.ended(key)
+                shown.result(key, result)
+                shown.tell(work.decided)
+
+            until = math.inf if asked.seconds is None else time.monotonic() + asked.seconds
+            work = Soak(plan, records, until=until, on_result=ended)
+            try:
+                bench.run(work)
+            except KeyboardInterrupt:
+                say("interrupted: every trial that has ended is recorded; --resume goes on")
+                raise
+            shown.end(work.decided)
+        if asked.confirm:
+            _confirm(found, records, campaign, say)
+    summary = summarise(
+        campaign.id,
+        plan,
+        store,
+        records,
+        decisions=work.decisions,
+        speeds=speeds.of,
+        known=_known(found, asked.scenarios),
+        measured=measure(samples(store, campaign.id), against) if against else None,
+    )
+    return summary, ranked(records, confirmed_line)
+
+
+def _bench(asked: Asked, clients: Sequence[ClientUnderTest]) -> AbstractContextManager[Bench]:
+    if asked.dask is not None:
+        return DaskBench(asked.dask, clients, asked.scenarios, asked.server)
+    return LocalBench(clients, asked.scenarios, asked.jobs)
+
+
+def _confirm(
+    clients: Sequence[ClientUnderTest],
+    records: Mapping[Key, SeriesRecord],
+    campaign: CampaignRecord,
+    say: Callable[[str], None],
+) -> None:
+    wanted = [
+        key
+        for key in records
+        if clients[key.position].is_sdk and clients[key.position].server != "real"
+    ]
+    with Confirmer(say, record=campaign) as confirmer:
+        confirm_all(records, wanted, partial(try_on_real_server, confirmer))
+
+
+def _known(
+    clients: Sequence[ClientUnderTest], scenarios: Mapping[str, Scenario]
+) -> frozenset[Key]:
+    """Where a release of openhands-sdk is known to fail."""
+    return frozenset(
+        Key(name, position)
+        for name, scenario in scenarios.items()
+        for position, client in enumerate(clients)
+        if client.is_sdk and scenario.known_to_fail(client.resolved_version)
+    )
