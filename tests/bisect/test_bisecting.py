@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import pytest
 
-from race_harness.bisect.bisecting import Kind, Observer, Outcome, bisect
+from race_harness.bisect.bisecting import Bisected, BisectObserver, Kind, bisect
 from race_harness.bisect.judged import Judged, Judgement, Point
 
 GOOD, BAD, UNCLEAR = (Judged(each, "said") for each in ("good", "bad", "unclear"))
 
 
-def run(answers: str, kind: Kind = "first-bad", preferred: tuple[int, ...] = ()) -> Outcome:
+def run(answers: str, kind: Kind = "first-bad", preferred: tuple[int, ...] = ()) -> Bisected:
     """One letter a client: `g`, `b` or `?`."""
     points = [Point(f"c{n}", f"k{n}", f"c{n}") for n in range(len(answers))]
     known: Mapping[str, Judged] = {"g": GOOD, "b": BAD, "?": UNCLEAR}
@@ -20,7 +20,7 @@ def run(answers: str, kind: Kind = "first-bad", preferred: tuple[int, ...] = ())
     return bisect(points, lambda point: by_client[point.client], kind, preferred=preferred)
 
 
-def border(outcome: Outcome) -> tuple[str, str] | None:
+def border(outcome: Bisected) -> tuple[str, str] | None:
     return outcome.boundary and (outcome.boundary[0].client, outcome.boundary[1].client)
 
 
@@ -82,7 +82,7 @@ def test_what_is_likely_next_is_told_before() -> None:
     def judge(point: Point) -> Judged:
         return GOOD if int(point.client) < 11 else BAD
 
-    bisect(points, judge, observer=Observer(judging))
+    bisect(points, judge, observer=BisectObserver(judging))
     assert told == [
         ("0", ["16", "8"]),
         ("16", ["8"]),

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from race_harness.bisect.neighbourhood import FACTOR, SHIFTS_MS, neighbourhood
+from race_harness.model.paths import put
 from race_harness.model.schedule import (
     Act,
     Caller,
@@ -19,7 +20,7 @@ from race_harness.model.schedule import (
     ServerTiming,
 )
 from race_harness.search.strategies import FAMILIES, with_faults
-from race_harness.search.times import put, times_of
+from race_harness.search.times import times_of
 
 FAILING = Schedule(
     "final-events",

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from race_harness.bisect.questions import Answer, Question, ScenarioQuestion, ScheduleQuestion
+from race_harness.bisect.questions import Conclusion, Question, ScenarioQuestion, ScheduleQuestion
 from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
@@ -35,11 +35,11 @@ def of_scenario(reps: int = 1_000) -> ScenarioQuestion:
     return ScenarioQuestion(library.load("final-events"), 5, reps, test)
 
 
-def by_scenario(*outcomes: str, all_run: bool = False) -> Answer | None:
+def by_scenario(*outcomes: str, all_run: bool = False) -> Conclusion | None:
     return of_scenario().answer(trials(*outcomes), all_run=all_run)
 
 
-def by_schedule(*outcomes: str) -> Answer:
+def by_schedule(*outcomes: str) -> Conclusion:
     question = ScheduleQuestion(SCHEDULE, "late", len(outcomes))
     answer = question.answer(trials(*outcomes), all_run=True)
     assert answer is not None
@@ -48,7 +48,7 @@ def by_schedule(*outcomes: str) -> Answer:
 
 def test_a_scenario_that_fails_often_is_bad_at_once() -> None:
     answer = by_scenario(*["ok"] * 40, *["late,out-of-order", "early", "late"] * 20)
-    assert answer == Answer(
+    assert answer == Conclusion(
         "bad", "60 of 100 fail: early 20, late 40, out-of-order 20", shown_by=40
     )
 
@@ -61,19 +61,19 @@ def test_the_schedule_that_is_shown_is_the_first_that_failed_void_ones_counted()
 
 def test_a_scenario_that_never_fails_is_good_after_enough_trials() -> None:
     assert by_scenario(*["ok"] * 200) is None
-    assert by_scenario(*["ok"] * 300) == Answer("good", "none of 300 fails")
+    assert by_scenario(*["ok"] * 300) == Conclusion("good", "none of 300 fails")
 
 
 def test_what_is_in_between_cannot_tell_in_the_end() -> None:
     between = ["ok"] * 199 + ["late"]
     assert by_scenario(*between) is None
     answer = by_scenario(*between, all_run=True)
-    assert answer == Answer("unclear", "undecided: 1 of 200 fail: late 1")
+    assert answer == Conclusion("unclear", "undecided: 1 of 200 fail: late 1")
 
 
 def test_void_trials_count_for_nothing() -> None:
     answer = by_scenario(*["ok"] * 300, *["void"] * 20)
-    assert answer == Answer("good", "none of 300 fails; 20 void")
+    assert answer == Conclusion("good", "none of 300 fails; 20 void")
     answer = by_scenario(*["ok"] * 40, *["void"] * 60)
     assert answer is not None
     assert answer.judgement == "unclear"
@@ -92,18 +92,18 @@ def test_the_chunks_of_a_scenario_are_the_schedules_of_its_campaign() -> None:
 
 def test_a_schedule_that_shows_the_verdict_is_bad() -> None:
     answer = by_schedule("late", *["ok"] * 9)
-    assert answer == Answer("bad", "late in itself, late in 0 of 9 around it", 0)
+    assert answer == Conclusion("bad", "late in itself, late in 0 of 9 around it", 0)
     assert by_schedule("lost,late", "ok").judgement == "bad"
 
 
 def test_so_are_enough_of_those_around_it() -> None:
     answer = by_schedule("ok", *["ok"] * 17, "late", "late")
-    assert answer == Answer("bad", "late in 2 of 19 around it", 18)
+    assert answer == Conclusion("bad", "late in 2 of 19 around it", 18)
 
 
 def test_none_of_them_is_good() -> None:
     answer = by_schedule(*["ok"] * 20)
-    assert answer == Answer("good", "late in 0 of 19 around it")
+    assert answer == Conclusion("good", "late in 0 of 19 around it")
     assert by_schedule("ok").judgement == "good"
     # A few that end otherwise or do not count are other troubles.
     assert by_schedule(*["ok"] * 16, "early", "void", "early", "void").judgement == "good"
@@ -129,16 +129,16 @@ def test_anything_else_cannot_tell(outcomes: list[str], reason: str) -> None:
 def test_without_a_verdict_any_failure_is_bad() -> None:
     question = ScheduleQuestion(SCHEDULE, None, 20)
 
-    def judged(*outcomes: str) -> Answer | None:
+    def judged(*outcomes: str) -> Conclusion | None:
         return question.answer(trials(*outcomes), all_run=True)
 
-    assert judged("early", *["ok"] * 19) == Answer(
+    assert judged("early", *["ok"] * 19) == Conclusion(
         "bad", "a failure in itself, a failure in 0 of 19 around it", 0
     )
-    assert judged("ok", "late", "early", *["ok"] * 17) == Answer(
+    assert judged("ok", "late", "early", *["ok"] * 17) == Conclusion(
         "bad", "a failure in 2 of 19 around it", 1
     )
-    assert judged(*["ok"] * 20) == Answer("good", "a failure in 0 of 19 around it")
+    assert judged(*["ok"] * 20) == Conclusion("good", "a failure in 0 of 19 around it")
 
 
 def test_what_decides_an_answer_is_in_the_identity() -> None:

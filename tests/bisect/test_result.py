@@ -6,7 +6,7 @@ from race_harness.bisect.bisecting import Kind, bisect
 from race_harness.bisect.judged import Judged, Point, Times
 from race_harness.bisect.questions import ScheduleQuestion
 from race_harness.bisect.ranges import Range
-from race_harness.bisect.result import Report, in_words, time_in_words
+from race_harness.bisect.result import BisectReport, in_words, time_in_words
 from race_harness.environments.history import Commit
 from race_harness.model.schedule import Schedule
 
@@ -18,7 +18,7 @@ KNOWN = {
 }
 
 
-def report(answers: str, kind: Kind = "first-bad", *, commits: bool = False) -> Report:
+def report(answers: str, kind: Kind = "first-bad", *, commits: bool = False) -> BisectReport:
     points = [Point(f"1.{n}", f"release 1.{n}", f"1.{n}") for n in range(len(answers))]
     assert all(Version(point.client) for point in points)
     outcome = bisect(points, lambda point: KNOWN[answers[int(point.client[2:])]], kind)
@@ -28,10 +28,10 @@ def report(answers: str, kind: Kind = "first-bad", *, commits: bool = False) -> 
         if commits
     }
     found = Range(points, left_out=[("1.1.post1", "yanked")], commits=told)
-    return Report(QUESTION, "fake", [outcome], [found], 100.0)
+    return BisectReport(QUESTION, "fake", [outcome], [found], 100.0)
 
 
-def words(report: Report) -> list[str]:
+def words(report: BisectReport) -> list[str]:
     return list(in_words(report))
 
 

@@ -14,7 +14,7 @@ from filelock import FileLock
 from race_harness.environments import leases
 from race_harness.environments.cache import BUILDING, METADATA, Cache, sweep
 from race_harness.environments.installer import base_interpreter
-from race_harness.environments.pruning import Kept, choose, environments, remove, total
+from race_harness.environments.pruning import KeptEnvironment, choose, environments, remove, total
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,11 +54,15 @@ def make(root: Path, name: str, used_at: float = 1_000.0, size: int = 10_000) ->
     return home
 
 
-def kept(name: str, used_at: float, **files: int) -> Kept:
-    return Kept(Path(name), name, used_at, {(1, int(n[1:])): size for n, size in files.items()})
+def kept(name: str, used_at: float, **files: int) -> KeptEnvironment:
+    return KeptEnvironment(
+        Path(name), name, used_at, {(1, int(n[1:])): size for n, size in files.items()}
+    )
 
 
-def chosen(*all_of_them: Kept, most_bytes: float, most_idle_s: float = 1e9) -> list[str]:
+def chosen(
+    *all_of_them: KeptEnvironment, most_bytes: float, most_idle_s: float = 1e9
+) -> list[str]:
     removals = choose(all_of_them, now=1_000.0, most_bytes=most_bytes, most_idle_s=most_idle_s)
     return [removal.kept.title for removal in removals]
 

@@ -6,7 +6,7 @@ Every event comes to the callback and then to `state.events`.
 from dataclasses import replace
 from typing import Any
 
-from race_harness.model.outcome import Call, Outcome
+from race_harness.model.outcome import CallOutcome, Outcome
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
 from race_harness.model.verdict import Judgement
@@ -105,7 +105,7 @@ def raised(trial: Trial, error: str, which: str = "run-returned") -> Trial:
 
 def outcome_of(trial: Trial) -> Outcome:
     """What the caller of this trial saw."""
-    calls: dict[int, Call] = {}
+    calls: dict[int, CallOutcome] = {}
     settled: tuple[str, ...] | None = None
     now: tuple[str, ...] = ()
     for happening in trial:
@@ -113,10 +113,10 @@ def outcome_of(trial: Trial) -> Outcome:
         if happening.what == "visible":
             now += (happening.detail["event"],)
         elif happening.what == "run-called":
-            calls[number] = Call(number, "never")
+            calls[number] = CallOutcome(number, "never")
         elif happening.what in ("run-returned", "run-raised"):
             ended: Any = happening.what.removeprefix("run-")
-            calls[number] = Call(number, ended, happening.detail.get("error"), now)
+            calls[number] = CallOutcome(number, ended, happening.detail.get("error"), now)
         elif happening.what == "close-called":
             settled = now
     return Outcome(tuple(calls.values()), visible_settled=now if settled is None else settled)

@@ -9,7 +9,7 @@ from report_rig import CONFIRMED, EARLY, example, fill, series, trials
 from race_harness.model.errors import UsageError
 from race_harness.report import wording as words
 from race_harness.report.gather import gather
-from race_harness.report.view import Change, Changes, Quantiles, Report, Tally
+from race_harness.report.view import Change, Changes, Quantiles, RecordView, TrialTally
 from race_harness.store.store import Store
 
 
@@ -20,16 +20,16 @@ def store() -> Iterator[Store]:
         yield store
 
 
-def rows(report: Report) -> dict[tuple[str, str], Tally]:
+def rows(report: RecordView) -> dict[tuple[str, str], TrialTally]:
     return {(row.client.label, row.scenario): row.tally for row in report.rows}
 
 
 def test_rates_hold_each_sample_once_and_nothing_that_was_searched(store: Store) -> None:
     report = gather(store)
     assert rows(report) == {
-        ("1.9.0", "final-events"): Tally(24, 12, 4, {"late": 8, "out-of-order": 8, "ok": 12}),
-        ("1.10.0", "clean"): Tally(20, 20, 0, {"ok": 20}),
-        ("1.10.0", "final-events"): Tally(20, 20, 0, {"ok": 20}),
+        ("1.9.0", "final-events"): TrialTally(24, 12, 4, {"late": 8, "out-of-order": 8, "ok": 12}),
+        ("1.10.0", "clean"): TrialTally(20, 20, 0, {"ok": 20}),
+        ("1.10.0", "final-events"): TrialTally(20, 20, 0, {"ok": 20}),
     }
     assert (report.searched, report.repeated) == (1, 32)
     # Over time every campaign is a point.
@@ -45,7 +45,7 @@ def test_real_time_repeats_nothing() -> None:
             real = series("1.10.0", "clean", world="real", server="real")
             fill(store.campaign("run", {}), real, trials(3))
         report = gather(store)
-    assert rows(report) == {("1.10.0, real×real", "clean"): Tally(6, 6, 0, {"ok": 6})}
+    assert rows(report) == {("1.10.0, real×real", "clean"): TrialTally(6, 6, 0, {"ok": 6})}
     assert report.repeated == 0
 
 

@@ -11,7 +11,7 @@ import pytest
 from report_rig import CONFIRMED, EARLY, HOSTILE, example, hostile, series
 
 from race_harness.model.failure import Failure
-from race_harness.report.charts import Cell, heat_map, heat_map_of
+from race_harness.report.charts import ChartCell, heat_map, heat_map_of
 from race_harness.report.gather import gather
 from race_harness.report.html import html_page
 from race_harness.store.store import Store
@@ -56,7 +56,7 @@ def test_whoever_has_the_page_has_the_failure_files(page: str) -> None:
 
 
 def test_a_heat_map_tells_what_was_left_out() -> None:
-    cells = [Cell("1.0", "a", 99, 100), Cell("1.1", "a", skipped="cannot be installed")]
+    cells = [ChartCell("1.0", "a", 99, 100), ChartCell("1.1", "a", skipped="cannot be installed")]
     spec = heat_map(cells, ["1.0", "1.1"], ["a"], column_title="release")
     ran, skipped = spec["datasets"]["cells"]
     assert (ran["rate"], ran["short"], ran["says"]) == (0.99, "99", "99 / 100 = 99.0 %")

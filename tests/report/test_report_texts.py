@@ -10,25 +10,25 @@ from report_rig import HOSTILE, example, fill, hostile, series, trials
 from race_harness.report.gather import gather
 from race_harness.report.junit import junit
 from race_harness.report.markdown import LIMIT, markdown
-from race_harness.report.view import Change, Changes, Report
+from race_harness.report.view import Change, Changes, RecordView
 from race_harness.store.store import Store
 
 
 @pytest.fixture
-def report() -> Report:
+def report() -> RecordView:
     with Store(None) as store:
         example(store)
         return gather(store)
 
 
 @pytest.fixture
-def hostile_report() -> Report:
+def hostile_report() -> RecordView:
     with Store(None) as store:
         hostile(store)
         return gather(store)
 
 
-def test_failing_rows_first_and_passing_ones_folded(report: Report) -> None:
+def test_failing_rows_first_and_passing_ones_folded(report: RecordView) -> None:
     text = markdown(report)
     assert text.startswith("### ❌ 8 of 60 trials failed")
     failing = "| `final-events` | `1.9.0` | 12 / 20 = 60.0 % [38.6, 78.2] | late 8, out-of-order 8"
@@ -38,7 +38,7 @@ def test_failing_rows_first_and_passing_ones_folded(report: Report) -> None:
     assert text.rstrip().endswith("</details>")
 
 
-def test_what_changed_comes_before_the_rates(report: Report) -> None:
+def test_what_changed_comes_before_the_rates(report: RecordView) -> None:
     worse = Change("pass rate", "1.9.0", "final-events", "99 %", "60 %", 1e-4)
     text = markdown(replace(report, changes=Changes("monday", (worse,))))
     assert text.startswith("### 🔻 1 regression since monday.")
@@ -65,7 +65,7 @@ def test_a_summary_always_fits() -> None:
     assert shown + left == 1200
 
 
-def test_names_stay_text_in_markdown(hostile_report: Report) -> None:
+def test_names_stay_text_in_markdown(hostile_report: RecordView) -> None:
     text = markdown(hostile_report)
     outside = re.sub(r"`[^`\n]*`", "", text)
     assert not re.search(r"<(?!/?(details|summary)>)", outside)
@@ -75,7 +75,7 @@ def test_names_stay_text_in_markdown(hostile_report: Report) -> None:
         assert len(re.findall(r"(?<!\\)\|", row)) == 6
 
 
-def test_a_suite_for_each_client_and_a_case_for_each_scenario(report: Report) -> None:
+def test_a_suite_for_each_client_and_a_case_for_each_scenario(report: RecordView) -> None:
     suites = ElementTree.fromstring(junit(report).partition("\n")[2])
     assert {key: suites.get(key) for key in ("tests", "failures", "skipped")} == {
         "tests": "4",
@@ -108,7 +108,7 @@ def test_a_case_without_a_verdict_is_skipped() -> None:
     assert "the connection was refused" in (skipped.get("message") or "")
 
 
-def test_junit_is_xml_whatever_is_told(hostile_report: Report) -> None:
+def test_junit_is_xml_whatever_is_told(hostile_report: RecordView) -> None:
     suites = ElementTree.fromstring(junit(hostile_report).partition("\n")[2])
     (case,) = suites.iter("testcase")
     assert case.get("name") == HOSTILE

@@ -12,7 +12,7 @@ from race_harness.sim import kernel as kernels
 from race_harness.sim.choice import choice_of
 from race_harness.sim.entropy import Entropy
 from race_harness.sim.kernel import MILLISECOND, SECOND, Choice, Kernel
-from race_harness.sim.tcp import Network
+from race_harness.sim.tcp import SimNetwork
 
 DAY_S = 86_400
 
@@ -32,7 +32,7 @@ class Alone:
     ) -> None:
         choice = choice or choice_of(Interleaving(seed))
         self.kernel = Kernel(choice, limit_ns=round(limit_s * SECOND), max_steps=max_steps)
-        self.network = Network(self.kernel, network or NetworkSchedule(), entropy)
+        self.network = SimNetwork(self.kernel, network or NetworkSchedule(), entropy)
         self._entropy = Entropy(self.kernel, entropy)
 
     def run(self, program: Callable[[], Any]) -> Any:

@@ -18,7 +18,7 @@ from race_harness.model.schedule import Network as NetworkSchedule
 from race_harness.network.pipe import Pipe
 from race_harness.network.site import PORT
 from race_harness.sim.kernel import MILLISECOND, SECOND
-from race_harness.sim.tcp import Network
+from race_harness.sim.tcp import SimNetwork
 
 
 class Ear:
@@ -210,7 +210,7 @@ def test_what_is_sent_too_late_is_never_delivered(end):
 
 def test_connecting_takes_one_round_trip_and_the_accept_comes_later():
     alone = Alone()
-    network = Network(alone.kernel, both(20), 0)
+    network = SimNetwork(alone.kernel, both(20), 0)
     seen = []
     network.listen(PORT, lambda connection: seen.append((alone.now_s, "accepted")))
     network.connect(PORT, "rest", lambda connection: seen.append((alone.now_s, "connected")))
@@ -220,7 +220,7 @@ def test_connecting_takes_one_round_trip_and_the_accept_comes_later():
 
 def test_nobody_listening_is_told_after_one_round_trip():
     alone = Alone()
-    network = Network(alone.kernel, both(20), 0)
+    network = SimNetwork(alone.kernel, both(20), 0)
     answers = []
     network.connect(PORT, "rest", lambda connection: answers.append((alone.now_s, connection)))
     let_pass(alone)

@@ -7,7 +7,7 @@ import pytest
 from race_harness.statistics.counts import Counts
 from race_harness.statistics.regression import (
     EFFECT,
-    Comparison,
+    BaselineTest,
     Paired,
     batch_rates,
     batch_times,
@@ -17,7 +17,7 @@ from race_harness.statistics.regression import (
 )
 
 
-def regressed(*comparisons: Comparison | None) -> list[bool]:
+def regressed(*comparisons: BaselineTest | None) -> list[bool]:
     assert all(one is not None for one in comparisons)
     return judge([one for one in comparisons if one is not None])
 
@@ -131,8 +131,8 @@ def test_without_trials_nothing_is_compared() -> None:
     assert batch_times([[1.0]], [[]]) is None
 
 
-def of(p_value: float, *, matters: bool = True) -> Comparison:
-    return Comparison("pass rate", "by hand", p_value, 0.1, matters)
+def of(p_value: float, *, matters: bool = True) -> BaselineTest:
+    return BaselineTest("pass rate", "by hand", p_value, 0.1, matters)
 
 
 def test_many_tests_share_what_one_may_spend() -> None:

@@ -14,7 +14,7 @@ from race_harness.model.schedule import Interleaving, Schedule, Script, ServerTi
 from race_harness.network.site import UvicornSite
 from race_harness.server.profile import Profile
 from race_harness.workers.trial import Trial, not_run
-from race_harness.workers.worker import Bench, prepare, run_trials
+from race_harness.workers.worker import TrialBench, prepare, run_trials
 
 SEEDED = Schedule("any", interleaving=Interleaving(7))
 OVERTAKES = Schedule("any", server=ServerTiming(status_overtakes=1))
@@ -25,8 +25,8 @@ def site() -> UvicornSite:
     return UvicornSite()
 
 
-def bench(combination: Combination, site: UvicornSite) -> Bench:
-    return Bench(ReferenceAdapter(), combination, site)
+def bench(combination: Combination, site: UvicornSite) -> TrialBench:
+    return TrialBench(ReferenceAdapter(), combination, site)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_what_the_release_does_not_have_is_void_and_says_why(
 ) -> None:
     adapter = ReferenceAdapter()
     adapter.server_version = version
-    subject = Bench(adapter, SIM_FAKE, site, Profile.of(version))
+    subject = TrialBench(adapter, SIM_FAKE, site, Profile.of(version))
     trial = subject.run(Schedule("any", script=Script(stop_hook_denials=1)))
     why = Void("not-run", "script.stop_hook_denials: 1.7.4 has no stop hooks")
     assert trial.outcome.void == (why if void else None)

@@ -24,7 +24,7 @@ _BEFORE: Final[dict[Kind, Judgement]] = {"first-bad": "good", "first-good": "bad
 
 
 @dataclass
-class Outcome:
+class Bisected:
     """What was found, and all that was judged on the way."""
 
     kind: Kind
@@ -52,7 +52,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Observer:
+class BisectObserver:
     """Hears what goes on."""
 
     on_judging: Callable[[Point, list[Point]], None] = lambda _point, _likely: None
@@ -66,8 +66,8 @@ def bisect(
     kind: Kind = "first-bad",
     *,
     preferred: Collection[int] = (),
-    observer: Observer | None = None,
-) -> Outcome:
+    observer: BisectObserver | None = None,
+) -> Bisected:
     """Find where the judgement changes from `good` to `bad`, or for `first-good` back.
 
     `points` are ordered, and `preferred` are the positions where the change is expected
@@ -77,8 +77,8 @@ def bisect(
         ValueError: there are fewer than two points.
     """
     search = Search(len(points), preferred)
-    outcome = Outcome(kind, points, after=len(points) - 1)
-    observer = observer or Observer()
+    outcome = Bisected(kind, points, after=len(points) - 1)
+    observer = observer or BisectObserver()
 
     def side(position: int, likely: list[int]) -> Side:
         point = points[position]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from race_harness.bisect.judged import Judged, Point, Times
-from race_harness.bisect.questions import Answer, Question
+from race_harness.bisect.questions import Conclusion, Question
 from race_harness.campaign.campaign import examine
 from race_harness.campaign.under_test import ClientUnderTest, find_client
 from race_harness.model.errors import ClientUnavailable, OutOfReach, WorldBroken
@@ -79,7 +79,7 @@ class Judge:
     def _tried(self, client: ClientUnderTest, workers: Workers) -> Judged:
         schedules: list[Schedule] = []
         results: list[TrialResult] = []
-        answer: Answer | None = None
+        answer: Conclusion | None = None
         series = self._series(client, workers)
         for chunk in self._question.chunks():
             found = workers.run(chunk, partial(_write_down, series, chunk))
@@ -130,7 +130,7 @@ def tell(client: ClientUnderTest, schedule: Schedule) -> Failure:
         return examine(client, workers, schedule)
 
 
-def _with_lines(answer: Answer, schedules: list[Schedule], workers: Workers) -> Answer:
+def _with_lines(answer: Conclusion, schedules: list[Schedule], workers: Workers) -> Conclusion:
     """The answer, unless a client passes only because it lacks the lines at which it was to be
     stopped."""
     wanted = {
@@ -142,7 +142,7 @@ def _with_lines(answer: Answer, schedules: list[Schedule], workers: Workers) -> 
         return answer
     if lacking := wanted.difference(workers.source_lines()):
         function, line = min(lacking)
-        return Answer("unclear", f"it has no line `{line}` in {function} to stop at")
+        return Conclusion("unclear", f"it has no line `{line}` in {function} to stop at")
     return answer
 
 

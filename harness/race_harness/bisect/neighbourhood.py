@@ -8,12 +8,13 @@ the moments that it counts to, by a little. All of them are legal as it is.
 import math
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from itertools import count, islice
-from typing import Any, Final
+from typing import Final
 
+from race_harness.model.paths import Path, put, walk
 from race_harness.model.schedule import Schedule
-from race_harness.search.times import Path, moved, put, times_of
+from race_harness.search.times import moved, times_of
 
 FACTOR: Final = 2.0
 """A time is made so many times longer or shorter at most."""
@@ -61,7 +62,7 @@ def _each_shifted(schedule: Schedule, coin: random.Random) -> Schedule:
 def _counted_otherwise(schedule: Schedule, coin: random.Random) -> Schedule:
     """Moments counted to one more or less, and times shifted; other releases send more or fewer
     events before the run."""
-    for path, nth in _counts(schedule):
+    for path, nth in list(_counts(schedule)):
         schedule = put(schedule, path, max(1, nth + coin.choice((-1, 0, 1))))
     return _each_shifted(schedule, coin)
 
@@ -82,14 +83,6 @@ def _with_times(schedule: Schedule, change: Callable[[Path, float], float]) -> S
     return schedule
 
 
-def _counts(value: Any, path: Path = ()) -> Iterator[tuple[Path, int]]:
+def _counts(schedule: Schedule) -> Iterator[tuple[Path, int]]:
     """Where a moment of a fault or an act is counted to, and how far."""
-    if is_dataclass(value):
-        for entry in fields(value):
-            inner = getattr(value, entry.name)
-            if entry.name == "nth" and path[-1] == "at":
-                yield (*path, "nth"), inner
-            yield from _counts(inner, (*path, entry.name))
-    elif isinstance(value, tuple):
-        for index, each in enumerate(value):
-            yield from _counts(each, (*path, index))
+    return ((path, inner) for path, inner, _ in walk(schedule) if path[-2:] == ("at", "nth"))

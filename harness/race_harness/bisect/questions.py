@@ -24,7 +24,7 @@ SHARE: Final = 0.05
 
 
 @dataclass(frozen=True)
-class Answer:
+class Conclusion:
     judgement: Judgement
     says: str
     shown_by: int | None = None
@@ -48,7 +48,7 @@ class Question(Protocol):
     def chunks(self) -> Iterator[Sequence[Schedule]]:
         """The trials, chunk by chunk; the same each time."""
 
-    def answer(self, results: Sequence[TrialResult], *, all_run: bool) -> Answer | None:
+    def answer(self, results: Sequence[TrialResult], *, all_run: bool) -> Conclusion | None:
         """What the trials so far say; None: more are needed. Never None if `all_run`."""
 
 
@@ -94,19 +94,19 @@ class ScenarioQuestion:
                 self._drawn.append(list(islice(self._drawing, BATCH)))
             yield self._drawn[number]
 
-    def answer(self, results: Sequence[TrialResult], *, all_run: bool) -> Answer | None:
+    def answer(self, results: Sequence[TrialResult], *, all_run: bool) -> Conclusion | None:
         judged = [result for result in results if result.void is None]
         if 2 * len(judged) < len(results):
-            return Answer("unclear", _void(results))
+            return Conclusion("unclear", _void(results))
         passed = sum(result.passed for result in judged)
         decision = self._test.decide(passed, len(judged))
         said = _counted(results)
         if decision == "reject":
             failed = (number for number, each in enumerate(results) if _failed(each))
-            return Answer("bad", said, next(failed))
+            return Conclusion("bad", said, next(failed))
         if decision == "accept":
-            return Answer("good", said)
-        return Answer("unclear", f"undecided: {said}") if all_run else None
+            return Conclusion("good", said)
+        return Conclusion("unclear", f"undecided: {said}") if all_run else None
 
 
 class ScheduleQuestion:
@@ -158,27 +158,29 @@ class ScheduleQuestion:
     def chunks(self) -> Iterator[Sequence[Schedule]]:
         yield self._schedules
 
-    def answer(self, results: Sequence[TrialResult], *, all_run: bool) -> Answer | None:
+    def answer(self, results: Sequence[TrialResult], *, all_run: bool) -> Conclusion | None:
         itself, around = results[0], results[1:]
         shown = [number for number, each in enumerate(results) if self._shows(each)]
         judged = [result for result in around if result.void is None]
         near = sum(map(self._shows, judged))
         says = f"{self._trouble} in {near} of {len(judged)} around it"
         if self._shows(itself):
-            return Answer("bad", f"{self._trouble} in itself, {says}", 0)
+            return Conclusion("bad", f"{self._trouble} in itself, {says}", 0)
         if near and near >= self._share * len(judged):
-            return Answer("bad", says, shown[0])
+            return Conclusion("bad", says, shown[0])
         if itself.void is not None:
-            return Answer("unclear", f"the schedule is void here: {itself.void.says}")
+            return Conclusion("unclear", f"the schedule is void here: {itself.void.says}")
         if not itself.passed:
-            return Answer(
+            return Conclusion(
                 "unclear", f"the schedule ends in {', '.join(itself.verdicts)} here; {says}"
             )
         if near:
-            return Answer("unclear", f"too few show it: {says}")
+            return Conclusion("unclear", f"too few show it: {says}")
         if 2 * sum(result.passed for result in around) < len(around):
-            return Answer("unclear", f"most schedules around it end otherwise: {_counted(around)}")
-        return Answer("good", says)
+            return Conclusion(
+                "unclear", f"most schedules around it end otherwise: {_counted(around)}"
+            )
+        return Conclusion("good", says)
 
     def _shows(self, result: TrialResult) -> bool:
         if self._verdict is None:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property, reduce
 from typing import Any, Final
 
-from race_harness.bisect.bisecting import Outcome
+from race_harness.bisect.bisecting import Bisected
 from race_harness.bisect.judged import Judged, Point, Times
 from race_harness.bisect.questions import Question
 from race_harness.bisect.ranges import Range
@@ -18,12 +18,12 @@ _NAMED: Final = 6
 
 
 @dataclass(frozen=True)
-class Report:
+class BisectReport:
     """One bisect, and those of the merges that it led into."""
 
     question: Question
     server: str
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[Bisected]
     """The bisect of the range, and of what was merged where it led; the last has the answer."""
     ranges: Sequence[Range]
     """Of each outcome."""
@@ -40,7 +40,7 @@ class Report:
         }
 
     @property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Bisected:
         return self.outcomes[-1]
 
     @property
@@ -102,7 +102,7 @@ def _tested(client: str, judged: Judged) -> dict[str, Any]:
     }
 
 
-def in_words(report: Report) -> Iterator[str]:
+def in_words(report: BisectReport) -> Iterator[str]:
     """The answer, a sentence a line."""
     outcome = report.outcome
     before, after = ("good", "bad") if outcome.kind == "first-bad" else ("bad", "good")
@@ -140,7 +140,7 @@ def in_words(report: Report) -> Iterator[str]:
                 yield f"{end}, an end of the range, cannot tell: {judged.says}; name another end"
 
 
-def time_in_words(report: Report) -> str:
+def time_in_words(report: BisectReport) -> str:
     """Where the time went."""
     times, known = report.times, sum(judged.known for _, judged in report.judged.values())
     other = max(0.0, report.seconds - times.all)
@@ -153,7 +153,7 @@ def time_in_words(report: Report) -> str:
     return f"{told}; {known} were known from before" if known else told
 
 
-def _named(report: Report, point: Point) -> str:
+def _named(report: BisectReport, point: Point) -> str:
     """A commit with all that is known of it."""
     commit = report.commit(point.client)
     if commit is None:

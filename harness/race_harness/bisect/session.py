@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from race_harness.bisect import ranges
-from race_harness.bisect.bisecting import Kind, Observer, Outcome
+from race_harness.bisect.bisecting import Bisected, BisectObserver, Kind
 from race_harness.bisect.bisecting import bisect as search
 from race_harness.bisect.journal import Journal
 from race_harness.bisect.judged import Judged, Point
 from race_harness.bisect.judging import Judge, tell
 from race_harness.bisect.questions import Question
 from race_harness.bisect.ranges import Range
-from race_harness.bisect.result import Report
+from race_harness.bisect.result import BisectReport
 from race_harness.campaign.campaign import keep
 from race_harness.campaign.under_test import find_client
 from race_harness.environments.ahead import Ahead
@@ -36,7 +36,7 @@ def run(
     fresh: bool,
     record: CampaignRecord,
     say: Callable[[str], None],
-) -> tuple[Report, Mapping[str, Failure]]:
+) -> tuple[BisectReport, Mapping[str, Failure]]:
     """Bisect from the good end to the bad one; with the report come the failures that were seen,
     by client.
 
@@ -63,7 +63,7 @@ def run(
                 f"{error}; {bisecting.made} judgements are kept: the same command goes on from "
                 "there"
             ) from error
-    report = Report(question, server, outcomes, searched, time.monotonic() - began)
+    report = BisectReport(question, server, outcomes, searched, time.monotonic() - began)
     return report, bisecting.judge.failures
 
 
@@ -95,11 +95,11 @@ class _Bisecting:
         self.made = 0
         """How many judgements were made."""
 
-    def bisected(self, found: Range, kind: Kind) -> Outcome:
+    def bisected(self, found: Range, kind: Kind) -> Bisected:
         for note in found.notes:
             self._say(note)
         self._say(f"{len(found.points)} to choose from")
-        observer = Observer(self._judging, self._judged)
+        observer = BisectObserver(self._judging, self._judged)
         return search(
             found.points, self._known_or_judged, kind, preferred=found.preferred, observer=observer
         )
@@ -132,7 +132,7 @@ def _bisect_commits(
     paths: Sequence[str],
     *,
     whole: bool,
-) -> tuple[list[Outcome], list[Range]]:
+) -> tuple[list[Bisected], list[Range]]:
     """The commits, and, as long as it is a merge that is found, what was merged."""
     found = ranges.commit_range(repository, *ends, kind, paths=paths, whole=whole)
     searched = [found]
@@ -171,7 +171,7 @@ class Stories:
 
 
 def stories(
-    report: Report, failures: Mapping[str, Failure], say: Callable[[str], None]
+    report: BisectReport, failures: Mapping[str, Failure], say: Callable[[str], None]
 ) -> Stories | str | None:
     """Run it on both sides, where that was not done; the failure goes to a file.
 

@@ -1,0 +1,1 @@
+"""Many trials of one client or several: measured, compared, confirmed, hunted."""

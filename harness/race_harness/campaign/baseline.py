@@ -11,7 +11,7 @@ from race_harness.search.draw import BATCH
 from race_harness.statistics.regression import (
     ALPHA,
     EFFECT,
-    Comparison,
+    BaselineTest,
     Paired,
     batch_rates,
     batch_times,
@@ -85,8 +85,8 @@ class Against:
 
     key: Key
     then: Sample
-    comparisons: tuple[Comparison, ...]
-    regressions: tuple[Comparison, ...]
+    comparisons: tuple[BaselineTest, ...]
+    regressions: tuple[BaselineTest, ...]
     wall_ms: tuple[float | None, float | None]
     """Means of then and of now: shown, and never judged."""
 
@@ -145,7 +145,7 @@ def measure(now: Sequence[Sample], baseline: Baseline) -> Measured:
     return Measured(baseline, series)
 
 
-def _compared(then: Sample, now: Sample) -> list[Comparison]:
+def _compared(then: Sample, now: Sample) -> list[BaselineTest]:
     if then.seed == now.seed:
         both = paired_rates(_paired(then, now)), paired_times(then.times(), now.times())
     else:

@@ -4,7 +4,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from race_harness.bisect.result import Report, in_words, time_in_words
+from race_harness.bisect.result import BisectReport, in_words, time_in_words
 from race_harness.bisect.session import Stories
 from race_harness.cli.console import output, shell_word
 from race_harness.story.timeline import short_story
@@ -12,7 +12,7 @@ from race_harness.story.timeline import short_story
 _STYLES = {"good": "green", "bad": "red", "unclear": "yellow"}
 
 
-def print_report(report: Report) -> None:
+def print_report(report: BisectReport) -> None:
     """All that was judged, and the answer."""
     _say(f"{report.question.title}, sim world, {report.server} server", style="bold")
     _say(f"rule: {report.question.rule}")
@@ -44,7 +44,7 @@ def print_stories(told: Stories | str | None) -> None:
         _say(stories[point])
 
 
-def _table(report: Report) -> Table:
+def _table(report: BisectReport) -> Table:
     table = Table(
         box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
     )
@@ -72,7 +72,7 @@ def _table(report: Report) -> Table:
     return table
 
 
-def _label(report: Report, client: str) -> str:
+def _label(report: BisectReport, client: str) -> str:
     return report.judged[client][0].label if client in report.judged else client
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from race_harness.cli.console import output
 
 if TYPE_CHECKING:
-    from race_harness.environments.pruning import Kept
+    from race_harness.environments.pruning import KeptEnvironment
 
 GIGABYTE = 10**9
 DAY_S = 86_400
@@ -49,14 +49,16 @@ def cache(
     _say(_summary(root, kept))
 
 
-def _prune(root: Path, kept: list["Kept"], most_bytes: float, most_idle_s: float) -> None:
+def _prune(
+    root: Path, kept: list["KeptEnvironment"], most_bytes: float, most_idle_s: float
+) -> None:
     from race_harness.bisect import journal
     from race_harness.environments import pruning
     from race_harness.environments.cache import sweep
 
     now = time.time()
     swept = sweep(root)
-    gone: list[Kept] = []
+    gone: list[KeptEnvironment] = []
     for removal in pruning.choose(kept, now=now, most_bytes=most_bytes, most_idle_s=most_idle_s):
         if pruning.remove(removal.kept):
             gone.append(removal.kept)
@@ -70,7 +72,7 @@ def _prune(root: Path, kept: list["Kept"], most_bytes: float, most_idle_s: float
     _say(_summary(root, [each for each in kept if each not in gone]))
 
 
-def _table(kept: list["Kept"]) -> Table:
+def _table(kept: list["KeptEnvironment"]) -> Table:
     table = Table(
         box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
     )
@@ -89,7 +91,7 @@ def _table(kept: list["Kept"]) -> Table:
     return table
 
 
-def _summary(root: Path, kept: list["Kept"]) -> str:
+def _summary(root: Path, kept: list["KeptEnvironment"]) -> str:
     from race_harness.environments import pruning
 
     size = pruning.total(kept) / GIGABYTE

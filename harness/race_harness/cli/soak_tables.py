@@ -14,7 +14,7 @@ from race_harness.campaign.comparison import ClientSummary
 from race_harness.soak.kept import Kept
 from race_harness.soak.results import Decided, SoakSummary
 from race_harness.statistics import phrases
-from race_harness.statistics.regression import ALPHA, EFFECT, Comparison
+from race_harness.statistics.regression import ALPHA, EFFECT, BaselineTest
 from race_harness.store.series import Key
 
 MOST_FAILURES: Final = 10
@@ -144,7 +144,7 @@ def _against(against: Against | None) -> str:
     return "; ".join(told)
 
 
-def _regression(one: Comparison) -> str:
+def _regression(one: BaselineTest) -> str:
     if one.measure == "pass rate":
         effect = f"{100 * one.effect:.1f} points less"
     else:

@@ -68,7 +68,7 @@ def labels_of(happenings: Iterable[Happening]) -> tuple[Label, ...]:
 
 def timed_labels_of(happenings: Iterable[Happening]) -> tuple[tuple[int, Label], ...]:
     """The same, each with its trial nanoseconds."""
-    reader = _Reader()
+    reader = _LabelReader()
     read = [(entry.at_ns, label) for entry in happenings for label in reader.read(entry)]
     labels = numbered(label for _, label in read)
     return tuple((at_ns, label) for (at_ns, _), label in zip(read, labels, strict=True))
@@ -113,7 +113,7 @@ def recorded(answer: Iterable[dict[str, Any]]) -> list[Happening]:
     ]
 
 
-class _Reader:
+class _LabelReader:
     def __init__(self) -> None:
         self._routes: dict[int, str] = {}
         self._connections: dict[int, int] = {}

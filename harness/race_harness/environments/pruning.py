@@ -21,7 +21,7 @@ File = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptEnvironment:
     """One environment on disk."""
 
     path: Path
@@ -43,11 +43,11 @@ class Kept:
 
 @dataclass(frozen=True)
 class Removal:
-    kept: Kept
+    kept: KeptEnvironment
     reason: str
 
 
-def environments(root: Path) -> list[Kept]:
+def environments(root: Path) -> list[KeptEnvironment]:
     """All finished environments below the cache's root, the one used last first."""
     if not root.is_dir():
         return []
@@ -55,7 +55,7 @@ def environments(root: Path) -> list[Kept]:
     return sorted(found, key=lambda kept: kept.used_at, reverse=True)
 
 
-def total(kept: Sequence[Kept]) -> int:
+def total(kept: Sequence[KeptEnvironment]) -> int:
     """Bytes of all of them, each file counted once."""
     files: dict[File, int] = {}
     for each in kept:
@@ -64,7 +64,7 @@ def total(kept: Sequence[Kept]) -> int:
 
 
 def choose(
-    kept: Sequence[Kept], *, now: float, most_bytes: float, most_idle_s: float
+    kept: Sequence[KeptEnvironment], *, now: float, most_bytes: float, most_idle_s: float
 ) -> list[Removal]:
     """Which ones to remove: those that were not used for so long, and then of the others those
     used longest ago, until what is left is small enough. Pure.
@@ -89,7 +89,7 @@ def choose(
     return removals
 
 
-def remove(kept: Kept) -> bool:
+def remove(kept: KeptEnvironment) -> bool:
     """Remove one; False: somebody uses it, or builds it anew, and it stays.
 
     It is out of the way in one step, so nobody ever meets a part of it. Raises `OutOfReach` when
@@ -114,7 +114,7 @@ def remove(kept: Kept) -> bool:
     return True
 
 
-def _kept(path: Path) -> Kept:
+def _kept(path: Path) -> KeptEnvironment:
     try:
         metadata: dict[str, Any] = json.loads((path / METADATA).read_bytes())
         title = str(metadata["client"])
@@ -129,7 +129,7 @@ def _kept(path: Path) -> Kept:
         if file not in files:
             files[file] = 512 * status.st_blocks
             shared += files[file] if status.st_nlink > 1 else 0
-    return Kept(path, title, used_at, files, shared)
+    return KeptEnvironment(path, title, used_at, files, shared)
 
 
 def _files(path: Path) -> Iterator[os.stat_result]:

@@ -28,7 +28,7 @@ class Void:
 
 
 @dataclass(frozen=True)
-class Call:
+class CallOutcome:
     """One call of `run()`. Ids are in the client's own order."""
 
     number: int
@@ -43,7 +43,7 @@ class Call:
 class Outcome:
     """Everything that the caller got."""
 
-    calls: tuple[Call, ...]
+    calls: tuple[CallOutcome, ...]
     """In the order of their begin."""
     visible_settled: tuple[str, ...]
     """Ids in `state.events` after the settle time, before `close()`."""

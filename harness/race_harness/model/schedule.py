@@ -7,13 +7,13 @@ schedule means the same on another release of the client.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from race_harness.model.errors import UsageError
+from race_harness.model.paths import at, dotted, walk
 
 SCHEMA: Final = 2
 
@@ -374,31 +374,22 @@ class Schedule:
     def non_default_fields(self) -> dict[str, Any]:
         """Dotted path to value of each field that is not benign (scenario and entropy aside)."""
         benign = Schedule(self.scenario, self.entropy)
-        return dict(_differences(self, benign, ""))
+        return {
+            dotted(place.path): place.value
+            # Each fault, act or stall counts for itself.
+            for place in walk(self, into_elements=False)
+            if isinstance(place.path[-1], int)
+            or (
+                not (is_dataclass(place.value) or isinstance(place.value, tuple))
+                and place.value != at(benign, place.path)
+            )
+        }
 
 
 def first_complaint(error: ValidationError, whole: str) -> str:
     """The first thing wrong in a JSON value: its path (or the whole's name) and the reason."""
     first = error.errors(include_url=False)[0]
-    where = ""
-    for part in first["loc"]:
-        where += f"[{part}]" if isinstance(part, int) else f".{part}" if where else str(part)
-    return f"field {(where or whole)!r}: {first['msg']}"
+    return f"field {(dotted(first['loc']) or whole)!r}: {first['msg']}"
 
 
 _ADAPTER = TypeAdapter(Schedule)
-
-
-def _differences(value: Any, benign: Any, path: str) -> Iterator[tuple[str, Any]]:
-    for entry in fields(value):
-        mine, theirs = getattr(value, entry.name), getattr(benign, entry.name)
-        if mine == theirs:
-            continue
-        if is_dataclass(mine):
-            yield from _differences(mine, theirs, f"{path}{entry.name}.")
-        elif isinstance(mine, tuple):
-            # Each fault, act or stall counts for itself.
-            for index, one in enumerate(mine):
-                yield f"{path}{entry.name}[{index}]", one
-        else:
-            yield f"{path}{entry.name}", mine

@@ -11,7 +11,7 @@ from race_harness.network.connection import Connection
 from race_harness.network.pipe import MILLISECOND, Clock
 
 
-class Network(Protocol):
+class FaultyNetwork(Protocol):
     """What faults strike: its connections, and those that are yet to be made."""
 
     clock: Clock
@@ -26,7 +26,7 @@ class Network(Protocol):
 class Faults:
     """Strikes at the moments of the schedule's faults."""
 
-    def __init__(self, network: Network, moments: Moments, faults: Sequence[Fault]) -> None:
+    def __init__(self, network: FaultyNetwork, moments: Moments, faults: Sequence[Fault]) -> None:
         self._clock = network.clock
         self._network = network
         self._rejections: list[Fault] = []

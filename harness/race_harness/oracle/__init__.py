@@ -1,0 +1,1 @@
+"""From what happened in a trial to its verdicts. Pure."""

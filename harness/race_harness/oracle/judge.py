@@ -10,11 +10,11 @@ from typing import Any
 
 from race_harness.model.evidence import Evidence
 from race_harness.model.limits import own_delays_ns
-from race_harness.model.outcome import Call, Outcome
+from race_harness.model.outcome import CallOutcome, Outcome
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
 from race_harness.model.verdict import ORDER, Judgement
-from race_harness.oracle.ledger import Ledger, LogEntry, Run
+from race_harness.oracle.ledger import Ledger, LogEntry, RunEntry
 
 STALL_NS = 10_000_000_000
 """How long `run()` may go on after the server was done, beyond the schedule's own delays."""
@@ -63,7 +63,9 @@ def _judgement(evidence: Iterable[Evidence], notes: Sequence[str]) -> Judgement:
 class _Call:
     """The judgement of one call of `run()` that ended."""
 
-    def __init__(self, schedule: Schedule, ledger: Ledger, outcome: Outcome, call: Call) -> None:
+    def __init__(
+        self, schedule: Schedule, ledger: Ledger, outcome: Outcome, call: CallOutcome
+    ) -> None:
         self._schedule = schedule
         self._ledger = ledger
         self._call = call
@@ -80,7 +82,7 @@ class _Call:
     ) -> Evidence:
         return Evidence(verdict, fact, events, call=self._call.number, calls=self._calls, **facts)
 
-    def _candidates(self) -> list[Run]:
+    def _candidates(self) -> list[RunEntry]:
         """The run that may be its own, or those.
 
         While several calls are on their way, nobody can tell whose request began which run: each
@@ -216,7 +218,7 @@ class _Call:
         return self._entry.ended_ns - self._entry.called_ns
 
 
-def _failed(run: Run) -> bool:
+def _failed(run: RunEntry) -> bool:
     return run.status in ("error", "stuck")
 
 

@@ -38,7 +38,7 @@ class LogEntry:
 
 
 @dataclass(slots=True)
-class Run:
+class RunEntry:
     """One run of the agent on the server. Positions in the trace."""
 
     number: int
@@ -71,13 +71,13 @@ class CallEntry:
     ended_ns: int = 0
     status: str = "idle"
     """The server's status when it ended."""
-    run: Run | None = None
+    run: RunEntry | None = None
     """The server's run for it: the one that it began, or the one that was going on (409)."""
     overlaps: bool = False
     """Whether another call was on its way during it."""
     refused: bool = False
     """Whether the server refused to begin one for it."""
-    refused_for: Run | None = None
+    refused_for: RunEntry | None = None
     """The run that was going on then, also if another was begun for the call afterwards."""
     requests: dict[int, Request] = field(default_factory=dict)
     network_fault: bool = False
@@ -91,7 +91,7 @@ class Ledger:
     """Everything that the oracle asks of a trace."""
 
     log: dict[str, LogEntry] = field(default_factory=dict)
-    runs: dict[int, Run] = field(default_factory=dict)
+    runs: dict[int, RunEntry] = field(default_factory=dict)
     calls: dict[int, CallEntry] = field(default_factory=dict)
     callbacks: list[str] = field(default_factory=list)
     status: str = "idle"
@@ -143,7 +143,7 @@ def _kind(detail: dict[str, Any]) -> str:
 
 
 def _run_accepted(ledger: Ledger, _position: int, happening: Happening) -> None:
-    run = ledger.runs[happening.detail["run"]] = Run(happening.detail["run"])
+    run = ledger.runs[happening.detail["run"]] = RunEntry(happening.detail["run"])
     call = _asker(ledger)
     if call is not None:
         call.run, call.refused = run, False

@@ -21,7 +21,7 @@ from race_harness.realtime.record import SharedTrace
 
 
 @dataclass(frozen=True)
-class Ready:
+class Listening:
     """From the server process: it listens."""
 
     port: int
@@ -66,7 +66,7 @@ def serve(
             port = listener.getsockname()[1]
             try:
                 try:
-                    await site.serve(lambda: line.send(Ready(port)), stop, listener)
+                    await site.serve(lambda: line.send(Listening(port)), stop, listener)
                 finally:
                     await server.aclose()
             except Exception:

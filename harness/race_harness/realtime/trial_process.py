@@ -23,7 +23,7 @@ from race_harness.network.site import UvicornSite
 from race_harness.realtime.processes import Parent, fork, leave
 from race_harness.realtime.proxy import Proxy
 from race_harness.realtime.record import SharedTrace, digest_of, in_order
-from race_harness.realtime.server_process import STOP, Done, Ready, serve
+from race_harness.realtime.server_process import STOP, Done, Listening, serve
 from race_harness.subjects.program import Gate, Program
 
 LOOK_EVERY_S: Final = 0.005
@@ -48,7 +48,7 @@ class Played:
 
 
 @dataclass(frozen=True)
-class Trouble:
+class TrialTrouble:
     """Why there is no verdict."""
 
     says: str
@@ -62,7 +62,7 @@ def play(
     limit_s: float,
     parent: Parent,
 ) -> None:
-    """Run the trial, and send its `Played`, or `Trouble`, to the parent."""
+    """Run the trial, and send its `Played`, or `TrialTrouble`, to the parent."""
     _TrialProcess(schedule, adapter, site, home, limit_s, parent).run()
 
 
@@ -93,12 +93,12 @@ class _TrialProcess:
         self._trace.listeners.append(self._tell_server)
         self._moments = Moments(self._trace)
         self._program = _WatchedProgram(schedule, adapter, self._trace, self._gate)
-        self._news: queue.SimpleQueue[Trouble | None] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[TrialTrouble | None] = queue.SimpleQueue()
         self._server_done = threading.Event()
 
     def run(self) -> None:
         ready = self._await_server()
-        if isinstance(ready, Trouble):
+        if isinstance(ready, TrialTrouble):
             self._leave(ready)
             return
         network = self._schedule.network
@@ -119,7 +119,7 @@ class _TrialProcess:
             self._news.put(None)
         threading.Event().wait()  # The process ends with `_end`.
 
-    def _await_server(self) -> Ready | Trouble:
+    def _await_server(self) -> Listening | TrialTrouble:
         line = self._server.line
         try:
             while line.waits(START_S):
@@ -127,12 +127,12 @@ class _TrialProcess:
                     case Happening() as happening:
                         self._trace.add(happening)
                     case Done(failure):
-                        return Trouble(f"the server failed:\n{failure}")
-                    case Ready() as ready:
+                        return TrialTrouble(f"the server failed:\n{failure}")
+                    case Listening() as ready:
                         return ready
         except EOFError:
-            return Trouble("the server process died")
-        return Trouble(f"the server does not listen within {START_S:g} s")
+            return TrialTrouble("the server process died")
+        return TrialTrouble(f"the server does not listen within {START_S:g} s")
 
     # -- each on a thread of its own ---------------------------------------------------------
 
@@ -153,7 +153,7 @@ class _TrialProcess:
         happenings = in_order(self._trace.happenings, now_ns)
         self._leave(trouble or Played(outcome, happenings, digest_of(happenings), stacks))
 
-    def _bad_news(self) -> Trouble | None:
+    def _bad_news(self) -> TrialTrouble | None:
         while not self._news.empty():
             if news := self._news.get():
                 return news
@@ -182,7 +182,7 @@ class _TrialProcess:
     # -- called by others --------------------------------------------------------------------
 
     def _fail(self, says: str) -> None:
-        self._news.put(Trouble(says))
+        self._news.put(TrialTrouble(says))
 
     def _tell_server(self, happening: Happening) -> None:
         if happening.lane == "client" and happening.what in _TOLD:
@@ -205,7 +205,7 @@ class _TrialProcess:
         self._moments.when(moment, note)
         return wait
 
-    def _leave(self, message: Played | Trouble) -> None:
+    def _leave(self, message: Played | TrialTrouble) -> None:
         self._clear_away()
         self._parent.line.send(message)
         leave()
@@ -246,8 +246,8 @@ def _stacks() -> dict[str, str]:
     }
 
 
-def played_of(message: Played | Trouble) -> Played:
+def played_of(message: Played | TrialTrouble) -> Played:
     """Raises WorldBroken: there was trouble."""
-    if isinstance(message, Trouble):
+    if isinstance(message, TrialTrouble):
         raise WorldBroken(message.says)
     return message

@@ -5,7 +5,7 @@ from race_harness.model.errors import UsageError
 from race_harness.report.gather import find_campaign
 from race_harness.report.view import Change, Changes
 from race_harness.statistics.phrases import number, rate
-from race_harness.statistics.regression import Comparison
+from race_harness.statistics.regression import BaselineTest
 from race_harness.store.campaigns import last_drawn
 from race_harness.store.samples import Sample, samples
 from race_harness.store.store import Store
@@ -38,7 +38,7 @@ def _last(store: Store) -> str:
     return last.id
 
 
-def _change(against: Against, now: Sample, comparison: Comparison) -> Change:
+def _change(against: Against, now: Sample, comparison: BaselineTest) -> Change:
     tell = _rate if comparison.measure == "pass rate" else _median
     return Change(
         comparison.measure,

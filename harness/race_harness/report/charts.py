@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import altair as alt
 
-from race_harness.report.view import Client, Moment, Report, Row, Tally
+from race_harness.report.view import ClientView, RateRow, RecordView, TrendPoint, TrialTally
 from race_harness.statistics.phrases import interval, number, rate
 
 Spec = dict[str, Any]
@@ -49,7 +49,7 @@ MOMENTS: Final = 20_000
 
 
 @dataclass(frozen=True)
-class Cell:
+class ChartCell:
     """What is known of one column and row of a heat map."""
 
     column: str
@@ -73,7 +73,7 @@ class Cell:
 
 
 def heat_map(
-    cells: Iterable[Cell], columns: Sequence[str], rows: Sequence[str], *, column_title: str
+    cells: Iterable[ChartCell], columns: Sequence[str], rows: Sequence[str], *, column_title: str
 ) -> Spec:
     """Pass rates, rows by columns in the given orders; where there is no cell it stays empty."""
     few = len(columns) <= _FEW
@@ -129,21 +129,22 @@ def heat_map(
     return _spec(chart, cells=[cell.values() for cell in cells])
 
 
-def heat_map_of(report: Report, combination: str) -> Spec:
+def heat_map_of(report: RecordView, combination: str) -> Spec:
     """Scenario by release, of what was run in one combination."""
     rows = [row for row in report.rows if row.client.combination == combination]
     skipped = [one for one in report.skipped if one.client.combination == combination]
     clients = {row.client for row in rows} | {one.client for one in skipped}
     cells = [
-        Cell(row.client.label, row.scenario, row.tally.passed, row.tally.judged) for row in rows
+        ChartCell(row.client.label, row.scenario, row.tally.passed, row.tally.judged)
+        for row in rows
     ]
-    cells += [Cell(one.client.label, one.scenario, skipped=one.reason) for one in skipped]
+    cells += [ChartCell(one.client.label, one.scenario, skipped=one.reason) for one in skipped]
     scenarios = sorted({cell.row for cell in cells})
     columns = [client.label for client in sorted(clients, key=lambda client: client.order)]
     return heat_map(cells, columns, scenarios, column_title="client")
 
 
-def over_releases(report: Report, scenario: str) -> Spec:
+def over_releases(report: RecordView, scenario: str) -> Spec:
     """Pass rates in the order of versions."""
     places = _places(report)
     chart = _rates(
@@ -159,7 +160,7 @@ def over_releases(report: Report, scenario: str) -> Spec:
     )
 
 
-def over_time(report: Report, scenario: str) -> Spec:
+def over_time(report: RecordView, scenario: str) -> Spec:
     """Pass rates of campaigns, by the time at which they began."""
     chart = _rates(
         alt.X(
@@ -187,7 +188,7 @@ def over_time(report: Report, scenario: str) -> Spec:
     return _spec(chart, rates=[_moment_values(moment) for moment in moments])
 
 
-def timings(report: Report, which: str, scenario: str) -> Spec:
+def timings(report: RecordView, which: str, scenario: str) -> Spec:
     """Quantile boxes of `virtual_s` or `wall_ms`: 5, 25, 50, 75 and 95 %."""
     title = {"virtual_s": "seconds of run(), virtual", "wall_ms": "wall milliseconds a trial"}
     places = _places(report)
@@ -265,18 +266,18 @@ def _with(scenario: str, *layers: alt.Chart) -> _Layers:
     return whole.transform_filter("datum.scenario == scenario").add_params(chosen)
 
 
-def _legend(report: Report) -> alt.Legend | None:
+def _legend(report: RecordView) -> alt.Legend | None:
     if len({client.combination for client in report.clients}) < 2:
         return None
     return alt.Legend(orient="bottom", title=None)
 
 
-def _places(report: Report) -> dict[Client, int]:
+def _places(report: RecordView) -> dict[ClientView, int]:
     """Of each client in the order of versions."""
     return {client: place for place, client in enumerate(report.clients)}
 
 
-def _rate_values(row: Row, places: Mapping[Client, int]) -> dict[str, Any]:
+def _rate_values(row: RateRow, places: Mapping[ClientView, int]) -> dict[str, Any]:
     return {
         "client": row.client.label,
         "place": places[row.client],
@@ -286,7 +287,7 @@ def _rate_values(row: Row, places: Mapping[Client, int]) -> dict[str, Any]:
     }
 
 
-def _moment_values(moment: Moment) -> dict[str, Any]:
+def _moment_values(moment: TrendPoint) -> dict[str, Any]:
     return {
         "began": moment.began.isoformat(timespec="seconds"),
         "client": moment.client,
@@ -296,7 +297,7 @@ def _moment_values(moment: Moment) -> dict[str, Any]:
     }
 
 
-def _tally_values(tally: Tally) -> Mapping[str, Any]:
+def _tally_values(tally: TrialTally) -> Mapping[str, Any]:
     low, high = tally.interval
     return {
         "rate": tally.rate,

@@ -9,7 +9,7 @@ from race_harness.model.confirmation import Confirmation, rank
 from race_harness.model.evidence import Cause, Evidence
 from race_harness.model.failure import Failure
 from race_harness.model.verdict import ORDER
-from race_harness.report.view import Client, Finding, Seen
+from race_harness.report.view import ClientView, FindingView, Seen
 from race_harness.store import contents
 from race_harness.store.store import Store
 
@@ -17,7 +17,9 @@ TOLD: Final = 40
 """Findings that are told whole; of the others there is what they were and how to replay them."""
 
 
-def findings(store: Store, series: Mapping[int, tuple[Client, str]]) -> tuple[Finding, ...]:
+def findings(
+    store: Store, series: Mapping[int, tuple[ClientView, str]]
+) -> tuple[FindingView, ...]:
     """Those of the failures that these series keep; the client and scenario of each are given."""
     causes: dict[str, list[tuple[Seen, int]]] = defaultdict(list)
     verdicts: dict[str, tuple[str, ...]] = {}
@@ -55,19 +57,19 @@ def _finding(
     kept: list[tuple[Seen, int]],
     *,
     told: bool,
-) -> Finding:
+) -> FindingView:
     # The newest client is what people look after, and the shortest story is the clearest.
     by_age = sorted({one.client for one, _ in kept}, key=lambda client: client.order)
     age = {client: -place for place, client in enumerate(by_age)}
     best = sorted(kept, key=lambda pair: (pair[0].rank, age[pair[0].client], pair[1]))
-    seen: dict[tuple[Client, str, bool], Seen] = {}
+    seen: dict[tuple[ClientView, str, bool], Seen] = {}
     for one, _ in best:
         seen.setdefault((one.client, one.scenario, one.drawn), one)
     first = best[0][0]
     document = ""
     if told:
         document = contents.document(store, first.id)
-    return Finding(
+    return FindingView(
         cause,
         verdicts,
         len(kept),

@@ -19,21 +19,21 @@ from race_harness.model.errors import UsageError
 from race_harness.model.verdict import ORDER
 from race_harness.report.findings import findings
 from race_harness.report.view import (
-    Campaign,
-    Client,
-    Moment,
+    CampaignView,
+    ClientView,
     Quantiles,
-    Report,
-    Row,
+    RateRow,
+    RecordView,
     Skipped,
-    Tally,
+    TrendPoint,
+    TrialTally,
 )
 from race_harness.store import contents
 from race_harness.store.campaigns import campaigns_named, every_campaign, latest_names
 from race_harness.store.store import Store
 
 
-def gather(store: Store, campaigns: Sequence[str] = ()) -> Report:
+def gather(store: Store, campaigns: Sequence[str] = ()) -> RecordView:
     """The view of the whole record, or of these campaigns: names, ids, or beginnings of ids.
 
     It is that of one moment, whoever writes meanwhile.
@@ -49,7 +49,7 @@ def gather(store: Store, campaigns: Sequence[str] = ()) -> Report:
         drawn = [one for one in series if one.drawn]
         counted = _once_each(drawn)
         rows = _rows(store, counted)
-        return Report(
+        return RecordView(
             campaigns=_campaigns(store, chosen, series),
             rows=rows,
             moments=tuple(map(_moment, drawn)),
@@ -68,11 +68,11 @@ class _Series:
     campaign: str
     began: datetime
     typed: str
-    client: Client
+    client: ClientView
     scenario: str
     seed: int
     drawn: int
-    tally: Tally
+    tally: TrialTally
     wall_ms: float
     void_reason: str | None
 
@@ -122,17 +122,17 @@ def _series(store: Store, chosen: Sequence[str]) -> list[_Series]:
     return found
 
 
-def _client(one: contents.SeriesRow) -> Client:
+def _client(one: contents.SeriesRow) -> ClientView:
     combination = str(Combination(one.world, one.server))
     name = _name(one.client, one.resolved_version)
-    return Client(name, one.resolved_version, combination, one.server_version)
+    return ClientView(name, one.resolved_version, combination, one.server_version)
 
 
 def _skipped(
-    store: Store, chosen: Sequence[str], run: Container[tuple[Client, str]]
+    store: Store, chosen: Sequence[str], run: Container[tuple[ClientView, str]]
 ) -> Iterator[Skipped]:
     """Those that no other campaign has run, each once, with the latest reason."""
-    found: dict[tuple[Client, str], str] = {}
+    found: dict[tuple[ClientView, str], str] = {}
     for one in contents.series(store, chosen):
         client = _client(one)
         if one.skipped is not None and (client, one.scenario) not in run:
@@ -146,7 +146,9 @@ def _name(typed: str, version: str) -> str:
     return version if typed in (version, "latest", INSTALLED) else f"{typed} ({version})"
 
 
-def _tallies(store: Store, chosen: Sequence[str]) -> dict[int, tuple[Tally, float, str | None]]:
+def _tallies(
+    store: Store, chosen: Sequence[str]
+) -> dict[int, tuple[TrialTally, float, str | None]]:
     """Of each series: its tally, wall milliseconds in all, and why one of its trials is void."""
     counts: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     passed: dict[int, int] = defaultdict(int)
@@ -167,7 +169,7 @@ def _tallies(store: Store, chosen: Sequence[str]) -> dict[int, tuple[Tally, floa
             counts[series][verdict] += judged
     return {
         series: (
-            Tally(
+            TrialTally(
                 count,
                 passed[series],
                 void[series],
@@ -194,22 +196,22 @@ def _once_each(series: Iterable[_Series]) -> list[_Series]:
     return [*counted.values()]
 
 
-def _moment(series: _Series) -> Moment:
+def _moment(series: _Series) -> TrendPoint:
     client = series.client
     label = replace(client, name=series.typed, version=series.typed).label
-    return Moment(series.began, label, client.version, series.scenario, series.tally)
+    return TrendPoint(series.began, label, client.version, series.scenario, series.tally)
 
 
-def _rows(store: Store, counted: Iterable[_Series]) -> tuple[Row, ...]:
-    groups: dict[tuple[Client, str], list[_Series]] = defaultdict(list)
+def _rows(store: Store, counted: Iterable[_Series]) -> tuple[RateRow, ...]:
+    groups: dict[tuple[ClientView, str], list[_Series]] = defaultdict(list)
     for one in counted:
         groups[one.client, one.scenario].append(one)
     ordered = sorted(groups.items(), key=lambda item: (*item[0][0].order, item[0][1]))
     return tuple(
-        Row(
+        RateRow(
             client,
             scenario,
-            Tally.sum([one.tally for one in group]),
+            TrialTally.sum([one.tally for one in group]),
             *_times(store, [one.id for one in group]),
             sum(one.wall_ms for one in group) / 1000,
             next((one.void_reason for one in group if one.void_reason is not None), None),
@@ -234,12 +236,12 @@ def _quantiles(values: NDArray[np.float64]) -> Quantiles | None:
 
 def _campaigns(
     store: Store, chosen: Sequence[str], series: Iterable[_Series]
-) -> tuple[Campaign, ...]:
+) -> tuple[CampaignView, ...]:
     trials: dict[str, int] = defaultdict(int)
     for one in series:
         trials[one.campaign] += one.tally.trials
     return tuple(
-        Campaign(
+        CampaignView(
             *(identity, name, command, datetime.fromisoformat(began)),
             datetime.fromisoformat(ended) if ended is not None else None,
             *(ending, version, machine, trials[identity]),

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from race_harness.report import charts
 from race_harness.report import wording as words
-from race_harness.report.view import Finding, Report, Row
+from race_harness.report.view import FindingView, RateRow, RecordView
 from race_harness.statistics import phrases
 from race_harness.story import page as story
 from race_harness.story.words import in_words
@@ -31,7 +31,7 @@ _CSP: Final = (
 )
 
 
-def html_page(report: Report) -> str:
+def html_page(report: RecordView) -> str:
     """The whole page."""
     environment = Environment(
         loader=PackageLoader("race_harness.report"),
@@ -66,9 +66,9 @@ def html_page(report: Report) -> str:
 
 
 @dataclass(frozen=True)
-class _Story:
+class _FailureStory:
     place: int
-    finding: Finding
+    finding: FindingView
     standing: str
     summary: str
     """In words."""
@@ -79,7 +79,7 @@ class _Story:
     """A `data:` address that holds the failure file."""
 
 
-def _specs(report: Report) -> dict[str, charts.Spec]:
+def _specs(report: RecordView) -> dict[str, charts.Spec]:
     """By the name of the place where each is drawn."""
     if not report.rows:
         return {}
@@ -97,7 +97,7 @@ def _specs(report: Report) -> dict[str, charts.Spec]:
     }
 
 
-def _first_shown(report: Report) -> str:
+def _first_shown(report: RecordView) -> str:
     """The scenario whose rates differ most between clients; of several, the first."""
 
     def spread(scenario: str) -> float:
@@ -111,17 +111,17 @@ def _first_shown(report: Report) -> str:
     return max(report.scenarios, key=spread, default="")
 
 
-def _story(place: int, finding: Finding) -> _Story:
+def _story(place: int, finding: FindingView) -> _FailureStory:
     failure, seen = finding.failure, finding.seen[0]
     if failure is None:
-        return _Story(place, finding, words.standing(finding), "", Markup(), "", "")
+        return _FailureStory(place, finding, words.standing(finding), "", Markup(), "", "")
     whole = Element("div", {"class": "story"})
     story.add_story(whole, failure, words.path_of(seen), failure.neighbour or "", heading="h4")
     name = f"{seen.scenario}-{seen.client.version}-{finding.verdicts[0]}.json"
     # As it was written, so that it can be shared without being made anew.
     document = json.dumps(json.loads(finding.document), separators=(",", ":"))
     data = base64.b64encode(document.encode()).decode()
-    return _Story(
+    return _FailureStory(
         place,
         finding,
         words.standing(finding),
@@ -136,7 +136,7 @@ def _rate_of(row: Any) -> str:
     return phrases.rate(row.tally.passed, row.tally.judged)
 
 
-def _interval_of(row: Row) -> str:
+def _interval_of(row: RateRow) -> str:
     return phrases.interval(*row.tally.interval)
 
 

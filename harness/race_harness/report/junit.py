@@ -6,7 +6,7 @@ from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from race_harness.report import wording as words
-from race_harness.report.view import Client, Finding, Report, Row, Seen
+from race_harness.report.view import ClientView, FindingView, RateRow, RecordView, Seen
 from race_harness.statistics.phrases import counts, interval, rate
 from race_harness.story.timeline import short_story
 
@@ -14,7 +14,7 @@ _NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U00
 """Characters that no XML can hold (XML 1.0, section 2.2)."""
 
 
-def junit(report: Report) -> str:
+def junit(report: RecordView) -> str:
     """The document. A case fails if any of its trials did; one without a verdict is skipped; what
     only a search has found is a case of its own."""
     suites = Element("testsuites", {"name": "race-harness"})
@@ -36,10 +36,10 @@ def junit(report: Report) -> str:
 
 def _suite(
     suites: Element,
-    client: Client,
-    rows: list[Row],
-    searched: list[tuple[Seen, Finding]],
-    report: Report,
+    client: ClientView,
+    rows: list[RateRow],
+    searched: list[tuple[Seen, FindingView]],
+    report: RecordView,
 ) -> None:
     suite = SubElement(suites, "testsuite", {"name": _xml(client.label)})
     for row in rows:
@@ -58,7 +58,7 @@ def _suite(
     suite.set("time", f"{sum(row.wall_total_s for row in rows):.3f}")
 
 
-def _case(suite: Element, client: Client, name: str, seconds: float) -> Element:
+def _case(suite: Element, client: ClientView, name: str, seconds: float) -> Element:
     return SubElement(
         suite,
         "testcase",
@@ -66,7 +66,7 @@ def _case(suite: Element, client: Client, name: str, seconds: float) -> Element:
     )
 
 
-def _failure(case: Element, message: str, finding: Finding | None, again: str = "") -> None:
+def _failure(case: Element, message: str, finding: FindingView | None, again: str = "") -> None:
     kind = finding.verdicts[0] if finding is not None else "failed"
     failure = SubElement(case, "failure", {"type": _xml(kind), "message": _xml(message)})
     if finding is not None and finding.failure is not None:
@@ -76,17 +76,17 @@ def _failure(case: Element, message: str, finding: Finding | None, again: str = 
         failure.text = _xml("\n".join(filter(None, (message, again))))
 
 
-def _failed(row: Row) -> str:
+def _failed(row: RateRow) -> str:
     tally = row.tally
     verdicts = ", ".join(counts(tally.verdicts, tally.void))
     return f"{rate(tally.passed, tally.judged)} {interval(*tally.interval)} passed: {verdicts}"
 
 
-def _seen(report: Report) -> Iterator[tuple[Seen, Finding]]:
+def _seen(report: RecordView) -> Iterator[tuple[Seen, FindingView]]:
     return ((seen, finding) for finding in report.findings for seen in finding.seen)
 
 
-def _is_of(seen: Seen, row: Row) -> bool:
+def _is_of(seen: Seen, row: RateRow) -> bool:
     return seen.drawn and (seen.client, seen.scenario) == (row.client, row.scenario)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from race_harness.report import wording as words
-from race_harness.report.view import Change, Finding, Report, Row
+from race_harness.report.view import Change, FindingView, RateRow, RecordView
 from race_harness.statistics.phrases import code, counts, interval, number, p_value, rate
 from race_harness.story.words import in_words
 
@@ -33,7 +33,7 @@ _STORY: Final = 1_200
 """Characters of one."""
 
 
-def markdown(report: Report) -> str:
+def markdown(report: RecordView) -> str:
     """The summary, of at most `LIMIT` characters."""
     text = _Text()
     text.add(f"### {_SIGNS[words.outcome(report)]} {_plain(words.verdict(report))}")
@@ -111,7 +111,7 @@ class _Text:
             self.add(f"{opening}{joint.join(kept)}{more}{closing}")
 
 
-def _row(row: Row) -> str:
+def _row(row: RateRow) -> str:
     tally = row.tally
     times = row.virtual_s
     return _cells(
@@ -134,7 +134,7 @@ def _change(change: Change) -> str:
     )
 
 
-def _finding(finding: Finding) -> str:
+def _finding(finding: FindingView) -> str:
     seen = finding.seen[0]
     others = len(finding.seen) - 1
     where = f"{code(seen.client.label)}, {code(seen.scenario)}"

@@ -18,7 +18,7 @@ SIM_FAKE: Final = "sim×fake"
 
 
 @dataclass(frozen=True)
-class Tally:
+class TrialTally:
     """Trials, counted. Void ones are in `trials` and `void`, and in no rate."""
 
     trials: int
@@ -46,12 +46,12 @@ class Tally:
         return wilson(self.passed, self.judged)
 
     @staticmethod
-    def sum(tallies: "list[Tally]") -> "Tally":
+    def sum(tallies: "list[TrialTally]") -> "TrialTally":
         verdicts: dict[str, int] = {}
         for tally in tallies:
             for verdict, count in tally.verdicts.items():
                 verdicts[verdict] = verdicts.get(verdict, 0) + count
-        return Tally(
+        return TrialTally(
             sum(tally.trials for tally in tallies),
             sum(tally.passed for tally in tallies),
             sum(tally.void for tally in tallies),
@@ -72,7 +72,7 @@ class Quantiles:
 
 
 @dataclass(frozen=True)
-class Client:
+class ClientView:
     """A client where it was run: all that tells two rates apart."""
 
     name: str
@@ -93,7 +93,7 @@ class Client:
         """Sorts releases as versions, and what has no version behind them by name."""
         return (self.combination != SIM_FAKE, self.combination, *version_order(self.version), self)
 
-    def __lt__(self, other: "Client") -> bool:
+    def __lt__(self, other: "ClientView") -> bool:
         return (self.name, self.server_version) < (other.name, other.server_version)
 
 
@@ -106,7 +106,7 @@ def version_order(version: str) -> tuple[bool, Version, str]:
 
 
 @dataclass(frozen=True)
-class Moment:
+class TrendPoint:
     """What one campaign found of a client and scenario."""
 
     began: datetime
@@ -114,16 +114,16 @@ class Moment:
     """As typed, so that `latest` is one line over time."""
     version: str
     scenario: str
-    tally: Tally
+    tally: TrialTally
 
 
 @dataclass(frozen=True)
-class Row:
+class RateRow:
     """A client on a scenario, over all campaigns."""
 
-    client: Client
+    client: ClientView
     scenario: str
-    tally: Tally
+    tally: TrialTally
     virtual_s: Quantiles | None
     """Seconds of `run()`: virtual ones, in the real world wall seconds; None: it was never
     reached."""
@@ -137,13 +137,13 @@ class Row:
 class Skipped:
     """A scenario that was wanted on a client and has no trial."""
 
-    client: Client
+    client: ClientView
     scenario: str
     reason: str
 
 
 @dataclass(frozen=True)
-class Campaign:
+class CampaignView:
     id: str
     name: str | None
     command: str
@@ -161,7 +161,7 @@ class Seen:
     """A failure that was kept, and where."""
 
     id: int
-    client: Client
+    client: ClientView
     scenario: str
     drawn: bool
     """Whether its schedule was a sample; others were searched or given."""
@@ -171,7 +171,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Finding:
+class FindingView:
     """The failures of one cause."""
 
     cause: Cause
@@ -220,14 +220,14 @@ class Changes:
 
 
 @dataclass(frozen=True)
-class Report:
-    campaigns: tuple[Campaign, ...]
+class RecordView:
+    campaigns: tuple[CampaignView, ...]
     """Oldest first."""
-    rows: tuple[Row, ...]
+    rows: tuple[RateRow, ...]
     """Samples alone, by client and scenario."""
-    moments: tuple[Moment, ...]
+    moments: tuple[TrendPoint, ...]
     """Of samples, oldest first."""
-    findings: tuple[Finding, ...]
+    findings: tuple[FindingView, ...]
     """Confirmed ones first."""
     searched: int = 0
     """Trials of schedules that were searched or given: in no rate."""
@@ -240,11 +240,11 @@ class Report:
     """The record's file."""
 
     @cached_property
-    def tally(self) -> Tally:
-        return Tally.sum([row.tally for row in self.rows])
+    def tally(self) -> TrialTally:
+        return TrialTally.sum([row.tally for row in self.rows])
 
     @cached_property
-    def clients(self) -> tuple[Client, ...]:
+    def clients(self) -> tuple[ClientView, ...]:
         return tuple(sorted({row.client for row in self.rows}, key=lambda client: client.order))
 
     @cached_property
@@ -252,15 +252,15 @@ class Report:
         return tuple(sorted({row.scenario for row in self.rows}))
 
     @cached_property
-    def failing(self) -> tuple[Row, ...]:
+    def failing(self) -> tuple[RateRow, ...]:
         """Rows with a failure, or without any verdict; lowest rate first."""
         bad = [row for row in self.rows if row.tally.failed or not row.tally.judged]
         return tuple(sorted(bad, key=lambda row: (row.tally.rate is None, row.tally.rate)))
 
     @cached_property
-    def passing(self) -> tuple[Row, ...]:
+    def passing(self) -> tuple[RateRow, ...]:
         return tuple(row for row in self.rows if not row.tally.failed and row.tally.judged)
 
     @cached_property
-    def cells(self) -> dict[tuple[Client, str], Row]:
+    def cells(self) -> dict[tuple[ClientView, str], RateRow]:
         return {(row.client, row.scenario): row for row in self.rows}

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from race_harness.report.view import Finding, Report, Row, Seen
+from race_harness.report.view import FindingView, RateRow, RecordView, Seen
 from race_harness.statistics.phrases import rate
 from race_harness.statistics.sequential import rule_of_three
 from race_harness.story.facts import replay_command
@@ -12,7 +12,7 @@ from race_harness.story.reproduced import confirmed_line
 Outcome = Literal["passed", "failed", "regressed", "undecided"]
 
 
-def outcome(report: Report) -> Outcome:
+def outcome(report: RecordView) -> Outcome:
     if report.changes is not None and report.changes.regressions:
         return "regressed"
     if report.tally.failed or report.findings:
@@ -20,7 +20,7 @@ def outcome(report: Report) -> Outcome:
     return "passed" if report.tally.judged else "undecided"
 
 
-def verdict(report: Report) -> str:
+def verdict(report: RecordView) -> str:
     """Of the whole, in one sentence."""
     tally, rows = report.tally, report.rows
     if report.changes is not None and report.changes.regressions:
@@ -44,7 +44,7 @@ def verdict(report: Report) -> str:
     return f"{passed}; {_failures(found)} found by search." if found else f"{passed}."
 
 
-def extent(report: Report) -> str:
+def extent(report: RecordView) -> str:
     """What was run: `13,200 trials of 11 scenarios on 4 clients in 11 campaigns`."""
     many = sum(campaign.trials for campaign in report.campaigns)
     said = (
@@ -61,7 +61,7 @@ def extent(report: Report) -> str:
     return said
 
 
-def when(report: Report) -> str:
+def when(report: RecordView) -> str:
     """UTC, from the first beginning to the last end."""
     began = report.campaigns[0].began
     ends = [campaign.ended for campaign in report.campaigns if campaign.ended is not None]
@@ -73,13 +73,13 @@ def when(report: Report) -> str:
     return f"{text} UTC"
 
 
-def void_words(row: Row) -> str:
+def void_words(row: RateRow) -> str:
     """Empty where no trial of the row is void."""
     reason = f", one of them because: {row.void_reason}" if row.void_reason else ""
     return f"{row.tally.void} void{reason}" if row.tally.void else ""
 
 
-def left_out(report: Report) -> list[str]:
+def left_out(report: RecordView) -> list[str]:
     """A line for each client that was not run, or in some scenarios not, and for each reason."""
     names: dict[tuple[str, str], list[str]] = {}
     for one in report.skipped:
@@ -87,7 +87,7 @@ def left_out(report: Report) -> list[str]:
     return [f"{label}: {reason} ({', '.join(of)})" for (label, reason), of in names.items()]
 
 
-def standing(finding: Finding) -> str:
+def standing(finding: FindingView) -> str:
     """Whether it was confirmed, and whether only a search has shown it."""
     told = confirmed_line(finding.failure) if finding.failure is not None else ""
     if not told:

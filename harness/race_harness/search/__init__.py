@@ -1,0 +1,1 @@
+"""Schedules: drawn from scenarios, hunted, shrunk, varied. It runs none of them."""

@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+from race_harness.model.paths import put
 from race_harness.model.schedule import Schedule
-from race_harness.search.times import moved, put, times_of
+from race_harness.search.times import moved, times_of
 
 SCALES: Final = (1.0, 0.1, 0.01)
 """How far away neighbours are in which all times differ at once, as shares of the gap."""

@@ -6,20 +6,19 @@ a share of the way to its default, is its distance. The least distance is the an
 finds *a* border between passing and failing; where a field has several, there may be a nearer one.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
 from typing import Any, Final
 
 from race_harness.model.errors import HarnessError, WorldBroken
+from race_harness.model.paths import Path, at, dotted, parsed, put, walk
 from race_harness.model.schedule import Schedule
 
 _DECIMALS: Final = 1
 """To which fields that are no whole numbers are bisected, as they are drawn."""
 _NAMES: Final = ("code", "status")
 """Numbers that name something: between two of them there is nothing."""
-_LEFT_OUT: Final = object()
 
 
 class AlreadyPasses(HarnessError):
@@ -163,58 +162,22 @@ def _changes(schedule: Schedule) -> Iterator[_Change]:
     for path, value in schedule.non_default_fields().items():
         if path == "counterfactual":
             continue  # It only permits what other fields do.
-        steps = _steps(path)
-        if isinstance(steps[-1], int):
-            yield from _element_changes(schedule, path, steps, value)
+        place = parsed(path)
+        if isinstance(place[-1], int):
+            yield from _element_changes(schedule, place, value)
         else:
-            applied = partial(_with, schedule, steps)
-            yield _Change(path, value, attrgetter(path)(benign), applied)
+            yield _Change(path, value, at(benign, place), partial(put, schedule, place))
 
 
-def _element_changes(
-    schedule: Schedule, path: str, steps: Sequence[str | int], element: Any
-) -> Iterator[_Change]:
+def _element_changes(schedule: Schedule, path: Path, element: Any) -> Iterator[_Change]:
     """A fault, act or stall left out; its numbers made benign."""
-    yield _Change(path, element, None, lambda _none: _with(schedule, steps, _LEFT_OUT))
-    for field, value, default in _numbers(element, ()):
-        applied = partial(_with, schedule, [*steps, *field])
-        yield _Change(f"{path}.{'.'.join(field)}", value, default, applied)
-
-
-def _numbers(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
-    """Path, value and default of each number within that is not its default."""
-    for entry in fields(value):
-        inner = getattr(value, entry.name)
-        here = (*path, entry.name)
-        if is_dataclass(inner):
-            yield from _numbers(inner, here)
-        elif (
-            entry.name not in _NAMES
-            and _is_number(inner)
-            and _is_number(entry.default)
-            and inner != entry.default
+    yield _Change(dotted(path), element, None, lambda _none: put(schedule, path))
+    for inner, value, default in walk(element):
+        if (
+            inner[-1] not in _NAMES
+            and _is_number(value)
+            and _is_number(default)
+            and value != default
         ):
-            yield here, inner, entry.default
-
-
-def _steps(path: str) -> list[str | int]:
-    """`network.faults[0]` as `network`, `faults`, 0."""
-    found: list[str | int] = []
-    for part in path.split("."):
-        name, _, index = part.partition("[")
-        found.append(name)
-        if index:
-            found.append(int(index.removesuffix("]")))
-    return found
-
-
-def _with(value: Any, path: Sequence[str | int], other: Any) -> Any:
-    """The value with what is at `path` below it replaced."""
-    if not path:
-        return other
-    field, *below = path
-    if isinstance(field, int):
-        inner = _with(value[field], below, other)
-        kept = () if inner is _LEFT_OUT else (inner,)
-        return (*value[:field], *kept, *value[field + 1 :])
-    return replace(value, **{field: _with(getattr(value, field), below, other)})
+            applied = partial(put, schedule, (*path, *inner))
+            yield _Change(dotted((*path, *inner)), value, default, applied)

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from race_harness.model.schedule import Route, Schedule
 from race_harness.model.trace import Trace
-from race_harness.server.rest_faults import ROUTES, CutOffError, Proxy, RestFaults
+from race_harness.server.rest_faults import ROUTES, CutOffError, RestFaults, SpoilingProxy
 
 STATUS_IN_SCOPE: Final = "race_harness.execution_status"
 """Where a handler notes the status that its answer tells, in the ASGI scope of the request."""
@@ -80,7 +80,7 @@ def recording(app: ASGIApp, trace: Trace, faults: RestFaults, number: int, route
         fault = faults.of_request(route)
         if fault is not None:
             faults.record(fault, number)
-            served = Proxy(app, fault, hidden=STATUS_IN_SCOPE)
+            served = SpoilingProxy(app, fault, hidden=STATUS_IN_SCOPE)
         try:
             await served(scope, receive, answer)
         except CutOffError:

@@ -70,7 +70,7 @@ class RestFaults:
         self._running = self._running or happening.what == "run-called"
 
 
-class Proxy:
+class SpoilingProxy:
     """Stands before an application and spoils one request."""
 
     def __init__(self, app: ASGIApp, fault: RestFault, hidden: str) -> None:

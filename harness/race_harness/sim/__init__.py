@@ -1,0 +1,1 @@
+"""The simulated world: real threads, one at a time, on virtual time, and a network in memory."""

@@ -13,7 +13,7 @@ from race_harness.model.schedule import LinkKind
 from race_harness.network.connection import Connection
 from race_harness.network.loopback import HOST
 from race_harness.sim.kernel import SECOND, Kernel, Strand
-from race_harness.sim.tcp import Network
+from race_harness.sim.tcp import SimNetwork
 from race_harness.sim.transport import SimTransport
 
 HOSTS = (HOST, "localhost")
@@ -39,7 +39,7 @@ class SimTask(asyncio.Task[Any]):
 class SimLoop(asyncio.BaseEventLoop):
     """Waits on the kernel instead of a selector; connects through the simulated network."""
 
-    def __init__(self, kernel: Kernel, network: Network, clock: Callable[[], float]) -> None:
+    def __init__(self, kernel: Kernel, network: SimNetwork, clock: Callable[[], float]) -> None:
         super().__init__()
         self._kernel = kernel
         self._network = network
@@ -229,7 +229,7 @@ for _name in (
 class SimServer:
     """What `create_server` gives."""
 
-    def __init__(self, network: Network, port: int) -> None:
+    def __init__(self, network: SimNetwork, port: int) -> None:
         self._network = network
         self._port = port
 

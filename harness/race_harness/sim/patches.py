@@ -35,7 +35,7 @@ from race_harness.sim.primitives import (
     start_new_thread,
 )
 from race_harness.sim.stream import SimBackend
-from race_harness.sim.tcp import Network
+from race_harness.sim.tcp import SimNetwork
 
 EPOCH_S = 1_767_225_600
 """2026-01-01T00:00:00Z, when every trial begins by its own clock."""
@@ -43,7 +43,7 @@ MONOTONIC_S = 1_000
 """What `time.monotonic()` says when a trial begins."""
 
 
-def table(kernel: Kernel, network: Network, entropy: Entropy) -> list[Patch]:
+def table(kernel: Kernel, network: SimNetwork, entropy: Entropy) -> list[Patch]:
     """Every replacement of one trial."""
     patches = [
         *_time(kernel),
@@ -186,7 +186,7 @@ def _entropy(entropy: Entropy) -> list[Patch]:
     ]
 
 
-def _asyncio(kernel: Kernel, network: Network) -> list[Patch]:
+def _asyncio(kernel: Kernel, network: SimNetwork) -> list[Patch]:
     def new_event_loop() -> SimLoop:
         return SimLoop(kernel, network, time.monotonic)
 
@@ -215,7 +215,7 @@ def _task_number(task: asyncio.Task[Any]) -> tuple[int, str]:
     return (int(digits) if digits.isdigit() else 0, name)
 
 
-def _client_libraries(kernel: Kernel, network: Network) -> list[Patch]:
+def _client_libraries(kernel: Kernel, network: SimNetwork) -> list[Patch]:
     """httpx and its transport. A client without them does its REST otherwise, or not at all."""
     try:
         # httpx imports httpcore only when it is first used.

@@ -10,7 +10,7 @@ from typing import Any
 from race_harness.network.connection import Connection
 from race_harness.network.loopback import HOST
 from race_harness.sim.kernel import Kernel, Strand
-from race_harness.sim.tcp import Network
+from race_harness.sim.tcp import SimNetwork
 
 
 class SimStream:
@@ -101,7 +101,7 @@ class SimStream:
 class SimBackend:
     """Stands in for httpcore's `SyncBackend`."""
 
-    def __init__(self, kernel: Kernel, network: Network) -> None:
+    def __init__(self, kernel: Kernel, network: SimNetwork) -> None:
         self._kernel = kernel
         self._network = network
 

@@ -12,7 +12,7 @@ from race_harness.sim.kernel import MILLISECOND, Kernel
 FIRST_CLIENT_PORT = 50_001
 
 
-class Network(Connections):
+class SimNetwork(Connections):
     """Listeners and connections of one trial."""
 
     def __init__(self, kernel: Kernel, schedule: NetworkSchedule, entropy: int) -> None:

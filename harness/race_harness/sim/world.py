@@ -25,7 +25,7 @@ from race_harness.sim.choice import choice_of
 from race_harness.sim.entropy import Entropy
 from race_harness.sim.kernel import MILLISECOND, SECOND, Kernel, Strand
 from race_harness.sim.stalls import Lines
-from race_harness.sim.tcp import Network
+from race_harness.sim.tcp import SimNetwork
 
 LIMIT_S = 300
 """Virtual seconds that a trial may take beyond its settle time, the agent's work, callbacks and
@@ -56,7 +56,7 @@ class Simulation:
         self.kernel = Kernel(choice_of(interleaving), limit_ns=round(limit_s * SECOND))
         self.trace = self.kernel.trace
         self.lines = Lines(self.kernel, interleaving, source)
-        self._network = Network(self.kernel, schedule.network, schedule.entropy)
+        self._network = SimNetwork(self.kernel, schedule.network, schedule.entropy)
         self._entropy = Entropy(self.kernel, schedule.entropy)
         self._seed = schedule.entropy
         self._network.mark_deliveries()

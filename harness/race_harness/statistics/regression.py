@@ -35,7 +35,7 @@ statistics of McGraw and Wong", Journal of Educational and Behavioral Statistics
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BaselineTest:
     """One measure of one series against the baseline."""
 
     measure: str
@@ -68,7 +68,7 @@ class Paired:
         )
 
 
-def paired_rates(paired: Paired) -> Comparison | None:
+def paired_rates(paired: Paired) -> BaselineTest | None:
     """Whether more fails than did, on the same schedules: McNemar's exact test, one-sided; None if
     there is nothing to compare."""
     # Imported here because it takes about a second, which other commands need not wait for.
@@ -84,7 +84,7 @@ def paired_rates(paired: Paired) -> Comparison | None:
     return _rates(then, now, "McNemar exact", p_value)
 
 
-def batch_rates(then: Sequence[Counts], now: Sequence[Counts]) -> Comparison | None:
+def batch_rates(then: Sequence[Counts], now: Sequence[Counts]) -> BaselineTest | None:
     """Whether more fails than did, on other schedules, whose batches are given; None if there is
     nothing to compare."""
     then, now = ([batch for batch in batches if batch.judged] for batches in (then, now))
@@ -98,7 +98,7 @@ def batch_rates(then: Sequence[Counts], now: Sequence[Counts]) -> Comparison | N
     return _rates(all_then, all_now, "Mann-Whitney U of batches", p_value)
 
 
-def paired_times(then: Sequence[float], now: Sequence[float]) -> Comparison | None:
+def paired_times(then: Sequence[float], now: Sequence[float]) -> BaselineTest | None:
     """Whether trials that passed take longer on the same schedules, in any unit; None if there is
     nothing to compare."""
     if not then or not now:
@@ -109,7 +109,7 @@ def paired_times(then: Sequence[float], now: Sequence[float]) -> Comparison | No
 
 def batch_times(
     then: Sequence[Sequence[float]], now: Sequence[Sequence[float]]
-) -> Comparison | None:
+) -> BaselineTest | None:
     """The same on other schedules, by the medians of their batches."""
     then, now = ([batch for batch in batches if batch] for batches in (then, now))
     if not then or not now:
@@ -134,16 +134,16 @@ def _larger(these: Sequence[float], those: Sequence[float]) -> tuple[float, floa
     return effect, 1.0 if math.isnan(found.pvalue) else float(found.pvalue)
 
 
-def _rates(then: Counts, now: Counts, test: str, p_value: float) -> Comparison:
+def _rates(then: Counts, now: Counts, test: str, p_value: float) -> BaselineTest:
     fell = then.passed / then.judged - now.passed / now.judged
-    return Comparison("pass rate", test, float(p_value), fell, matters=fell > 0)
+    return BaselineTest("pass rate", test, float(p_value), fell, matters=fell > 0)
 
 
-def _times(test: str, p_value: float, effect: float) -> Comparison:
-    return Comparison("virtual time", test, p_value, effect, matters=effect >= EFFECT)
+def _times(test: str, p_value: float, effect: float) -> BaselineTest:
+    return BaselineTest("virtual time", test, p_value, effect, matters=effect >= EFFECT)
 
 
-def judge(comparisons: Sequence[Comparison], alpha: float = ALPHA) -> list[bool]:
+def judge(comparisons: Sequence[BaselineTest], alpha: float = ALPHA) -> list[bool]:
     """Which of all comparisons of a soak are regressions: significant together, and of effect."""
     by_p = sorted(range(len(comparisons)), key=lambda index: comparisons[index].p_value)
     found = [False] * len(comparisons)

@@ -35,10 +35,10 @@ _LANE_OF: Final[dict[str, Column]] = {
 
 def drawing(failure: Failure) -> Element:
     """The `svg` element of a failure whose times count from the call of `run()`."""
-    return _Drawing(failure).svg()
+    return _Picture(failure).svg()
 
 
-class _Drawing:
+class _Picture:
     def __init__(self, failure: Failure) -> None:
         self._names = names_of(failure)
         self._rows = tell(failure, self._names).rows

@@ -57,7 +57,7 @@ def concerned(failure: Failure) -> dict[str, dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Request:
+class RequestSpan:
     """A REST request and when it was answered, which may be never."""
 
     number: object
@@ -73,7 +73,7 @@ class Request:
     """Position of the answer in the happenings."""
 
 
-def requests(failure: Failure) -> list[Request]:
+def requests(failure: Failure) -> list[RequestSpan]:
     """All requests in the order in which they were asked."""
     ends = {
         happening.get("number"): (position, happening)
@@ -87,8 +87,8 @@ def _asked(failure: Failure) -> Iterator[dict[str, Any]]:
     return (happening for happening in failure.happenings if happening["what"] == "request")
 
 
-def _request(asked: dict[str, Any], position: int, end: dict[str, Any]) -> Request:
-    return Request(
+def _request(asked: dict[str, Any], position: int, end: dict[str, Any]) -> RequestSpan:
+    return RequestSpan(
         number=asked.get("number"),
         says=endpoint(asked.get("method", "request"), asked.get("route", "")),
         begin_ms=float(asked["at_ms"]),

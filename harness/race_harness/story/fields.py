@@ -2,9 +2,9 @@
 
 from dataclasses import fields
 from functools import singledispatch
-from operator import attrgetter
 from typing import Any
 
+from race_harness.model.paths import at, parsed
 from race_harness.model.schedule import (
     Act,
     ConnectionLink,
@@ -30,8 +30,8 @@ def benign_value(path: str) -> object:
     """What the field at that path is by default; there is no fault, act or stall."""
     if path.endswith("]"):
         return None
-    value: object = attrgetter(path)(Schedule("any"))
-    return value
+    benign: object = at(Schedule("any"), parsed(path))
+    return benign
 
 
 @singledispatch

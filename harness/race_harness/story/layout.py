@@ -33,7 +33,7 @@ class Break:
 
 
 @dataclass(frozen=True)
-class Label:
+class PlacedLabel:
     row: Row
     moment: float
     """The height of its time."""
@@ -47,7 +47,7 @@ class Layout:
     heights: dict[float, float]
     """Of every time that was asked for."""
     breaks: tuple[Break, ...]
-    labels: tuple[Label, ...]
+    labels: tuple[PlacedLabel, ...]
     bottom: float
 
 
@@ -59,7 +59,7 @@ def layout(rows: Sequence[Row], times: Iterable[float]) -> Layout:
     moments = sorted({*at, *times})
     heights: dict[float, float] = {}
     breaks: list[Break] = []
-    labels: list[Label] = []
+    labels: list[PlacedLabel] = []
     free: dict[Column, float] = {}
     """Below the last label of each column."""
     height = TOP
@@ -76,5 +76,5 @@ def layout(rows: Sequence[Row], times: Iterable[float]) -> Layout:
             # The end of run() is a line across all lanes: its label stands below.
             top = max(height + LINE * (row.tone is Tone.ENDED), free.get(row.column, 0.0))
             free[row.column] = top + len(lines) * LINE + _LABEL_GAP
-            labels.append(Label(row, height, top, lines))
+            labels.append(PlacedLabel(row, height, top, lines))
     return Layout(heights, tuple(breaks), tuple(labels), max([height, *free.values()]))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from race_harness.clients import Adapter, Client, SeenEvent
-from race_harness.model.outcome import Call, Outcome, Void
+from race_harness.model.outcome import CallOutcome, Outcome, Void
 from race_harness.model.schedule import Act, Moment, Schedule
 from race_harness.model.trace import Trace
 
@@ -39,7 +39,7 @@ class Program:
         self._acts = [(act, gate(act.at)) for act in schedule.caller.acts]
         self._client: Client | None = None
         self._void: Void | None = Void("unreached", "no reason given")
-        self._calls: dict[int, Call] = {}
+        self._calls: dict[int, CallOutcome] = {}
         self._numbers = itertools.count(1)
         self._settled: tuple[str, ...] = ()
         self._seen: set[str] = set()
@@ -80,7 +80,7 @@ class Program:
 
     def _run(self, client: Client) -> None:
         number = next(self._numbers)
-        self._calls[number] = Call(number, "never")
+        self._calls[number] = CallOutcome(number, "never")
         self._trace.record("client", "run-called", call=number)
         try:
             client.run(blocking=self._caller.blocking, timeout_s=self._caller.timeout_s)
@@ -105,7 +105,7 @@ class Program:
         # later, so whatever was persisted by `at_ns` and is not seen now was not visible then.
         self.look(at_ns)
         self._settled = visible = tuple(client.visible())
-        self._calls[number] = Call(number, how, error, visible)
+        self._calls[number] = CallOutcome(number, how, error, visible)
         detail = {} if error is None else {"error": error}
         self._trace.record("client", f"run-{how}", at_ns=at_ns, call=number, **detail)
 

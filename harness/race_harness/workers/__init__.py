@@ -1,0 +1,1 @@
+"""The processes that run trials in a client's environment, and the other side of them."""

@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Bench:
+class TrialBench:
     """What the trials of one process are run on, one after another."""
 
     adapter: Adapter
@@ -100,7 +100,7 @@ class Bench:
         return run_trial(schedule, self.adapter, self.site)
 
 
-def prepare(adapter_name: str, combination: Combination = SIM_FAKE) -> Bench:
+def prepare(adapter_name: str, combination: Combination = SIM_FAKE) -> TrialBench:
     """Import the client, and its server, and warm everything up, once a process."""
     _quieten()
     if combination.server == "real":
@@ -114,7 +114,7 @@ def prepare(adapter_name: str, combination: Combination = SIM_FAKE) -> Bench:
         adapter = _adapter(adapter_name)
     own = combination.server == "own"
     profile = None if own else Profile.of(_server_version(adapter))
-    bench = Bench(adapter, combination, UvicornSite(), profile)
+    bench = TrialBench(adapter, combination, UvicornSite(), profile)
     if not combination.in_real_time:
         _warm_up(bench)
     # What is there now stays: collections then look at the trials' own objects only.
@@ -125,7 +125,7 @@ def prepare(adapter_name: str, combination: Combination = SIM_FAKE) -> Bench:
     return bench
 
 
-def run_trials(bench: Bench, schedules: Iterable[Schedule], job: int = 0) -> Iterator[Trial]:
+def run_trials(bench: TrialBench, schedules: Iterable[Schedule], job: int = 0) -> Iterator[Trial]:
     """Run a trial of each schedule, on one core, collecting garbage in between now and then.
 
     `job` is the number of the core to begin with. In real time threads and processes of a trial
@@ -148,7 +148,7 @@ def run_trials(bench: Bench, schedules: Iterable[Schedule], job: int = 0) -> Ite
         yield trial
 
 
-def _fork_job(connections: list[Connection], mine: Connection, bench: Bench) -> int:
+def _fork_job(connections: list[Connection], mine: Connection, bench: TrialBench) -> int:
     child = os.fork()
     if child:
         return child
@@ -166,7 +166,7 @@ def _fork_job(connections: list[Connection], mine: Connection, bench: Bench) -> 
     os._exit(0)
 
 
-def _work(connection: Connection, bench: Bench, job: int) -> None:
+def _work(connection: Connection, bench: TrialBench, job: int) -> None:
     adapter = CapturingAdapter(bench.adapter)
     ready = Ready(adapter.version, _server_version(bench.adapter))
     bench = replace(bench, adapter=adapter)
@@ -264,7 +264,7 @@ def _openhands() -> Adapter:
         ) from error
 
 
-def _warm_up(bench: Bench) -> None:
+def _warm_up(bench: TrialBench) -> None:
     """First trials import and cache things; every counted one shall find them there."""
     hooks = bench.profile is None or bench.profile.has_stop_hooks
     for script in (Script(tool_calls=1, stop_hook_denials=int(hooks)), Script(outcome="error")):

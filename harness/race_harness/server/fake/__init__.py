@@ -1,0 +1,1 @@
+"""The fake agent server: one model of a run, after the upstream files that it names."""

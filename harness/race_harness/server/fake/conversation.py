@@ -7,7 +7,7 @@ from typing import Any
 
 from race_harness.server.fake.context import Context
 from race_harness.server.fake.event_factory import EventFactory
-from race_harness.server.fake.event_log import EventLog
+from race_harness.server.fake.event_log import PersistedLog
 from race_harness.server.fake.locks import StateLock
 from race_harness.server.fake.pub_sub import PubSub, describe
 from race_harness.server.wire import FINAL, FULL_STATE, Event
@@ -30,7 +30,7 @@ class Conversation:
         self.context = context
         self.id = conversation_id
         self.events = EventFactory(context)
-        self.log = EventLog()
+        self.log = PersistedLog()
         self.pub_sub = PubSub(context)
         self.lock = StateLock(self._save)
         self.status = "idle"
@@ -113,7 +113,7 @@ class Conversation:
         return self.status
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[EventLog]:
+    async def reading(self) -> AsyncIterator[PersistedLog]:
         """The log as REST reads it."""
         async with AsyncExitStack() as stack:
             if self.context.profile.reads_block_loop:

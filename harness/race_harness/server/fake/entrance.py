@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from race_harness.server.fake.event_service import AgentServer
-from race_harness.server.fake.rest import Answer
+from race_harness.server.fake.rest import JsonAnswer
 from race_harness.server.recorder import recording
 from race_harness.server.wire import route_name
 
@@ -49,7 +49,7 @@ class Recording:
 
         app = self._app
         if scope["path"].startswith("/api/") and not _has_key(server, scope):
-            app = Answer({"detail": "Unauthorized"}, 401)
+            app = JsonAnswer({"detail": "Unauthorized"}, 401)
         try:
             await app(scope, receive, answer)
         except ClientDisconnect:

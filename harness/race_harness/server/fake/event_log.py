@@ -29,7 +29,7 @@ class Filter:
 EVERYTHING = Filter()
 
 
-class EventLog:
+class PersistedLog:
     """Append-only and in the order of appends, which never changes."""
 
     def __init__(self) -> None:

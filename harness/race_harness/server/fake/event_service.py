@@ -21,7 +21,7 @@ class AlreadyRunningError(Exception):
     """The conversation runs, or a run's tail has not cleared its task yet."""
 
 
-class RunFailedError(Exception):
+class FailedRunError(Exception):
     """The run that was waited for ended in an error."""
 
 
@@ -114,7 +114,7 @@ class EventService(Conversation):
         self.context.trace.record("server", "run-accepted", run=run.number)
         await asyncio.wait({self.context.spawn(run.drive(), "run")})
         if run.failed:
-            raise RunFailedError
+            raise FailedRunError
 
     async def interrupt(self) -> None:
         """Cancel the run's wait and wait for its end, 5 s at most (event_service.py,

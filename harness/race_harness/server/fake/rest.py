@@ -18,7 +18,7 @@ from race_harness.server.fake.event_service import (
     AgentServer,
     AlreadyRunningError,
     EventService,
-    RunFailedError,
+    FailedRunError,
 )
 from race_harness.server.recorder import STATUS_IN_SCOPE
 from race_harness.server.wire import encode
@@ -28,7 +28,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 _MAX_PAGE = 100
 
 
-class Answer(Response):
+class JsonAnswer(Response):
     """A JSON body."""
 
     media_type = "application/json"
@@ -37,8 +37,8 @@ class Answer(Response):
         return encode(content).encode()
 
 
-def _success() -> Answer:
-    return Answer({"success": True})
+def _success() -> JsonAnswer:
+    return JsonAnswer({"success": True})
 
 
 def server_of(request: Request) -> AgentServer:
@@ -74,9 +74,11 @@ async def _body(request: Request) -> dict[str, Any]:
     return body
 
 
-def _info(request: Request, conversation: EventService, status: str, code: int = 200) -> Answer:
+def _info(
+    request: Request, conversation: EventService, status: str, code: int = 200
+) -> JsonAnswer:
     request.scope[STATUS_IN_SCOPE] = status
-    return Answer(conversation.info(status), code)
+    return JsonAnswer(conversation.info(status), code)
 
 
 # Conversations
@@ -123,9 +125,9 @@ async def run(request: Request) -> Response:
     except AlreadyRunningError:
         server.trace.record("server", "run-refused", status=409)
         raise HTTPException(409, "The conversation runs already.") from None
-    except RunFailedError:
+    except FailedRunError:
         # Nothing but HTTPException is expected there (api.py, `_unhandled_exception_handler`).
-        return Answer({"detail": "Internal Server Error", "exception": "The run failed."}, 500)
+        return JsonAnswer({"detail": "Internal Server Error", "exception": "The run failed."}, 500)
     # The task is created before the answer is written, so the run may be over by then.
     await server.context.wait(server.context.timing.answer_run_ms)
     return _success()
@@ -177,13 +179,13 @@ async def search_events(request: Request) -> Response:
             limit=int(limit),
             descending=query.get("sort_order") == "TIMESTAMP_DESC",
         )
-    return Answer({"items": items, "next_page_id": next_page_id})
+    return JsonAnswer({"items": items, "next_page_id": next_page_id})
 
 
 async def count_events(request: Request) -> Response:
     wanted = _filter(request)
     async with _conversation_of(request).reading() as log:
-        return Answer(log.count(wanted))
+        return JsonAnswer(log.count(wanted))
 
 
 async def get_event(request: Request) -> Response:
@@ -191,7 +193,7 @@ async def get_event(request: Request) -> Response:
         event = log.get(request.path_params["event_id"])
     if event is None:
         raise HTTPException(404)
-    return Answer(event)
+    return JsonAnswer(event)
 
 
 def _filter(request: Request) -> Filter:
@@ -222,12 +224,12 @@ def naive_timestamp(text: str | None) -> str | None:
 
 
 async def alive(request: Request) -> Response:
-    return Answer({"status": "ok"})
+    return JsonAnswer({"status": "ok"})
 
 
 async def server_info(request: Request) -> Response:
     version = server_of(request).profile.version
-    return Answer({"uptime": 0.0, "idle_time": 0.0, "version": version})
+    return JsonAnswer({"uptime": 0.0, "idle_time": 0.0, "version": version})
 
 
 _SETTINGS = (

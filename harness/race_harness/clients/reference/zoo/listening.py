@@ -14,7 +14,7 @@ class TrustsSocket(ReferenceClient):
     event_log = BellOnlyLog
 
 
-class OneConnection(LivelyDoorbell):
+class SingleConnection(LivelyDoorbell):
     def _connects_again(self, code: int | None) -> bool:
         return False
 
@@ -26,7 +26,7 @@ class NoReconnect(ReferenceClient):
     """
 
     event_log = BellOnlyLog
-    doorbell = OneConnection
+    doorbell = SingleConnection
 
 
 class PoliteDoorbell(LivelyDoorbell):

@@ -1,0 +1,73 @@
+"""Places in a schedule: one walk over all of them, and what can be done at one."""
+
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass, replace
+from typing import Any, NamedTuple
+
+Path = tuple[str | int, ...]
+"""Fields by name and elements by number, such as `("network", "faults", 0, "for_ms")`."""
+
+
+class Place(NamedTuple):
+    path: Path
+    value: Any
+    default: Any = MISSING
+    """That of the field; MISSING for an element of a tuple, and for a field without one."""
+
+
+def walk(value: Any, path: Path = (), *, into_elements: bool = True) -> Iterator[Place]:
+    """Every field below a dataclass and every element of a tuple, each before what is in it.
+
+    Not `into_elements`, the elements of tuples are not entered.
+    """
+    if is_dataclass(value):
+        places = [
+            Place((*path, entry.name), getattr(value, entry.name), entry.default)
+            for entry in fields(value)
+        ]
+    elif isinstance(value, tuple):
+        places = [Place((*path, index), each) for index, each in enumerate(value)]
+    else:
+        return
+    for place in places:
+        yield place
+        if into_elements or not isinstance(place.path[-1], int):
+            yield from walk(place.value, place.path, into_elements=into_elements)
+
+
+def at(value: Any, path: Path) -> Any:
+    """What is at `path` below the value."""
+    for step in path:
+        value = value[step] if isinstance(step, int) else getattr(value, step)
+    return value
+
+
+def put(value: Any, path: Path, *to: Any) -> Any:
+    """The value with what is at `path` below it replaced; `to` nothing, an element is left out."""
+    if not path:
+        (only,) = to
+        return only
+    first, rest = path[0], path[1:]
+    if isinstance(first, int):
+        kept = () if not rest and not to else (put(value[first], rest, *to),)
+        return (*value[:first], *kept, *value[first + 1 :])
+    return replace(value, **{first: put(getattr(value, first), rest, *to)})
+
+
+def dotted(path: Path) -> str:
+    """`network.faults[0].for_ms`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def parsed(text: str) -> Path:
+    """From the dotted form."""
+    found: list[str | int] = []
+    for part in text.split("."):
+        name, _, index = part.partition("[")
+        found.append(name)
+        if index:
+            found.append(int(index.removesuffix("]")))
+    return tuple(found)
