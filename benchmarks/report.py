@@ -56,7 +56,7 @@ def build(path: Path, trials: int) -> None:
                     rate = 1.0 if entropy.random() < 0.6 else float(entropy.random())
                     with store.writing():
                         store.connection.executemany(
-                            "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)",
+                            "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, NULL)",
                             _trials(series.id, each, rate, entropy),
                         )
                         if rate < 1 and kept < FAILURES:

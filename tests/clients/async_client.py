@@ -13,7 +13,7 @@ import httpx
 import websockets
 from own_client import JobServer
 
-from race_harness.clients import Client, SeenEvent
+from race_harness import Client, SeenEvent
 
 
 class HttpxRest:

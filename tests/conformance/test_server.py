@@ -67,7 +67,7 @@ def test_a_fake_that_is_wrong_is_told(pair: Pair) -> None:
     """Played for another release, the order of the real server is a breach, and a lost event
     a difference."""
     _, whole = pair.real.run_whole(CASES["benign"])
-    real = labels_of(delivered(recorded(whole["happenings"])))
+    real = labels_of(delivered(recorded(whole.happenings)))
     profile = Profile.of(pair.version)
     assert not breaches(real, profile)
     early = [label for label in real if label.of != "ActionEvent(finish)"]

@@ -21,7 +21,7 @@ def test_the_fake_does_what_the_real_server_did(version: str) -> None:
         for number in (0, 1):
             result, trial = workers.run_whole(SCHEDULES[version, number])
             assert result.void is None
-            done = as_told(labels_of(recorded(trial["happenings"])))
+            done = as_told(labels_of(recorded(trial.happenings)))
             assert list(map(str, done)) == list(map(str, session(version, number)))
 
 

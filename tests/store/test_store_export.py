@@ -1,6 +1,7 @@
 """A record's tables as files."""
 
 import csv
+import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -67,7 +68,7 @@ def test_more_rows_than_fit_in_memory(tmp_path: Path) -> None:
         store.execute(
             "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n LIMIT ?) "
             "INSERT INTO trials "
-            "SELECT ?, i, 'ok', hex(randomblob(16)), 1.5, 2.5, NULL, NULL FROM n",
+            "SELECT ?, i, 'ok', hex(randomblob(16)), 1.5, 2.5, NULL, NULL, NULL FROM n",
             (rows, series.id),
         )
         tracemalloc.start()
@@ -88,7 +89,7 @@ def test_more_rows_than_fit_in_memory(tmp_path: Path) -> None:
 def test_without_pyarrow_the_way_to_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with Store(None) as store:
         with pytest.raises(UsageError, match=r"pip install 'race-harness\[parquet\]'"):
             export(store, tmp_path / "out", "parquet")

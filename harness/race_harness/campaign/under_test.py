@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from race_harness.clients import own_clients
 from race_harness.model.combination import SIM_FAKE, WORLDS, Combination
 from race_harness.model.errors import ClientUnavailable, UsageError
+from race_harness.model.extras import extra
 from race_harness.model.failure import Failure
 from race_harness.model.version import __version__
 from race_harness.store.series import Series
@@ -206,8 +207,6 @@ def _version_told(client: ClientUnderTest) -> str:
 
 
 def _check_reference(argument: str) -> None:
-    try:
+    with extra("reference", "the reference client", error=ClientUnavailable):
         from race_harness.clients.reference import ReferenceAdapter
-    except ImportError as error:
-        raise ClientUnavailable(f"the reference client needs {error.name}: install it") from None
     ReferenceAdapter.named(argument)

@@ -9,6 +9,7 @@ import typer
 from race_harness.cli import console
 from race_harness.cli.console import check_writable, write_text
 from race_harness.model.errors import UsageError
+from race_harness.model.extras import extra
 from race_harness.store.store import Store, default_path
 
 PAGE = Path("report.html")
@@ -70,8 +71,8 @@ def report(
     check_writable(output)
     check_writable(junit)
     # Imported here because it takes seconds, which other commands need not wait for.
-    from race_harness.report.gather import gather
-
+    with extra("report", "race report"):
+        from race_harness.report.gather import gather
     with Store(record or default_path(), must_exist=True) as store:
         view = gather(store, campaign or ())
         if baseline is not None:
@@ -80,9 +81,10 @@ def report(
             named = campaign[0] if campaign else None
             view = replace(view, changes=changes(store, baseline, named))
     if output is not None:
-        from race_harness.report.html import html_page
+        with extra("report", "race report"):
+            from race_harness.report.html import html_page
 
-        write_text(output, html_page(view))
+            write_text(output, html_page(view))
     if junit is not None:
         from race_harness.report.junit import junit as junit_of
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from race_harness.campaign.campaign import whole_failure
 from race_harness.campaign.under_test import ClientUnderTest, find_client
 from race_harness.model.errors import UsageError, WorldBroken
+from race_harness.model.extras import extra
 from race_harness.model.failure import Failure
 from race_harness.model.fingerprint import fingerprint
 from race_harness.model.scenario import Scenario
@@ -176,12 +177,8 @@ class DaskBench:
 
 
 def _connect(address: str) -> "Client":
-    try:
+    with extra("dask", "--dask"):
         from distributed import Client
-    except ImportError:
-        raise UsageError(
-            "--dask needs Dask, which is not installed: pip install 'race-harness[dask]'"
-        ) from None
     try:
         cluster = Client(address, timeout=PATIENCE_S, set_as_default=False)
     except (OSError, ValueError) as error:

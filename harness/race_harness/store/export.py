@@ -2,13 +2,13 @@
 
 import contextlib
 import csv
-import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from itertools import batched
 from pathlib import Path
 from typing import Any, Final
 
 from race_harness.model.errors import UsageError
+from race_harness.model.extras import extra
 from race_harness.store.store import Store
 
 TABLES: Final = ("environments", "campaigns", "series", "trials", "failures")
@@ -63,10 +63,9 @@ def _csv() -> Writer:
 
 
 def _parquet() -> Writer:
-    if importlib.util.find_spec("pyarrow") is None:
-        raise UsageError("Parquet needs pyarrow: pip install 'race-harness[parquet]'")
-    import pyarrow as pa
-    from pyarrow.parquet import ParquetWriter
+    with extra("parquet", "Parquet"):
+        import pyarrow as pa
+        from pyarrow.parquet import ParquetWriter
 
     types = {"INTEGER": pa.int64(), "REAL": pa.float64(), "TEXT": pa.string()}
 
