@@ -9,7 +9,6 @@ matter, or matter where no schedule goes, are *allowed*, each with its reason.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
-from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Literal
 
@@ -30,15 +29,31 @@ class Difference:
     could_matter: bool
     reason: str
     """Why it could or why it is allowed."""
+    side: Literal["fake", "real"] | None = None
+    """The only one that has it, or that breaks the rule; None: both have it, and not alike."""
+    labels: tuple[Label, ...] = ()
+    """What it is about, the one before last."""
+    body: str = ""
+    """Of a field: what kind of frame or answer it is in."""
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """A difference that is known: its kind, what it says (`*` is anything), and why it may be."""
+    """A difference that is known, and why it may be."""
 
     kind: Kind
     says: str
+    """Which, in words; `*` is anything."""
     reason: str
+    fits: Callable[[Difference], bool]
+
+
+def _is_poll(difference: Difference) -> bool:
+    return any(label.of.startswith("GET conversation") for label in difference.labels)
+
+
+def _in_real_body(start: str) -> Callable[[Difference], bool]:
+    return lambda difference: difference.side == "real" and difference.body.startswith(start)
 
 
 ALLOWED: tuple[Allowance, ...] = (
@@ -47,28 +62,33 @@ ALLOWED: tuple[Allowance, ...] = (
         "* request *",
         "the fake notes a request when it arrives, the real server when its event loop gets "
         "round to it; what either does for it comes after",
+        lambda difference: difference.labels[0].what == "request",
     ),
     Allowance(
         "requests",
         "*GET conversation*",
         "how often a client polls, and what it is told, depends on how long the server takes; "
         "that it is told the truth is a rule",
+        _is_poll,
     ),
     Allowance(
         "answers",
         "*GET conversation*",
         "the answers to those polls",
+        _is_poll,
     ),
     Allowance(
         "shape",
         "only the real one: frame *",
         "fields that have come and gone: the models that clients parse events with have defaults "
         "for them, and the fake sends only what every release takes",
+        _in_real_body("frame "),
     ),
     Allowance(
         "shape",
         "only the real one: GET events/search *",
         "the same events, over REST",
+        _in_real_body("GET events/search "),
     ),
 )
 """Where several fit, the first counts."""
@@ -110,9 +130,7 @@ def _sequences(fake: Sequence[Label], real: Sequence[Label]) -> Iterable[Differe
     for kind, belongs in _WHATS:
         for connection in sorted({label.connection for label in (*fake, *real)}):
             yield from _sequence(
-                kind,
-                [str(x) for x in _of(fake, belongs, connection)],
-                [str(x) for x in _of(real, belongs, connection)],
+                kind, [*_of(fake, belongs, connection)], [*_of(real, belongs, connection)]
             )
 
 
@@ -123,16 +141,24 @@ def _of(
     return (replace(label, nth=1) for label in mine)
 
 
-def _sequence(kind: Kind, fake: list[str], real: list[str]) -> Iterable[Difference]:
-    matcher = SequenceMatcher(None, fake, real, autojunk=False)
+def _sequence(kind: Kind, fake: list[Label], real: list[Label]) -> Iterable[Difference]:
+    matcher = SequenceMatcher(None, [*map(str, fake)], [*map(str, real)], autojunk=False)
     for tag, begin, end, real_begin, real_end in matcher.get_opcodes():
         if tag == "equal":
             continue
-        after = f", after {fake[begin - 1]}" if begin else ""
-        for which, extra in (("fake", fake[begin:end]), ("real", real[real_begin:real_end])):
+        before = fake[begin - 1 : begin] if begin else []
+        after = f", after {before[0]}" if before else ""
+        for side, extra in _sides(fake[begin:end], real[real_begin:real_end]):
             for label in extra:
-                says = f"only the {which} one: {label}{after}"
-                yield Difference(kind, says, True, "one of the two does what the other does not")
+                says = f"only the {side} one: {label}{after}"
+                reason = "one of the two does what the other does not"
+                yield Difference(kind, says, True, reason, side, (label, *before))
+
+
+def _sides(
+    fake: Sequence[Label], real: Sequence[Label]
+) -> tuple[tuple[Literal["fake", "real"], Sequence[Label]], ...]:
+    return ("fake", fake), ("real", real)
 
 
 # Orders across lanes
@@ -141,13 +167,14 @@ def _sequence(kind: Kind, fake: list[str], real: list[str]) -> Iterable[Differen
 def _orders(
     fake: Sequence[Label], real: Sequence[Label], profile: Profile
 ) -> Iterable[Difference]:
-    for which, labels in (("fake", fake), ("real", real)):
+    for side, labels in _sides(fake, real):
         for breach in breaches(labels, profile):
-            says = f"the {which} one breaks a rule: {breach}"
-            yield Difference("order", says, True, breach.rule.reason)
+            says = f"the {side} one breaks a rule: {breach}"
+            yield Difference("order", says, True, breach.rule.reason, side, (labels[breach.at],))
     for before, after in exchanged(fake, real):
         says = f"{before}, then {after}; on the real one the other way round"
-        yield Difference("order", says, False, "both keep every rule, so that timing decides")
+        reason = "both keep every rule, so that timing decides"
+        yield Difference("order", says, False, reason, labels=(before, after))
 
 
 def exchanged(fake: Sequence[Label], real: Sequence[Label]) -> list[tuple[Label, Label]]:
@@ -174,14 +201,17 @@ def shapes_differ(fake: Bodies, real: Bodies) -> list[Difference]:
             if ours == wanted:
                 continue
             read = is_read(name, path)
+            side: Literal["fake", "real"] | None = None
             if not ours:
+                side = "real"
                 says = f"only the real one: {name}: {path} ({_types(wanted)})"
             elif not wanted:
+                side = "fake"
                 says = f"only the fake one: {name}: {path} ({_types(ours)})"
             else:
                 says = f"{name}: {path} is {_types(ours)}, on the real one {_types(wanted)}"
             reason = "released clients read it" if read else "no released client reads it"
-            found.append(Difference("shape", says, read, reason))
+            found.append(Difference("shape", says, read, reason, side, body=name))
     return found
 
 
@@ -196,6 +226,6 @@ def _judged(difference: Difference) -> Difference:
     if not difference.could_matter:
         return difference
     for allowance in ALLOWED:
-        if allowance.kind == difference.kind and fnmatchcase(difference.says, allowance.says):
+        if allowance.kind == difference.kind and allowance.fits(difference):
             return replace(difference, could_matter=False, reason=allowance.reason)
     return difference

@@ -188,7 +188,7 @@ def _once_each(series: Iterable[_Series]) -> list[_Series]:
     counted: dict[object, _Series] = {}
     for one in series:
         same: object = (one.client, one.scenario, one.seed)
-        if one.client.combination.startswith("real"):
+        if Combination.parse(one.client.combination).in_real_time:
             same = one.id
         other = counted.get(same)
         if other is None or (one.tally.trials, one.began) >= (other.tally.trials, other.began):

@@ -268,7 +268,7 @@ def told(path: Path | None) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if "not a database" in str(error):
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
             raise _no_record(path) from None
         raise UsageError(f"cannot use the record {path}: {error}") from None
     except OSError as error:

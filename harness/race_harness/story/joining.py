@@ -41,6 +41,7 @@ def _stretched(rows: list[Row]) -> Iterator[Row]:
                 column=column,
                 subject=several([steps[0].subject for steps in events]),
                 did=(*did, f"until {clock(max(steps[-1].at_ms for steps in events))}"),
+                delivered=events[0][0].delivered,
             )
             for (column, did), events in alike.items()
         ]
@@ -103,12 +104,13 @@ def _patterned(rows: list[Row]) -> Iterator[Row]:
                 yield row
                 continue
             last = rows[start + offset + (times - 1) * length]
-            said = (
-                f"{times} polls: {row.text.removeprefix('poll: ')}"
-                if row.text.startswith("poll: ")
-                else f"{times} × {row.text}"
+            said = row.said if row.polls else f"{times} × {row.said}"
+            yield replace(
+                row,
+                subject=f"{said},",
+                did=(f"last at {clock(last.at_ms)}",),
+                polls=times if row.polls else 0,
             )
-            yield replace(row, subject=f"{said},", did=(f"last at {clock(last.at_ms)}",))
         start += length * times
 
 

@@ -98,7 +98,7 @@ def _entry(row: Row) -> _Entry:
 
 
 def _opening(row: Row) -> str:
-    if row.column == "socket" and row.did[:1] and row.did[0].startswith("delivered"):
+    if row.column == "socket" and row.delivered:
         return "V-)S"
     if row.column == "rest" and row.tone is Tone.PLAIN:
         if row.did == ("→ never answered",):

@@ -32,7 +32,21 @@ class Row:
     about: tuple[str, str] | None = None
     """What the row is about, such as `("event", id)`. Neighbours about the same thing join."""
     tone: Tone = Tone.PLAIN
+    polls: int = 0
+    """How many polls it tells of, if it is about polls."""
+    delivered: bool = False
+    """Whether the first thing that it did was to reach the client."""
+
+    @property
+    def said(self) -> str:
+        """What it tells, once."""
+        return f"{self.subject} {', '.join(self.did)}".rstrip()
 
     @property
     def text(self) -> str:
-        return f"{self.subject} {', '.join(self.did)}".rstrip()
+        match self.polls:
+            case 0:
+                return self.said
+            case 1:
+                return f"poll: {self.said}"
+        return f"{self.polls} polls: {self.said}"

@@ -12,8 +12,8 @@ order or made up; rows are only left out or joined, by these rules:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, NamedTuple
 
 from race_harness.model.failure import Failure
 from race_harness.story.joining import joined
@@ -114,7 +114,7 @@ class _Teller:
         self._persisted: set[str] = set()
         self._visible: set[str] = set()
         self._server_run: Literal["not begun", "begun", "ended"] = "not begun"
-        self._asked: dict[object, tuple[str, float, int]] = {}
+        self._asked: dict[object, _Asked] = {}
         self._answered = {
             entry.get("number")
             for entry in failure.happenings
@@ -206,7 +206,8 @@ class _Teller:
 
     def _spoiled(self, happening: dict[str, Any]) -> Row:
         """What the proxy does to a request; the answer, if there is one, has a row of its own."""
-        subject = self._asked.get(happening.get("number"), ("request", 0.0, 0))[0]
+        asked = self._asked.get(happening.get("number"))
+        subject = "request" if asked is None else asked.subject
         did = {
             "status": f"refused by the proxy: {happening.get('status')}",
             "delay": f"held up for {happening.get('delay_ms')} ms",
@@ -226,7 +227,8 @@ class _Teller:
         if what in ("frame-sent", "frame-delivered"):
             did += self._peer(happening)
         tone = Tone.CONCERNED if event in self._concerned else Tone.PLAIN
-        return _row(happening, column, self._names.short(event), did, ("event", event), tone)
+        row = _row(happening, column, self._names.short(event), did, ("event", event), tone)
+        return replace(row, delivered=what == "frame-delivered")
 
     def _run(self, happening: dict[str, Any]) -> Row:
         what, run = happening["what"], happening.get("run")
@@ -263,29 +265,45 @@ class _Teller:
 
     def _request(self, happening: dict[str, Any], told: Sequence[Row]) -> Row | None:
         number = happening.get("number")
-        subject = endpoint(happening.get("method", "request"), happening.get("route", ""))
+        method = happening.get("method", "request")
+        subject = endpoint(method, happening.get("route", ""))
         if number not in self._answered:
             return _row(happening, "rest", subject, "→ never answered")
-        self._asked[number] = (subject, float(happening["at_ms"]), len(told))
-        if subject.startswith("GET "):
+        self._asked[number] = _Asked(
+            subject, method == "GET", float(happening["at_ms"]), len(told)
+        )
+        if method == "GET":
             return None
         return _row(happening, "rest", subject, about=("request", str(number)))
 
     def _answer(self, happening: dict[str, Any], told: Sequence[Row]) -> Row:
         number, polled = happening.get("number"), happening.get("execution_status")
-        subject, asked_ms, told_then = self._asked.get(number, (f"request {number}", 0.0, 0))
+        asked = self._asked.get(number, _Asked(f"request {number}", False, 0.0, 0))
+        subject = asked.subject
         code = "no answer" if happening["what"] == "unanswered" else happening.get("status")
-        if not subject.startswith("GET "):
+        if not asked.reads:
             return _row(happening, "rest", subject, f"→ {code}", ("request", str(number)))
         # What happened between the question and its answer may be why the answer was wrong.
-        asked = f"(asked at {clock(asked_ms)})" if len(told) > told_then else None
-        known = f"poll: {polled}" if polled is not None else f"{subject} → {code}"
-        return _row(happening, "rest", known, asked)
+        when = f"(asked at {clock(asked.at_ms)})" if len(told) > asked.told else None
+        if polled is not None:
+            return replace(_row(happening, "rest", str(polled), when), polls=1)
+        return _row(happening, "rest", f"{subject} → {code}", when)
 
     def _peer(self, happening: dict[str, Any]) -> str:
         if len(self._peers) < 2 or "peer" not in happening:
             return ""
         return f" [{happening['peer']}]"
+
+
+class _Asked(NamedTuple):
+    """A request whose answer is still to come."""
+
+    subject: str
+    reads: bool
+    """Whether it changes nothing: then the answer alone is told."""
+    at_ms: float
+    told: int
+    """Rows before it."""
 
 
 _CLIENT_WORDS: Final = {
