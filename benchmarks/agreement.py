@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.campaign.resolve import ClientUnderTest, find_client
 from race_harness.model.combination import REAL_REAL, SIM_FAKE, SIM_REAL, Combination, unavailable
 from race_harness.model.limits import work_s
 from race_harness.model.scenario import Scenario

@@ -28,7 +28,7 @@ from typing import Any, Final
 
 from race_harness.atlas.cells import HEAD
 from race_harness.campaign.comparison import summarise
-from race_harness.campaign.under_test import find_client
+from race_harness.campaign.resolve import find_client
 from race_harness.model.failure import Failure
 from race_harness.model.scenario import Scenario
 from race_harness.model.verdict import ORDER, TrialResult

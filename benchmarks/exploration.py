@@ -20,7 +20,7 @@ from typing import Literal
 
 from scipy.stats import binom
 
-from race_harness.campaign.under_test import find_client
+from race_harness.campaign.resolve import find_client
 from race_harness.model.schedule import Interleaving, LineStall, Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.search import library

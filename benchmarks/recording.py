@@ -20,7 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from race_harness.campaign.campaign import run_campaign
-from race_harness.campaign.under_test import find_client
+from race_harness.campaign.resolve import find_client
 from race_harness.model.verdict import TrialResult
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules

@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=1_000)
     options = parser.parse_args()
 
-    from race_harness.campaign.under_test import find_client
+    from race_harness.campaign.resolve import find_client
     from race_harness.search import library
     from race_harness.search.draw import draw_schedules
 

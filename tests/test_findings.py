@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from race_harness.campaign.campaign import examine
-from race_harness.campaign.under_test import INSTALLED, find_client
+from race_harness.campaign.resolve import INSTALLED, find_client
 from race_harness.model.combination import SIM_REAL
 from race_harness.model.confirmation import reproduced_where_it_counts
 from race_harness.model.failure import Failure

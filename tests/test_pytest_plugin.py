@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from race_harness import pytest_plugin
-from race_harness.campaign.under_test import ClientUnderTest
+from race_harness.campaign.resolve import ClientUnderTest
 from race_harness.model.errors import WorldBroken
 from race_harness.model.outcome import Void
 from race_harness.model.scenario import Scenario

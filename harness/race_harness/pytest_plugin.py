@@ -19,7 +19,7 @@ import pytest
 
 if TYPE_CHECKING:
     from race_harness.campaign.campaign import Campaign
-    from race_harness.campaign.under_test import ClientUnderTest
+    from race_harness.campaign.resolve import ClientUnderTest
     from race_harness.model.scenario import Scenario
     from race_harness.store.store import CampaignRecord
     from race_harness.workers.pool import Workers
@@ -91,7 +91,7 @@ class Scenarios(pytest.Collector):
         return [RaceItem.from_parent(self, name=name) for name in library.names()]
 
     def client(self) -> "ClientUnderTest":
-        from race_harness.campaign.under_test import find_client
+        from race_harness.campaign.resolve import find_client
 
         if self._client is None:
             self._client = find_client(self.config.getoption("--race-client"), lambda _line: None)

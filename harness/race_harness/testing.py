@@ -6,7 +6,7 @@
 from typing import Any
 
 from race_harness.campaign.campaign import examine, keep
-from race_harness.campaign.under_test import INSTALLED, find_client
+from race_harness.campaign.resolve import INSTALLED, find_client
 from race_harness.model.schedule import Schedule
 from race_harness.story.timeline import short_story
 

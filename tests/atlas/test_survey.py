@@ -11,7 +11,7 @@ from race_harness.atlas import survey as module
 from race_harness.atlas.cells import HEAD, Cell
 from race_harness.atlas.known import known_cells
 from race_harness.atlas.survey import Survey, releases_between
-from race_harness.campaign.under_test import ClientUnderTest
+from race_harness.campaign.resolve import ClientUnderTest
 from race_harness.model.errors import ClientUnavailable, OutOfReach, UsageError, WorldBroken
 from race_harness.model.fingerprint import fingerprint
 from race_harness.model.verdict import TrialResult

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from race_harness.campaign.campaign import examine, failure_name, run_campaign
-from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.campaign.resolve import ClientUnderTest, find_client
 from race_harness.model.errors import UsageError, WorldBroken
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Caller, RestFault, Schedule

@@ -8,7 +8,7 @@ import pytest
 
 from race_harness.campaign.campaign import examine
 from race_harness.campaign.elsewhere import Confirmer, schedules_of_tries, usual_combinations
-from race_harness.campaign.under_test import ClientUnderTest, find_client, recorded
+from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded
 from race_harness.model.combination import REAL_FAKE, REAL_REAL, SIM_FAKE, SIM_REAL, Combination
 from race_harness.model.errors import ClientUnavailable, WorldBroken
 from race_harness.model.failure import Failure

@@ -17,7 +17,7 @@ from unittest.mock import patch
 
 from rich.console import Console
 
-from race_harness.campaign.under_test import ClientUnderTest
+from race_harness.campaign.resolve import ClientUnderTest
 from race_harness.cli import main
 from race_harness.cli.console import errors, output
 from race_harness.model.combination import SIM_FAKE, Combination

@@ -8,7 +8,7 @@ import pytest
 from cli_rig import Pools, Race, call, call_process
 
 from race_harness.campaign.campaign import examine
-from race_harness.campaign.under_test import find_client
+from race_harness.campaign.resolve import find_client
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Link, Network, Schedule, ServerTiming
 from race_harness.search import library

@@ -12,7 +12,7 @@ from cli_rig import Race, error_of
 from packaging.version import Version
 
 from race_harness.bisect.judged import Judged, Point
-from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.campaign.resolve import ClientUnderTest, find_client
 from race_harness.environments.releases import Published
 from race_harness.model.errors import ClientUnavailable, OutOfReach
 from race_harness.model.failure import Failure

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from cli_rig import RACE, Pools, Race, call, error_of
 
-from race_harness.campaign.under_test import ClientUnderTest
+from race_harness.campaign.resolve import ClientUnderTest
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import RestFault, Schedule
 from race_harness.model.verdict import Judgement

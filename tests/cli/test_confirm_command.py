@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cli_rig import Race, error_of
 
-from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.campaign.resolve import ClientUnderTest, find_client
 from race_harness.model.combination import Combination
 from race_harness.model.errors import ClientUnavailable, WorldBroken
 from race_harness.model.failure import Failure

@@ -10,7 +10,7 @@ import pytest
 from cli_rig import Race, error_of
 
 from race_harness.campaign.campaign import examine
-from race_harness.campaign.under_test import find_client
+from race_harness.campaign.resolve import find_client
 from race_harness.model.errors import ClientUnavailable, UsageError
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import RestFault, Schedule

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
+from race_harness.campaign.resolve import find_client
 from race_harness.campaign.side_by_side import conform
-from race_harness.campaign.under_test import find_client
 from race_harness.conformance.compare import compare
 from race_harness.conformance.labels import delivered, labels_of, recorded
 from race_harness.conformance.legal import breaches

@@ -6,7 +6,7 @@ The clients are the real ones, each of the release that was recorded.
 import pytest
 from recorded import RELEASES, SCHEDULES, session
 
-from race_harness.campaign.under_test import find_client
+from race_harness.campaign.resolve import find_client
 from race_harness.conformance.labels import labels_of, recorded
 from race_harness.conformance.sessions import as_told
 from race_harness.workers.pool import Workers

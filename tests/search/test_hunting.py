@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from race_harness.campaign.campaign import examine
-from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.campaign.resolve import ClientUnderTest, find_client
 from race_harness.cli.console import parse_time
 from race_harness.model.errors import UsageError
 from race_harness.model.evidence import Cause, Evidence

@@ -10,7 +10,7 @@ import pytest
 from distributed import Client, LocalCluster
 from soak_rig import records
 
-from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.campaign.resolve import ClientUnderTest, find_client
 from race_harness.model.errors import ClientUnavailable, UsageError
 from race_harness.model.verdict import TrialResult
 from race_harness.search import library

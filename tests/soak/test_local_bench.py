@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from race_harness.campaign.campaign import run_campaign
-from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.campaign.resolve import ClientUnderTest, find_client
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
 from race_harness.soak.local import LocalBench

@@ -7,7 +7,7 @@ from packaging.version import InvalidVersion, Version
 from race_harness.atlas.cells import HEAD, Cell
 from race_harness.atlas.known import recorded_cell
 from race_harness.campaign.campaign import run_campaign
-from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.campaign.resolve import ClientUnderTest, find_client
 from race_harness.environments.ahead import Ahead
 from race_harness.environments.releases import published
 from race_harness.model.errors import ClientUnavailable, OutOfReach, UsageError, WorldBroken

@@ -8,7 +8,7 @@ from functools import partial
 from race_harness.bisect.judged import Judged, Point, Times
 from race_harness.bisect.questions import Conclusion, Question
 from race_harness.campaign.campaign import examine
-from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.campaign.resolve import ClientUnderTest, find_client
 from race_harness.model.errors import ClientUnavailable, OutOfReach, WorldBroken
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule

@@ -15,7 +15,7 @@ from race_harness.bisect.questions import Question
 from race_harness.bisect.ranges import Range
 from race_harness.bisect.result import BisectReport
 from race_harness.campaign.campaign import keep
-from race_harness.campaign.under_test import find_client
+from race_harness.campaign.resolve import find_client
 from race_harness.environments.ahead import Ahead
 from race_harness.environments.history import Repository
 from race_harness.model.errors import HarnessError, OutOfReach

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from race_harness.campaign.campaign import examine
 from race_harness.campaign.progress import Progress
-from race_harness.campaign.under_test import ClientUnderTest, find_client, recorded
+from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded
 from race_harness.model.failure import Failure
 from race_harness.model.version import __version__
 from race_harness.store.store import CampaignRecord

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from race_harness.campaign.comparison import ClientSummary, summarise
-from race_harness.campaign.under_test import ClientUnderTest
+from race_harness.campaign.resolve import ClientUnderTest
 from race_harness.model.confirmation import by_itself
 from race_harness.model.errors import WorldBroken
 from race_harness.model.failure import Failure

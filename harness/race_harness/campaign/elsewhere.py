@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from race_harness.campaign.under_test import ClientUnderTest, find_client, recorded
+from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded
 from race_harness.model.combination import (
     REAL_FAKE,
     REAL_REAL,

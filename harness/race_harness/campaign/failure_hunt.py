@@ -8,7 +8,7 @@ from race_harness.campaign.campaign import examine, keep
 from race_harness.campaign.elsewhere import Confirmer, try_on_real_server
 from race_harness.campaign.nearest import nearest_in_words
 from race_harness.campaign.progress import Progress
-from race_harness.campaign.under_test import ClientUnderTest
+from race_harness.campaign.resolve import ClientUnderTest
 from race_harness.model.failure import Failure
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule

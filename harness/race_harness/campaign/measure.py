@@ -6,7 +6,7 @@ from pathlib import Path
 from race_harness.campaign.campaign import Campaign, examine, keep, run_campaign
 from race_harness.campaign.comparison import Comparison, compare
 from race_harness.campaign.progress import Progress
-from race_harness.campaign.under_test import find_client
+from race_harness.campaign.resolve import find_client
 from race_harness.model.failure import Failure
 from race_harness.model.scenario import Scenario
 from race_harness.model.verdict import TrialResult

@@ -2,7 +2,7 @@
 
 from race_harness.campaign.campaign import examine
 from race_harness.campaign.progress import Progress, ProgressBar
-from race_harness.campaign.under_test import ClientUnderTest, find_client, recorded
+from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
 from race_harness.search.neighbour import nearest_passing

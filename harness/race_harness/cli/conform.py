@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from race_harness.campaign.resolve import find_client
 from race_harness.campaign.side_by_side import Compared, conform, drawn, summary
-from race_harness.campaign.under_test import find_client
 from race_harness.cli.console import (
     JsonFile,
     Seed,

@@ -16,7 +16,7 @@ from race_harness.campaign.elsewhere import (
     confirm_everywhere,
     usual_combinations,
 )
-from race_harness.campaign.under_test import recorded as of_failure
+from race_harness.campaign.resolve import recorded as of_failure
 from race_harness.cli.console import (
     JsonFile,
     campaign_progress,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from race_harness.campaign.failure_hunt import FailureHunt
-from race_harness.campaign.under_test import find_client
+from race_harness.campaign.resolve import find_client
 from race_harness.cli.console import (
     Confirm,
     JsonFile,

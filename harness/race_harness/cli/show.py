@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from race_harness.campaign.nearest import find_nearest
-from race_harness.campaign.under_test import recorded as of_failure
+from race_harness.campaign.resolve import recorded as of_failure
 from race_harness.cli.console import campaign_progress, check_writable, output, write_text
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.model.errors import HarnessError

@@ -13,7 +13,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from race_harness.campaign.under_test import INSTALLED
+from race_harness.campaign.resolve import INSTALLED
 from race_harness.model.combination import Combination
 from race_harness.model.errors import UsageError
 from race_harness.model.verdict import ORDER

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from race_harness.campaign.campaign import whole_failure
-from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.campaign.resolve import ClientUnderTest, find_client
 from race_harness.model.errors import UsageError, WorldBroken
 from race_harness.model.extras import extra
 from race_harness.model.failure import Failure

@@ -7,7 +7,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from race_harness.campaign.campaign import whole_failure
-from race_harness.campaign.under_test import ClientUnderTest
+from race_harness.campaign.resolve import ClientUnderTest
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
 from race_harness.search.draw import BATCH, draw_batch

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from race_harness.campaign.baseline import find_baseline, measure
 from race_harness.campaign.elsewhere import Confirmer, try_on_real_server
-from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.campaign.resolve import ClientUnderTest, find_client
 from race_harness.model.scenario import Scenario
 from race_harness.model.verdict import TrialResult
 from race_harness.soak.bench import Bench

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from race_harness.campaign.under_test import ClientUnderTest, find_client
+from race_harness.campaign.resolve import ClientUnderTest, find_client
 from race_harness.clients import Adapter, own_clients
 from race_harness.clients.reference import KINDS
 from race_harness.environments import Environment
