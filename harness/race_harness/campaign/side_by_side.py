@@ -1,14 +1,17 @@
 """The fake against the real server: the same schedules on both, in the simulation."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 
+from race_harness.campaign.progress import Progress
+from race_harness.campaign.resolve import find_client
 from race_harness.conformance.compare import Difference, compare
 from race_harness.conformance.labels import delivered, labels_of, recorded, timed_labels_of
 from race_harness.conformance.shapes import Bodies
-from race_harness.conformance.suite import LINKS
-from race_harness.model.combination import unavailable
+from race_harness.conformance.suite import CASES, LINKS
+from race_harness.model.combination import SIM_FAKE, unavailable
+from race_harness.model.errors import UsageError
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
@@ -16,8 +19,10 @@ from race_harness.model.verdict import TrialResult
 from race_harness.search.draw import draw_schedules
 from race_harness.server.profile import Profile
 from race_harness.store.series import SeriesRecord
+from race_harness.store.store import CampaignRecord
 from race_harness.workers.pool import Workers
 
+SCENARIO = "conformance"
 FAMILIES = ("latency", "socket", "rest", "caller", "script", "order")
 
 
@@ -59,8 +64,8 @@ def _of_family(family: str, seed: int, number: int) -> Iterator[tuple[str, Sched
 
     from race_harness.search.strategies import with_faults
 
-    strategy = with_faults(st.just(Schedule("conformance", network=LINKS)), [family])
-    scenario = Scenario("conformance", family, lambda: strategy)
+    strategy = with_faults(st.just(Schedule(SCENARIO, network=LINKS)), [family])
+    scenario = Scenario(SCENARIO, family, lambda: strategy)
     for n, schedule in enumerate(draw_schedules(scenario, seed, number), 1):
         yield f"{family} {n}", schedule
 
@@ -86,6 +91,50 @@ def conform(
             for workers, where in zip((fake, real), series, strict=True)
         )
         yield _compared(name, profile, on_fake, on_real)
+
+
+@dataclass(frozen=True)
+class Conformed:
+    """What came of one client's servers."""
+
+    resolved_version: str
+    server_version: str
+    compared: tuple[Compared, ...]
+
+
+def conform_client(
+    client: str, *, seed: int, schedules: int, record: CampaignRecord, progress: Progress
+) -> Conformed:
+    """Compare the servers of a client's release on all named schedules and so many drawn ones.
+
+    Raises:
+        ClientUnavailable: the client, or its server, cannot be had.
+        UsageError: it has no agent server of its own.
+        WorldBroken: a trial left the simulation.
+    """
+    real = find_client(client, progress.step, server="real")
+    if not real.is_sdk:
+        raise UsageError(f"{client} has no agent server of its own: name an openhands-sdk")
+    # The same environment, so that nothing but the server is another.
+    fake = replace(real, combination=SIM_FAKE)
+    compared: list[Compared] = []
+    with (
+        progress.bar(f"{real.resolved_version} conform", len(CASES) + schedules) as bar,
+        fake.workers() as on_fake,
+        real.workers() as on_real,
+    ):
+        on_fake.wait_ready()
+        on_real.wait_ready()
+        series = (
+            record.series(fake.series(on_fake.server_version, SCENARIO, seed=seed, drawn=False)),
+            record.series(real.series(on_real.server_version, SCENARIO, seed=seed, drawn=False)),
+        )
+        bar.begin()
+        named = [*CASES.items(), *drawn(seed, schedules)]
+        for each in conform(named, on_fake, on_real, series=series):
+            compared.append(each)
+            bar.advance(passed=not each.matter)
+        return Conformed(real.resolved_version, on_real.server_version, tuple(compared))
 
 
 class _Ran:

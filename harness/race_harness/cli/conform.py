@@ -2,13 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from race_harness.campaign.resolve import find_client
-from race_harness.campaign.side_by_side import Compared, conform, drawn, summary
+from race_harness.campaign.side_by_side import Compared, conform_client, summary
 from race_harness.cli.console import (
     JsonFile,
     Seed,
@@ -20,11 +19,8 @@ from race_harness.cli.console import (
 )
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.conformance.suite import CASES
-from race_harness.model.combination import SIM_FAKE
-from race_harness.model.errors import UsageError
 
 SCHEMA = 1
-SCENARIO = "conformance"
 
 
 def conform_to(
@@ -47,40 +43,18 @@ def conform_to(
     check_writable(json_file)
     plan = {"clients": [client], "schedules": schedules, "seed": seed}
     with recorded(record, "conform", plan) as campaign, campaign_progress() as progress:
-        real = find_client(client, progress.step, server="real")
-        if not real.is_sdk:
-            raise UsageError(f"{client} has no agent server of its own: name an openhands-sdk")
-        # The same environment, so that nothing but the server is another.
-        fake = replace(real, combination=SIM_FAKE)
-        compared: list[Compared] = []
-        with (
-            progress.bar(f"{real.resolved_version} conform", len(CASES) + schedules) as bar,
-            fake.workers() as on_fake,
-            real.workers() as on_real,
-        ):
-            on_fake.wait_ready()
-            on_real.wait_ready()
-            series = (
-                campaign.series(
-                    fake.series(on_fake.server_version, SCENARIO, seed=seed, drawn=False)
-                ),
-                campaign.series(
-                    real.series(on_real.server_version, SCENARIO, seed=seed, drawn=False)
-                ),
-            )
-            bar.begin()
-            named = [*CASES.items(), *drawn(seed, schedules)]
-            for each in conform(named, on_fake, on_real, series=series):
-                compared.append(each)
-                bar.advance(passed=not each.matter)
+        done = conform_client(
+            client, seed=seed, schedules=schedules, record=campaign, progress=progress
+        )
+    compared = done.compared
     numbers = summary(compared)
     write_json(
         json_file,
         {
             "schema": SCHEMA,
             "client": client,
-            "resolved_version": real.resolved_version,
-            "server_version": on_real.server_version,
+            "resolved_version": done.resolved_version,
+            "server_version": done.server_version,
             "seed": seed,
             **numbers,
             "compared": [asdict(each) for each in compared],
@@ -88,7 +62,7 @@ def conform_to(
     )
     if str(json_file) != "-":
         output.print(
-            f"agent server {on_real.server_version}, {numbers['schedules']} schedules: verdicts "
+            f"agent server {done.server_version}, {numbers['schedules']} schedules: verdicts "
             f"alike in {numbers['same_verdicts']}, everything at the same instant in "
             f"{numbers['same_instants']}, and in the same order in {numbers['same_order']}",
             highlight=False,

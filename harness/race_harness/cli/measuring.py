@@ -43,24 +43,10 @@ def run(
     record: RecordFile = None,
 ) -> None:
     """Run a scenario against one client; exit status 0 only if every trial passed, else 1."""
-    from race_harness.search import library
-
-    check_outputs(json_file, markdown=markdown)
-    chosen = library.load(scenario)
-    plan = {"clients": [client], "scenario": scenario, "reps": reps, "seed": seed}
-    with recorded(record, "run", plan) as campaign, campaign_progress() as progress:
-        comparison = measure(
-            [client],
-            chosen,
-            reps=reps,
-            seed=seed,
-            jobs=jobs,
-            server=server,
-            world=world,
-            record=campaign,
-            progress=progress,
-        )
-    print_comparison(comparison, json_file=json_file, markdown=markdown)
+    comparison = _measured(
+        *("run", [client], scenario, reps, seed, jobs, server, world, json_file, record),
+        markdown=markdown,
+    )
     summary = comparison.clients[0]
     if summary.first_failure is not None:
         path = Path(summary.first_failure)
@@ -89,12 +75,38 @@ def compare(
     record: RecordFile = None,
 ) -> None:
     """Run the same schedules against several clients and compare their pass rates."""
+    _measured(
+        *("compare", clients, scenario, reps, seed, jobs, server, world, json_file, record),
+        markdown=markdown,
+    )
+
+
+def _measured(
+    command: str,
+    clients: list[str],
+    scenario: str,
+    reps: int,
+    seed: int,
+    jobs: int | None,
+    server: str,
+    world: str,
+    json_file: Path | None,
+    record: Path | None,
+    *,
+    markdown: bool,
+) -> Comparison:
+    """What both commands do: run, and print the table in the form that was asked for.
+
+    Raises:
+        UsageError: there is no such scenario, or the file cannot be written.
+        ClientUnavailable, WorldBroken: as `measure`.
+    """
     from race_harness.search import library
 
     check_outputs(json_file, markdown=markdown)
     chosen = library.load(scenario)
     plan = {"clients": clients, "scenario": scenario, "reps": reps, "seed": seed}
-    with recorded(record, "compare", plan) as campaign, campaign_progress() as progress:
+    with recorded(record, command, plan) as campaign, campaign_progress() as progress:
         comparison = measure(
             clients,
             chosen,
@@ -106,17 +118,9 @@ def compare(
             record=campaign,
             progress=progress,
         )
-    print_comparison(comparison, json_file=json_file, markdown=markdown)
-
-
-def print_comparison(comparison: Comparison, *, json_file: Path | None, markdown: bool) -> None:
-    """Write the numbers and print the table, in the form that was asked for.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
     write_json(json_file, comparison.to_dict())
     if markdown:
         print(comparison_markdown(comparison), end="")
     elif str(json_file) != "-":
         output.print(comparison_table(comparison))
+    return comparison
