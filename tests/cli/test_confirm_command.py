@@ -247,7 +247,7 @@ def test_a_replay_elsewhere_compares_the_verdict_alone(
             "1.10.0", "1.10.0", there.python, there.adapter, Combination(world, server)
         )
 
-    monkeypatch.setattr("race_harness.campaign.again.find_client", find)
+    monkeypatch.setattr("race_harness.campaign.replaying.find_client", find)
     replace(Failure.read(file), digest="0123").write(file)
     done = race("replay", file, "--server", "real")
     assert done.returncode == 0, done.stderr

@@ -4,7 +4,7 @@ from dataclasses import MISSING, replace
 
 import pytest
 
-from race_harness.model.paths import at, dotted, parsed, put, walk
+from race_harness.model.paths import at, dotted, parsed, put, walk, without
 from race_harness.model.schedule import Act, Caller, Fault, Moment, Network, Schedule, Script, Turn
 
 SCHEDULE = Schedule(
@@ -62,6 +62,6 @@ def test_what_is_put_changes_nothing_else() -> None:
 
 
 def test_an_element_can_be_left_out() -> None:
-    changed = put(SCHEDULE, ("script", "later", 0))
+    changed = without(SCHEDULE, ("script", "later", 0))
     assert changed.script.later == (Turn(tool_calls=2),)
-    assert put(SCHEDULE, ("network", "faults", 0)).network == Network()
+    assert without(SCHEDULE, ("network", "faults", 0)).network == Network()

@@ -25,7 +25,6 @@ from race_harness.workers.pool import Workers
 
 ARGUMENTS = ("reference", "reference:eager")
 PLAN = Plan(tuple(PlannedClient(one, "0.1.0") for one in ARGUMENTS), ("final-events",), reps=130)
-SCENARIOS = {name: library.load(name) for name in PLAN.scenarios}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,7 @@ def test_a_worker_is_killed_and_nothing_is_lost_nor_counted_twice(
 
     with Store(tmp_path / "record.db") as store:
         found = records(store.campaign("soak", PLAN.to_dict()), PLAN)
-        with DaskBench(cluster.scheduler_address, clients, SCENARIOS, "fake") as bench:
+        with DaskBench(cluster.scheduler_address, clients, "fake") as bench:
             assert [bench.server_version(position) for position in (0, 1)] == ["1.58.0"] * 2
             bench.run(Soak(PLAN, found, on_result=on_result, failures=tmp_path))
         with Client(cluster) as asking:
@@ -93,7 +92,7 @@ def test_another_harness_on_the_cluster_is_refused(
     monkeypatch.setattr(module, "fingerprint", lambda: "edited here")
     with (
         pytest.raises(UsageError, match="runs another race-harness"),
-        DaskBench(cluster.scheduler_address, clients[:1], SCENARIOS, "fake"),
+        DaskBench(cluster.scheduler_address, clients[:1], "fake"),
     ):
         pass
 
@@ -104,7 +103,7 @@ def test_a_client_that_is_not_there_is_named_as_ever(
     gone = ClientUnderTest("/nowhere/at-all", "1.0", clients[0].python, "openhands")
     with (
         pytest.raises(ClientUnavailable, match="no directory '/nowhere/at-all'"),
-        DaskBench(cluster.scheduler_address, [gone], SCENARIOS, "fake"),
+        DaskBench(cluster.scheduler_address, [gone], "fake"),
     ):
         pass
 
@@ -117,7 +116,7 @@ def test_a_cluster_without_workers_is_told_how_to_get_some(
     with (
         LocalCluster(n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0") as nobody,
         pytest.raises(UsageError, match="has no workers: start some with `dask worker tcp://"),
-        DaskBench(nobody.scheduler_address, clients, SCENARIOS, "fake"),
+        DaskBench(nobody.scheduler_address, clients, "fake"),
     ):
         pass
 
@@ -128,7 +127,7 @@ def test_without_dask_the_way_to_it_is_told(
     monkeypatch.setitem(sys.modules, "distributed", None)
     with (
         pytest.raises(UsageError, match=r"pip install 'race-harness\[dask\]'"),
-        DaskBench("tcp://127.0.0.1:9", clients, SCENARIOS, "fake"),
+        DaskBench("tcp://127.0.0.1:9", clients, "fake"),
     ):
         pass
 
@@ -161,6 +160,6 @@ def test_no_scheduler_is_named(
     monkeypatch.setattr(module, "PATIENCE_S", 1)
     with (
         pytest.raises(UsageError, match=f"no Dask scheduler answers at {address}"),
-        DaskBench(address, clients, SCENARIOS, "fake"),
+        DaskBench(address, clients, "fake"),
     ):
         pass

@@ -1,4 +1,4 @@
-"""The question of a bisect, from what its user names."""
+"""Builds the question of a bisect from the arguments of the command."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def about_scenario(
     """The question about the failure rate of a scenario.
 
     Raises:
-        UsageError: there is no such scenario, or the rates are none.
+        UsageError: there is no such scenario, or the rates make no test.
     """
     try:
         test = SequentialTest(*rates, *errors)

@@ -18,7 +18,7 @@ from race_harness.campaign.campaign import keep
 from race_harness.campaign.resolve import find_client
 from race_harness.environments.ahead import Ahead
 from race_harness.environments.history import Repository
-from race_harness.model.errors import HarnessError, OutOfReach
+from race_harness.model.errors import OutOfReach
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
 from race_harness.store.store import CampaignRecord
@@ -172,11 +172,13 @@ class Stories:
 
 def stories(
     report: BisectReport, failures: Mapping[str, Failure], say: Callable[[str], None]
-) -> Stories | str | None:
+) -> Stories | None:
     """Run it on both sides, where that was not done; the failure goes to a file.
 
-    `failures` are those that are there already, by client. A text says why it cannot be told;
-    None: there is nothing to tell.
+    `failures` are those that are there already, by client. None: there is nothing to tell.
+
+    Raises:
+        ClientUnavailable, WorldBroken, UsageError: it cannot be told.
     """
     outcome = report.outcome
     if outcome.boundary is None:
@@ -190,9 +192,6 @@ def stories(
     def told(point: Point, schedule: Schedule) -> Failure:
         return tell(find_client(point.client, say, server=report.server), schedule)
 
-    try:
-        failing = failures.get(bad.client) or told(bad, judged.shown_by)
-        path = keep(failing)
-        return Stories(before, after, bad, failing, path, told(good, judged.shown_by))
-    except HarnessError as error:
-        return str(error)
+    failing = failures.get(bad.client) or told(bad, judged.shown_by)
+    path = keep(failing)
+    return Stories(before, after, bad, failing, path, told(good, judged.shown_by))

@@ -165,14 +165,14 @@ def confirm_everywhere(
     combinations: Sequence[Combination],
     confirmer: Confirmer,
     record: CampaignRecord,
-) -> tuple[Failure, dict[str, Confirmation]]:
+) -> tuple[Failure, dict[str, Confirmation], list[ClientUnavailable]]:
     """Try a failure in each combination and put what comes of it into its file, one after another:
     what an interrupt leaves is there.
 
-    The result is the failure as it is then, and what came of it now.
+    The result is the failure as it is then, what came of it now, and why it could not be tried
+    somewhere.
 
     Raises:
-        ClientUnavailable: there was nowhere to try it.
         UsageError: the file cannot be written.
     """
     results: dict[str, Confirmation] = {}
@@ -186,9 +186,7 @@ def confirm_everywhere(
         results[str(each)] = result
         failure = confirm_in_file(file, each, result)
         record.store.confirmed(failure, each)
-    if lacking and not any(one.tries for one in results.values()):
-        raise lacking[0]
-    return failure, results
+    return failure, results, lacking
 
 
 def try_on_real_server(confirmer: Confirmer, failure: Failure, path: Path) -> Failure:

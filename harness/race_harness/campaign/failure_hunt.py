@@ -20,7 +20,7 @@ from race_harness.workers.pool import Workers
 
 
 class FailureHunt:
-    """What a hunt has found so far, also if it is interrupted.
+    """A hunt on one client. What it has found can be read after an interrupt, too.
 
     `confirm`: whether each failure of an openhands-sdk is tried on the real server.
     """
@@ -65,7 +65,7 @@ class FailureHunt:
         """
         client = self.client
         with (
-            self._progress.bar(f"{client.resolved_version:>10} hunt", examples or 0) as bar,
+            self._progress.bar(f"{client.resolved_version:>10} hunt", 0) as bar,
             client.workers() as workers,
             Confirmer(self._progress.step, record=self._record) as confirmer,
         ):

@@ -86,10 +86,11 @@ def smallest_failure(
     record: CampaignRecord,
     progress: Progress,
 ) -> tuple[Failure, Path]:
-    """The smallest schedule of a scenario on which a client fails as it is wanted, and the file of
-    that failure. There has to be one.
+    """The smallest schedule of a scenario on which a client fails as `is_wanted` says, and the
+    file of that failure.
 
     Raises:
+        AssertionError: there is none.
         ClientUnavailable: the client cannot be had.
         WorldBroken: a trial escaped the simulation.
     """
@@ -108,6 +109,6 @@ def smallest_failure(
             seed,
             lambda candidate: is_wanted(examine(client, workers, candidate, series)),
         )
-        assert schedule is not None
+        assert schedule is not None, "no schedule fails in that way"
         failure = examine(client, workers, schedule, series)
     return failure, keep(failure, series=series)

@@ -1,4 +1,4 @@
-"""How whoever runs trials tells how far it has come."""
+"""How progress is reported."""
 
 from contextlib import AbstractContextManager
 from typing import Protocol

@@ -155,9 +155,15 @@ def bisect(
     write_json(json_file, report.to_dict())
     if str(json_file) != "-":
         print_report(report)
-        with campaign_progress() as progress:
-            told = stories(report, failures, progress.step)
-        print_stories(told)
+        try:
+            with campaign_progress() as progress:
+                told = stories(report, failures, progress.step)
+        except HarnessError as error:
+            says = f"the story cannot be told: {error}"
+            output.print(says, markup=False, highlight=False, soft_wrap=True)
+        else:
+            if told is not None:
+                print_stories(told)
     if report.outcome.ending != "found":
         raise typer.Exit(1)
 
@@ -199,9 +205,9 @@ def bisect_run(
     Exit status 0 if it is good, 1 if it is bad, 125 if it cannot tell, and 128, which ends the
     bisect, for bad usage or an index that does not answer.
     """
-    from race_harness.bisect.judging import Judge
-
     try:
+        from race_harness.bisect.judging import Judge
+
         question, server = about_schedule(file, reps, share, any_verdict=any_verdict)
         plan = {"file": str(file), "client": client}
         with recorded(record, "bisect-run", plan) as campaign, campaign_progress() as progress:

@@ -26,12 +26,8 @@ def print_report(report: BisectReport) -> None:
     _say(time_in_words(report))
 
 
-def print_stories(told: Stories | str | None) -> None:
-    """The same schedule on both sides of the border, or why that cannot be told."""
-    if isinstance(told, str):
-        _say(f"the story cannot be told: {told}")
-    if not isinstance(told, Stories):
-        return
+def print_stories(told: Stories) -> None:
+    """The same schedule on both sides of the border."""
     path = shell_word(str(told.path))
     again = f"race replay {path} --client {shell_word(told.good.client)}"
     stories = {

@@ -9,13 +9,13 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from race_harness.campaign.again import replay as replay_failure
 from race_harness.campaign.elsewhere import (
     TRIES,
     Confirmer,
     confirm_everywhere,
     usual_combinations,
 )
+from race_harness.campaign.replaying import replay as replay_failure
 from race_harness.campaign.resolve import recorded as of_failure
 from race_harness.cli.console import (
     JsonFile,
@@ -119,9 +119,11 @@ def confirm(
         campaign_progress() as progress,
         Confirmer(progress.step, tries=tries, jobs=CORES, record=campaign) as confirmer,
     ):
-        failure, results = confirm_everywhere(
+        failure, results, lacking = confirm_everywhere(
             file, failure, chosen or usual_combinations(failure), confirmer, campaign
         )
+    if lacking and not any(one.tries for one in results.values()):
+        raise lacking[0]
     write_json(
         json_file,
         {

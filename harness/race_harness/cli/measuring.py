@@ -44,8 +44,17 @@ def run(
 ) -> None:
     """Run a scenario against one client; exit status 0 only if every trial passed, else 1."""
     comparison = _measured(
-        *("run", [client], scenario, reps, seed, jobs, server, world, json_file, record),
+        "run",
+        [client],
+        scenario,
+        reps=reps,
+        seed=seed,
+        jobs=jobs,
+        server=server,
+        world=world,
+        json_file=json_file,
         markdown=markdown,
+        record=record,
     )
     summary = comparison.clients[0]
     if summary.first_failure is not None:
@@ -76,8 +85,17 @@ def compare(
 ) -> None:
     """Run the same schedules against several clients and compare their pass rates."""
     _measured(
-        *("compare", clients, scenario, reps, seed, jobs, server, world, json_file, record),
+        "compare",
+        clients,
+        scenario,
+        reps=reps,
+        seed=seed,
+        jobs=jobs,
+        server=server,
+        world=world,
+        json_file=json_file,
         markdown=markdown,
+        record=record,
     )
 
 
@@ -85,15 +103,15 @@ def _measured(
     command: str,
     clients: list[str],
     scenario: str,
+    *,
     reps: int,
     seed: int,
     jobs: int | None,
     server: str,
     world: str,
     json_file: Path | None,
-    record: Path | None,
-    *,
     markdown: bool,
+    record: Path | None,
 ) -> Comparison:
     """What both commands do: run, and print the table in the form that was asked for.
 

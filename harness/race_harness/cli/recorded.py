@@ -1,15 +1,15 @@
 """Where the commands record what they run."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, TypedDict
 
 import typer
 
 from race_harness.cli.console import errors
 from race_harness.store import recording
-from race_harness.store.store import FINISHED, CampaignRecord, Store
+from race_harness.store.store import CampaignRecord, Store
 
 RecordFile = Annotated[
     Path | None,
@@ -29,24 +29,27 @@ def open_store(path: Path | None) -> Store:
 @contextlib.contextmanager
 def recorded(path: Path | None, command: str, plan: Mapping[str, Any]) -> Iterator[CampaignRecord]:
     """A campaign in the record, which is told how it ended. Raises as `open_store`."""
-    with open_store(path) as store:
-        campaign = store.campaign(command, plan)
-        with ending(campaign):
-            yield campaign
+    with recording.recorded(path, command, plan, warn=_warn, **_ENDINGS) as campaign:
+        yield campaign
 
 
 @contextlib.contextmanager
-def ending(
-    campaign: CampaignRecord, by_itself: Callable[[], str] = lambda: FINISHED
-) -> Iterator[None]:
-    """Tell the campaign how what is within ended; a command's own exit status is no trouble."""
-    with recording.ending(
-        campaign,
-        by_itself,
-        by_exit=(typer.Exit,),
-        by_interrupt=(KeyboardInterrupt, typer.Abort),
-    ):
+def ending(campaign: CampaignRecord) -> Iterator[None]:
+    """Tell the campaign how what is within ended."""
+    with recording.ending(campaign, **_ENDINGS):
         yield
+
+
+class _Endings(TypedDict):
+    finished_by: recording.Errors
+    interrupted_by: recording.Errors
+
+
+# A command's own exit status is no trouble.
+_ENDINGS: Final[_Endings] = {
+    "finished_by": (typer.Exit,),
+    "interrupted_by": (KeyboardInterrupt, typer.Abort),
+}
 
 
 def _warn(text: str) -> None:

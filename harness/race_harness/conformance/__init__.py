@@ -7,8 +7,8 @@ shapes.py    which fields answers and frames have, and which of them a client re
 capture.py   an adapter whose servers' bodies are kept
 suite.py     schedules to compare on
 compare.py   two runs side by side: what differs, whether it could matter, what is allowed to
-tables.py    rules and allowed differences as Markdown
-wire.py      real sessions that were recorded once, as labels
+for_docs.py  rules and allowed differences as Markdown
+sessions.py  real sessions that were recorded once, as labels
 
 It takes happenings and captured bodies, and starts nothing.
 """

@@ -13,8 +13,6 @@ from race_harness.model.trace import Happening
 
 Lane = Literal["rest", "server", "socket"]
 
-LANES: Final[tuple[Lane, ...]] = ("rest", "server", "socket")
-
 FULL_STATE: Final = "full_state"
 STATUS: Final = "execution_status"
 

@@ -75,10 +75,12 @@ class Evidence:
         """From the JSON form, which was checked."""
         facts = {name: value for name, value in data.items() if name in _FIELDS}
         facts["events"] = tuple(map(dict, facts.get("events", ())))
-        if "fact" not in facts:
-            # A file from before 0.2, in which only the sentence tells which call it is about.
+        if facts.get("fact") not in FACTS:
+            # Of another release of race-harness: told as it is. In files from before 0.2 only the
+            # sentence says which call it is about.
             named = re.search(r"\bcall (\d+) of run\(\)", data["says"])
-            facts |= {"fact": data["says"], "call": int(named[1]) if named else None}
+            call = facts.get("call", int(named[1]) if named else None)
+            facts |= {"fact": data["says"], "call": call}
         return Evidence(**facts)
 
     def _in_words(self, number: Numbers) -> str:

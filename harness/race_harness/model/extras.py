@@ -15,10 +15,11 @@ def extra(name: str, what: str, *, error: type[HarnessError] = UsageError) -> It
     """
     try:
         yield
-    except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] == __name__.partition(".")[0]:
+    except ImportError as missing:
+        if missing.name is None or missing.name.partition(".")[0] == __name__.partition(".")[0]:
             raise  # a mistake of ours
+        gone = isinstance(missing, ModuleNotFoundError)
+        state = "is not installed" if gone else "cannot be imported"
         raise error(
-            f"{what} needs {missing.name}, which is not installed: "
-            f"pip install 'race-harness[{name}]'"
+            f"{what} needs {missing.name}, which {state}: pip install 'race-harness[{name}]'"
         ) from None

@@ -54,7 +54,7 @@ class Failure:
     """Which smallest change of the schedule was seen to pass, in words; None: not tried."""
     harness_version: str = __version__
     void: Void | None = None
-    """Why the trial has no verdict, if it has none."""
+    """Why the trial has no verdict, if it has none; a file holds no such trial."""
 
     @property
     def combination(self) -> Combination:
@@ -84,7 +84,6 @@ class Failure:
             },
             "confirmed": {name: one.to_dict() for name, one in self.confirmed.items()},
             "neighbour": self.neighbour,
-            "void": asdict(self.void) if self.void is not None else None,
             "schedule": self.schedule.to_dict(),
             "digest": self.digest,
             "stacks": self.stacks,
@@ -159,7 +158,6 @@ class Failure:
                 for name, one in checked.get("confirmed", {}).items()
             },
             neighbour=checked.get("neighbour"),
-            void=Void(**void) if (void := checked.get("void")) else None,
             harness_version=checked["harness_version"],
         )
 
@@ -281,12 +279,6 @@ class _Confirmation(TypedDict):
     rate: Number
 
 
-@with_config(ConfigDict(extra="forbid", strict=True))
-class _Void(TypedDict):
-    kind: Literal["not-run", "unreached", "unfit"]
-    reason: str
-
-
 @with_config(ConfigDict(strict=True))
 class _File(TypedDict):
     """What `write` writes, the schedule apart, which checks itself."""
@@ -300,7 +292,6 @@ class _File(TypedDict):
     server: str
     server_version: NotRequired[str | None]
     neighbour: NotRequired[str | None]
-    void: NotRequired[_Void | None]
     confirmed: NotRequired[dict[Annotated[str, AfterValidator(_combination)], _Confirmation]]
     world: str
     happenings: list[_Happening]

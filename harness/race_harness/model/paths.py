@@ -18,7 +18,7 @@ class Place(NamedTuple):
 def walk(value: Any, path: Path = (), *, into_elements: bool = True) -> Iterator[Place]:
     """Every field below a dataclass and every element of a tuple, each before what is in it.
 
-    Not `into_elements`, the elements of tuples are not entered.
+    Without `into_elements`, the elements of tuples are not entered.
     """
     if is_dataclass(value):
         places = [
@@ -42,16 +42,23 @@ def at(value: Any, path: Path) -> Any:
     return value
 
 
-def put(value: Any, path: Path, *to: Any) -> Any:
-    """The value with what is at `path` below it replaced; `to` nothing, an element is left out."""
+def put(value: Any, path: Path, to: Any) -> Any:
+    """The value with what is at `path` below it replaced."""
     if not path:
-        (only,) = to
-        return only
+        return to
     first, rest = path[0], path[1:]
+    inner = put(at(value, path[:1]), rest, to)
     if isinstance(first, int):
-        kept = () if not rest and not to else (put(value[first], rest, *to),)
-        return (*value[:first], *kept, *value[first + 1 :])
-    return replace(value, **{first: put(getattr(value, first), rest, *to)})
+        return (*value[:first], inner, *value[first + 1 :])
+    return replace(value, **{first: inner})
+
+
+def without(value: Any, path: Path) -> Any:
+    """The value without the element of a tuple that is at `path` below it."""
+    *above, index = path
+    elements = at(value, tuple(above))
+    assert isinstance(index, int)
+    return put(value, tuple(above), (*elements[:index], *elements[index + 1 :]))
 
 
 def dotted(path: Path) -> str:

@@ -72,6 +72,7 @@ class _Series:
     scenario: str
     seed: int
     drawn: int
+    in_real_time: bool
     tally: TrialTally
     wall_ms: float
     void_reason: str | None
@@ -114,6 +115,7 @@ def _series(store: Store, chosen: Sequence[str]) -> list[_Series]:
                 scenario=one.scenario,
                 seed=one.seed,
                 drawn=one.drawn,
+                in_real_time=Combination(one.world, one.server).in_real_time,
                 tally=tally,
                 wall_ms=wall_ms,
                 void_reason=void_reason,
@@ -188,7 +190,7 @@ def _once_each(series: Iterable[_Series]) -> list[_Series]:
     counted: dict[object, _Series] = {}
     for one in series:
         same: object = (one.client, one.scenario, one.seed)
-        if Combination.parse(one.client.combination).in_real_time:
+        if one.in_real_time:
             same = one.id
         other = counted.get(same)
         if other is None or (one.tally.trials, one.began) >= (other.tally.trials, other.began):

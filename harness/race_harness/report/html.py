@@ -16,8 +16,7 @@ from xml.etree.ElementTree import Element, tostring
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from race_harness.report import charts
-from race_harness.report import wording as words
+from race_harness.report import charts, wording
 from race_harness.report.view import FindingView, RateRow, RecordView
 from race_harness.statistics import phrases
 from race_harness.story import page as story
@@ -48,9 +47,9 @@ def html_page(report: RecordView) -> str:
     specs = _specs(report)
     return environment.get_template("report.html.j2").render(
         report=report,
-        words=words,
+        words=wording,
         policy=_CSP,
-        outcome=words.outcome(report),
+        outcome=wording.outcome(report),
         specs=specs,
         heat_maps=[name for name in specs if name.startswith("heat-map")],
         scenario=_first_shown(report),
@@ -114,9 +113,9 @@ def _first_shown(report: RecordView) -> str:
 def _story(place: int, finding: FindingView) -> _FailureStory:
     failure, seen = finding.failure, finding.seen[0]
     if failure is None:
-        return _FailureStory(place, finding, words.standing(finding), "", Markup(), "", "")
+        return _FailureStory(place, finding, wording.standing(finding), "", Markup(), "", "")
     whole = Element("div", {"class": "story"})
-    story.add_story(whole, failure, words.path_of(seen), failure.neighbour or "", heading="h4")
+    story.add_story(whole, failure, wording.path_of(seen), failure.neighbour or "", heading="h4")
     name = f"{seen.scenario}-{seen.client.version}-{finding.verdicts[0]}.json"
     # As it was written, so that it can be shared without being made anew.
     document = json.dumps(json.loads(finding.document), separators=(",", ":"))
@@ -124,7 +123,7 @@ def _story(place: int, finding: FindingView) -> _FailureStory:
     return _FailureStory(
         place,
         finding,
-        words.standing(finding),
+        wording.standing(finding),
         in_words(failure),
         Markup(tostring(whole, encoding="unicode", method="html")),
         re.sub(r"[^\w.+-]", "_", name),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from race_harness.report import wording as words
+from race_harness.report import wording
 from race_harness.report.view import ClientView, FindingView, RateRow, RecordView, Seen
 from race_harness.statistics.phrases import counts, interval, rate
 from race_harness.story.timeline import short_story
@@ -48,10 +48,10 @@ def _suite(
             told = next((finding for seen, finding in _seen(report) if _is_of(seen, row)), None)
             _failure(case, _failed(row), told)
         elif not row.tally.judged:
-            SubElement(case, "skipped", {"message": _xml(words.void_words(row))})
+            SubElement(case, "skipped", {"message": _xml(wording.void_words(row))})
     for seen, finding in searched:
         case = _case(suite, client, f"{seen.scenario} (found by search)", 0.0)
-        _failure(case, str(finding.cause), finding, words.replay(seen))
+        _failure(case, str(finding.cause), finding, wording.replay(seen))
     suite.set("tests", str(len(suite)))
     for name, tag in (("failures", "failure"), ("skipped", "skipped")):
         suite.set(name, str(len(suite.findall(f"testcase/{tag}"))))
@@ -70,7 +70,7 @@ def _failure(case: Element, message: str, finding: FindingView | None, again: st
     kind = finding.verdicts[0] if finding is not None else "failed"
     failure = SubElement(case, "failure", {"type": _xml(kind), "message": _xml(message)})
     if finding is not None and finding.failure is not None:
-        story = short_story(finding.failure, words.path_of(finding.seen[0]))
+        story = short_story(finding.failure, wording.path_of(finding.seen[0]))
         failure.text = _xml(f"{message}\n\n{story}\n")
     else:
         failure.text = _xml("\n".join(filter(None, (message, again))))

@@ -6,7 +6,7 @@ Failing rows come first and passing ones are folded; what does not fit is counte
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from race_harness.report import wording as words
+from race_harness.report import wording
 from race_harness.report.view import Change, FindingView, RateRow, RecordView
 from race_harness.statistics.phrases import code, counts, interval, number, p_value, rate
 from race_harness.story.words import in_words
@@ -36,8 +36,8 @@ _STORY: Final = 1_200
 def markdown(report: RecordView) -> str:
     """The summary, of at most `LIMIT` characters."""
     text = _Text()
-    text.add(f"### {_SIGNS[words.outcome(report)]} {_plain(words.verdict(report))}")
-    text.add(f"{_plain(words.extent(report))}. {words.when(report)}.")
+    text.add(f"### {_SIGNS[wording.outcome(report)]} {_plain(wording.verdict(report))}")
+    text.add(f"{_plain(wording.extent(report))}. {wording.when(report)}.")
     if report.changes is not None:
         text.add(f"#### What changed since {_plain(report.changes.baseline)}")
         if report.changes.regressions:
@@ -141,11 +141,11 @@ def _finding(finding: FindingView) -> str:
     if others:
         where += f" and {others} more"
     cause = "; ".join(f"**{verdict}**: {_plain(says)}" for verdict, says in finding.causes)
-    lines = [f"- {cause} ({where}; {_plain(words.standing(finding))})"]
+    lines = [f"- {cause} ({where}; {_plain(wording.standing(finding))})"]
     if finding.failure is not None:
         story = in_words(finding.failure)
         lines.append(f"  {_plain(story[:_STORY])}{' ...' if len(story) > _STORY else ''}")
-    lines.append(f"  {code(words.replay(seen))}")
+    lines.append(f"  {code(wording.replay(seen))}")
     return "  \n".join(lines)
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from race_harness.model.errors import HarnessError, WorldBroken
-from race_harness.model.paths import Path, at, dotted, parsed, put, walk
+from race_harness.model.paths import Path, at, dotted, parsed, put, walk, without
 from race_harness.model.schedule import Schedule
 
 _DECIMALS: Final = 1
@@ -171,7 +171,7 @@ def _changes(schedule: Schedule) -> Iterator[_Change]:
 
 def _element_changes(schedule: Schedule, path: Path, element: Any) -> Iterator[_Change]:
     """A fault, act or stall left out; its numbers made benign."""
-    yield _Change(dotted(path), element, None, lambda _none: put(schedule, path))
+    yield _Change(dotted(path), element, None, lambda _none: without(schedule, path))
     for inner, value, default in walk(element):
         if (
             inner[-1] not in _NAMES

@@ -1,4 +1,4 @@
-"""What serves a trial: the seam, and behind it the fake agent server.
+"""What serves a trial: the seam. `server.fake` and `server.real` are behind it.
 
 A server of another kind is an ASGI application that tells the trace, at the instant at which it
 becomes so, with no `await` in between:
@@ -10,7 +10,7 @@ socket   subscribed {peer}, frame-sent {event, kind, peer}
 Runs are numbered from one; a status of `error` or `stuck` is a failure, which `run()` has to
 raise. Event ids are those that the client shows. `peer` is the client's port,
 `scope["client"][1]`.
-`server.recorder` adds what goes over REST. docs/your-own-client.md says why each is needed
+`race_harness.Recorder` adds what goes over REST. docs/your-own-client.md says why each is needed
 and has an example; all else that `model.trace` knows of is optional and shows in timelines.
 """
 

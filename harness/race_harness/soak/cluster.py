@@ -7,7 +7,7 @@ with it when it died is run again by another one.
 import contextlib
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -19,8 +19,8 @@ from race_harness.model.errors import UsageError, WorldBroken
 from race_harness.model.extras import extra
 from race_harness.model.failure import Failure
 from race_harness.model.fingerprint import fingerprint
-from race_harness.model.scenario import Scenario
 from race_harness.model.verdict import TrialResult
+from race_harness.search import library
 from race_harness.search.draw import BATCH, draw_batch
 from race_harness.soak.bench import Chunk, Work
 from race_harness.workers.pool import Workers
@@ -71,11 +71,9 @@ class DaskBench:
         self,
         address: str,
         clients: Sequence[ClientUnderTest],
-        scenarios: Mapping[str, Scenario],
         server: str,
     ) -> None:
         self._address = address
-        self._scenarios = scenarios
         soak = uuid.uuid4().hex
         self._wanted = [
             # What `latest` was here may not be what it is elsewhere.
@@ -120,8 +118,7 @@ class DaskBench:
             with self._in_our_words():
                 for chunk in self._taken(work, self._room() - len(in_flight)):
                     wanted = self._wanted[chunk.key.position]
-                    scenario = self._scenarios[chunk.key.scenario]
-                    future = self._cluster.submit(run_chunk, wanted, scenario, chunk, pure=False)
+                    future = self._cluster.submit(run_chunk, wanted, chunk, pure=False)
                     in_flight[future] = chunk
                     ended.add(future)
                 if not in_flight:
@@ -213,14 +210,14 @@ def get_ready(wanted: Wanted) -> Told:
         return Told(fingerprint(), workers.server_version)
 
 
-def run_chunk(wanted: Wanted, scenario: Scenario, chunk: Chunk) -> Told:
+def run_chunk(wanted: Wanted, chunk: Chunk) -> Told:
     """Run the trials of a chunk.
 
     Raises:
         ClientUnavailable, WorldBroken: as `find_client` and `Workers` do.
     """
     with _drawing:
-        drawn = draw_batch(scenario, chunk.seed, chunk.batch)
+        drawn = draw_batch(library.load(chunk.key.scenario), chunk.seed, chunk.batch)
     schedules = [drawn[number - chunk.batch * BATCH] for number in chunk.numbers]
     trials: list[tuple[TrialResult, Failure | None]] = []
     with _working(wanted) as (client, workers):

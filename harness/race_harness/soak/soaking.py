@@ -35,7 +35,7 @@ OUT_OF_TIME: Final = "out of time"
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a soak; see `Plan` for what the fields of its names mean."""
+    """What is asked of a soak; `Plan` explains the fields that it has, too."""
 
     clients: tuple[str, ...]
     """As typed."""
@@ -149,7 +149,7 @@ def run_soak(
 
 def _bench(asked: Asked, clients: Sequence[ClientUnderTest]) -> AbstractContextManager[Bench]:
     if asked.dask is not None:
-        return DaskBench(asked.dask, clients, asked.scenarios, asked.server)
+        return DaskBench(asked.dask, clients, asked.server)
     return LocalBench(clients, asked.scenarios, asked.jobs)
 
 

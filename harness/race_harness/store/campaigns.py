@@ -12,7 +12,7 @@ SOAK: Final = "soak"
 
 
 class Begun(NamedTuple):
-    """A campaign by what tells it from others."""
+    """What identifies a campaign."""
 
     id: str
     name: str | None

@@ -1,4 +1,4 @@
-"""What several campaigns hold, for whoever tells of a whole record."""
+"""Rows over several campaigns, for reports."""
 
 import json
 from collections.abc import Iterator, Sequence

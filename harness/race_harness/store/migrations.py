@@ -106,15 +106,16 @@ def _skipped(database: Database) -> None:
 def _kinds(database: Database) -> None:
     # not-run, unreached, unfit; `void` is the reason alone. Before, its first words were the kind.
     database.execute("ALTER TABLE trials ADD COLUMN void_kind TEXT")
-    database.execute("UPDATE trials SET void_kind = 'unreached' WHERE void IS NOT NULL")
-    for kind, words in (
-        ("not-run", "not run: "),
-        ("unfit", "the client cannot do what the schedule asks for: "),
-    ):
-        database.execute(
-            "UPDATE trials SET void_kind = ?, void = substr(void, ?) WHERE substr(void, 1, ?) = ?",
-            (kind, len(words) + 1, len(words), words),
-        )
+    not_run, unfit = "not run: ", "the client cannot do what the schedule asks for: "
+    database.execute(
+        "UPDATE trials SET void_kind = CASE "
+        "WHEN substr(void, 1, :m) = :not_run THEN 'not-run' "
+        "WHEN substr(void, 1, :n) = :unfit THEN 'unfit' ELSE 'unreached' END, "
+        "void = CASE WHEN substr(void, 1, :m) = :not_run THEN substr(void, :m + 1) "
+        "WHEN substr(void, 1, :n) = :unfit THEN substr(void, :n + 1) ELSE void END "
+        "WHERE void IS NOT NULL",
+        {"not_run": not_run, "m": len(not_run), "unfit": unfit, "n": len(unfit)},
+    )
 
 
 def every() -> list[Migrations._Migration]:

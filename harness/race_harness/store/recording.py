@@ -8,6 +8,8 @@ from typing import Any
 from race_harness.model.errors import UsageError
 from race_harness.store.store import FINISHED, CampaignRecord, Store, default_path
 
+Errors = tuple[type[BaseException], ...]
+
 
 def open_store(path: Path | None, warn: Callable[[str], None]) -> Store:
     """The record that was asked for, or the usual one.
@@ -31,20 +33,20 @@ def ending(
     campaign: CampaignRecord,
     by_itself: Callable[[], str] = lambda: FINISHED,
     *,
-    by_exit: tuple[type[BaseException], ...] = (),
-    by_interrupt: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
+    finished_by: Errors = (),
+    interrupted_by: Errors = (KeyboardInterrupt,),
 ) -> Iterator[None]:
     """Tell the campaign how what is within ended.
 
-    `by_itself` says how, where nothing was raised. What is raised of `by_exit` is no trouble, and
-    of `by_interrupt` an interruption.
+    `by_itself` says how, where nothing was raised. An error in `finished_by` counts as finished,
+    one in `interrupted_by` as interrupted.
     """
     try:
         yield
-    except by_exit:
+    except finished_by:
         campaign.end(FINISHED)
         raise
-    except by_interrupt:
+    except interrupted_by:
         campaign.end("interrupted")
         raise
     except BaseException as error:
@@ -62,9 +64,11 @@ def recorded(
     *,
     identity: str | None = None,
     warn: Callable[[str], None],
+    finished_by: Errors = (),
+    interrupted_by: Errors = (KeyboardInterrupt,),
 ) -> Iterator[CampaignRecord]:
-    """A campaign in the record; see `Store.campaign`. Raises as `open_store`."""
+    """A campaign in the record; see `Store.campaign` and `ending`. Raises as `open_store`."""
     with open_store(path, warn) as store:
         campaign = store.campaign(command, plan, identity=identity)
-        with ending(campaign):
+        with ending(campaign, finished_by=finished_by, interrupted_by=interrupted_by):
             yield campaign

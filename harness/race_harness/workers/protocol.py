@@ -5,12 +5,14 @@ answer may be a `Trouble`, after which there is no other. Messages are JSON: the
 different releases of Python.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
-from race_harness.model.errors import UsageError
+from race_harness.model.errors import UsageError, WorldBroken
 from race_harness.model.evidence import Evidence
 from race_harness.model.schedule import Schedule, first_complaint
 from race_harness.model.verdict import TrialResult
@@ -98,9 +100,26 @@ _ANSWERS: Final[TypeAdapter[Answer]] = TypeAdapter(Annotated[Answer, Field(discr
 
 def encode(message: Request | Answer) -> bytes:
     """The message as it is sent."""
-    if isinstance(message, RunTrial | ListLines):
-        return _REQUESTS.dump_json(message)
-    return _ANSWERS.dump_json(message)
+    adapter: TypeAdapter[Any] = (
+        _REQUESTS if isinstance(message, RunTrial | ListLines) else _ANSWERS
+    )
+    try:
+        return adapter.dump_json(message)
+    except PydanticSerializationError:
+        # Such as an error that quotes a file name which is no text.
+        return json.dumps(_as_text(adapter.dump_python(message))).encode()
+
+
+def _as_text(value: Any) -> Any:
+    """The value with escapes for what cannot be encoded."""
+    match value:
+        case str():
+            return value.encode(errors="backslashreplace").decode()
+        case dict():
+            return {_as_text(key): _as_text(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_as_text(each) for each in value]
+    return value
 
 
 def request_of(data: bytes) -> Request:
@@ -116,5 +135,13 @@ def request_of(data: bytes) -> Request:
 
 
 def answer_of(data: bytes) -> Answer:
-    """The answer that was sent."""
-    return _ANSWERS.validate_json(data)
+    """The answer that was sent.
+
+    Raises:
+        WorldBroken: it is none.
+    """
+    try:
+        return _ANSWERS.validate_json(data)
+    except ValidationError as error:
+        complaint = first_complaint(error, "answer")
+        raise WorldBroken(f"a worker answered what nobody understands: {complaint}") from None

@@ -14,7 +14,7 @@ from race_harness.server.wire import FINAL, FULL_STATE, Event
 
 
 @dataclass
-class RunNumber:
+class RunState:
     """What a conversation knows of one run."""
 
     number: int
@@ -37,7 +37,7 @@ class Conversation:
         """In live memory."""
         self.unconfirmed: list[Event] = []
         """Actions that wait to be confirmed, or to be done again."""
-        self._statistics: dict[str, RunNumber] = {}
+        self._statistics: dict[str, RunState] = {}
         """Whose they are, by the id of their event."""
         self._saved_status = "idle"
         """In base_state.json."""
@@ -84,7 +84,7 @@ class Conversation:
             assigned()
         await self.emit(self.events.state_update("execution_status", status), run)
 
-    def tell_statistics(self, run: RunNumber) -> None:
+    def tell_statistics(self, run: RunState) -> None:
         """What an answer of the LLM has cost. A thread of its own appends that when it gets the
         state lock: up to 1.32 after the step, which may be the last one of the run
         (event_service.py, `_setup_stats_streaming` and `_emit_event_from_thread`)."""
@@ -143,7 +143,7 @@ class Conversation:
                 FULL_STATE, self._state | {"execution_status": self.status}
             )
 
-    async def publish_snapshot(self, run: RunNumber | None = None) -> None:
+    async def publish_snapshot(self, run: RunState | None = None) -> None:
         """What ends runs, pauses and interrupts (event_service.py, `_publish_state_update`).
         It goes to the subscribers without the lag of an event, yet on the same event loop, so
         never ahead of what was scheduled before it; where building it blocks that loop, ahead of

@@ -108,7 +108,7 @@ class EventService(Conversation):
         `run`, up to 1.6).
 
         Raises:
-            RunFailedError: it ended in an error.
+            FailedRunError: it ended in an error.
         """
         run = Run(self, self.context.next_run(), self._clear_run)
         self.context.trace.record("server", "run-accepted", run=run.number)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from race_harness.server.fake.conversation import Conversation, RunNumber
+from race_harness.server.fake.conversation import Conversation, RunState
 from race_harness.server.wire import Event
 
 PENDING_TIMEOUT_S = 30.0
@@ -24,7 +24,7 @@ class _InterruptedRunError(Exception):
     """`interrupt()` cancelled what the step was waiting for."""
 
 
-class Run(RunNumber):
+class Run(RunState):
     """What upstream does in `_run_and_publish` (event_service.py) around `run` and `arun`
     (local_conversation.py)."""
 
