@@ -10,7 +10,8 @@ from race_harness.bisect.questions import (
     ScheduleQuestion,
 )
 from race_harness.model.errors import UsageError
-from race_harness.model.failure import Failure
+from race_harness.model.failure import read_schedule
+from race_harness.model.schedule import Schedule
 from race_harness.search import library
 from race_harness.statistics.sequential import SequentialTest
 
@@ -38,12 +39,15 @@ def about_scenario(
 def about_schedule(
     file: Path, reps: int | None, share: float, *, any_verdict: bool = False
 ) -> tuple[Question, str]:
-    """The question about the schedule of a failure file, and the server in it.
+    """The question about the schedule of a failure file, and the server in it; or about a plain
+    schedule, of which any failure is bad, on the fake server.
 
     Raises:
-        UsageError: the file cannot be read, holds no failure, or one of another protocol.
+        UsageError: the file cannot be read, holds a trial that passed, or one of another protocol.
     """
-    failure = Failure.read(file)
+    failure = read_schedule(file)
+    if isinstance(failure, Schedule):
+        return ScheduleQuestion(failure, None, reps or SCHEDULE_REPS, share), "fake"
     verdict = failure.judgement.headline
     if failure.server == "own":
         raise UsageError(f"{file} is of a client with a server of its own, which has no releases")

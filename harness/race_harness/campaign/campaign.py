@@ -36,12 +36,14 @@ def run_campaign(
     on_result: Callable[[TrialResult], None] = lambda _result: None,
     failures: Path | None = FAILURES,
     series: SeriesRecord | None = None,
+    keeps_schedules: bool = False,
 ) -> Campaign:
     """Run every schedule once, on workers that are ready, and write the first failure to a file.
 
     `start`: the number of the first one that is run; those before it have been.
     `failures`: the folder of the file; None: it is kept in the record alone.
-    `series`: where each trial is recorded as it ends, before `on_result` hears of it.
+    `series`: where each trial is recorded as it ends, before `on_result` hears of it; with its
+    schedule if `keeps_schedules`, where no seed gives it.
 
     Raises:
         WorldBroken: a worker lost control, died, or did not repeat its first failure.
@@ -53,7 +55,8 @@ def run_campaign(
 
     def ended(result: TrialResult) -> None:
         if series is not None:
-            series.trial(numbered(result))
+            schedule = schedules[start + result.index] if keeps_schedules else None
+            series.trial(numbered(result), schedule)
         on_result(numbered(result))
 
     began = time.perf_counter()
@@ -170,6 +173,9 @@ def keep(failure: Failure, failures: Path = FAILURES, series: SeriesRecord | Non
 
 def failure_name(failure: Failure) -> str:
     """Such as `final-events-1.10.0-late-3f1c2a9b.json`: one name for one schedule and client."""
-    version = re.sub(r"[^\w.+-]", "_", failure.resolved_version)
+    scenario, version = (
+        re.sub(r"[^\w.+-]", "_", name)
+        for name in (failure.schedule.scenario, failure.resolved_version)
+    )
     headline = failure.judgement.headline
-    return f"{failure.schedule.scenario}-{version}-{headline}-{failure.digest[:8]}.json"
+    return f"{scenario}-{version}-{headline}-{failure.digest[:8]}.json"

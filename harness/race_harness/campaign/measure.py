@@ -53,7 +53,7 @@ def measure(
                 scenario.name,
                 seed=seed,
                 position=position,
-                drawn=True,
+                drawn=scenario.given is None,
                 reps=reps,
             )
             bar.begin()
@@ -62,7 +62,12 @@ def measure(
                 advance(passed=result.passed)
 
             campaign = run_campaign(
-                client, schedules, workers, on_result=ended, series=record.series(series)
+                client,
+                schedules,
+                workers,
+                on_result=ended,
+                series=record.series(series),
+                keeps_schedules=scenario.given is not None,
             )
         campaigns.append(campaign)
         reasons = [result.void.says for result in campaign.results if result.void is not None]

@@ -1,7 +1,9 @@
 """A failure's schedule once more, and whether it does the same."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from types import TracebackType
 
 from race_harness.campaign.campaign import examine
 from race_harness.campaign.progress import Progress
@@ -9,6 +11,7 @@ from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded
 from race_harness.model.failure import Failure
 from race_harness.model.version import __version__
 from race_harness.store.store import CampaignRecord
+from race_harness.workers.pool import Workers
 
 
 @dataclass(frozen=True)
@@ -61,41 +64,71 @@ class Replayed:
         return self.same_verdict == times and digests
 
 
-def replay(
-    failure: Failure,
-    *,
-    client: str | None,
-    server: str | None,
-    world: str | None,
-    times: int,
-    record: CampaignRecord,
-    progress: Progress,
-) -> Replayed:
-    """Run the schedule so many times; None: with what is in the file.
+class Replayer:
+    """Runs schedules of failures again, each with the client of its file unless another is named.
 
-    Raises:
-        ClientUnavailable: there is no such client, or server.
-        WorldBroken: a trial left its world.
+    Workers are kept for the next failure of the same client. Leave it to close them.
+
+    `server` and `world`: None for those of each file.
     """
-    itself, its_server = recorded(failure)
-    if client is not None:
-        # Which release it was beside the client of the file says nothing about another.
-        its_server = its_server.partition(":")[0]
-    under_test = find_client(
-        client or itself,
-        progress.step,
-        server=server or its_server,
-        world=world or failure.world,
-    )
-    with (
-        progress.bar(f"{under_test.resolved_version:>10} replay", times) as bar,
-        under_test.workers() as workers,
-    ):
-        workers.wait_ready()
-        bar.begin()
+
+    def __init__(
+        self,
+        *,
+        client: str | None,
+        server: str | None,
+        world: str | None,
+        times: int,
+        record: CampaignRecord,
+        progress: Progress,
+    ) -> None:
+        self._client = client
+        self._server = server
+        self._world = world
+        self._times = times
+        self._record = record
+        self._progress = progress
+        self._started: dict[tuple[str, str, str], tuple[ClientUnderTest, Workers]] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Replayer":
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(exc_type, exc, tb)
+
+    def replay(self, failure: Failure) -> Replayed:
+        """Run the schedule so many times.
+
+        Raises:
+            ClientUnavailable: there is no such client, or server.
+            WorldBroken: a trial left its world.
+        """
+        client, workers = self._workers(failure)
         schedule = failure.schedule
-        series = record.series(
-            under_test.series(workers.server_version, schedule.scenario, drawn=False)
+        series = self._record.series(
+            client.series(workers.server_version, schedule.scenario, drawn=False)
         )
-        afters = [examine(under_test, workers, schedule, series) for _ in range(times)]
-    return Replayed(failure, under_test, afters)
+        afters = [examine(client, workers, schedule, series) for _ in range(self._times)]
+        return Replayed(failure, client, afters)
+
+    def _workers(self, failure: Failure) -> tuple[ClientUnderTest, Workers]:
+        argument, server = recorded(failure)
+        if self._client is not None:
+            # Which release it was beside the client of the file says nothing about another.
+            argument, server = self._client, server.partition(":")[0]
+        key = argument, self._server or server, self._world or failure.world
+        if key not in self._started:
+            client = find_client(argument, self._progress.step, server=key[1], world=key[2])
+            label = f"{client.resolved_version:>10} replay"
+            bar = self._stack.enter_context(self._progress.bar(label, self._times))
+            workers = self._stack.enter_context(client.workers())
+            workers.wait_ready()
+            bar.begin()
+            self._started[key] = client, workers
+        return self._started[key]

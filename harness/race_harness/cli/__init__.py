@@ -68,7 +68,7 @@ def _say_usage(error: Any) -> None:
         errors.print(message, markup=False, highlight=False, soft_wrap=True)
     else:
         command = error.ctx.command_path if error.ctx is not None else "race"
-        _say(f"{message} See: {command} --help")
+        _say(f"{message.rstrip('.')}. See: {command} --help")
 
 
 def _say(message: str) -> None:

@@ -55,7 +55,10 @@ def bisect(
     ] = None,
     schedule: Annotated[
         Path | None,
-        typer.Option(metavar="FAILURE.json", help="Judge by the schedule of a failure file."),
+        typer.Option(
+            metavar="FILE",
+            help="Judge by the schedule of a failure file, or by a plain one.",
+        ),
     ] = None,
     reps: Annotated[
         int | None,

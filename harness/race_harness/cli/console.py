@@ -16,7 +16,21 @@ from race_harness.model.errors import UsageError
 output = Console()
 errors = Console(stderr=True)
 
-Scenario = Annotated[str, typer.Option(help="Which scenario; `race scenarios` lists them.")]
+Scenario = Annotated[
+    str | None,
+    typer.Option(
+        help="Which scenario; `race scenarios` lists them. [default: final-events]",
+    ),
+]
+ScheduleFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--schedule",
+        metavar="FILE",
+        help="One schedule instead, of a failure file or a plain one; its repetitions differ in "
+        "ids and jitter alone.",
+    ),
+]
 Reps = Annotated[int, typer.Option(min=1, help="Repetitions for each client.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the schedules.")]
 Jobs = Annotated[

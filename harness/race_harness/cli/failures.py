@@ -15,7 +15,7 @@ from race_harness.campaign.elsewhere import (
     confirm_everywhere,
     usual_combinations,
 )
-from race_harness.campaign.replaying import replay as replay_failure
+from race_harness.campaign.replaying import Replayed, Replayer
 from race_harness.campaign.resolve import recorded as of_failure
 from race_harness.cli.console import (
     JsonFile,
@@ -29,8 +29,9 @@ from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.model.combination import Combination
 from race_harness.model.confirmation import Confirmation, reproduced_where_it_counts
 from race_harness.model.errors import UsageError
-from race_harness.model.failure import Failure
-from race_harness.story.pytest_file import pytest_file
+from race_harness.model.failure import Failure, read_schedule
+from race_harness.model.schedule import Schedule
+from race_harness.story.pytest_file import pytest_file, pytest_file_of_schedule
 from race_harness.story.reproduced import confirmed_line
 from race_harness.story.timeline import timeline
 from race_harness.workers.pool import CORES
@@ -39,7 +40,7 @@ SCHEMA = 1
 
 
 def replay(
-    file: Annotated[Path, typer.Argument(metavar="FAILURE.json", help="A failure file.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FAILURE.json...", help="Failure files.")],
     client: Annotated[
         str | None, typer.Option(help="Another client than the one in the file.")
     ] = None,
@@ -55,24 +56,40 @@ def replay(
 ) -> None:
     """Run a failing schedule again, say whether it does the same, and show its timeline.
 
-    Elsewhere than in the file, and in real time, only the verdict can be the same.
+    Elsewhere than in the file, and in real time, only the verdict can be the same. Several files
+    are told of in a line each.
 
     Exit status 0 when it was reproduced (every time), 1 when not, 2 for an unreadable file.
     """
-    before = Failure.read(file)
-    itself, _ = of_failure(before)
-    plan = {"failure": str(file), "clients": [client or itself], "times": times}
-    with recorded(record, "replay", plan) as campaign, campaign_progress() as progress:
-        replayed = replay_failure(
-            before,
+    befores = [Failure.read(file) for file in files]
+    itself = [client] if client is not None else [of_failure(one)[0] for one in befores]
+    plan = {"failure": [*map(str, files)], "clients": [*dict.fromkeys(itself)], "times": times}
+    with (
+        recorded(record, "replay", plan) as campaign,
+        campaign_progress() as progress,
+        Replayer(
             client=client,
             server=server,
             world=world,
             times=times,
             record=campaign,
             progress=progress,
-        )
-    last = replayed.afters[-1]
+        ) as replayer,
+    ):
+        several = [replayer.replay(before) for before in befores]
+    if len(several) == 1:
+        _tell(several[0], files[0])
+    else:
+        for file, replayed in zip(files, several, strict=True):
+            _tell_in_a_line(replayed, file)
+        count = sum(replayed.reproduced for replayed in several)
+        output.print(f"{count} of {len(several)} reproduced", style="bold", highlight=False)
+    if not all(replayed.reproduced for replayed in several):
+        raise typer.Exit(1)
+
+
+def _tell(replayed: Replayed, file: Path) -> None:
+    before, last, times = replayed.before, replayed.afters[-1], len(replayed.afters)
     if last.judgement.headline == before.judgement.headline:
         last = replace(last, confirmed={**last.confirmed, **before.confirmed})
     output.print(timeline(last, file))
@@ -87,8 +104,19 @@ def replay(
     output.print(
         "reproduced" if replayed.reproduced else "NOT reproduced", style="bold", highlight=False
     )
-    if not replayed.reproduced:
-        raise typer.Exit(1)
+
+
+def _tell_in_a_line(replayed: Replayed, file: Path) -> None:
+    word = "reproduced" if replayed.reproduced else "NOT reproduced"
+    verdicts = ", ".join(replayed.afters[-1].judgement.verdicts)
+    its = ", ".join(replayed.before.judgement.verdicts)
+    output.print(
+        f"{file}: {word}; {verdicts}, the file's ({its}) in {replayed.same_verdict} and its "
+        f"digest in {replayed.same_digest} of {len(replayed.afters)}",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def confirm(
@@ -178,7 +206,12 @@ def export(
 
     It needs race-harness and openhands-sdk, and nothing else of the repository that it is put in.
     """
-    text = pytest_file(Failure.read(file), file)
+    found = read_schedule(file)
+    text = (
+        pytest_file_of_schedule(found, file)
+        if isinstance(found, Schedule)
+        else pytest_file(found, file)
+    )
     if out.exists():
         # Somebody may have written tests there.
         raise UsageError(f"{out} is there already: remove it, or name another file with -o")

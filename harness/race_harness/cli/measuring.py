@@ -1,7 +1,7 @@
 """`race run` and `race compare`: clients measured on the same schedules."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -13,6 +13,7 @@ from race_harness.cli.console import (
     Markdown,
     Reps,
     Scenario,
+    ScheduleFile,
     Seed,
     Server,
     World,
@@ -24,15 +25,19 @@ from race_harness.cli.console import (
 )
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.cli.tables import comparison_markdown, comparison_table
-from race_harness.model.failure import Failure
+from race_harness.model.errors import UsageError
+from race_harness.model.failure import Failure, read_schedule
 from race_harness.story.timeline import short_story
+
+DEFAULT_SCENARIO: Final = "final-events"
 
 
 def run(
     client: Annotated[
         str, typer.Argument(help="A release, `latest`, PATH, PATH@REVISION, or FILE.py[:NAME].")
     ],
-    scenario: Scenario = "final-events",
+    scenario: Scenario = None,
+    schedule: ScheduleFile = None,
     reps: Reps = 1_000,
     seed: Seed = 0,
     jobs: Jobs = None,
@@ -47,6 +52,7 @@ def run(
         "run",
         [client],
         scenario,
+        schedule,
         reps=reps,
         seed=seed,
         jobs=jobs,
@@ -73,7 +79,8 @@ def compare(
             help="A release, `latest`, PATH, PATH@REVISION, or FILE.py[:NAME].",
         ),
     ],
-    scenario: Scenario = "final-events",
+    scenario: Scenario = None,
+    schedule: ScheduleFile = None,
     reps: Reps = 1_000,
     seed: Seed = 0,
     jobs: Jobs = None,
@@ -88,6 +95,7 @@ def compare(
         "compare",
         clients,
         scenario,
+        schedule,
         reps=reps,
         seed=seed,
         jobs=jobs,
@@ -102,7 +110,8 @@ def compare(
 def _measured(
     command: str,
     clients: list[str],
-    scenario: str,
+    scenario: str | None,
+    schedule: Path | None,
     *,
     reps: int,
     seed: int,
@@ -116,14 +125,20 @@ def _measured(
     """What both commands do: run, and print the table in the form that was asked for.
 
     Raises:
-        UsageError: there is no such scenario, or the file cannot be written.
+        UsageError: there is no such scenario or schedule, or the file cannot be written.
         ClientUnavailable, WorldBroken: as `measure`.
     """
     from race_harness.search import library
 
     check_outputs(json_file, markdown=markdown)
-    chosen = library.load(scenario)
-    plan = {"clients": clients, "scenario": scenario, "reps": reps, "seed": seed}
+    if schedule is None:
+        chosen = library.load(scenario or DEFAULT_SCENARIO)
+    elif scenario is None:
+        found = read_schedule(schedule)
+        chosen = library.given(found.schedule if isinstance(found, Failure) else found)
+    else:
+        raise UsageError("--scenario and --schedule are two things to run: give one of them")
+    plan = {"clients": clients, "scenario": chosen.name, "reps": reps, "seed": seed}
     with recorded(record, command, plan) as campaign, campaign_progress() as progress:
         comparison = measure(
             clients,

@@ -8,10 +8,18 @@ import typer
 
 from race_harness.campaign.nearest import find_nearest
 from race_harness.campaign.resolve import recorded as of_failure
-from race_harness.cli.console import campaign_progress, check_writable, output, write_text
+from race_harness.cli.console import (
+    campaign_progress,
+    check_writable,
+    output,
+    shell_word,
+    write_text,
+)
 from race_harness.cli.recorded import RecordFile, recorded
-from race_harness.model.errors import HarnessError
-from race_harness.model.failure import Failure
+from race_harness.model.errors import HarnessError, UsageError
+from race_harness.model.failure import Failure, read_schedule
+from race_harness.model.schedule import Schedule
+from race_harness.story.fields import unrun
 from race_harness.story.mermaid import sequence_diagram
 from race_harness.story.page import html_page
 from race_harness.story.perfetto import trace_events
@@ -39,11 +47,18 @@ def show(
     ] = None,
     record: RecordFile = None,
 ) -> None:
-    """Show a failure file: what happened, and which single change would make it pass.
+    """Show a failure file: what happened, and which single change would make it pass. Of a plain
+    schedule, show what it sets.
 
     The client is run only to find that change, where the file does not tell it.
     """
-    failure = Failure.read(file)
+    failure = read_schedule(file)
+    if isinstance(failure, Schedule):
+        if mermaid or html is not None or perfetto is not None or neighbour:
+            raise UsageError(f"{file} holds a schedule that has not been run: {_run(file)} first")
+        output.print(unrun(failure), markup=False, highlight=False, soft_wrap=True)
+        output.print(f"run: {_run(file)}", markup=False, highlight=False, soft_wrap=True)
+        return
     check_writable(html)
     check_writable(perfetto)
     nearest = "" if neighbour is False else _nearest(failure, record, asked=bool(neighbour))
@@ -59,6 +74,10 @@ def show(
         output.print(in_words(failure), markup=False, highlight=False)
     if nearest:
         output.print(nearest, markup=False, highlight=False)
+
+
+def _run(file: Path) -> str:
+    return f"race run CLIENT --schedule {shell_word(str(file))}"
 
 
 def _nearest(failure: Failure, record: Path | None, *, asked: bool) -> str:

@@ -106,13 +106,7 @@ class Failure:
             UsageError: no such file, not JSON, truncated, or not a failure file of this schema;
                 one line with the file, the field and the reason.
         """
-        try:
-            text = path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
-        except UnicodeError as error:
-            raise UsageError(f"{path} is not a whole JSON file: {error}") from None
-        return Failure.from_json(text, str(path))
+        return Failure.from_json(text_of(path), str(path))
 
     @staticmethod
     def from_json(text: str, named: str) -> "Failure":
@@ -160,6 +154,43 @@ class Failure:
             neighbour=checked.get("neighbour"),
             harness_version=checked["harness_version"],
         )
+
+
+def read_schedule(path: Path) -> "Failure | Schedule":
+    """Read a failure file, or a plain schedule: the value of `schedule` in one, in which what is
+    left out is benign, and the name of the scenario is that of the file.
+
+    Raises:
+        UsageError: it cannot be read, or is neither; one line with the file, the field and the
+            reason.
+    """
+    text = text_of(path)
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not a whole JSON file: {error}") from None
+    if not isinstance(data, dict):
+        raise UsageError(f"{path} holds neither a failure nor a schedule")
+    if "schedule" in data:
+        return Failure.from_json(text, str(path))
+    try:
+        return Schedule.from_dict({"scenario": path.stem, **data})
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def text_of(path: Path) -> str:
+    """The text of a JSON file.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
+    except UnicodeError as error:
+        raise UsageError(f"{path} is not a whole JSON file: {error}") from None
 
 
 def confirm(path: Path, combination: Combination, confirmation: Confirmation) -> Failure:

@@ -30,6 +30,9 @@ class Scenario:
     fails: str | None = None
     """A PEP 440 specifier such as `<1.11.1`, or several with `||` between them where a hazard came
     back; found by running. None: no release fails."""
+    given: "Schedule | None" = None
+    """One schedule in place of a family. Its repetitions differ in their entropy alone, and the
+    first keeps its own."""
 
     def known_to_fail(self, version: str) -> bool:
         """Whether this release is known to fail; a checkout counts as the release it is based on.

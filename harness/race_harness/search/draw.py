@@ -35,6 +35,14 @@ def draw_batch(scenario: Scenario, seed: int, batch: int, size: int = BATCH) -> 
 
     Any thread may draw, but only one at a time.
     """
+    if scenario.given is not None:
+        first = batch * BATCH
+        return [
+            replace(scenario.given, entropy=_number(f"{scenario.name} {seed} {index}"))
+            if index
+            else scenario.given
+            for index in range(first, first + size)
+        ]
     drawn = _batch(scenario.schedules(), seed, batch, size)
     return [
         replace(

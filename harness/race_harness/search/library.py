@@ -8,9 +8,14 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from race_harness.model.errors import UsageError
 from race_harness.model.scenario import FOLDER, Scenario
+from race_harness.model.schedule import Schedule
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 
 def names() -> list[str]:
@@ -63,6 +68,17 @@ def described(name: str) -> Scenario:
                 }
                 return Scenario(schedules=lambda: load(name).schedules(), **facts)
     raise AssertionError(f"{path} has no SCENARIO")
+
+
+def given(schedule: Schedule) -> Scenario:
+    """A schedule in place of a scenario, under the name that it has."""
+
+    def schedules() -> "SearchStrategy[Schedule]":
+        from hypothesis import strategies as st
+
+        return st.just(schedule)
+
+    return Scenario(schedule.scenario, "one schedule", schedules, given=schedule)
 
 
 def _path(name: str) -> Path:

@@ -26,6 +26,18 @@ def differences(schedule: Schedule) -> list[str]:
     ]
 
 
+def unrun(schedule: Schedule) -> str:
+    """A schedule that has not been run, in a few lines."""
+    what = differences(schedule) or ["nothing"]
+    return "\n".join(
+        [
+            f"a schedule of {schedule.scenario}, which has not been run",
+            "what differs from a benign schedule:",
+            *(f"  {line}" for line in what),
+        ]
+    )
+
+
 def benign_value(path: str) -> object:
     """What the field at that path is by default; there is no fault, act or stall."""
     if path.endswith("]"):

@@ -3,11 +3,15 @@
 import json
 import re
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
+from race_harness.model.version import __version__
 from race_harness.story.facts import where
+from race_harness.story.fields import differences
 from race_harness.story.words import in_words
 
 _TEMPLATE: Final = '''\
@@ -31,6 +35,11 @@ def test_{name}() -> None:
 
 _WIDTH: Final = 99
 
+_RUN: Final = (
+    "The schedule is run against {usual}, or against the client that the environment variable "
+    "RACE_CLIENT names: a release, a PATH, a PATH@REVISION, a FILE.py:NAME. Needs race-harness."
+)
+
 
 def pytest_file(failure: Failure, path: Path) -> str:
     """The file's text; `path` is the failure's file."""
@@ -43,23 +52,41 @@ def pytest_file(failure: Failure, path: Path) -> str:
         f"{where(failure)}. Written by `race export` of race-harness {failure.harness_version} "
         f"from {path.name}, digest {failure.digest}.",
         f"What happened there, in milliseconds since run() was called: {in_words(failure)}",
-        f"The schedule is run against {usual}, or against the client that the environment "
-        "variable RACE_CLIENT names: a release, a PATH, a PATH@REVISION, a FILE.py:NAME. "
-        "Needs race-harness.",
+        _RUN.format(usual=usual),
     ]
+    name = f"{failure.schedule.scenario}_{failure.judgement.headline}_{failure.digest[:8]}"
+    call = _call(failure, f'os.environ.get("RACE_CLIENT", {json.dumps(client)})')
+    return _file(paragraphs, failure.schedule, name, call)
+
+
+def pytest_file_of_schedule(schedule: Schedule, path: Path) -> str:
+    """The same for a schedule that has not been run; `path` is its file."""
+    paragraphs = [
+        f"A schedule of {schedule.scenario}, which has not been run.",
+        f"Written by `race export` of race-harness {__version__} from {path.name}.",
+        f"What differs from a benign schedule: {'; '.join(differences(schedule)) or 'nothing'}.",
+        _RUN.format(usual="the openhands-sdk that is installed"),
+    ]
+    return _file(
+        paragraphs,
+        schedule,
+        schedule.scenario,
+        'assert_schedule_passes(SCHEDULE, client=os.environ.get("RACE_CLIENT", "installed"))',
+    )
+
+
+def _file(paragraphs: Sequence[str], schedule: Schedule, name: str, call: str) -> str:
     story = "\n\n".join(
         textwrap.fill(
             _docstring(paragraph), _WIDTH, break_long_words=False, break_on_hyphens=False
         )
         for paragraph in paragraphs
     )
-    # ASCII, and no quotation mark in it follows two others: safe in a raw string.
-    schedule = json.dumps(failure.schedule.to_dict(), indent=2)
-    name = f"{failure.schedule.scenario}_{failure.judgement.headline}_{failure.digest[:8]}"
     return _TEMPLATE.format(
         story=story + "\n",
-        call=_call(failure, f'os.environ.get("RACE_CLIENT", {json.dumps(client)})'),
-        schedule=schedule,
+        call=call,
+        # ASCII, and no quotation mark in it follows two others: safe in a raw string.
+        schedule=json.dumps(schedule.to_dict(), indent=2),
         name=re.sub(r"[^a-z0-9]+", "_", name.lower()),
     )
 
