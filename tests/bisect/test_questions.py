@@ -68,7 +68,26 @@ def test_what_is_in_between_cannot_tell_in_the_end() -> None:
     between = ["ok"] * 199 + ["late"]
     assert by_scenario(*between) is None
     answer = by_scenario(*between, all_run=True)
-    assert answer == Conclusion("unclear", "undecided: 1 of 200 fail: late 1")
+    assert answer == Conclusion("unclear", "undecided: 1 of 200 fail: late 1; raise --reps")
+
+
+def by_verdict(*outcomes: str) -> Conclusion | None:
+    test = SequentialTest(0.001, 0.02)
+    question = ScenarioQuestion(library.load("final-events"), 5, 1_000, test, "missed-callback")
+    assert question.title == "missed-callback in final-events, seed 5"
+    assert "of the rate of missed-callback, every 100 trials" in question.rule
+    return question.answer(trials(*outcomes), all_run=False)
+
+
+def test_only_the_verdict_that_is_asked_for_is_bad() -> None:
+    answer = by_verdict(*["late", "lost,missed-callback"] * 50)
+    assert answer == Conclusion(
+        "bad", "100 of 100 fail: lost 50, late 50, missed-callback 50", shown_by=1
+    )
+
+
+def test_whoever_fails_otherwise_is_good_then() -> None:
+    assert by_verdict(*["late"] * 300) == Conclusion("good", "300 of 300 fail: late 300")
 
 
 def test_void_trials_count_for_nothing() -> None:
@@ -149,6 +168,7 @@ def test_what_decides_an_answer_is_in_the_identity() -> None:
         ScenarioQuestion(library.load("clean"), 6, 1_000, SequentialTest(0.001, 0.02)),
         ScenarioQuestion(library.load("clean"), 6, 1_000, SequentialTest(0.002, 0.02)),
         ScenarioQuestion(library.load("clean"), 6, 1_000, SequentialTest(0.002, 0.02, beta=0.1)),
+        ScenarioQuestion(library.load("clean"), 6, 1_000, SequentialTest(0.002, 0.02), "late"),
         ScheduleQuestion(SCHEDULE, "late", 20),
         ScheduleQuestion(SCHEDULE, "late", 21),
         ScheduleQuestion(SCHEDULE, "early", 20),

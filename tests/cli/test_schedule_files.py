@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from cli_rig import Race, error_of
 
-from race_harness.bisect.posed import about_schedule
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
 from race_harness.search import library
@@ -153,9 +152,3 @@ def test_an_unreadable_one_of_many_runs_none(race: Race, late: Failure, tmp_path
 def test_bad_usage_ends_with_a_full_stop_before_the_way_out(race: Race) -> None:
     says = error_of(race("run", "reference", "--wrong"), 2)
     assert says.strip().endswith("). See: race run --help")
-
-
-def test_of_a_plain_schedule_any_failure_is_bad(plain: Path) -> None:
-    question, server = about_schedule(plain, 3, 0.05)
-    assert (question.identity()["verdict"], server) == (None, "fake")
-    assert question.title == "a failure in a schedule of slow-socket and 2 around it"

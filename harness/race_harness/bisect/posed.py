@@ -12,6 +12,7 @@ from race_harness.bisect.questions import (
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import read_schedule
 from race_harness.model.schedule import Schedule
+from race_harness.model.verdict import ORDER
 from race_harness.search import library
 from race_harness.statistics.sequential import SequentialTest
 
@@ -22,37 +23,53 @@ def about_scenario(
     seed: int,
     rates: tuple[float, float],
     errors: tuple[float, float],
+    verdict: str | None = None,
 ) -> Question:
-    """The question about the failure rate of a scenario.
+    """The question about the failure rate of a scenario, or about the rate of one verdict.
 
     Raises:
-        UsageError: there is no such scenario, or the rates make no test.
+        UsageError: there is no such scenario or verdict, or the rates make no test.
     """
+    _check(verdict)
     try:
         test = SequentialTest(*rates, *errors)
     except ValueError as error:
         raise UsageError(f"the test of the pass rate: {error}") from None
     chosen = library.load(name)
-    return ScenarioQuestion(chosen, seed, reps or SCENARIO_REPS, test)
+    return ScenarioQuestion(chosen, seed, reps or SCENARIO_REPS, test, verdict)
 
 
 def about_schedule(
-    file: Path, reps: int | None, share: float, *, any_verdict: bool = False
+    file: Path,
+    reps: int | None,
+    share: float,
+    *,
+    verdict: str | None = None,
+    any_verdict: bool = False,
 ) -> tuple[Question, str]:
     """The question about the schedule of a failure file, and the server in it; or about a plain
-    schedule, of which any failure is bad, on the fake server.
+    schedule, of which any failure is bad, on the fake server. `verdict`: which one is bad instead.
 
     Raises:
         UsageError: the file cannot be read, holds a trial that passed, or one of another protocol.
     """
+    _check(verdict)
+    if verdict is not None and any_verdict:
+        raise UsageError("--verdict and --any-verdict are two questions: give one of them")
     failure = read_schedule(file)
     if isinstance(failure, Schedule):
-        return ScheduleQuestion(failure, None, reps or SCHEDULE_REPS, share), "fake"
-    verdict = failure.judgement.headline
+        return ScheduleQuestion(failure, verdict, reps or SCHEDULE_REPS, share), "fake"
+    its = failure.judgement.headline
     if failure.server == "own":
         raise UsageError(f"{file} is of a client with a server of its own, which has no releases")
-    if verdict in ("ok", "void"):
-        raise UsageError(f"{file} holds no failure but {verdict}: there is nothing to look for")
-    asked = None if any_verdict else verdict
+    if its in ("ok", "void"):
+        raise UsageError(f"{file} holds no failure but {its}: there is nothing to look for")
+    asked = None if any_verdict else verdict or its
     question = ScheduleQuestion(failure.schedule, asked, reps or SCHEDULE_REPS, share)
     return question, failure.server
+
+
+def _check(verdict: str | None) -> None:
+    bad = [name for name in ORDER if name != "ok"]
+    if verdict is not None and verdict not in bad:
+        raise UsageError(f"no verdict {verdict!r} to look for; there are: {', '.join(bad)}")

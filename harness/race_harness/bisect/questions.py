@@ -7,6 +7,7 @@ depends neither on the machine nor on how many trials run at once.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -53,25 +54,38 @@ class Question(Protocol):
 
 
 class ScenarioQuestion:
-    """Is the pass rate of a scenario good or bad? By Wald's sequential test."""
+    """Is the failure rate of a scenario good or bad? By Wald's sequential test.
 
-    def __init__(self, scenario: Scenario, seed: int, reps: int, test: SequentialTest) -> None:
+    With a verdict, only trials that have it among theirs fail.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        reps: int,
+        test: SequentialTest,
+        verdict: str | None = None,
+    ) -> None:
         self._scenario = scenario
         self._seed = seed
         self._reps = reps
         self._test = test
+        self._verdict = verdict
         self._drawing = draw_schedules(scenario, seed, reps)
         self._drawn: list[list[Schedule]] = []
 
     @property
     def title(self) -> str:
-        return f"{self._scenario.name}, seed {self._seed}"
+        about = f"{self._verdict} in " if self._verdict else ""
+        return f"{about}{self._scenario.name}, seed {self._seed}"
 
     @property
     def rule(self) -> str:
         test = self._test
+        rate = f"rate of {self._verdict}" if self._verdict else "failure rate"
         return (
-            f"sequential test (Wald 1945) of the failure rate, every {BATCH} trials: good is at "
+            f"sequential test (Wald 1945) of the {rate}, every {BATCH} trials: good is at "
             f"most {test.acceptable:.3g}, bad at least {test.unacceptable:.3g}; called bad "
             f"wrongly {test.alpha:.3g}, called good wrongly {test.beta:.3g}; undecided after "
             f"{self._reps} trials, a client cannot tell"
@@ -85,6 +99,7 @@ class ScenarioQuestion:
             "reps": self._reps,
             "rates": [test.acceptable, test.unacceptable],
             "errors": [test.alpha, test.beta],
+            **({"verdict": self._verdict} if self._verdict else {}),
         }
 
     def chunks(self) -> Iterator[Sequence[Schedule]]:
@@ -98,15 +113,17 @@ class ScenarioQuestion:
         judged = [result for result in results if result.void is None]
         if 2 * len(judged) < len(results):
             return Conclusion("unclear", _void(results))
-        passed = sum(result.passed for result in judged)
-        decision = self._test.decide(passed, len(judged))
+        shows = partial(_shows, verdict=self._verdict)
+        decision = self._test.decide(len(judged) - sum(map(shows, judged)), len(judged))
         said = _counted(results)
         if decision == "reject":
-            failed = (number for number, each in enumerate(results) if _failed(each))
+            failed = (number for number, each in enumerate(results) if shows(each))
             return Conclusion("bad", said, next(failed))
         if decision == "accept":
             return Conclusion("good", said)
-        return Conclusion("unclear", f"undecided: {said}") if all_run else None
+        if not all_run:
+            return None
+        return Conclusion("unclear", f"undecided: {said}; raise --reps")
 
 
 class ScheduleQuestion:
@@ -183,13 +200,14 @@ class ScheduleQuestion:
         return Conclusion("good", says)
 
     def _shows(self, result: TrialResult) -> bool:
-        if self._verdict is None:
-            return _failed(result)
-        return result.void is None and self._verdict in result.verdicts
+        return _shows(result, self._verdict)
 
 
-def _failed(result: TrialResult) -> bool:
-    return result.void is None and not result.passed
+def _shows(result: TrialResult, verdict: str | None) -> bool:
+    """Whether the trial has that verdict among its own; None: whether it failed at all."""
+    if result.void is not None:
+        return False
+    return not result.passed if verdict is None else verdict in result.verdicts
 
 
 def _void(results: Sequence[TrialResult]) -> str:

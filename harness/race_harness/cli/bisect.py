@@ -45,6 +45,15 @@ AnyVerdict = Annotated[
     ),
 ]
 
+Verdict = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Which verdict is bad, whatever else is found. [default: any failure; with "
+        "--schedule the gravest of the file]",
+    ),
+]
+
 
 def bisect(
     good: Annotated[str, typer.Option(help="A release, or with --repo a revision, that is good.")],
@@ -105,6 +114,7 @@ def bisect(
     ] = 0.01,
     beta: Annotated[float, typer.Option(help="And a bad one good.")] = 0.01,
     share: Share = questions.SHARE,
+    verdict: Verdict = None,
     any_verdict: AnyVerdict = False,
     fresh: Annotated[
         bool,
@@ -126,11 +136,13 @@ def bisect(
     if schedule is None:
         rates, errors = (good_fails, bad_fails), (alpha, beta)
         question, its_server = (
-            about_scenario(scenario or DEFAULT_SCENARIO, reps, seed, rates, errors),
+            about_scenario(scenario or DEFAULT_SCENARIO, reps, seed, rates, errors, verdict),
             "fake",
         )
     elif scenario is None:
-        question, its_server = about_schedule(schedule, reps, share, any_verdict=any_verdict)
+        question, its_server = about_schedule(
+            schedule, reps, share, verdict=verdict, any_verdict=any_verdict
+        )
     else:
         raise UsageError("--scenario and --schedule are two questions: give one of them")
     server = _checked(server or its_server)
@@ -196,6 +208,7 @@ def bisect_run(
         int, typer.Option(min=1, help="Trials: the schedule and those around it.")
     ] = questions.SCHEDULE_REPS,
     share: Share = questions.SHARE,
+    verdict: Verdict = None,
     any_verdict: AnyVerdict = False,
     fixed: Annotated[
         bool, typer.Option("--fixed", help="For the first good one: status 0 is bad, 1 is good.")
@@ -211,7 +224,9 @@ def bisect_run(
     try:
         from race_harness.bisect.judging import Judge
 
-        question, server = about_schedule(file, reps, share, any_verdict=any_verdict)
+        question, server = about_schedule(
+            file, reps, share, verdict=verdict, any_verdict=any_verdict
+        )
         plan = {"file": str(file), "client": client}
         with recorded(record, "bisect-run", plan) as campaign, campaign_progress() as progress:
             judge = Judge(
