@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from cli_rig import Race, error_of
 
-from race_harness.model.failure import Failure
+from race_harness.model.failure import Failure, read_schedule
 from race_harness.model.schedule import Schedule
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
+from race_harness.soak.plan import Plan
 from race_harness.store.store import Store
 
 PLAIN = {"server": {"publish_ms": 400.0}, "network": {"socket": {"latency_ms": 90.0}}}
@@ -84,6 +85,25 @@ def test_what_is_no_schedule_is_one_line(race: Race, tmp_path: Path, text: str, 
 def test_a_scenario_and_a_schedule_are_two_things(race: Race, plain: Path) -> None:
     done = race("run", "reference", "--scenario", "clean", "--schedule", plain)
     assert "--scenario and --schedule are two things to run" in error_of(done, 2)
+
+
+def test_a_soak_takes_one_too_and_goes_on_with_it(race: Race, plain: Path, tmp_path: Path) -> None:
+    clients = ("reference:poll", "reference")
+    options = ("--schedule", plain, "--no-confirm", "--json", "n.json", "--record", "r.db")
+    assert race("soak", *clients, "--reps", 3, *options).returncode == 1
+    (found,) = json.loads((tmp_path / "n.json").read_text())["scenarios"]
+    assert found["scenario"] == "slow-socket"
+    assert [client["passed"] for client in found["clients"]] == [0, 3]
+    with Store(tmp_path / "r.db") as store:
+        (plan,) = store.execute("SELECT plan FROM campaigns").fetchone()
+        rows = store.execute("SELECT schedule FROM trials").fetchall()
+    assert Plan.from_dict(json.loads(plan)).schedule == read_schedule(plain)
+    entropies = {json.loads(schedule)["entropy"] for (schedule,) in rows}
+    assert (len(rows), len(entropies)) == (6, 3)
+    says = error_of(race("soak", *clients, "--reps", 3, *options, "--baseline", "r.db"), 2)
+    assert "--baseline compares scenarios: a single schedule has none" in says
+    says = error_of(race("soak", "reference", "--reps", 3, *options, "--resume"), 2)
+    assert "nothing to resume" in says
 
 
 def test_what_was_not_run_is_shown_without_a_verdict(race: Race, plain: Path) -> None:

@@ -12,11 +12,13 @@ from soak_rig import records
 
 from race_harness.campaign.resolve import ClientUnderTest, find_client
 from race_harness.model.errors import ClientUnavailable, UsageError
+from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
 from race_harness.soak import cluster as module
-from race_harness.soak.cluster import DaskBench
+from race_harness.soak.bench import Chunk
+from race_harness.soak.cluster import DaskBench, Wanted, dismiss, run_chunk
 from race_harness.soak.plan import Plan, PlannedClient
 from race_harness.soak.work import Soak
 from race_harness.store.series import Key
@@ -163,3 +165,16 @@ def test_no_scheduler_is_named(
         DaskBench(address, clients, "fake"),
     ):
         pass
+
+
+def test_a_single_schedule_is_run_without_a_scenario_of_its_name() -> None:
+    given = Schedule("of-nobody", entropy=7)
+    chunk = Chunk(Key("of-nobody", 0), 0, 0, (0, 3))
+    try:
+        told = run_chunk(Wanted("reference", "fake", "sim", "one schedule"), chunk, given)
+    finally:
+        dismiss("one schedule")
+    assert [(result.index, result.verdicts) for result, _ in told.trials] == [
+        (0, ("ok",)),
+        (3, ("ok",)),
+    ]

@@ -26,7 +26,7 @@ from race_harness.cli.console import (
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.cli.tables import comparison_markdown, comparison_table
 from race_harness.model.errors import UsageError
-from race_harness.model.failure import Failure, read_schedule
+from race_harness.model.failure import Failure
 from race_harness.story.timeline import short_story
 
 DEFAULT_SCENARIO: Final = "final-events"
@@ -134,8 +134,7 @@ def _measured(
     if schedule is None:
         chosen = library.load(scenario or DEFAULT_SCENARIO)
     elif scenario is None:
-        found = read_schedule(schedule)
-        chosen = library.given(found.schedule if isinstance(found, Failure) else found)
+        chosen = library.of_file(schedule)
     else:
         raise UsageError("--scenario and --schedule are two things to run: give one of them")
     plan = {"clients": clients, "scenario": chosen.name, "reps": reps, "seed": seed}

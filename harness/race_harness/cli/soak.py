@@ -10,6 +10,7 @@ from race_harness.cli.console import (
     Jobs,
     JsonFile,
     Markdown,
+    ScheduleFile,
     Seed,
     Server,
     World,
@@ -44,6 +45,7 @@ def soak(
         list[str] | None,
         typer.Option(help="Only this scenario; may be given again. [default: all]"),
     ] = None,
+    schedule: ScheduleFile = None,
     budget: Annotated[
         str | None,
         typer.Option(
@@ -125,8 +127,13 @@ def soak(
     if budget is None and reps is None and not decide:
         raise UsageError("say how much: --for 2h, --reps 10000, or --decide")
     seconds = parse_time(budget) if budget is not None else None
-    names = scenario or library.names()
-    chosen = {one: library.load(one) for one in names}
+    if schedule is not None and scenario:
+        raise UsageError("--scenario and --schedule are two things to run: give one of them")
+    if schedule is not None:
+        given = library.of_file(schedule)
+        chosen = {given.name: given}
+    else:
+        chosen = {one: library.load(one) for one in scenario or library.names()}
     part = Shard.parse(shard) if shard is not None else None
     if dask is not None and jobs is not None:
         raise UsageError(

@@ -37,12 +37,7 @@ def draw_batch(scenario: Scenario, seed: int, batch: int, size: int = BATCH) -> 
     """
     if scenario.given is not None:
         first = batch * BATCH
-        return [
-            replace(scenario.given, entropy=_number(f"{scenario.name} {seed} {index}"))
-            if index
-            else scenario.given
-            for index in range(first, first + size)
-        ]
+        return [repetition(scenario.given, seed, n) for n in range(first, first + size)]
     drawn = _batch(scenario.schedules(), seed, batch, size)
     return [
         replace(
@@ -52,6 +47,14 @@ def draw_batch(scenario: Scenario, seed: int, batch: int, size: int = BATCH) -> 
         )
         for index, schedule in enumerate(drawn, start=batch * BATCH)
     ]
+
+
+def repetition(given: Schedule, seed: int, index: int) -> Schedule:
+    """A repetition of one schedule: the first is that schedule, the others have other ids and
+    jitter."""
+    if index == 0:
+        return given
+    return replace(given, entropy=_number(f"{given.scenario} {seed} {index}"))
 
 
 @contextlib.contextmanager

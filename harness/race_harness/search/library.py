@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from race_harness.model.errors import UsageError
+from race_harness.model.failure import Failure, read_schedule
 from race_harness.model.scenario import FOLDER, Scenario
 from race_harness.model.schedule import Schedule
 
@@ -68,6 +69,16 @@ def described(name: str) -> Scenario:
                 }
                 return Scenario(schedules=lambda: load(name).schedules(), **facts)
     raise AssertionError(f"{path} has no SCENARIO")
+
+
+def of_file(path: Path) -> Scenario:
+    """The schedule of a failure file, or a plain one, in place of a scenario.
+
+    Raises:
+        UsageError: as `read_schedule`.
+    """
+    found = read_schedule(path)
+    return given(found.schedule if isinstance(found, Failure) else found)
 
 
 def given(schedule: Schedule) -> Scenario:

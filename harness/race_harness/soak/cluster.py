@@ -19,6 +19,7 @@ from race_harness.model.errors import UsageError, WorldBroken
 from race_harness.model.extras import extra
 from race_harness.model.failure import Failure
 from race_harness.model.fingerprint import fingerprint
+from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.search import library
 from race_harness.search.draw import BATCH, draw_batch
@@ -58,8 +59,9 @@ class Told:
 class DaskBench:
     """Runs chunks on the cluster of the scheduler at an address, such as `tcp://127.0.0.1:8786`.
 
-    `server` is as `find_client` takes it. Clients are found on the cluster's machines again: a
-    release is installed there, a path has to lead to the same thing.
+    `server` is as `find_client` takes it, and `given` a schedule in place of scenarios. Clients are
+    found on the cluster's machines again: a release is installed there, a path has to lead to the
+    same thing.
 
     Raises:
         UsageError: there is no such scheduler, it has no workers, they run another race-harness,
@@ -72,7 +74,9 @@ class DaskBench:
         address: str,
         clients: Sequence[ClientUnderTest],
         server: str,
+        given: Schedule | None = None,
     ) -> None:
+        self._given = given
         self._address = address
         soak = uuid.uuid4().hex
         self._wanted = [
@@ -118,7 +122,9 @@ class DaskBench:
             with self._in_our_words():
                 for chunk in self._taken(work, self._room() - len(in_flight)):
                     wanted = self._wanted[chunk.key.position]
-                    future = self._cluster.submit(run_chunk, wanted, chunk, pure=False)
+                    future = self._cluster.submit(
+                        run_chunk, wanted, chunk, self._given, pure=False
+                    )
                     in_flight[future] = chunk
                     ended.add(future)
                 if not in_flight:
@@ -210,14 +216,15 @@ def get_ready(wanted: Wanted) -> Told:
         return Told(fingerprint(), workers.server_version)
 
 
-def run_chunk(wanted: Wanted, chunk: Chunk) -> Told:
+def run_chunk(wanted: Wanted, chunk: Chunk, given: Schedule | None = None) -> Told:
     """Run the trials of a chunk.
 
     Raises:
         ClientUnavailable, WorldBroken: as `find_client` and `Workers` do.
     """
     with _drawing:
-        drawn = draw_batch(library.load(chunk.key.scenario), chunk.seed, chunk.batch)
+        scenario = library.load(chunk.key.scenario) if given is None else library.given(given)
+        drawn = draw_batch(scenario, chunk.seed, chunk.batch)
     schedules = [drawn[number - chunk.batch * BATCH] for number in chunk.numbers]
     trials: list[tuple[TrialResult, Failure | None]] = []
     with _working(wanted) as (client, workers):

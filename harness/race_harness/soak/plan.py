@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any, Final
 
 from race_harness.model.errors import UsageError
+from race_harness.model.schedule import Schedule
 from race_harness.search.draw import BATCH
 from race_harness.statistics.sequential import SequentialTest
 from race_harness.store.series import Key
@@ -67,6 +68,8 @@ class Plan:
     world: str = "sim"
     server: str = "fake"
     """As `find_client` takes it."""
+    schedule: Schedule | None = None
+    """One that is run in place of scenarios, of which there is its name alone."""
     shard: Shard | None = field(default=None, compare=False)
     """The part that is run here; the plan is the same for all parts."""
 
@@ -102,6 +105,7 @@ class Plan:
             "test": asdict(self.test) if self.test is not None else None,
             "world": self.world,
             "server": self.server,
+            **({"schedule": self.schedule.to_dict()} if self.schedule is not None else {}),
         }
 
     @staticmethod
@@ -115,6 +119,7 @@ class Plan:
             test=SequentialTest(**data["test"]) if data["test"] is not None else None,
             world=data["world"],
             server=data["server"],
+            schedule=Schedule.from_dict(data["schedule"]) if "schedule" in data else None,
         )
 
     def identity(self, name: str | None) -> str | None:

@@ -11,7 +11,9 @@ from typing import Final, Protocol
 from race_harness.campaign.baseline import find_baseline, measure
 from race_harness.campaign.elsewhere import Confirmer, try_on_real_server
 from race_harness.campaign.resolve import ClientUnderTest, find_client
+from race_harness.model.errors import UsageError
 from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.soak.bench import Bench
 from race_harness.soak.cluster import DaskBench
@@ -88,9 +90,12 @@ def run_soak(
     Raises:
         ClientUnavailable: one of the clients cannot be had.
         UsageError: there is nothing to resume, no such baseline or cluster, or the record cannot
-            be written.
+            be written; a baseline for a single schedule.
         WorldBroken: a trial left its world.
     """
+    given = next((one.given for one in asked.scenarios.values() if one.given is not None), None)
+    if given is not None and asked.baseline is not None:
+        raise UsageError("--baseline compares scenarios: a single schedule has none")
     found = [
         find_client(argument, say, server=asked.server, world=asked.world)
         for argument in asked.clients
@@ -103,6 +108,7 @@ def run_soak(
         test=asked.test,
         world=asked.world,
         server=asked.server,
+        schedule=given,
         shard=asked.shard,
     )
     # Parts know their campaign, and go on with it wherever they find it.
@@ -115,7 +121,7 @@ def run_soak(
     campaign = store.campaign(SOAK, plan.to_dict(), name=asked.name, identity=identity)
     speeds = Speeds()
     with ending(campaign, lambda: FINISHED if work.is_done else OUT_OF_TIME):
-        with _bench(asked, found) as bench:
+        with _bench(asked, found, given) as bench:
             records = begin(campaign, plan, found, bench)
             shown = show(plan, {key: len(one) for key, one in records.items()})
 
@@ -147,9 +153,11 @@ def run_soak(
     return summary, ranked(records, confirmed_line)
 
 
-def _bench(asked: Asked, clients: Sequence[ClientUnderTest]) -> AbstractContextManager[Bench]:
+def _bench(
+    asked: Asked, clients: Sequence[ClientUnderTest], given: Schedule | None
+) -> AbstractContextManager[Bench]:
     if asked.dask is not None:
-        return DaskBench(asked.dask, clients, asked.server)
+        return DaskBench(asked.dask, clients, asked.server, given)
     return LocalBench(clients, asked.scenarios, asked.jobs)
 
 

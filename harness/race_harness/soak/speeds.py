@@ -27,7 +27,7 @@ def begin(
                 key.scenario,
                 seed=plan.seed,
                 position=key.position,
-                drawn=True,
+                drawn=plan.schedule is None,
                 reps=plan.reps,
             )
         )

@@ -12,6 +12,7 @@ from typing import Final
 from race_harness.campaign.campaign import FAILURES, keep
 from race_harness.model.failure import Failure
 from race_harness.model.verdict import TrialResult
+from race_harness.search.draw import repetition
 from race_harness.soak.agenda import Agenda
 from race_harness.soak.bench import Chunk
 from race_harness.soak.plan import Plan
@@ -69,12 +70,14 @@ class Soak:
         missing = self._missing.get((chunk.key, chunk.batch), set())
         if result.index not in missing:
             return  # It has been heard of, from a worker that was given up.
-        record = self._records[chunk.key]
+        record, given = self._records[chunk.key], self._plan.schedule
+        # No seed gives it: it is kept with each trial.
+        kept = None if given is None else repetition(given, self._plan.seed, result.index)
         if failure is None:
-            record.trial(result)
+            record.trial(result, kept)
         else:
             with record.writing():
-                record.trial(result)
+                record.trial(result, kept)
                 self._keep(chunk.key, result.index, failure)
         self._on_result(chunk.key, result)
         missing.remove(result.index)
