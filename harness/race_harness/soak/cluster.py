@@ -59,9 +59,9 @@ class Told:
 class DaskBench:
     """Runs chunks on the cluster of the scheduler at an address, such as `tcp://127.0.0.1:8786`.
 
-    `server` is as `find_client` takes it, and `given` a schedule in place of scenarios. Clients are
-    found on the cluster's machines again: a release is installed there, a path has to lead to the
-    same thing.
+    `server` is as `find_client` takes it, and `given` a schedule in place of scenarios. Clients
+    are found on the cluster's machines again: a release is installed there, a path has to lead to
+    the same thing.
 
     Raises:
         UsageError: there is no such scheduler, it has no workers, they run another race-harness,
