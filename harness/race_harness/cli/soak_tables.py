@@ -11,6 +11,7 @@ from rich.text import Text
 
 from race_harness.campaign.baseline import Against
 from race_harness.campaign.comparison import ClientSummary
+from race_harness.cli.client_names import ClientName
 from race_harness.soak.kept import Kept
 from race_harness.soak.results import Decided, SoakSummary
 from race_harness.statistics import phrases
@@ -24,6 +25,7 @@ MOST_FAILURES: Final = 10
 @dataclass(frozen=True)
 class _Row:
     client: str
+    version: str
     scenario: str
     reps: str
     rate: str
@@ -34,9 +36,14 @@ class _Row:
     regressed: bool
 
     @property
+    def name(self) -> str:
+        """The client, with its version where that says more."""
+        return self.client if self.client == self.version else f"{self.client} ({self.version})"
+
+    @property
     def cells(self) -> tuple[str, ...]:
         return (
-            *(self.client, self.scenario, self.reps, self.rate),
+            *(self.name, self.scenario, self.reps, self.rate),
             *(self.verdicts, self.decision, self.against),
         )
 
@@ -46,7 +53,7 @@ def soak_table(summary: SoakSummary, kept: Sequence[Kept]) -> RenderableType:
     table = Table(
         box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
     )
-    table.add_column("client", overflow="fold", max_width=16)
+    table.add_column("client", max_width=30)
     table.add_column("scenario", overflow="fold")
     table.add_column("reps", justify="right", no_wrap=True)
     table.add_column("pass rate\n[95 % interval]", no_wrap=True)
@@ -55,9 +62,10 @@ def soak_table(summary: SoakSummary, kept: Sequence[Kept]) -> RenderableType:
     if summary.measured is not None:
         table.add_column("against the baseline", overflow="fold")
     for row in _rows(summary):
-        cells = [Text(cell) for cell in row.cells]
+        cells: list[RenderableType] = [Text(cell) for cell in row.cells]
+        cells[0] = ClientName(row.client, row.version)
         cells[3] = Text(row.rate.replace(" [", "\n["), style="green" if row.passes else "red")
-        cells[6].style = "red" if row.regressed else ""
+        cells[6] = Text(row.against, style="red" if row.regressed else "")
         table.add_row(*cells[: len(table.columns)])
     return Group(
         Text(_caption(summary), style="bold"),
@@ -81,7 +89,7 @@ def soak_markdown(summary: SoakSummary, kept: Sequence[Kept]) -> str:
         f"|---|---|--:|{'---|' * (len(headings) - 3)}",
     ]
     for row in _rows(summary):
-        cells = [phrases.code(row.client), *row.cells[1:]][: len(headings)]
+        cells = [phrases.code(row.name), *row.cells[1:]][: len(headings)]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     if notes := _notes(summary):
         lines += ["", *(f"- {note}" for note in notes)]
@@ -107,9 +115,9 @@ def _row(summary: SoakSummary, key: Key, client: ClientSummary) -> _Row:
     told = phrases.rate(client.passed, judged)
     if judged:
         told += f" {phrases.interval(*client.ci95)}"
-    same = client.client == client.resolved_version
     return _Row(
-        client=client.client if same else f"{client.client} ({client.resolved_version})",
+        client=client.client,
+        version=client.resolved_version,
         scenario=key.scenario,
         reps=str(client.reps),
         rate=told,

@@ -13,12 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from race_harness.campaign.comparison import ClientSummary, Comparison, Pair
+from race_harness.cli.client_names import ClientName
 from race_harness.model.verdict import MEANINGS
 from race_harness.statistics import phrases
 from race_harness.statistics.intervals import Spread
 from race_harness.statistics.phrases import code, number
 
 _UNKNOWN: Final = "–"
+
+_CLIENT_WIDTH: Final = 30
 
 _VERDICTS_WIDTH: Final = 19
 """Holds "late 1000, early 87"; a longer count makes its own line, and the column, wider."""
@@ -32,7 +35,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     table = Table(
         box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
     )
-    table.add_column("client", overflow="fold", max_width=12)
+    table.add_column("client", max_width=_CLIENT_WIDTH)
     table.add_column("reps", justify="right", no_wrap=True)
     table.add_column("pass rate\n[95 % interval]", no_wrap=True)
     table.add_column("verdicts", overflow="fold")
@@ -41,7 +44,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     table.add_column("trials\n/s", justify="right", no_wrap=True)
     for client in comparison.clients:
         table.add_row(
-            Text(_name(client).replace(" (", "\n(")),
+            ClientName(client.client, client.resolved_version),
             Text(str(client.reps)),
             Text(f"{_rate(client)}\n{_interval(client)}", style=_rate_style(client)),
             _verdict_cell(client),
