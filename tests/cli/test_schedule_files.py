@@ -70,6 +70,7 @@ def test_the_schedule_of_a_failure_is_compared(race: Race, late: Failure, tmp_pa
     ("text", "says"),
     [
         ("[]", "plain.json holds neither a failure nor a schedule"),
+        ("{}", "plain.json holds neither a failure nor a schedule"),
         ("{", "plain.json is not a whole JSON file"),
         ('{"sever": {}}', "plain.json: schedule field 'sever'"),
         ('{"server": {"think_ms": -1}}', "plain.json: schedule field 'server.think_ms'"),

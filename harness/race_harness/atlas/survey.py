@@ -10,7 +10,12 @@ from race_harness.campaign.campaign import run_campaign
 from race_harness.campaign.resolve import ClientUnderTest, find_client
 from race_harness.environments.ahead import Ahead
 from race_harness.environments.releases import published
-from race_harness.model.errors import ClientUnavailable, OutOfReach, UsageError, WorldBroken
+from race_harness.model.errors import (
+    ClientUnavailable,
+    OutOfReach,
+    UsageError,
+    WorldBroken,
+)
 from race_harness.model.schedule import Schedule
 from race_harness.store.series import Series
 from race_harness.store.store import CampaignRecord

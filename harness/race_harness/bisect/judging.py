@@ -9,7 +9,7 @@ from race_harness.bisect.judged import Judged, Point, Times
 from race_harness.bisect.questions import Conclusion, Question
 from race_harness.campaign.campaign import examine
 from race_harness.campaign.resolve import ClientUnderTest, find_client
-from race_harness.model.errors import ClientUnavailable, OutOfReach, WorldBroken
+from race_harness.model.errors import ClientUnavailable, OutOfReach, WorldBroken, in_one_line
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
@@ -59,7 +59,7 @@ class Judge:
         except OutOfReach:
             raise
         except (ClientUnavailable, WorldBroken) as error:
-            return Judged("unclear", _reason(error), times=Times(_since(began)))
+            return Judged("unclear", in_one_line(error), times=Times(_since(began)))
         times = Times(install=_since(began))
         self._on_installed()
         began = time.monotonic()
@@ -73,7 +73,7 @@ class Judge:
             # Without a client to import: the time until it is known to be none.
             part = "trials" if times.start else "start"
             times = replace(times, **{part: _since(began)})
-            return Judged("unclear", _reason(error), times=times)
+            return Judged("unclear", in_one_line(error), times=times)
         return replace(judged, times=replace(times, trials=_since(began)))
 
     def _tried(self, client: ClientUnderTest, workers: Workers) -> Judged:
@@ -148,13 +148,3 @@ def _with_lines(answer: Conclusion, schedules: list[Schedule], workers: Workers)
 
 def _since(began: float) -> float:
     return time.monotonic() - began
-
-
-def _reason(error: Exception) -> str:
-    """In one line; of a stack what it ends with."""
-    first, *others = str(error).strip().splitlines()
-    if not others:
-        return first
-    if first.startswith("Traceback"):
-        return others[-1].strip()
-    return f"{first} {others[-1].strip()}" if first.endswith(":") else first

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from race_harness.cli.commands import COMMANDS, LazyGroup, new_app
-from race_harness.model.errors import HarnessError, UsageError
+from race_harness.model.errors import HarnessError, UsageError, in_one_line
 from race_harness.model.version import __version__
 
 app = new_app(name="race", cls=LazyGroup, no_args_is_help=True)
@@ -42,6 +42,9 @@ def main() -> None:
         sys.exit(app(prog_name="race", standalone_mode=False))
     except HarnessError as error:
         _say(str(error))
+        if "\n" in str(error).strip():
+            # After a long stack nobody looks for the beginning.
+            _say(in_one_line(error))
         sys.exit(error.exit_code)
     except _BadUsage as error:
         _say_usage(error)

@@ -31,3 +31,16 @@ class WorldBroken(HarnessError):
     """
 
     exit_code = 4
+
+
+def in_one_line(error: Exception) -> str:
+    """What an error says in one line: of a traceback, what it ends with; of a stack at which
+    something was refused, what stands before it."""
+    first, *others = str(error).strip().splitlines() or [type(error).__name__]
+    if not others:
+        return first
+    if first.startswith("Traceback"):
+        return others[-1].strip()
+    if first.endswith(", at:"):
+        return first.removesuffix(", at:")
+    return f"{first} {others[-1].strip()}" if first.endswith(":") else first

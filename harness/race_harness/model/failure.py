@@ -169,7 +169,7 @@ def read_schedule(path: Path) -> "Failure | Schedule":
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not a whole JSON file: {error}") from None
-    if not isinstance(data, dict):
+    if not isinstance(data, dict) or not data:
         raise UsageError(f"{path} holds neither a failure nor a schedule")
     if "schedule" in data:
         return Failure.from_json(text, str(path))
