@@ -11,12 +11,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from race_harness.model.errors import UsageError
-from race_harness.model.failure import Failure, read_schedule
 from race_harness.model.scenario import FOLDER, Scenario
-from race_harness.model.schedule import Schedule
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
+
+    from race_harness.model.schedule import Schedule
 
 
 def names() -> list[str]:
@@ -77,11 +77,14 @@ def of_file(path: Path) -> Scenario:
     Raises:
         UsageError: as `read_schedule`.
     """
+    # Naming scenarios need not wait for it.
+    from race_harness.model.failure import Failure, read_schedule
+
     found = read_schedule(path)
     return given(found.schedule if isinstance(found, Failure) else found)
 
 
-def given(schedule: Schedule) -> Scenario:
+def given(schedule: "Schedule") -> Scenario:
     """A schedule in place of a scenario, under the name that it has."""
 
     def schedules() -> "SearchStrategy[Schedule]":
