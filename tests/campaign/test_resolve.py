@@ -289,6 +289,12 @@ def test_no_such_file(tmp_path: Path) -> None:
     ("text", "name", "says"),
     [
         (GOOD, "Adaptor", " has no Adaptor; adapters there are: Adapter, made"),
+        # The module has all three names, too.
+        (
+            f"import websockets\n{GOOD}",
+            "Adaptor",
+            " has no Adaptor; adapters there are: Adapter, made",
+        ),
         ("", "Adapter", " has no Adapter"),
         (GOOD, "text", ": text is no adapter: it has no version, connect, serve"),
         (GOOD + "del Adapter.serve", "Adapter", ": Adapter is no adapter: it has no serve"),

@@ -9,6 +9,7 @@ import importlib.util
 import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from race_harness.clients import Adapter
@@ -87,7 +88,9 @@ def _run(path: Path) -> Any:
 
 
 def _looks_right(value: object) -> bool:
-    return all(hasattr(value, each) for each in _NEEDED)
+    # The module `websockets` has all three names.
+    is_module = isinstance(value, ModuleType)
+    return not is_module and all(hasattr(value, each) for each in _NEEDED)
 
 
 def _account(error: BaseException, path: Path) -> str:
