@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,13 @@ def report(text):
 def real_lock(make=_thread.allocate_lock):
     return make()
 
-Watchdog(report, patience_s={patience}).start()
+Watchdog(report, patience_s={patience}, spin_s={spin}).start()
 """
 
 
-def run(script, patience=0.5):
+def run(script, patience=0.5, spin=60):
     """Run a script beside a watchdog in a process of its own; its exit status and output."""
-    prelude = PRELUDE.format(folder=str(Path(__file__).parent), patience=patience)
+    prelude = PRELUDE.format(folder=str(Path(__file__).parent), patience=patience, spin=spin)
     done = subprocess.run(
         [sys.executable, "-c", prelude + textwrap.dedent(script)],
         capture_output=True,
@@ -186,3 +187,29 @@ def test_one_that_was_stopped_watches_no_more():
         patience=30,
     )
     assert (status, output) == (0, "1\nwent on\n")
+
+
+def test_a_loop_is_named_long_before_a_lock_would_be():
+    began = time.monotonic()
+    status, report = run("Alone().run(lambda: [None for _ in iter(int, 1)])", 40, spin=0.5)
+    assert status == 70
+    assert "a loop never ends; thread 0 'main' is stuck in" in report
+    assert time.monotonic() - began < 20
+
+
+def test_waiting_for_something_real_is_no_loop(tmp_path):
+    """It takes no CPU time, and is over before patience is."""
+    status, report = run(
+        """
+        def program():
+            lock = real_lock()
+            lock.acquire()
+            lock.acquire(timeout=2)
+
+        Alone().run(program)
+        print("went on")
+        """,
+        patience=40,
+        spin=0.5,
+    )
+    assert (status, report.strip()) == (0, "went on")

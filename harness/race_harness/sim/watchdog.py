@@ -18,14 +18,22 @@ from race_harness.sim.kernel import Kernel
 
 PATIENCE_S = 20.0
 """Wall seconds without a scheduling step, in which a healthy trial makes some 100,000."""
+SPIN_S = 4.0
+"""CPU seconds without one: a loop, which a busy machine cannot be taken for."""
 
 
 class Watchdog:
     """`report` is called, from the watchdog's thread, with its finding; then the process ends."""
 
-    def __init__(self, report: Callable[[str], None], patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        report: Callable[[str], None],
+        patience_s: float = PATIENCE_S,
+        spin_s: float = SPIN_S,
+    ) -> None:
         self._report = report
         self._patience_s = patience_s
+        self._spin_s = spin_s
 
     def start(self) -> None:
         self._stop, self._gone = _thread.allocate_lock(), _thread.allocate_lock()
@@ -45,15 +53,23 @@ class Watchdog:
 
     def _look_on(self) -> None:
         seen: tuple[Kernel | None, int] = (None, 0)
-        quiet_s = 0.0
+        quiet_s, since_s = 0.0, _cpu_s()
         while not self._stop.acquire(timeout=self._patience_s / 20):
             kernel = kernels.active
             now = (kernel, kernel.steps if kernel is not None else 0)
-            quiet_s = quiet_s + self._patience_s / 20 if kernel and now == seen else 0.0
-            seen = now
-            if kernel is not None and quiet_s >= self._patience_s:
+            if kernel is None or now != seen:
+                seen, quiet_s, since_s = now, 0.0, _cpu_s()
+                continue
+            quiet_s += self._patience_s / 20
+            if quiet_s >= self._patience_s or _cpu_s() - since_s >= self._spin_s:
                 self._report(describe(kernel, quiet_s))
                 os._exit(70)
+
+
+def _cpu_s() -> float:
+    """Of this process. `time` may be the simulation's."""
+    times = os.times()
+    return times.user + times.system
 
 
 def describe(kernel: Kernel, quiet_s: float) -> str:
