@@ -65,20 +65,32 @@ def test_an_order_that_breaks_a_rule_could_matter() -> None:
     assert told.startswith("the fake one breaks a rule")
 
 
-def test_another_status_of_a_poll_is_allowed_and_another_code_is_not() -> None:
-    def polled(of: str) -> list[Label]:
-        return [
-            replace(label, of=of) if label.of == "GET conversation 200 running" else label
-            for label in FIRST
-        ]
+def answered(was: str, now: str) -> list[str]:
+    """What matters of `answers` and `requests` where the real server answers that instead."""
+    labels = [replace(label, of=now) if label.of == was else label for label in FIRST]
+    assert labels != list(FIRST)
+    differences = compare(FIRST, labels, PROFILE)
+    return mattering(tuple(d for d in differences if d.kind in ("requests", "answers")))
 
-    idle = compare(FIRST, polled("GET conversation 200 idle"), PROFILE)
-    assert not [d for d in idle if d.kind in ("requests", "answers") and d.could_matter]
-    answered = [
-        replace(label, of="POST run 409") if label.of == "POST run 200" else label
-        for label in FIRST
+
+def test_another_status_of_a_poll_is_allowed_and_another_code_is_not() -> None:
+    running = "GET conversation 200 running"
+    assert answered(running, "GET conversation 200 idle") == []
+    for was, now in ((running, "GET conversation 500"), ("POST run 200", "POST run 409")):
+        assert any(now in says for says in answered(was, now))
+
+
+def test_a_poll_more_is_allowed_and_what_comes_after_a_poll_is_not() -> None:
+    def with_request(of: str) -> list[str]:
+        more = with_more(Label("rest", "request", of), "request GET conversation")
+        found = compare(FIRST, more, PROFILE)
+        assert any(difference.kind == "requests" for difference in found)
+        return mattering(tuple(d for d in found if d.kind == "requests"))
+
+    assert with_request("GET conversation") == []
+    assert with_request("POST pause") == [
+        "only the real one: request POST pause, after request GET conversation"
     ]
-    assert any("POST run 409" in says for says in mattering(compare(FIRST, answered, PROFILE)))
 
 
 def bodies(**frames: object) -> Bodies:

@@ -36,7 +36,7 @@ def shortened(path: str, width: int) -> str:
         return path
     parts = path.split("/")
     for kept in range(len(parts) - 1, 0, -1):
-        # With one part at the begin rather than none, and as many at the end as there can be.
+        # Rather with one part at the beginning than with none, and then as many at the end as fit.
         for head in [*range(1, kept), 0]:
             ends = ["/".join(parts[:head])] if head else []
             text = "/".join([*ends, "…", *parts[head - kept :]])

@@ -15,7 +15,7 @@ class Evidence:
 
     verdict: str
     fact: str
-    """Its name, one of FACTS. Any other text is told as it is: files from before 0.2 hold whole
+    """Its name, one of FACTS. Any other text is told as it is: older failure files hold whole
     sentences."""
     events: tuple[dict[str, Any], ...] = ()
     """One dict for each event concerned: `id`, `kind`, and where known `persisted_ms`,
@@ -76,8 +76,8 @@ class Evidence:
         facts = {name: value for name, value in data.items() if name in _FIELDS}
         facts["events"] = tuple(map(dict, facts.get("events", ())))
         if facts.get("fact") not in FACTS:
-            # Of another release of race-harness: told as it is. In files from before 0.2 only the
-            # sentence says which call it is about.
+            # Of another release of race-harness: told as it is. In older files the sentence alone
+            # says which call it is about.
             named = re.search(r"\bcall (\d+) of run\(\)", data["says"])
             call = facts.get("call", int(named[1]) if named else None)
             facts |= {"fact": data["says"], "call": call}

@@ -80,7 +80,10 @@ async def test_an_unknown_conversation_closes_with_4004() -> None:
     async with rig() as subject:
         socket = subject.dial()
         await socket.task
-        assert (socket.accepted, socket.close_code) == (True, 4004)
+        # In the words of the real server (sockets.py, `events_socket`).
+        accepted, closed = socket.messages
+        assert accepted["type"] == "websocket.accept"
+        assert (closed["code"], closed["reason"]) == (4004, "Conversation not found")
 
 
 @pytest.mark.parametrize(

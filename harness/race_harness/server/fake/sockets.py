@@ -39,7 +39,7 @@ async def _serve(websocket: WebSocket, server: AgentServer) -> None:
     conversation_id = canonical_id(websocket.path_params["conversation_id"])
     conversation = server.conversations.get(conversation_id or "")
     if conversation is None:
-        await websocket.close(NOT_FOUND, "EventService not found")
+        await websocket.close(NOT_FOUND, "Conversation not found")
         return
     peer = websocket.client.port if websocket.client else 0
     try:
