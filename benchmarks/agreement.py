@@ -31,7 +31,7 @@ from race_harness.model.combination import REAL_REAL, SIM_FAKE, SIM_REAL, Combin
 from race_harness.model.limits import work_s
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
-from race_harness.model.verdict import TrialResult
+from race_harness.model.verdict import TrialResult, passes
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
 from race_harness.search.gap import neighbours
@@ -75,7 +75,7 @@ class Chosen:
 
     @property
     def failing(self) -> bool:
-        return self.verdicts != ("ok",)
+        return not passes(self.verdicts)
 
 
 @dataclass
@@ -282,8 +282,9 @@ def summary(compared: Sequence[Compared]) -> dict[str, Any]:
             len({verdicts[0] for verdicts in each.verdicts.values()}) == 1 for each in compared
         ),
         "false_alarms": sum(
-            not each.chosen.failing and each.verdicts[str(REAL_REAL)] not in (("ok",), ("void",))
+            not each.chosen.failing and found != ("void",) and not passes(found)
             for each in compared
+            for found in [each.verdicts[str(REAL_REAL)]]
         ),
     }
 

@@ -25,6 +25,7 @@ from race_harness.clients.reference.adapter import ReferenceAdapter
 from race_harness.clients.reference.zoo import FAULTS
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Link, Network, Schedule, Script, ServerTiming
+from race_harness.model.verdict import passes
 from race_harness.network.site import UvicornSite
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
@@ -122,7 +123,7 @@ class Zoo:
         self._right = ReferenceAdapter()
 
     def passes(self, fault: str, schedule: Schedule) -> bool:
-        return verdicts(self.trial(ReferenceAdapter(fault), schedule)) == "ok"
+        return has_passed(self.trial(ReferenceAdapter(fault), schedule))
 
     def trial(self, adapter: ReferenceAdapter, schedule: Schedule) -> Trial:
         self._trials += 1
@@ -150,10 +151,10 @@ class Zoo:
     def _search(self, fault: str, seed: int, most: int) -> tuple[int | None, str]:
         adapter = ReferenceAdapter(fault)
         for number, (family, schedule) in enumerate(itertools.islice(hunted(seed), most), 1):
-            verdict = verdicts(self.trial(adapter, schedule))
+            trial = self.trial(adapter, schedule)
             # What the right client fails as well is the harness's own mistake, or nobody's.
-            if verdict != "ok" and self.passes("none", schedule):
-                return number, f"{family}: {verdict}"
+            if not has_passed(trial) and self.passes("none", schedule):
+                return number, f"{family}: {verdicts(trial)}"
         return None, "not found"
 
     def right(self, count: int, seed: int) -> bool:
@@ -165,7 +166,7 @@ class Zoo:
                 trial = self.trial(self._right, schedule)
                 verdict = verdicts(trial)
                 void += verdict == "void"
-                if verdict not in ("ok", "void"):
+                if verdict != "void" and not has_passed(trial):
                     failed += 1
                     if failed == 1:
                         print(f"{family}: {verdict}\n{schedule.to_json()}")
@@ -181,6 +182,10 @@ def hunted(seed: int) -> Iterator[tuple[str, Schedule]]:
     while True:
         for name, schedules in drawn.items():
             yield name, next(schedules)
+
+
+def has_passed(trial: Trial) -> bool:
+    return trial.judgement is not None and passes(trial.judgement.verdicts)
 
 
 def verdicts(trial: Trial) -> str:

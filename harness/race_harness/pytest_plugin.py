@@ -44,6 +44,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--race-seed", type=int, default=SEED, metavar="SEED", help="seed of the schedules"
     )
     group.addoption(
+        "--race-strict",
+        action="store_true",
+        help="fail, too, where a repetition raised what its schedule explains",
+    )
+    group.addoption(
         "--race-timeout",
         type=float,
         default=TIMEOUT_S,
@@ -118,7 +123,11 @@ class Scenarios(pytest.Collector):
                 reps=len(schedules),
             )
             return run_campaign(
-                client, schedules, self._workers, series=self.record().series(series)
+                client,
+                schedules,
+                self._workers,
+                series=self.record().series(series),
+                strict=option("--race-strict"),
             )
         except BaseException:
             # Interrupted in the middle, they would answer the next scenario with this one's.
@@ -185,7 +194,9 @@ class RaceItem(pytest.Item):
         campaign = self.parent.run(scenario)
         summary = campaign.summary
         self.user_properties.append(("race", summary.to_dict()))
-        failed = summary.reps - summary.passed - summary.void
+        strict = self.config.getoption("--race-strict")
+        judged = [result for result in campaign.results if result.void is None]
+        failed = sum(not result.passes(strict=strict) for result in judged)
         void = f"{summary.void} of {summary.reps} repetitions of {scenario.name} were void"
         if failed:
             from race_harness.model.failure import Failure
@@ -202,7 +213,8 @@ class RaceItem(pytest.Item):
         if summary.void:
             voids = [result.void for result in campaign.results]
             first = voids[0]
-            if first and all(one is not None and one.kind == "not-run" for one in voids):
+            lacking = ("not-run", "unfit")
+            if first and all(one is not None and one.kind in lacking for one in voids):
                 # Such as what an early release lacks: there is nothing to lose.
                 pytest.skip(first.says)
             raise RaceVoid(void)

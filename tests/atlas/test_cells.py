@@ -50,6 +50,20 @@ def test_glyphs_tell_how_often() -> None:
     assert glyph(Cell("1.7.0", "x", skipped="gone")) == " "
 
 
+def test_errors_that_are_explained_pass_and_are_told_apart() -> None:
+    cells = [
+        Cell("1.7.0", "x", 20, 20, verdicts={"explained": 3, "ok": 17}),
+        Cell("1.8.0", "x", 20, 20, verdicts={"ok": 20}),
+        Cell("1.9.0", "x", 20, 19, verdicts={"late": 1, "explained": 19}),
+    ]
+    assert "".join(map(glyph, cells)) == "∘·░"
+    assert words(cells) == [
+        "passes, with errors explained, 1.7.0",
+        "passes 1.8.0",
+        "fails 1.9.0 (passes 95 %)",
+    ]
+
+
 def test_void_trials_are_in_no_rate() -> None:
     cell = Cell("1.7.0", "x", reps=10, passed=6, void=4)
     assert (cell.pass_rate, cell.state) == (1.0, "passes")

@@ -35,7 +35,7 @@ def test_of_a_plain_schedule_any_failure_is_bad(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["ok", "void", "Late", "slow"])
 def test_a_verdict_that_nobody_can_look_for(name: str) -> None:
-    says = rf"no verdict '{name}' to look for; there are: hang, .*, stall$"
+    says = rf"no verdict '{name}' to look for; there are: hang, .*, explained$"
     with pytest.raises(UsageError, match=says):
         about_schedule(FINDING, 3, 0.05, verdict=name)
     with pytest.raises(UsageError, match=says):

@@ -69,6 +69,22 @@ def test_a_summary_counts_every_verdict_of_every_trial_gravest_first() -> None:
     assert found.first_failure == "failures/1.json"
 
 
+def test_what_passed_with_something_to_explain_is_counted_apart() -> None:
+    found = summary([trial(0, "ok"), trial(1, "explained"), trial(2, "server-stall")])
+    assert (found.passed, found.pass_rate) == (3, 1.0)
+    assert found.verdicts == {"server-stall": 1, "explained": 1, "ok": 1}
+    assert found.has_passed()
+    assert not found.has_passed(strict=True)
+    plain = summary([trial(0, "ok"), trial(1, "ok")])
+    assert plain.has_passed(strict=True)
+
+
+def test_trials_in_which_something_did_not_happen_are_counted() -> None:
+    some = [trial(0, "ok"), replace(trial(1, "ok"), undone=2), replace(trial(2, "ok"), undone=1)]
+    assert summary(some).undone == 2
+    assert summary([replace(trial(0, void="refused"), undone=1)]).undone == 0
+
+
 def test_void_trials_cost_wall_time_but_have_no_virtual_time() -> None:
     results = [trial(0, "ok", virtual_s=3.0), trial(2, void="refused", virtual_s=0.0)]
     found = summary(results)
@@ -200,6 +216,7 @@ def test_the_json_form_has_exactly_the_promised_fields() -> None:
         "ci95",
         "verdicts",
         "void",
+        "undone",
         "wall_ms",
         "virtual_s",
         "trials_per_s",

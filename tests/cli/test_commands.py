@@ -127,6 +127,24 @@ def test_all_pass_is_0(race_process: Race, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("ready")
+def test_what_is_explained_passes_and_fails_who_is_strict(race: Race, tmp_path: Path) -> None:
+    asked = ("run", "reference", "--scenario", "close-during-run", "--reps", 4)
+    done = race(*asked)
+    assert done.returncode == 0
+    assert "explained 4" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    strict = race(*asked, "--strict")
+    assert strict.returncode == 1
+    assert "explained 4" in strict.stdout
+    assert (
+        "explained: run() raised 'ClosedError: the conversation was closed', as" in strict.stderr
+    )
+    (file,) = (tmp_path / ".race" / "failures").glob("*.json")
+    assert Failure.read(file).judgement.verdicts == ("explained",)
+    assert race("run", "reference", "--scenario", "clean", "--reps", 2, "--strict").returncode == 0
+
+
+@pytest.mark.usefixtures("ready")
 def test_a_failure_is_1_with_a_story_and_a_file_to_replay(race: Race, tmp_path: Path) -> None:
     done = race("run", "reference:eager", "--reps", 5, COLUMNS="80")
     assert done.returncode == 1
@@ -284,6 +302,7 @@ def test_the_numbers_of_a_comparison(compared: tuple[Path, str, dict[str, Any]])
             "ci95": list,
             "verdicts": dict,
             "void": int,
+            "undone": int,
             "wall_ms": dict,
             "virtual_s": dict,
             "trials_per_s": float,

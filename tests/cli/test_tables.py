@@ -24,6 +24,7 @@ def summary(client: str, version: str, passed: int, reps: int, **verdicts: int) 
         ci95=wilson(passed, reps),
         verdicts={name.replace("_", "-"): count for name, count in verdicts.items()},
         void=0,
+        undone=0,
         wall_ms=Spread(12.34, 11.0, 18.76, 30.0),
         virtual_s=Spread(1.5, 1.044, 3.021, 5.0),
         trials_per_s=81.26,
@@ -104,6 +105,7 @@ def test_the_table_fits_100_columns_and_breaks_no_number(comparison: Comparison)
                 verdicts={"missed-callback": 1000, "duplicate-callback": 1000, "hang": 1},
                 virtual_s=Spread(600, 600, 600, 600),
                 void=10,
+                undone=0,
             ),
         ),
     )

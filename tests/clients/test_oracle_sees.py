@@ -12,12 +12,14 @@ from race_harness.clients.reference.client import ReferenceClient
 from race_harness.clients.reference.crude import BUGS
 from race_harness.model.errors import UsageError
 from race_harness.model.schedule import (
+    Act,
     Caller,
     Fault,
     Interleaving,
     Link,
     Moment,
     Network,
+    RestFault,
     Schedule,
     Script,
     ServerTiming,
@@ -186,3 +188,54 @@ def test_an_unknown_bug_is_refused():
 def test_bugs_are_named_after_the_client():
     assert ReferenceAdapter.named("reference")._kind is ReferenceClient
     assert ReferenceAdapter.named("reference:deaf")._kind is BUGS["deaf"]
+
+
+class OfOldRelease(ReferenceAdapter):
+    """The right client with a server that thinks under the state lock, which a pause waits for."""
+
+    server_version = "1.10.0"
+
+
+@pytest.mark.parametrize(
+    ("adapter", "think_ms", "expected"),
+    [
+        (OfOldRelease, 40_000, "server-stall"),
+        (OfOldRelease, 4_000, "ok"),
+        (ReferenceAdapter, 40_000, "ok"),
+    ],
+)
+def test_what_the_server_holds_up_is_the_servers_and_passes(adapter, think_ms, expected, site):
+    schedule = replace(
+        BENIGN,
+        server=ServerTiming(think_ms=think_ms),
+        caller=Caller(acts=(Act("pause", Moment("run-started", after_ms=1_000)),)),
+    )
+    result = run_trial(schedule, adapter(), site).result(0)
+    assert result.verdicts == (expected,)
+    assert result.passed
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        (RestFault("status", "send-message", nth=2, since="start", status=400), "explained"),
+        (RestFault("status", "send-message", nth=3, since="start", status=400), "ok"),
+    ],
+)
+def test_a_call_that_raises_with_reason_is_counted_apart(fault, expected, site):
+    schedule = replace(BENIGN, rest=(fault,), caller=Caller(runs=2))
+    trial = run_trial(schedule, Impatient(), site)
+    assert trial.judgement.verdicts == (expected,)
+    assert trial.result(0).undone == (expected == "explained")
+
+
+class ImpatientClient(ReferenceClient):
+    """Asks once."""
+
+    def _ask(self, route, body=None, acted=lambda: False):
+        self._rest.post(route, body)
+
+
+class Impatient(ReferenceAdapter):
+    def connect(self, url, on_event):
+        return ImpatientClient(url, on_event)

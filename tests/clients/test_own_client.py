@@ -184,7 +184,7 @@ def test_single_answers_are_spoiled_as_those_of_any_server(action):
     ]
     assert fault.detail["action"] == action
     assert trial.outcome.calls[0].ended == "raised"
-    assert trial.judgement.verdicts == ("ok",), "it could not know better"
+    assert trial.judgement.verdicts == ("explained",), "it could not know better"
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_what_a_client_cannot_do_is_no_failure_of_it(caller, what):
     assert trial.judgement is None
     void = trial.result(0).void
     assert void.kind == "unfit"
-    assert void.reason.startswith(f"{what}: NotImplementedError")
+    assert void.reason.startswith(f"{what}() of 1.0: NotImplementedError")
 
 
 def test_it_may_run_again_and_meanwhile():

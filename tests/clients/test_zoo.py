@@ -23,6 +23,7 @@ from race_harness.model.schedule import (
     Script,
     ServerTiming,
 )
+from race_harness.model.verdict import passes
 from race_harness.network.site import UvicornSite
 from race_harness.search.draw import draw_schedules
 from race_harness.search.strategies import FAMILIES, with_faults
@@ -62,6 +63,30 @@ class Aimed:
 
 
 AIMED = [
+    Aimed(
+        "state-by-frame",
+        broken(
+            Fault("refuse", after("run-started", 150), for_ms=60_000),
+            Fault("reset", after("run-started", 150)),
+        ),
+        "stale-state",
+        broken(Fault("refuse", after("run-returned"), for_ms=60_000)),
+        "the frame of the end is lost, and no socket comes again",
+    ),
+    Aimed(
+        "state-of-before",
+        replace(BENIGN, script=Script(statistics=True)),
+        "stale-state",
+        replace(BENIGN, script=Script(tool_calls=2)),
+        "the run costs something",
+    ),
+    Aimed(
+        "own-message-unread",
+        replace(caller(reads_own_message=True), network=Network(socket=Link(latency_ms=300))),
+        "late",
+        replace(caller(), network=Network(socket=Link(latency_ms=300))),
+        "the caller looks for its message before the frame has come",
+    ),
     Aimed(
         "first-poll",
         replace(
@@ -199,6 +224,20 @@ AIMED = [
         "an answer never comes; or comes late",
     ),
     Aimed(
+        "one-thing-at-a-time",
+        caller(Act("send-message", after("run-started", 50))),
+        "spurious-error",
+        caller(runs=2),
+        "a message while the run goes on; or after it",
+    ),
+    Aimed(
+        "pause-awaits-agent",
+        replace(caller(Act("pause", after("run-started"))), server=ServerTiming(think_ms=30_000)),
+        "stall",
+        replace(caller(Act("pause", after("run-started"))), server=ServerTiming(think_ms=3_000)),
+        "the LLM takes long to answer",
+    ),
+    Aimed(
         "close-forgets",
         caller(Act("close", after("run-started"))),
         "hang",
@@ -292,6 +331,13 @@ AIMED = [
         broken(Fault("reset", after("run-started", 20))),
         "the run ends while no socket is there; or after",
     ),
+    Aimed(
+        "listens-for-status",
+        replace(server(think_ms=20_000), script=Script(tool_calls=1)),
+        "stall",
+        replace(server(think_ms=2_000), script=Script(tool_calls=1)),
+        "the next status is far away",
+    ),
 ]
 
 
@@ -324,8 +370,8 @@ def test_a_planted_fault_passes_what_does_not_concern_it(case, site):
 
 @pytest.mark.parametrize("case", AIMED, ids=lambda case: case.fault)
 def test_the_right_client_passes_both(case, site):
-    assert verdicts("none", case.schedule, site) == ("ok",)
-    assert verdicts("none", case.near, site) == ("ok",)
+    assert passes(verdicts("none", case.schedule, site))
+    assert passes(verdicts("none", case.near, site))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -349,4 +395,5 @@ def test_the_right_client_passes_schedules_of_every_fault_family(family, site):
     families = list(FAMILIES) if family == "all" else [family]
     strategy = with_faults(st.just(BENIGN), families)
     for schedule in draw_schedules(Scenario("test", "", lambda: strategy), 0, 25):
-        assert verdicts("none", schedule, site) in {("ok",), ("void",)}, schedule.to_json()
+        found = verdicts("none", schedule, site)
+        assert passes(found) or found == ("void",), schedule.to_json()

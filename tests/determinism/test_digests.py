@@ -221,7 +221,7 @@ def test_the_busy_schedule_is_busy(site):
     trial = run_trial(BUSY, ReferenceAdapter(), site)
     told = [(h.lane, h.what, h.detail) for h in trial.happenings]
     acts = {detail["act"] for _, what, detail in told if what == "act-called"}
-    assert acts == {"send-message", "pause", "interrupt"}
+    assert acts == {"send-message", "pause", "interrupt", "state"}
     faults = {detail["action"] for _, what, detail in told if what == "fault"}
     assert {"stall", "refuse", "close", "delay", "truncate", "status"} <= faults
     assert len(trial.outcome.calls) == 4

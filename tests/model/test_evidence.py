@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from race_harness.model.evidence import FACTS, Cause, Evidence
+from race_harness.model.evidence import FACTS, Cause, Evidence, StateField
 from race_harness.model.verdict import Judgement
 
 TWO = ({"id": "a"}, {"id": "b"})
@@ -86,6 +86,69 @@ SENTENCES = [
         Evidence("out-of-order", "callbacks-swapped", TWO),
         "callbacks came in another order than the server's log",
         "callbacks came in another order than the server's log",
+    ),
+    (
+        Evidence("late", "own-message-late", TWO[:1], act="send_message()"),
+        "its own message was not visible when send_message() returned",
+        "its own message was not visible when send_message() returned",
+    ),
+    (
+        Evidence("stall", "act-held", act="pause()", after_s=35.0, by="client"),
+        "pause() took 35.0 s: the client held it up",
+        "pause() took # s: the client held it up",
+    ),
+    (
+        Evidence(
+            "server-stall", "request-held", act="GET conversation", after_s=37.0, by="server"
+        ),
+        "GET conversation was answered after 37.0 s: the server held it up",
+        "GET conversation was answered after # s: the server held it up",
+    ),
+    (
+        Evidence("server-stall", "frame-late", TWO, after_s=12.0, by="server"),
+        "2 events published up to 12.0 s late: the server held them up",
+        "# events published up to # s late: the server held them up",
+    ),
+    (
+        Evidence("stall", "shown-late", TWO, after_s=12.0, by="client"),
+        "2 events reached the caller up to 12.0 s after the frame, while the run went on: the "
+        "client held them up",
+        "# events reached the caller up to # s after the frame, while the run went on: the client "
+        "held them up",
+    ),
+    (
+        Evidence(
+            "stale-state",
+            "state-differs",
+            differences=(
+                StateField("execution_status", '"running"', '"finished"'),
+                StateField("cost", "0.01", "0.02"),
+                StateField("stats", "raises RuntimeError: no"),
+            ),
+        ),
+        'state shows execution_status "running" instead of "finished", cost 0.01 instead of 0.02, '
+        "stats raises RuntimeError: no",
+        'state shows execution_status "running" instead of "finished", cost # instead of #, '
+        "stats raises RuntimeError: no",
+    ),
+    (
+        Evidence("hang", "act-never-returned", act="pause()", stopped="the limit"),
+        "pause() never returned (the limit)",
+        "pause() never returned (the limit)",
+    ),
+    (
+        Evidence(
+            "explained",
+            "act-raised",
+            act="send_message()",
+            error="HTTPStatusError: 503",
+            reason="POST events was spoiled (status 503)",
+            undone=("run() 2 of 2",),
+        ),
+        "send_message() raised 'HTTPStatusError: 503', as POST events was spoiled (status 503); "
+        "so run() 2 of 2 did not happen",
+        "send_message() raised 'HTTPStatusError: #', as POST events was spoiled (status #); "
+        "so run() # of # did not happen",
     ),
     (
         Evidence("out-of-order", "events-swapped", TWO),

@@ -131,12 +131,14 @@ def verdicts(trial: Trial, schedule: Schedule | None = None) -> tuple[str, ...]:
 
 
 OK = ("ok",)
+EXPLAINED = ("explained",)
 
 
 def second_call() -> Trial:
     """From the message that comes before it to its end, 300 ms after the first one's."""
     return [
         at(400, "client", "act-called", act="send-message"),
+        at(403, "client", "act-returned", act="send-message"),
         persisted(401, "message-2"),
         *seen(402, "message-2"),
         at(410, "client", "run-called", call=2),

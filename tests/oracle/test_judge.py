@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle_rig import (
+    EXPLAINED,
     GOOD,
     OK,
     Trial,
@@ -235,12 +236,14 @@ def test_returning_where_the_run_did_not_fail_is_right(status: str) -> None:
     assert verdicts(changed(GOOD, "run-ended 1", status=status)) == OK
 
 
-def test_a_timeout_excuses() -> None:
-    assert verdicts(raised(GOOD, "ConversationRunError: 1 <- TimeoutError: 3600 s")) == OK
+def test_a_timeout_of_its_own_excuses_while_the_run_goes_on() -> None:
+    gives_up = raised(GOOD, "ConversationRunError: 1 <- TimeoutError: 3600 s")
+    assert verdicts(gives_up) == ("spurious-error",)
+    assert verdicts(moved(gives_up, "run-ended 1", after="run-raised")) == EXPLAINED
 
 
 def test_a_request_never_answered_excuses() -> None:
-    assert verdicts(raised(without(GOOD, "answer 1"), "ReadError: reset")) == OK
+    assert verdicts(raised(without(GOOD, "answer 1"), "ReadError: reset")) == EXPLAINED
 
 
 def test_a_request_from_after_the_error_excuses_nothing() -> None:
@@ -250,7 +253,8 @@ def test_a_request_from_after_the_error_excuses_nothing() -> None:
 
 
 def test_an_answer_that_came_after_the_error_does_not_make_it_spurious() -> None:
-    assert verdicts(raised(moved(GOOD, "answer 1", after="run-returned"), "ReadTimeout")) == OK
+    late = moved(GOOD, "answer 1", after="run-returned")
+    assert verdicts(raised(late, "ReadTimeout")) == EXPLAINED
 
 
 def fault(link: str) -> Happening:
@@ -259,7 +263,7 @@ def fault(link: str) -> Happening:
 
 def test_a_fault_of_rest_excuses() -> None:
     trial = added(GOOD, fault("rest"), after="run-started 1")
-    assert verdicts(raised(trial, "ReadError: reset")) == OK
+    assert verdicts(raised(trial, "ReadError: reset")) == EXPLAINED
 
 
 def test_a_fault_of_the_socket_excuses_nothing() -> None:

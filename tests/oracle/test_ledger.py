@@ -166,7 +166,7 @@ def test_an_event_is_followed_from_its_first_step_of_each_kind() -> None:
 
 def test_the_users_messages_are_those_of_no_run() -> None:
     trial = [persisted(1, "mine"), persisted(2, "agents", run=1), persisted(3, "x", "ActionEvent")]
-    assert Ledger.of(trial).messages == [0]
+    assert Ledger.of(trial).messages == {0: "mine"}
 
 
 def test_the_status_at_each_calls_end_is_kept() -> None:

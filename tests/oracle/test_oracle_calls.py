@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from oracle_rig import (
+    EXPLAINED,
     GOOD,
     OK,
     SECOND_EVENTS,
@@ -303,7 +304,7 @@ def test_who_has_closed_is_promised_nothing_but_an_end(act: str) -> None:
     trial = added(returns, closing, after="run-started 1")
     assert verdicts(trial) == (OK if closed else ("lost", "early", "missed-callback"))
     raises = raised(added(GOOD, closing, after="run-started 1"), "RuntimeError: closed")
-    assert verdicts(raises) == (OK if closed else ("spurious-error",))
+    assert verdicts(raises) == (EXPLAINED if closed else ("spurious-error",))
 
 
 def test_who_has_closed_must_still_come_back() -> None:
@@ -387,11 +388,12 @@ def test_giving_up_too_soon_has_excuses_like_any_error() -> None:
     trial = ending(500)
     broken = at(300, "network", "fault", action="reset", link="rest", peer=1)
     assert verdicts(trial, PATIENT) == ("spurious-error",)
-    assert verdicts(added(trial, broken, after="run-started 1"), PATIENT) == OK
+    assert verdicts(added(trial, broken, after="run-started 1"), PATIENT) == EXPLAINED
 
 
-def test_without_a_timeout_giving_up_is_never_too_soon() -> None:
-    assert verdicts(ending(10)) == OK
+def test_a_timeout_of_the_clients_own_explains_giving_up_on_a_run_that_goes_on() -> None:
+    assert verdicts(ending(10)) == EXPLAINED
+    assert verdicts(raised(GOOD, "TimeoutError: enough")) == ("spurious-error",)
 
 
 @pytest.mark.parametrize(
@@ -520,7 +522,7 @@ REFUSED, FINE = (POLL, "status", 503), (POLL, None, 200)
 def test_which_spoiled_answers_excuse_an_error(
     requests: list[tuple[str, str | None, int | None]], excused: bool
 ) -> None:
-    assert verdicts(spoiled(*requests)) == (OK if excused else ("spurious-error",))
+    assert verdicts(spoiled(*requests)) == (EXPLAINED if excused else ("spurious-error",))
 
 
 def test_an_excuse_is_for_errors_only() -> None:
@@ -545,7 +547,7 @@ def fault_between(first: str) -> Trial:
 def test_an_excuse_is_for_the_call_during_which_it_came() -> None:
     assert verdicts(fault_between("answer 1")) == ("spurious-error",)
     assert verdicts(fault_between("run-returned")) == ("spurious-error",)
-    assert verdicts(fault_between("answer 2")) == OK
+    assert verdicts(fault_between("answer 2")) == EXPLAINED
 
 
 # -- the server's own order

@@ -145,7 +145,7 @@ def test_what_the_caller_does_at_a_moment_of_the_server():
     )
     trial = run_trial(schedule, ReferenceAdapter())
     names = [happening.what for happening in trial.happenings]
-    at = names.index("act-called")
+    at = names.index("act-called", names.index("run-called"))
     assert names.index("run-started") < at < names.index("run-ended")
     started, acted = trial.happenings[names.index("run-started")], trial.happenings[at]
     assert acted.at_ns >= started.at_ns + 20_000_000

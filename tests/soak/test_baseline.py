@@ -53,6 +53,24 @@ def test_the_same_again_and_better_are_no_regressions(store: Store, tmp_path: Pa
         assert not measure(now.samples, then).has_regressed
 
 
+def some_explained(key: Key, number: int) -> str:
+    return "explained" if number % 10 == 0 else "ok"
+
+
+def test_what_passes_with_something_to_explain_is_told_and_no_regression(
+    store: Store, tmp_path: Path
+) -> None:
+    run(begun(store, "then"), Disorderly(all_ok), tmp_path)
+    now = begun(store)
+    run(now, Disorderly(some_explained), tmp_path)
+    measured = measure(samples(store, now.id), find_baseline("then", store, now.id))
+    assert not measured.has_regressed
+    against = measured.series[Key("one", 0)]
+    counts = samples(store, now.id)[0].counts()
+    assert counts.passed == counts.judged
+    assert against.passed_apart == (0, -(-counts.judged // 10))
+
+
 def test_trials_that_both_have_are_paired(store: Store, tmp_path: Path) -> None:
     run(begun(store, "fewer"), Disorderly(all_ok), tmp_path, replace(PLAN, reps=200))
     now = begun(store)

@@ -68,7 +68,7 @@ def test_more_rows_than_fit_in_memory(tmp_path: Path) -> None:
         store.execute(
             "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n LIMIT ?) "
             "INSERT INTO trials "
-            "SELECT ?, i, 'ok', hex(randomblob(16)), 1.5, 2.5, NULL, NULL, NULL FROM n",
+            "SELECT ?, i, 'ok', hex(randomblob(16)), 1.5, 2.5, NULL, NULL, NULL, 0 FROM n",
             (rows, series.id),
         )
         tracemalloc.start()

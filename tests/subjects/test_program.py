@@ -181,10 +181,30 @@ def test_a_close_that_fails_is_told_apart(play: Play) -> None:
 # -- sending
 
 
-def test_a_send_that_fails_before_the_first_run_makes_the_trial_void(play: Play) -> None:
-    found = play(Scripted(send_message=fails(OSError("refused"))))
-    assert found.outcome.void == Void("unreached", "OSError: refused")
+def test_a_first_send_that_fails_is_judged_and_told_with_what_never_happened(play: Play) -> None:
+    acts = (Act("pause", Moment("run-started")),)
+    found = play(Scripted(send_message=fails(OSError("refused"))), runs=2, acts=acts)
+    assert found.outcome.void is None
     assert found.outcome.calls == ()
+    assert found.outcome.undone == ("run() 1 of 2", "run() 2 of 2", "pause()")
+    assert found.times("run-called") == []
+    judgement = judge(Schedule("test"), found.happenings, found.outcome)
+    assert judgement.verdicts == ("spurious-error",)
+    assert judgement.evidence[0].says == (
+        "send_message() raised 'OSError: refused', which nothing explains; so run() 1 of 2, "
+        "run() 2 of 2, pause() did not happen"
+    )
+
+
+def test_a_client_that_does_not_connect_makes_the_trial_void(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect(*_: object) -> Scripted:
+        raise OSError("refused")
+
+    monkeypatch.setattr(ScriptedAdapter, "connect", connect)
+    found = play(Scripted())
+    assert found.outcome.void == Void("unreached", "OSError: refused")
     assert found.times("run-called") == found.times("close-called") == []
 
 
@@ -200,6 +220,7 @@ def test_a_send_that_fails_later_is_the_end_of_the_calls_and_not_void(play: Play
     found = play(Scripted(send_message=send), runs=3)
     assert found.outcome.void is None
     assert [call.ended for call in found.outcome.calls] == ["returned"]
+    assert found.outcome.undone == ("run() 2 of 3", "run() 3 of 3")
     assert len(found.times("act-raised", act="send-message", error="OSError: refused")) == 1
     assert len(found.times("close-returned")) == 1
 
@@ -228,8 +249,8 @@ def test_an_act_happens_at_its_moment_while_run_goes_on(play: Play, what: str) -
     act = Act(what, Moment("run-started", after_ms=500))  # type: ignore[arg-type]
     found = play(Scripted(run=begins_a_run), acts=(act,))
     called_ms = found.time("run-called")
-    assert found.time("act-called", act=what) == pytest.approx(called_ms + 1_500)
-    assert found.time("act-returned", act=what) == pytest.approx(called_ms + 1_500)
+    assert found.time("act-called", act=what, number=2) == pytest.approx(called_ms + 1_500)
+    assert found.time("act-returned", act=what, number=2) == pytest.approx(called_ms + 1_500)
     assert found.time("run-returned") == pytest.approx(called_ms + 3_000)
     assert (1.6, what.replace("-", "_")) in found.client.asked
 
@@ -257,7 +278,7 @@ def test_a_second_run_is_a_call_of_its_own(play: Play) -> None:
     raised_ms = found.time("run-raised", call=2)
     assert raised_ms == pytest.approx(found.time("run-called", call=2) + 7_000)
     assert found.time("close-called") == pytest.approx(raised_ms + 10_000)
-    assert found.times("act-called") == []
+    assert found.times("act-called", number=2) == []
 
 
 def test_an_act_whose_moment_never_comes_does_not_hold_up_the_end(play: Play) -> None:
@@ -265,16 +286,55 @@ def test_an_act_whose_moment_never_comes_does_not_hold_up_the_end(play: Play) ->
     found = play(Scripted(run=begins_a_run), acts=acts)
     plain = play(Scripted(run=begins_a_run))
     assert found.time("close-called") == plain.time("close-called")
-    assert found.times("act-called") == []
+    assert found.times("act-called", number=2) == []
     assert [call.number for call in found.outcome.calls] == [1]
+    assert found.outcome.undone == ("pause()", "run()")
 
 
 def test_an_act_that_fails_is_recorded_and_nothing_else_ends_by_it(play: Play) -> None:
     client = Scripted(run=begins_a_run, pause=fails(OSError("no")))
     found = play(client, acts=(Act("pause"),))
     assert len(found.times("act-raised", act="pause", error="OSError: no")) == 1
-    assert found.times("act-returned") == []
+    assert found.times("act-returned", act="pause") == []
     assert found.outcome.calls[0].ended == "returned"
+
+
+class Lacks:
+    """A method that a client of an earlier release has not, asked for in three ways."""
+
+    @staticmethod
+    def not_implemented(_trace: Any, *_: object) -> None:
+        raise NotImplementedError("no such thing")
+
+    @staticmethod
+    def attribute(_trace: Any, *_: object) -> None:
+        object().pause()  # type: ignore[attr-defined]
+
+    @staticmethod
+    def keyword(_trace: Any, *_: object) -> None:
+        def pause() -> None:
+            pass
+
+        pause(now=True)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("lacks", [Lacks.not_implemented, Lacks.attribute, Lacks.keyword])
+def test_an_act_that_the_client_does_not_have_makes_the_trial_void(
+    play: Play, lacks: Callable[..., None]
+) -> None:
+    found = play(Scripted(run=begins_a_run, pause=lacks), acts=(Act("pause"),))
+    assert found.outcome.void is not None
+    assert found.outcome.void.kind == "unfit"
+    assert found.outcome.void.reason.startswith("pause() of 0: ")
+
+
+def test_an_attribute_missing_elsewhere_is_the_clients_own_mistake(play: Play) -> None:
+    def breaks(_trace: Any) -> None:
+        None.post()  # type: ignore[attr-defined]
+
+    found = play(Scripted(run=begins_a_run, pause=breaks), acts=(Act("pause"),))
+    assert found.outcome.void is None
+    assert len(found.times("act-raised", act="pause")) == 1
 
 
 @pytest.mark.parametrize("what", ["run", "pause"])
@@ -285,7 +345,7 @@ def test_an_act_whose_moment_comes_while_settling_or_closing_is_not_begun(
     act = Act(what, Moment("run-returned", after_ms=after_ms))  # type: ignore[arg-type]
     found = play(Scripted(run=takes(1), close=takes(5)), acts=(act,))
     assert [call.number for call in found.outcome.calls] == [1]
-    assert found.times("act-called") == []
+    assert found.times("act-called", number=2) == []
     assert found.time("close-called") == found.time("run-returned") + 10_000
 
 
@@ -426,7 +486,7 @@ def test_looking_again_waits_no_longer_than_needed(
 ) -> None:
     found = play(showing(after_s), looks_again_s=2.0, runs=2)
     returned_ms = found.time("run-returned", call=1)
-    assert found.time("act-called", act="send-message") == pytest.approx(
+    assert found.time("act-called", act="send-message", number=2) == pytest.approx(
         returned_ms + waits_s * 1_000
     )
 

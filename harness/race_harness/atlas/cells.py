@@ -5,10 +5,15 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Final, Literal
 
+from race_harness.model.verdict import PASSING
+
 HEAD: Final = 20
 """So many trials tell whether a cell hangs."""
 
-State = Literal["passes", "fails", "skipped"]
+_APART: Final = frozenset(PASSING) - {"ok"}
+
+State = Literal["passes", "explained", "fails", "skipped"]
+"""`explained`: all passed, though some raised what the schedule explains."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,9 @@ class Cell:
     def state(self) -> State:
         if self.pass_rate is None:
             return "skipped"
-        return "passes" if self.pass_rate == 1 else "fails"
+        if self.pass_rate < 1:
+            return "fails"
+        return "explained" if any(self.verdicts.get(name) for name in _APART) else "passes"
 
     @property
     def hangs(self) -> bool:
@@ -74,6 +81,8 @@ class Span:
     def __str__(self) -> str:
         """Such as `fails 1.7.0 to 1.11.0 (passes 64 to 71 %)`."""
         named = self.first if self.first == self.last else f"{self.first} to {self.last}"
+        if self.state == "explained":
+            return f"passes, with errors explained, {named}"
         if self.state != "fails" or self.rates is None:
             return f"{self.state} {named}"
         low, high = (_percent(rate) for rate in self.rates)
@@ -98,16 +107,20 @@ def spans(cells: Sequence[Cell]) -> Iterator[Span]:
 
 
 def glyph(cell: Cell) -> str:
-    """One character: `·` always passes, `░▒▓` less and less often, `█` never, a blank for none."""
+    """One character: `·` always passes, `∘` with errors explained, `░▒▓` less and less often, `█`
+    never, a blank for none."""
     rate = cell.pass_rate
     if rate is None:
         return " "
     if rate in (0, 1):
-        return "█" if rate == 0 else "·"
+        return "█" if rate == 0 else "∘" if cell.state == "explained" else "·"
     return "▓" if rate < 1 / 3 else "▒" if rate < 2 / 3 else "░"
 
 
-LEGEND = "· always passes   ░ ▒ ▓ less and less often   █ never passes   blank: no rate"
+LEGEND = (
+    "· always passes   ∘ so, with errors explained   ░ ▒ ▓ less and less often   █ never passes   "
+    "blank: no rate"
+)
 
 
 def _percent(rate: float) -> str:

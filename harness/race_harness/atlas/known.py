@@ -3,7 +3,7 @@
 from collections import Counter
 
 from race_harness.atlas.cells import HEAD, Cell
-from race_harness.model.verdict import ORDER
+from race_harness.model.verdict import ORDER, passes
 from race_harness.store.store import Store
 from race_harness.store.tallies import groups_of_trials, series_of_releases
 
@@ -35,7 +35,7 @@ def _counted(store: Store, series: int, release: str, scenario: str, reps: int) 
     reason = None
     for group in groups_of_trials(store, series, reps):
         total += group.trials
-        passed += group.trials * (group.verdicts == ("ok",))
+        passed += group.trials * (passes(group.verdicts))
         if group.void is not None:
             void, reason = void + group.trials, group.void.says
         counts.update(dict.fromkeys(group.verdicts, group.trials))

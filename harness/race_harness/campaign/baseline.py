@@ -89,10 +89,13 @@ class Against:
     regressions: tuple[BaselineTest, ...]
     wall_ms: tuple[float | None, float | None]
     """Means of then and of now: shown, and never judged."""
+    passed_apart: tuple[int, int]
+    """Trials that passed with another verdict than `ok`, likewise."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         then, now = self.wall_ms
+        apart_then, apart_now = self.passed_apart
         return {
             "scenario": self.key.scenario,
             "position": self.key.position,
@@ -102,6 +105,7 @@ class Against:
                 {**asdict(one), "regression": one in self.regressions} for one in self.comparisons
             ],
             "wall_ms": {"then": then, "now": now},
+            "passed_apart": {"then": apart_then, "now": apart_now},
         }
 
 
@@ -141,7 +145,8 @@ def measure(now: Sequence[Sample], baseline: Baseline) -> Measured:
         key = Key(one.scenario, one.position)
         regressions = tuple(comparison for comparison in comparisons if next(verdicts))
         wall_ms = then.wall_ms(), one.wall_ms()
-        series[key] = Against(key, then, tuple(comparisons), regressions, wall_ms)
+        apart = then.passed_apart(), one.passed_apart()
+        series[key] = Against(key, then, tuple(comparisons), regressions, wall_ms, apart)
     return Measured(baseline, series)
 
 

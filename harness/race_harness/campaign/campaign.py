@@ -37,6 +37,7 @@ def run_campaign(
     failures: Path | None = FAILURES,
     series: SeriesRecord | None = None,
     keeps_schedules: bool = False,
+    strict: bool = False,
 ) -> Campaign:
     """Run every schedule once, on workers that are ready, and write the first failure to a file.
 
@@ -44,6 +45,7 @@ def run_campaign(
     `failures`: the folder of the file; None: it is kept in the record alone.
     `series`: where each trial is recorded as it ends, before `on_result` hears of it; with its
     schedule if `keeps_schedules`, where no seed gives it.
+    `strict`: a failure is whatever is not `ok`.
 
     Raises:
         WorldBroken: a worker lost control, died, or did not repeat its first failure.
@@ -60,10 +62,10 @@ def run_campaign(
         on_result(numbered(result))
 
     began = time.perf_counter()
-    once = _Once() if client.combination.in_real_time else None
+    once = _Once(strict) if client.combination.in_real_time else None
     results = [numbered(result) for result in workers.run(schedules[start:], ended, once)]
     elapsed_s = time.perf_counter() - began
-    failed = next((r for r in results if not r.passed and r.void is None), None)
+    failed = next((r for r in results if not r.passes(strict=strict) and r.void is None), None)
     path = None
     if failed is not None:
         schedule = schedules[failed.index]
@@ -94,10 +96,13 @@ def run_campaign(
 class _Once:
     """Keeps the first failure whole, in real time, where it may not come a second time."""
 
-    def __init__(self) -> None:
+    def __init__(self, strict: bool) -> None:
         self.wholes: dict[int, WholeTrial] = {}
+        self._strict = strict
 
     def __call__(self, result: TrialResult, whole: WholeTrial) -> None:
+        if result.passes(strict=self._strict):
+            return
         self.wholes[result.index] = whole
         first = min(self.wholes)
         self.wholes = {first: self.wholes[first]}

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
 
-from race_harness.model.verdict import ORDER, TrialResult
+from race_harness.model.verdict import ORDER, PASSING, TrialResult
 from race_harness.statistics.intervals import Spread, mcnemar_exact, wilson
 
 SCHEMA = 1
@@ -34,6 +34,8 @@ class ClientSummary:
     verdicts: dict[str, int]
     """Trials by verdict, gravest first. A trial with two verdicts is counted under both."""
     void: int
+    undone: int
+    """Trials in which a run or an act that was asked for did not happen."""
     wall_ms: Spread | None
     """Wall milliseconds of a repetition, void ones included; None without repetitions."""
     virtual_s: Spread | None
@@ -42,6 +44,15 @@ class ClientSummary:
     campaign_digest: str
     first_failure: str | None
     """Path of the failure file of the first failing trial."""
+
+    def has_passed(self, *, strict: bool = False) -> bool:
+        """Whether every trial did; `strict`: and was `ok`."""
+        return self.passed == self.reps and not (strict and self.passed_apart)
+
+    @property
+    def passed_apart(self) -> bool:
+        """Whether a trial passed with another verdict than `ok`."""
+        return any(self.verdicts.get(verdict) for verdict in PASSING if verdict != "ok")
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: the fields by name, `ci95` as `[low, high]`."""
@@ -109,6 +120,7 @@ def summarise(
         ci95=wilson(passed, len(judged)),
         verdicts={verdict: counts[verdict] for verdict in sorted(counts, key=ORDER.index)},
         void=len(results) - len(judged),
+        undone=sum(result.undone > 0 for result in judged),
         wall_ms=_spread(result.wall_ms for result in results),
         virtual_s=_spread(result.virtual_s for result in judged),
         trials_per_s=len(results) / elapsed_s if elapsed_s > 0 else 0.0,

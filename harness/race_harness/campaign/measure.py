@@ -25,11 +25,12 @@ def measure(
     jobs: int | None = None,
     server: str = "fake",
     world: str = "sim",
+    strict: bool = False,
     record: CampaignRecord,
     progress: Progress,
 ) -> Comparison:
     """Run the scenario's schedules against each client; `server` and `world` as `find_client`
-    takes them. Every trial is recorded as it ends.
+    takes them. Every trial is recorded as it ends. `strict`: a failure is whatever is not `ok`.
 
     Every client is found before the first trial runs: a client that cannot be had costs nothing.
 
@@ -59,7 +60,7 @@ def measure(
             bar.begin()
 
             def ended(result: TrialResult, advance: Callable[..., None] = bar.advance) -> None:
-                advance(passed=result.passed)
+                advance(passed=result.passes(strict=strict))
 
             campaign = run_campaign(
                 client,
@@ -68,6 +69,7 @@ def measure(
                 on_result=ended,
                 series=record.series(series),
                 keeps_schedules=scenario.given is not None,
+                strict=strict,
             )
         campaigns.append(campaign)
         reasons = [result.void.says for result in campaign.results if result.void is not None]

@@ -5,6 +5,7 @@ from race_harness.campaign.progress import Progress, ProgressBar
 from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
+from race_harness.model.verdict import passes as has_passed
 from race_harness.search.neighbour import nearest_passing
 from race_harness.store.series import SeriesRecord
 from race_harness.store.store import CampaignRecord
@@ -41,7 +42,7 @@ def nearest_in_words(
     """The nearest passing neighbour, found on workers that are ready, its trials recorded."""
 
     def passes(changed: Schedule) -> bool:
-        passed = examine(client, workers, changed, series).judgement.verdicts == ("ok",)
+        passed = has_passed(examine(client, workers, changed, series).judgement.verdicts)
         if bar is not None:
             bar.advance(passed=passed)
         return passed

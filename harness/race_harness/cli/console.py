@@ -41,6 +41,14 @@ Jobs = Annotated[
         "mostly wait]",
     ),
 ]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Fail, too, where a trial passed but is not `ok`: a call raised and the schedule "
+        "explains it.",
+    ),
+]
 Server = Annotated[
     str,
     typer.Option(

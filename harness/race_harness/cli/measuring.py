@@ -16,6 +16,7 @@ from race_harness.cli.console import (
     ScheduleFile,
     Seed,
     Server,
+    Strict,
     World,
     campaign_progress,
     check_outputs,
@@ -43,6 +44,7 @@ def run(
     jobs: Jobs = None,
     server: Server = "fake",
     world: World = "sim",
+    strict: Strict = False,
     json_file: JsonFile = None,
     markdown: Markdown = False,
     record: RecordFile = None,
@@ -58,6 +60,7 @@ def run(
         jobs=jobs,
         server=server,
         world=world,
+        strict=strict,
         json_file=json_file,
         markdown=markdown,
         record=record,
@@ -67,7 +70,7 @@ def run(
         path = Path(summary.first_failure)
         story = short_story(Failure.read(path), path)
         errors.print(story, markup=False, highlight=False, soft_wrap=True)
-    if summary.passed < summary.reps:
+    if not summary.has_passed(strict=strict):
         raise typer.Exit(1)
 
 
@@ -118,6 +121,7 @@ def _measured(
     jobs: int | None,
     server: str,
     world: str,
+    strict: bool = False,
     json_file: Path | None,
     markdown: bool,
     record: Path | None,
@@ -147,6 +151,7 @@ def _measured(
             jobs=jobs,
             server=server,
             world=world,
+            strict=strict,
             record=campaign,
             progress=progress,
         )

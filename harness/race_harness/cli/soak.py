@@ -13,6 +13,7 @@ from race_harness.cli.console import (
     ScheduleFile,
     Seed,
     Server,
+    Strict,
     World,
     check_outputs,
     output,
@@ -112,6 +113,7 @@ def soak(
     server: Server = "fake",
     world: World = "sim",
     confirm: Confirm = True,
+    strict: Strict = False,
     json_file: JsonFile = None,
     markdown: Markdown = False,
     record: RecordFile = None,
@@ -169,5 +171,5 @@ def soak(
         output.print(soak_table(summary, kept))
     if summary.has_regressed:
         raise typer.Exit(REGRESSED)
-    if summary.has_failed(fail_under):
+    if summary.has_failed(fail_under, strict=strict):
         raise typer.Exit(FAILED)

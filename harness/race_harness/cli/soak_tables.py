@@ -149,6 +149,9 @@ def _against(against: Against | None) -> str:
     then, now = against.wall_ms
     if then is not None and now is not None:
         told.append(f"wall {phrases.number(then)} → {phrases.number(now)} ms")
+    apart_then, apart_now = against.passed_apart
+    if apart_then != apart_now:
+        told.append(f"passed, yet not ok {apart_then} → {apart_now}")
     return "; ".join(told)
 
 

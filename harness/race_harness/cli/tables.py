@@ -58,6 +58,7 @@ def comparison_table(comparison: Comparison) -> RenderableType:
         table,
         Text(),
         *(Text(_paired(pair)) for pair in comparison.pairs),
+        *(Text(line) for line in _undone(comparison)),
     )
 
 
@@ -83,6 +84,8 @@ def comparison_markdown(comparison: Comparison) -> str:
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     if comparison.pairs:
         lines += ["", *(f"- {_paired(pair)}" for pair in comparison.pairs)]
+    if undone := _undone(comparison):
+        lines += ["", *(f"- {line}" for line in undone)]
     seen = {verdict for client in comparison.clients for verdict in client.verdicts}
     # `ok` means "none of these", which only says something beneath the full list.
     legend = [verdict for verdict in MEANINGS if verdict in seen and verdict != "ok"]
@@ -149,6 +152,15 @@ def _two(spread: Spread | None, first: str) -> str:
     if spread is None:
         return _UNKNOWN
     return f"{number(getattr(spread, first))} / {number(spread.p95)}"
+
+
+def _undone(comparison: Comparison) -> list[str]:
+    return [
+        f"{client.client}: in {client.undone} trials a run or an act that was asked for did not "
+        "happen"
+        for client in comparison.clients
+        if client.undone
+    ]
 
 
 def _paired(pair: Pair) -> str:

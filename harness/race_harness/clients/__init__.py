@@ -1,8 +1,8 @@
 """The clients under test, behind one small interface."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
@@ -51,6 +51,16 @@ class Client(Protocol):
     def visible(self) -> list[str]:
         """Ids in `state.events`, in its order. Never blocks and is no scheduling point, so takes
         no lock."""
+
+    def state(self) -> Mapping[str, Callable[[], Any]]:
+        """What the conversation shows of itself: a reader for each field, which may block and
+        raise as the client does; values are JSON. May be left out.
+
+        Of the fields, those that the server tells, too, are compared: of the agent server
+        `execution_status`, `cost` in US dollars, `prompt_tokens`, `completion_tokens`,
+        `confirmation_policy`, `activated_knowledge_skills` and `title`.
+        """
+        return {}
 
     def close(self) -> None: ...
 

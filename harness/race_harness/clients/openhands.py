@@ -4,6 +4,8 @@ import importlib.metadata
 import inspect
 import logging
 import os
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from race_harness.clients import Client, OnEvent, SeenEvent
@@ -31,6 +33,32 @@ _RUN_OPTIONS = frozenset(inspect.signature(RemoteConversation.run).parameters)
 """Up to 1.6, none."""
 
 
+def _metrics(state: Any) -> Any:
+    return state.stats.get_combined_metrics()
+
+
+def _usage(state: Any) -> Any:
+    return _metrics(state).accumulated_token_usage
+
+
+_STATE: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
+    "execution_status": {"execution_status": lambda state: state.execution_status.value},
+    "stats": {
+        "cost": lambda state: round(_metrics(state).accumulated_cost, 6),
+        "prompt_tokens": lambda state: getattr(_usage(state), "prompt_tokens", 0),
+        "completion_tokens": lambda state: getattr(_usage(state), "completion_tokens", 0),
+    },
+    "confirmation_policy": {
+        "confirmation_policy": lambda state: type(state.confirmation_policy).__name__
+    },
+    "activated_knowledge_skills": {
+        "activated_knowledge_skills": lambda state: list(state.activated_knowledge_skills)
+    },
+    "title": {"title": lambda state: state.title},
+}
+"""By the name of the property, which early releases may not have: fields, and how to read them."""
+
+
 class OpenHandsClient:
     """One `RemoteConversation`."""
 
@@ -55,7 +83,7 @@ class OpenHandsClient:
         if timeout_s is not None:
             options["timeout"] = timeout_s
         for name in options.keys() - _RUN_OPTIONS:
-            raise NotImplementedError(f"run() of {VERSION} takes no {name!r}")
+            raise NotImplementedError(f"RemoteConversation.run() takes no {name!r}")
         self._conversation.run(**options)
 
     def pause(self) -> None:
@@ -71,6 +99,15 @@ class OpenHandsClient:
         # Its iterator takes a lock that a thread stopped in between may hold; a list is copied
         # in one piece.
         return [event.id for event in list(self._conversation.state.events._cached_events)]
+
+    def state(self) -> Mapping[str, Callable[[], Any]]:
+        state = self._conversation.state
+        there = {name: read for name, read in _STATE.items() if hasattr(type(state), name)}
+        return {
+            field: partial(read, state)
+            for fields in there.values()
+            for field, read in fields.items()
+        }
 
     def close(self) -> None:
         self._conversation.close()

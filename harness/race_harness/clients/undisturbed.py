@@ -29,6 +29,9 @@ class UndisturbedClient:
         self.pause = client.pause
         self.interrupt = client.interrupt
         self.close = client.close
+        state = getattr(client, "state", None)
+        if state is not None:
+            self.state = state
 
     def count(self) -> int:
         with self._look():

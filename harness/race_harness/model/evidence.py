@@ -2,11 +2,27 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Literal
 
 Numbers = Callable[[float, str], str]
 """A number in words, from its value and its format."""
+
+
+@dataclass(frozen=True)
+class StateField:
+    """A field of the state that the client shows otherwise than it is. Values are JSON."""
+
+    field: str
+    value: str
+    """What the client shows, or what it raises."""
+    truth: str | None = None
+    """What the server has; None: it does not matter."""
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.value}" + (
+            "" if self.truth is None else f" instead of {self.truth}"
+        )
 
 
 @dataclass(frozen=True)
@@ -35,9 +51,21 @@ class Evidence:
     begun: bool | None = None
     """Whether the server's run had begun by then."""
     after_s: float | None = None
-    """Trial seconds from the call to its end; of `ended-late` from the server's end."""
+    """Trial seconds from the call to its end; of `ended-late` from the server's end; of several
+    events the longest."""
     timeout_s: float | None = None
     """The timeout that `run()` was given."""
+    act: str | None = None
+    """What it is about, if not `run()`: what the caller did, such as `pause()`, or a request, such
+    as `GET conversation`."""
+    by: Literal["client", "server"] | None = None
+    """Who held it up."""
+    reason: str | None = None
+    """Why it had reason to raise."""
+    undone: tuple[str, ...] = ()
+    """What was asked for and did not happen, such as `run() 2 of 3`."""
+    differences: tuple[StateField, ...] = ()
+    """Fields of the state that are not as they are on the server."""
 
     @property
     def says(self) -> str:
@@ -57,6 +85,16 @@ class Evidence:
             stopped=None if self.stopped is None else numberless(self.stopped),
             after_s=None if self.after_s is None else 0.0,
             timeout_s=None if self.timeout_s is None else 0.0,
+            reason=None if self.reason is None else numberless(self.reason),
+            undone=tuple(dict.fromkeys(map(numberless, self.undone))),
+            differences=tuple(
+                StateField(
+                    each.field,
+                    numberless(each.value),
+                    None if each.truth is None else numberless(each.truth),
+                )
+                for each in self.differences
+            ),
         )
 
     @property
@@ -67,7 +105,10 @@ class Evidence:
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, with the words, and without what does not apply."""
         known = {field.name: getattr(self, field.name) for field in fields(self)}
-        facts = {name: value for name, value in known.items() if value is not None}
+        facts = {name: value for name, value in known.items() if value not in (None, ())}
+        facts["events"] = self.events
+        if self.differences:
+            facts["differences"] = tuple(map(asdict, self.differences))
         return {**facts, "says": self.says}
 
     @staticmethod
@@ -75,6 +116,8 @@ class Evidence:
         """From the JSON form, which was checked."""
         facts = {name: value for name, value in data.items() if name in _FIELDS}
         facts["events"] = tuple(map(dict, facts.get("events", ())))
+        facts["undone"] = tuple(facts.get("undone", ()))
+        facts["differences"] = tuple(StateField(**each) for each in facts.get("differences", ()))
         if facts.get("fact") not in FACTS:
             # Of another release of race-harness: told as it is. In older files the sentence alone
             # says which call it is about.
@@ -150,12 +193,56 @@ def _seen_late(entry: Evidence, number: Numbers) -> str:
 def _gave_up_early(entry: Evidence, number: Numbers) -> str:
     after = number(entry.after_s or 0.0, ".2f")
     timeout = number(entry.timeout_s or 0.0, "g")
-    run = _run(entry, number)
-    return f"{run} raised {entry.error!r} after {after} s, before its timeout of {timeout} s"
+    raised = f"{_run(entry, number)} raised {entry.error!r} after {after} s"
+    return f"{raised}, before its timeout of {timeout} s{_because(entry)}"
 
 
 def _raised(entry: Evidence, number: Numbers) -> str:
-    return f"{_run(entry, number)} raised {entry.error!r} although the run did not fail"
+    raised = f"{_run(entry, number)} raised {entry.error!r}"
+    return f"{raised}{_because(entry) or ' although the run did not fail'}"
+
+
+def _because(entry: Evidence) -> str:
+    return "" if entry.reason is None else f", as {entry.reason}"
+
+
+def _act_raised(entry: Evidence, _number: Numbers) -> str:
+    told = f"{entry.act} raised {entry.error!r}{_because(entry) or ', which nothing explains'}"
+    return f"{told}; so {', '.join(entry.undone)} did not happen" if entry.undone else told
+
+
+def _own_message_late(entry: Evidence, _number: Numbers) -> str:
+    return f"its own message was not visible when {entry.act} returned"
+
+
+def _act_held(entry: Evidence, number: Numbers) -> str:
+    return f"{entry.act} took {number(entry.after_s or 0.0, '.1f')} s: the {entry.by} held it up"
+
+
+def _request_held(entry: Evidence, number: Numbers) -> str:
+    after = number(entry.after_s or 0.0, ".1f")
+    return f"{entry.act} was answered after {after} s: the {entry.by} held it up"
+
+
+def _frame_late(entry: Evidence, number: Numbers) -> str:
+    count, after = _count(entry, number), number(entry.after_s or 0.0, ".1f")
+    return f"{count} published up to {after} s late: the {entry.by} held them up"
+
+
+def _shown_late(entry: Evidence, number: Numbers) -> str:
+    count, after = _count(entry, number), number(entry.after_s or 0.0, ".1f")
+    return (
+        f"{count} reached the caller up to {after} s after the frame, while the run went on: "
+        f"the {entry.by} held them up"
+    )
+
+
+def _state_differs(entry: Evidence, _number: Numbers) -> str:
+    return f"state shows {', '.join(map(str, entry.differences))}"
+
+
+def _act_never_returned(entry: Evidence, _number: Numbers) -> str:
+    return f"{entry.act} never returned ({entry.stopped})"
 
 
 def _timeout_overrun(entry: Evidence, number: Numbers) -> str:
@@ -197,6 +284,14 @@ FACTS: Final[Mapping[str, Callable[[Evidence, Numbers], str]]] = {
     "seen-late": _seen_late,
     "gave-up-early": _gave_up_early,
     "raised": _raised,
+    "act-raised": _act_raised,
+    "act-never-returned": _act_never_returned,
+    "state-differs": _state_differs,
+    "own-message-late": _own_message_late,
+    "act-held": _act_held,
+    "request-held": _request_held,
+    "frame-late": _frame_late,
+    "shown-late": _shown_late,
     "timeout-overrun": _timeout_overrun,
     "ended-late": _ended_late,
     "never-seen": _never_seen,

@@ -276,6 +276,13 @@ class _Event(TypedDict):
 
 
 @with_config(ConfigDict(strict=True))
+class _Difference(TypedDict):
+    field: str
+    value: str
+    truth: str | None
+
+
+@with_config(ConfigDict(strict=True))
 class _Evidence(TypedDict):
     verdict: Verdict
     says: str
@@ -290,6 +297,11 @@ class _Evidence(TypedDict):
     begun: NotRequired[bool]
     after_s: NotRequired[FiniteFloat]
     timeout_s: NotRequired[FiniteFloat]
+    act: NotRequired[str]
+    by: NotRequired[Literal["client", "server"]]
+    reason: NotRequired[str]
+    undone: NotRequired[list[str]]
+    differences: NotRequired[list[_Difference]]
 
 
 def _combination(name: str) -> str:

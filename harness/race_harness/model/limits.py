@@ -26,6 +26,12 @@ def work_s(schedule: Schedule) -> float:
     return milliseconds / 1000
 
 
+def rest_latency_ns(schedule: Schedule) -> int:
+    """What the network adds to one request at most: a connection, the request, the answer."""
+    links = [schedule.network.rest, *(c for c in schedule.network.connections if c.kind == "rest")]
+    return round(4e6 * max(link.latency_ms + link.jitter_ms for link in links))
+
+
 def own_delays_ns(schedule: Schedule, callbacks: int = 0) -> int:
     """What the schedule itself adds between the server's end and the client's knowing, if the
     user's callback is given so many events."""

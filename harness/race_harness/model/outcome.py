@@ -51,3 +51,5 @@ class Outcome:
     """Why `run()` was never reached, if so."""
     stopped: str | None = None
     """Why the trial had to be ended from outside, if it had to."""
+    undone: tuple[str, ...] = ()
+    """What the schedule asked the caller for and did not happen, such as `run() 2 of 3`."""

@@ -49,7 +49,7 @@ class Turn:
     """Pieces in which each answer of the LLM is streamed while it comes (from 1.18.1). They go to
     the sockets and never to the log."""
     statistics: bool = False
-    """Whether each answer of the LLM is followed by a state update of what it has cost, which a
+    """Whether each answer of the LLM has a price, and is followed by a state update of it, which a
     thread of its own appends whenever it gets the lock (from 1.3 to 1.9, and from 1.19.1)."""
     stop_hook_denials: Count = 0
     """How often a stop hook takes `finished` back to `running` before it lets the run end (from
@@ -278,6 +278,8 @@ class Caller:
     callback_raises: bool = False
     """Whether it raises on them in the end."""
     callback_on: Literal["finish", "all"] = "finish"
+    reads_own_message: bool = False
+    """Whether it looks for its message in `state.events` when `send_message()` has returned."""
     looks_again_s: Seconds = 0.0
     """A test that was repaired instead of the client: after `run()` it waits so long at most
     for the finish observation to become visible."""

@@ -6,16 +6,17 @@ chunk, so two trials with equal digests did the same thing.
 
 Happenings, by lane (times are nanoseconds since the trial began):
 
-client   run-called {call}, run-returned {call}, run-raised {call, error}, act-called {act},
-         act-returned {act}, act-raised {act, error}, callback {event, kind},
-         callback-done {event}, callback-raised {event}, visible {event}, close-called,
-         close-returned, close-raised {error}, line-stalled {function, line, thread, for_ms}
+client   run-called {call}, run-returned {call}, run-raised {call, error},
+         act-called {act, number}, act-returned {act, number}, act-raised {act, number, error},
+         callback {event, kind}, callback-done {event}, callback-raised {event}, visible {event},
+         state-read {values, errors}, close-called, close-returned, close-raised {error},
+         line-stalled {function, line, thread, for_ms}
 rest     request {method, route, number}, fault {action, number, status?, delay_ms?},
          answer {number, status, execution_status?, cut?}, unanswered {number}
 server   run-requested, run-refused {status}, run-accepted {run}, run-started {run},
          status {status, run}, status-readable {status}, run-ended {run, status},
          persisted {event, kind, key?, tool_name?, run?}, publication {event}, run-cleared {run},
-         snapshot {status, run?}, stop-hook-denied {run}
+         snapshot {status, run?}, stop-hook-denied {run}, state {values}
 socket   subscribed {peer}, frame-sent {event, kind, key?, value?, tool_name?, peer},
          frame-delivered {event, peer}, connected {peer}, disconnected {peer, why}
 network  fault {action, link, peer?, code?, for_ms?}

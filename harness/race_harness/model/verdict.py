@@ -1,5 +1,6 @@
 """The verdicts of a trial, their meaning and their order of gravity."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,23 +8,42 @@ from race_harness.model.evidence import Cause, Evidence
 from race_harness.model.outcome import Void
 
 MEANINGS: Final[dict[str, str]] = {
-    "hang": "run() never returned within the limit of the trial; deadlock included",
+    "hang": "run() or another act never returned within the limit of the trial; deadlock included",
     "lost": "persisted, not visible at return nor after settling",
     "unrun": "run() returned, but the server's run for it never began, even after settling",
     "early": "run() returned before the server's run for it ended",
     "late": "persisted, not visible at return, visible after settling",
-    "spurious-error": "run() raised although the run succeeded, or before its timeout; or it "
-    "returned although the run failed",
+    "spurious-error": "run() or another act raised and nothing explains it, or run() before its "
+    "timeout; or it returned although the run failed",
     "missed-callback": "in state.events, never given to the user's callback",
     "duplicate-callback": "given to the user's callback more than once",
     "out-of-order": "callbacks or state.events in another order than the server's log",
+    "stale-state": "when all is quiet, state shows something else than the server has, or cannot "
+    "be read",
     "stall": "run() ended more than 10 virtual seconds after the server was done, or after its "
-    "timeout",
+    "timeout; or the client held up another act, or an event, for more than 10",
+    "server-stall": "passed: the server held up an act, a request or an event for more than 10 "
+    "virtual seconds",
+    "explained": "passed: run() or another act raised, the schedule explains it, and nothing else "
+    "was wrong",
     "ok": "none of these",
 }
 """Every verdict, gravest first, with what it means."""
 
 ORDER: Final[tuple[str, ...]] = tuple(MEANINGS)
+
+PASSING: Final[tuple[str, ...]] = ("server-stall", "explained", "ok")
+"""The verdicts of a trial that passed. All but `ok` are shown apart, and are failures to whoever
+is strict."""
+
+
+def passes(verdicts: Sequence[str], *, strict: bool = False) -> bool:
+    """Whether a trial with these verdicts passed; a void one, which has none, did not.
+
+    `strict`: no verdict but `ok` is a pass.
+    """
+    passing = ("ok",) if strict else PASSING
+    return bool(verdicts) and all(verdict in passing for verdict in verdicts)
 
 
 @dataclass(frozen=True)
@@ -42,7 +62,8 @@ class Judgement:
     @property
     def cause(self) -> Cause:
         """What makes two failures the same; empty for a trial that passed or is void."""
-        return Cause() if self.verdicts in ((), ("ok",)) else Cause.of(self.evidence)
+        failed = self.verdicts and not passes(self.verdicts)
+        return Cause.of(self.evidence) if failed else Cause()
 
 
 @dataclass(frozen=True)
@@ -59,6 +80,13 @@ class TrialResult:
     void: Void | None = None
     """Why there is no verdict, if there is none."""
 
+    undone: int = 0
+    """How many runs and acts were asked for and did not happen."""
+
     @property
     def passed(self) -> bool:
-        return self.void is None and self.verdicts == ("ok",)
+        return self.passes()
+
+    def passes(self, *, strict: bool = False) -> bool:
+        """Whether it passed; `strict`: with nothing to be explained either."""
+        return self.void is None and passes(self.verdicts, strict=strict)

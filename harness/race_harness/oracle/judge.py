@@ -1,11 +1,13 @@
 """The oracle: compares what the caller saw with what the server did, and gives the verdicts.
 
-Pure: it reads the happenings of a trial and the outcome, nothing else. Every call of `run()` is
-judged by itself; events and callbacks once, after settling.
+Pure: it reads the happenings of a trial and the outcome, nothing else. Every call of `run()` and
+every other act is judged by itself; events and callbacks once, after settling.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from math import inf
 from typing import Any
 
 from race_harness.model.evidence import Evidence
@@ -13,17 +15,25 @@ from race_harness.model.limits import own_delays_ns
 from race_harness.model.outcome import CallOutcome, Outcome
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
-from race_harness.model.verdict import ORDER, Judgement
-from race_harness.oracle.ledger import Ledger, LogEntry, RunEntry
+from race_harness.model.verdict import ORDER, PASSING, Judgement
+from race_harness.oracle.durations import STALL_NS, stalls
+from race_harness.oracle.excuses import excuse, refusal
+from race_harness.oracle.ledger import (
+    LAST_CLOSE,
+    OWN_ROUTES,
+    ActEntry,
+    Doing,
+    Ledger,
+    LogEntry,
+    RunEntry,
+)
+from race_harness.oracle.state import stale
 
-STALL_NS = 10_000_000_000
-"""How long `run()` may go on after the server was done, beyond the schedule's own delays."""
 PROMISE_NS = 250_000_000
 """How much later or sooner than `run(timeout=...)` says it may give up, beyond those delays."""
 SETTLED_NS = 5_000_000_000
 """An event persisted less than this before the end of the settle time is not judged by it."""
-PERSISTS = 3
-"""So many spoiled answers in a row are a fault that persists, which a client may give in to."""
+CLOSED = "the conversation was closed"
 
 
 def judge(schedule: Schedule, happenings: Sequence[Happening], outcome: Outcome) -> Judgement:
@@ -35,29 +45,90 @@ def judge(schedule: Schedule, happenings: Sequence[Happening], outcome: Outcome)
         if entry.trailing
     ]
     notes += [f"counterfactual: {departure}" for departure in schedule.departures()]
-    never = [call for call in outcome.calls if call.ended == "never"]
-    if never:
-        found = Evidence(
-            "hang",
-            "never-returned",
-            call=never[0].number,
-            calls=len(outcome.calls),
-            stopped=outcome.stopped or "the trial ended first",
-        )
-        return _judgement([found], notes)
+    hang = _hang(ledger, outcome)
+    if hang is not None:
+        return _judgement([hang], notes)
     evidence: list[Evidence] = []
     for call in outcome.calls:
         judged = _Call(schedule, ledger, outcome, call)
         evidence += judged.evidence()
+    evidence += _acts(ledger, outcome)
+    if schedule.caller.reads_own_message:
+        evidence += _own_messages(ledger)
+    evidence += stalls(schedule, ledger, _name)
     evidence += _lost(ledger, outcome)
     evidence += _callbacks(ledger, outcome)
+    evidence += stale(schedule, ledger)
     return _judgement(evidence, notes)
 
 
 def _judgement(evidence: Iterable[Evidence], notes: Sequence[str]) -> Judgement:
     ordered = sorted(evidence, key=lambda entry: ORDER.index(entry.verdict))
+    failed = [entry for entry in ordered if entry.verdict not in PASSING]
+    if failed:
+        # What passes by itself is no part of what went wrong.
+        notes = [*notes, *(f"{e.verdict}: {e.says}" for e in ordered if e.verdict in PASSING)]
+        ordered = failed
     verdicts = tuple(dict.fromkeys(entry.verdict for entry in ordered)) or ("ok",)
     return Judgement(verdicts, tuple(ordered), tuple(notes))
+
+
+def _hang(ledger: Ledger, outcome: Outcome) -> Evidence | None:
+    stopped = outcome.stopped or "the trial ended first"
+    calls = len(outcome.calls)
+    for call in outcome.calls:
+        if call.ended == "never":
+            return Evidence(
+                "hang", "never-returned", call=call.number, calls=calls, stopped=stopped
+            )
+    if outcome.stopped is None:
+        return None
+    for act in ledger.acts:
+        if act.ended is None:
+            return Evidence("hang", "act-never-returned", act=_name(act), stopped=stopped)
+    return None
+
+
+def _acts(ledger: Ledger, outcome: Outcome) -> Iterator[Evidence]:
+    """What was raised by all that the caller did besides `run()`."""
+    for act in ledger.acts:
+        if act.error is None:
+            continue
+        own = [OWN_ROUTES[act.act]] if act.act in OWN_ROUTES else []
+        why = excuse(act, own) or refusal(act, own)
+        if ledger.closed is not None and ledger.closed < (act.ended or act.called):
+            why = why or (CLOSED if ledger.closed != act.called else None)
+        yield Evidence(
+            "spurious-error" if why is None else "explained",
+            "act-raised",
+            act=_name(act),
+            error=act.error,
+            reason=why,
+            undone=outcome.undone if act.act == "send-message" else (),
+        )
+
+
+def _own_messages(ledger: Ledger) -> Iterator[Evidence]:
+    """Those that were not to be seen when their `send_message()` returned, and were later."""
+    for act in ledger.acts:
+        if act.act != "send-message" or act.ended is None or act.error is not None:
+            continue
+        own = [
+            ledger.log[event]
+            for position, event in ledger.messages.items()
+            if act.called < position < act.ended
+        ]
+        late = [entry for entry in own if entry.seen is not None and entry.seen > act.ended]
+        if late:
+            yield Evidence("late", "own-message-late", _facts(late), act=_name(act))
+
+
+def _name(doing: Doing) -> str:
+    """As the program's author knows it."""
+    act = doing.act if isinstance(doing, ActEntry) else "run"
+    if act == "state":
+        return act
+    return f"{'close' if act == LAST_CLOSE else act.replace('-', '_')}()"
 
 
 class _Call:
@@ -160,36 +231,26 @@ class _Call:
         timeout_s = self._schedule.caller.timeout_s
         # By its name or in its words.
         gave_up = "TimeoutError" in error or "timed out" in error
+        if any(map(_failed, self._runs)):
+            return  # As it should.
+        why = CLOSED if closed else excuse(self._entry, ["POST run"])
+        over = self._run is not None and (self._run.ended or inf) < self._ended
+        if why is None and gave_up and timeout_s is None and not over:
+            why = "the run was not over and it has a timeout of its own"
         if gave_up and timeout_s is not None:
             took_ns = self._ended_after_ns()
-            if took_ns < timeout_s * 1e9 - PROMISE_NS and not self._excused():
-                yield self._found(
-                    "spurious-error",
-                    "gave-up-early",
-                    error=error,
-                    after_s=took_ns / 1e9,
-                    timeout_s=timeout_s,
-                )
-            return
-        if gave_up or any(map(_failed, self._runs)) or closed or self._excused():
-            return
-        yield self._found("spurious-error", "raised", error=error)
-
-    def _excused(self) -> bool:
-        """Whether the client could not have known better."""
-        requests = self._entry.requests.values()
-        if self._entry.network_fault or any(request.status is None for request in requests):
-            return True
-        spoiled = [request for request in requests if request.fault not in (None, "delay")]
-        # Whether a run was begun is anybody's guess then; and whoever cannot read the events
-        # rather says so than hides it.
-        if any(request.route in ("POST run", "GET events/search") for request in spoiled):
-            return True
-        # A status of the client's own making, such as 401 or 404, is not to be tried again.
-        if any(400 <= (r.status or 0) < 500 and r.status not in (408, 429) for r in spoiled):
-            return True
-        last = [request.fault not in (None, "delay") for request in requests][-PERSISTS:]
-        return len(last) == PERSISTS and all(last)
+            if took_ns >= timeout_s * 1e9 - PROMISE_NS:
+                return
+            found = self._found(
+                "spurious-error",
+                "gave-up-early",
+                error=error,
+                after_s=took_ns / 1e9,
+                timeout_s=timeout_s,
+            )
+        else:
+            found = self._found("spurious-error", "raised", error=error)
+        yield found if why is None else replace(found, verdict="explained", reason=why)
 
     def _stall(self) -> Iterator[Evidence]:
         timeout_s = self._schedule.caller.timeout_s

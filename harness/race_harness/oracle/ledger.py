@@ -4,11 +4,21 @@ Positions in the trace, not times, say what came before what, because much happe
 of virtual time. Times are trial nanoseconds.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from math import inf
+from typing import Any, Final
 
 from race_harness.model.trace import Happening
+
+OWN_ROUTES: Final[Mapping[str, str]] = {
+    "send-message": "POST events",
+    "pause": "POST pause",
+    "interrupt": "POST interrupt",
+}
+"""The request that an act is made of."""
+LAST_CLOSE: Final = "last-close"
+"""The `close()` that ends every program; others are acts like the rest."""
 
 
 @dataclass(slots=True)
@@ -22,6 +32,8 @@ class LogEntry:
     trailing: bool
     sent: int | None = None
     """Position of its first frame."""
+    seen: int | None = None
+    """Position at which it became visible."""
     published_ns: int | None = None
     delivered_ns: int | None = None
     visible_ns: int | None = None
@@ -45,6 +57,8 @@ class RunEntry:
     started: int | None = None
     ended: int | None = None
     status: str | None = None
+    started_ns: int | None = None
+    ended_ns: int | None = None
     done: int | None = None
     done_ns: int | None = None
     """When the post-run snapshot was published, or else the last status assigned."""
@@ -61,14 +75,48 @@ class Request:
 
 
 @dataclass(slots=True)
-class CallEntry:
-    """One call of `run()`, and what went on between its begin and its end."""
+class OpenRequest:
+    """A REST request from its coming to the server to its answer, or to the server's giving up."""
+
+    route: str
+    asked_ns: int
+    is_own_of_an_act: bool
+    ended_ns: int | None = None
+    fault: str | None = None
+    delay_ns: int = 0
+    """Of the fault."""
+    silenced: bool = False
+
+
+@dataclass(slots=True)
+class Doing:
+    """Something that the caller does, and what went on between its begin and its end."""
 
     number: int
     called: int
     called_ns: int
     ended: int | None = None
     ended_ns: int = 0
+    requests: dict[int, Request] = field(default_factory=dict)
+    network_fault: bool = False
+    """Whether a REST connection was disturbed."""
+    silenced: bool = False
+    """Whether one said nothing for a while, or for ever."""
+
+
+@dataclass(slots=True)
+class ActEntry(Doing):
+    """A message, a pause, an interrupt, a close."""
+
+    act: str = ""
+    error: str | None = None
+    """What it raised."""
+
+
+@dataclass(slots=True)
+class CallEntry(Doing):
+    """One call of `run()`."""
+
     status: str = "idle"
     """The server's status when it ended."""
     run: RunEntry | None = None
@@ -79,9 +127,6 @@ class CallEntry:
     """Whether the server refused to begin one for it."""
     refused_for: RunEntry | None = None
     """The run that was going on then, also if another was begun for the call afterwards."""
-    requests: dict[int, Request] = field(default_factory=dict)
-    network_fault: bool = False
-    """Whether a REST connection was disturbed."""
     paused: int | None = None
     """When somebody paused the conversation: the step under way goes on, and may even win."""
 
@@ -93,15 +138,33 @@ class Ledger:
     log: dict[str, LogEntry] = field(default_factory=dict)
     runs: dict[int, RunEntry] = field(default_factory=dict)
     calls: dict[int, CallEntry] = field(default_factory=dict)
+    acts: list[ActEntry] = field(default_factory=list)
+    requests: dict[int, OpenRequest] = field(default_factory=dict)
     callbacks: list[str] = field(default_factory=list)
+    given_ns: dict[str, int] = field(default_factory=dict)
+    """When each event was first given to the callback."""
     status: str = "idle"
     """The server's, as of the last entry."""
-    messages: list[int] = field(default_factory=list)
-    """Where the user's own messages were persisted."""
+    messages: dict[int, str] = field(default_factory=dict)
+    """Where the user's own messages were persisted, with their ids."""
     subscribed: int | None = None
     settled_ns: int = 0
     closed: int | None = None
     """When the caller closed the conversation meanwhile."""
+    disturbed_until_ns: float = 0.0
+    """How long the REST connections may suffer from what the network has done to them."""
+    silences: list[tuple[int, float]] = field(default_factory=list)
+    """From when to when nothing may have come through on some REST connection."""
+    shown: dict[str, Any] | None = None
+    """The fields of the state that the client showed in the end."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """What the others raised."""
+    truth: dict[str, Any] | None = None
+    """The server's state at that time."""
+    changed_ns: int = 0
+    """When the server last did anything."""
+    socket_changes_ns: list[int] = field(default_factory=list)
+    """When a socket was subscribed, was lost, or suffered from the network."""
 
     @staticmethod
     def of(happenings: Sequence[Happening]) -> "Ledger":
@@ -110,6 +173,8 @@ class Ledger:
             enter = _ENTRIES.get((happening.lane, happening.what))
             if enter is not None:
                 enter(ledger, position, happening)
+            if happening.lane == "server" and happening.what != "state":
+                ledger.changed_ns = happening.at_ns
         for position, happening in enumerate(happenings):
             _follow_event(ledger, position, happening)
         return ledger
@@ -122,6 +187,26 @@ class Ledger:
     def open_calls(self) -> Iterator[CallEntry]:
         return (call for call in self.calls.values() if call.ended is None)
 
+    def quiet_since(self, at_ns: int) -> bool:
+        """Whether every run is over, and the server has done nothing since then."""
+        over = all(run.ended is not None for run in self.runs.values())
+        return bool(self.runs) and over and self.changed_ns <= at_ns
+
+    def is_silent(self, at_ns: int) -> bool:
+        """Whether a REST connection may have said nothing then."""
+        return any(begin_ns <= at_ns < end_ns for begin_ns, end_ns in self.silences)
+
+    def heard(self, begin_ns: int, end_ns: int) -> bool:
+        """Whether a socket was subscribed all that time and nothing happened to it."""
+        if not self.socket_changes_ns or self.socket_changes_ns[0] > begin_ns:
+            return False
+        return not any(begin_ns <= at_ns <= end_ns for at_ns in self.socket_changes_ns)
+
+    def open(self) -> Iterator[Doing]:
+        """All that the caller is about."""
+        yield from self.open_calls()
+        yield from (act for act in self.acts if act.ended is None)
+
 
 def _persisted(ledger: Ledger, position: int, happening: Happening) -> None:
     detail = happening.detail
@@ -133,7 +218,7 @@ def _persisted(ledger: Ledger, position: int, happening: Happening) -> None:
         trailing=bool(detail.get("trailing")),
     )
     if detail["kind"] == "MessageEvent" and detail.get("run") is None:
-        ledger.messages.append(position)
+        ledger.messages[position] = detail["event"]
 
 
 def _kind(detail: dict[str, Any]) -> str:
@@ -183,12 +268,13 @@ def _status(ledger: Ledger, position: int, happening: Happening) -> None:
 
 
 def _run_started(ledger: Ledger, position: int, happening: Happening) -> None:
-    ledger.runs[happening.detail["run"]].started = position
+    run = ledger.runs[happening.detail["run"]]
+    run.started, run.started_ns = position, happening.at_ns
 
 
 def _run_ended(ledger: Ledger, position: int, happening: Happening) -> None:
     run = ledger.runs[happening.detail["run"]]
-    run.ended = position
+    run.ended, run.ended_ns = position, happening.at_ns
     run.status = happening.detail["status"]
     run.done, run.done_ns = position, happening.at_ns
 
@@ -213,48 +299,112 @@ def _ended(ledger: Ledger, position: int, happening: Happening) -> None:
     call.ended_ns = happening.at_ns
 
 
-def _close_called(ledger: Ledger, _position: int, happening: Happening) -> None:
+def _close_called(ledger: Ledger, position: int, happening: Happening) -> None:
     ledger.settled_ns = happening.at_ns
+    ledger.acts.append(_act(ledger, position, happening, LAST_CLOSE))
 
 
 def _act_called(ledger: Ledger, position: int, happening: Happening) -> None:
-    if happening.detail["act"] == "close" and ledger.closed is None:
+    act = happening.detail["act"]
+    if act == "close" and ledger.closed is None:
         ledger.closed = position
+    ledger.acts.append(_act(ledger, position, happening, act))
+
+
+def _act(ledger: Ledger, position: int, happening: Happening, act: str) -> ActEntry:
+    return ActEntry(
+        happening.detail.get("number", 0),
+        position,
+        happening.at_ns,
+        act=act,
+        network_fault=happening.at_ns < ledger.disturbed_until_ns,
+        silenced=ledger.is_silent(happening.at_ns),
+    )
+
+
+def _act_ended(ledger: Ledger, position: int, happening: Happening) -> None:
+    name = happening.detail.get("act", LAST_CLOSE), happening.detail.get("number", 0)
+    for act in ledger.acts:
+        if act.ended is None and (act.act, act.number) == name:
+            act.ended, act.ended_ns = position, happening.at_ns
+            act.error = happening.detail.get("error")
+            return
+
+
+def _state_read(ledger: Ledger, _position: int, happening: Happening) -> None:
+    ledger.shown = happening.detail["values"]
+    ledger.unreadable = happening.detail.get("errors", {})
+
+
+def _state(ledger: Ledger, _position: int, happening: Happening) -> None:
+    ledger.truth = happening.detail["values"]
 
 
 def _callback(ledger: Ledger, _position: int, happening: Happening) -> None:
     ledger.callbacks.append(happening.detail["event"])
+    ledger.given_ns.setdefault(happening.detail["event"], happening.at_ns)
 
 
-def _subscribed(ledger: Ledger, position: int, _happening: Happening) -> None:
+def _subscribed(ledger: Ledger, position: int, happening: Happening) -> None:
+    ledger.socket_changes_ns.append(happening.at_ns)
     if ledger.subscribed is None:
         ledger.subscribed = position
 
 
+def _disconnected(ledger: Ledger, _position: int, happening: Happening) -> None:
+    ledger.socket_changes_ns.append(happening.at_ns)
+
+
 def _request(ledger: Ledger, _position: int, happening: Happening) -> None:
-    for call in ledger.open_calls():
-        request = Request(happening.detail.get("route", ""))
-        call.requests[happening.detail["number"]] = request
+    route, number = happening.detail.get("route", ""), happening.detail["number"]
+    is_own = route in OWN_ROUTES.values()
+    silenced = ledger.is_silent(happening.at_ns)
+    ledger.requests[number] = OpenRequest(route, happening.at_ns, is_own, silenced=silenced)
+    for doing in ledger.open():
+        doing.requests[number] = Request(route)
 
 
-def _answer(ledger: Ledger, _position: int, happening: Happening) -> None:
-    for call in ledger.open_calls():
-        request = call.requests.get(happening.detail["number"])
+def _unanswered(ledger: Ledger, _position: int, happening: Happening) -> None:
+    span = ledger.requests.get(happening.detail["number"])
+    if span is not None:
+        span.ended_ns = happening.at_ns
+
+
+def _answer(ledger: Ledger, position: int, happening: Happening) -> None:
+    _unanswered(ledger, position, happening)
+    for doing in ledger.open():
+        request = doing.requests.get(happening.detail["number"])
         if request is not None:
             request.status = happening.detail.get("status", 200)
 
 
 def _rest_fault(ledger: Ledger, _position: int, happening: Happening) -> None:
-    for call in ledger.open_calls():
-        request = call.requests.get(happening.detail["number"])
+    span = ledger.requests.get(happening.detail["number"])
+    if span is not None:
+        span.fault = happening.detail["action"]
+        span.delay_ns = round(happening.detail.get("delay_ms", 0.0) * 1e6)
+    for doing in ledger.open():
+        request = doing.requests.get(happening.detail["number"])
         if request is not None:
             request.fault = happening.detail["action"]
 
 
 def _network_fault(ledger: Ledger, _position: int, happening: Happening) -> None:
-    if happening.detail["link"] == "rest":
-        for call in ledger.open_calls():
-            call.network_fault = True
+    detail = happening.detail
+    if detail["link"] != "rest":
+        ledger.socket_changes_ns.append(happening.at_ns)
+        return
+    is_silence = detail["action"] in ("stall", "refuse", "half-open")
+    for doing in ledger.open():
+        doing.network_fault, doing.silenced = True, doing.silenced or is_silence
+    # What is half open stays so; that a connection was reset may show at its next use only.
+    lasts_ns = detail.get("for_ms", 0.0) * 1e6 if detail["action"] in ("stall", "refuse") else inf
+    until_ns = happening.at_ns + lasts_ns
+    ledger.disturbed_until_ns = max(ledger.disturbed_until_ns, until_ns)
+    if is_silence:
+        ledger.silences.append((happening.at_ns, until_ns))
+        for span in ledger.requests.values():
+            span.silenced = span.silenced or span.ended_ns is None
 
 
 _ENTRIES: dict[tuple[str, str], Callable[[Ledger, int, Happening], None]] = {
@@ -269,11 +419,19 @@ _ENTRIES: dict[tuple[str, str], Callable[[Ledger, int, Happening], None]] = {
     ("client", "run-returned"): _ended,
     ("client", "run-raised"): _ended,
     ("client", "close-called"): _close_called,
+    ("client", "close-returned"): _act_ended,
+    ("client", "close-raised"): _act_ended,
     ("client", "act-called"): _act_called,
+    ("client", "act-returned"): _act_ended,
+    ("client", "act-raised"): _act_ended,
     ("client", "callback"): _callback,
+    ("client", "state-read"): _state_read,
+    ("server", "state"): _state,
     ("socket", "subscribed"): _subscribed,
+    ("socket", "disconnected"): _disconnected,
     ("rest", "request"): _request,
     ("rest", "answer"): _answer,
+    ("rest", "unanswered"): _unanswered,
     ("rest", "fault"): _rest_fault,
     ("network", "fault"): _network_fault,
 }
@@ -294,3 +452,5 @@ def _follow_event(ledger: Ledger, position: int, happening: Happening) -> None:
         setattr(entry, name, happening.at_ns)
         if name == "published_ns":
             entry.sent = position
+        elif name == "visible_ns":
+            entry.seen = position

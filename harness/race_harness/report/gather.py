@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from race_harness.campaign.resolve import INSTALLED
 from race_harness.model.combination import Combination
 from race_harness.model.errors import UsageError
-from race_harness.model.verdict import ORDER
+from race_harness.model.verdict import ORDER, passes
 from race_harness.report.findings import findings
 from race_harness.report.view import (
     CampaignView,
@@ -165,7 +165,7 @@ def _tallies(
         if reason is not None:
             reasons[series] = reason.says
         judged = count - voids
-        if verdicts == ("ok",):
+        if passes(verdicts):
             passed[series] += judged
         for verdict in verdicts:
             counts[series][verdict] += judged

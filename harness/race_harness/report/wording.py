@@ -41,6 +41,8 @@ def verdict(report: RecordView) -> str:
         return "No trial has a verdict."
     bound = f"{100 * rule_of_three(tally.judged):.2g}"
     passed = f"All {tally.judged:,} trials passed: fewer than {bound} % fail, at 95 % confidence"
+    if explained := tally.verdicts.get("explained"):
+        passed += f"; {explained:,} raised what the schedule explains"
     return f"{passed}; {_failures(found)} found by search." if found else f"{passed}."
 
 

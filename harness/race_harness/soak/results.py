@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 
 from race_harness.campaign.baseline import Measured
 from race_harness.campaign.comparison import ClientSummary, Comparison, Pair, digest_in_order
-from race_harness.model.verdict import ORDER
+from race_harness.model.verdict import ORDER, passes
 from race_harness.soak.plan import Plan
 from race_harness.statistics.counts import Counts
 from race_harness.statistics.intervals import Spread, mcnemar_exact, wilson
@@ -80,8 +80,13 @@ class SoakSummary:
     def has_regressed(self) -> bool:
         return self.measured is not None and self.measured.has_regressed
 
-    def has_failed(self, fail_under: float | None) -> bool:
-        """Whether anything failed, or failed too often; or nothing had a verdict at all."""
+    def has_failed(self, fail_under: float | None, *, strict: bool = False) -> bool:
+        """Whether anything failed, or failed too often; or nothing had a verdict at all.
+
+        `strict`: or passed with another verdict than `ok`.
+        """
+        if strict and any(client.passed_apart for client in self.total.clients):
+            return True
         rates = [
             client.pass_rate
             for comparison in self.scenarios.values()
@@ -205,7 +210,7 @@ class _Reader:
         passed = judged = 0
         for several, count in tallies.verdicts_of(self._store, ids):
             judged += count
-            passed += count if several == ("ok",) else 0
+            passed += count * passes(several)
             verdicts.update(dict.fromkeys(several, count))
         reps = tallies.trials_of(self._store, ids)
         client = self._plan.clients[position]
@@ -218,6 +223,7 @@ class _Reader:
             ci95=wilson(passed, judged),
             verdicts={name: verdicts[name] for name in sorted(verdicts, key=ORDER.index)},
             void=reps - judged,
+            undone=tallies.undone_in(self._store, ids),
             wall_ms=self._spread("wall_ms", ids, reps),
             virtual_s=self._spread("virtual_s", ids, judged),
             trials_per_s=_together([self._speeds.get(key, 0.0) for key in keys]),

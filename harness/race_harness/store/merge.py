@@ -77,8 +77,9 @@ ORDER BY theirs.series, theirs.number LIMIT 1
 
 _TRIALS: Final = """
 INSERT OR IGNORE INTO main.trials
-    (series, number, verdicts, digest, virtual_s, wall_ms, void, schedule, void_kind)
-SELECT numbers.ours, number, verdicts, digest, virtual_s, wall_ms, void, schedule, void_kind
+    (series, number, verdicts, digest, virtual_s, wall_ms, void, schedule, void_kind, undone)
+SELECT numbers.ours, number, verdicts, digest, virtual_s, wall_ms, void, schedule, void_kind,
+    undone
 FROM numbers JOIN incoming.trials ON series = theirs ORDER BY numbers.ours, number
 """
 

@@ -118,6 +118,12 @@ def _kinds(database: Database) -> None:
     )
 
 
+@migrations(name="0004 what did not happen")
+def _undone(database: Database) -> None:
+    # How many runs and acts the schedule asked for in vain.
+    database.execute("ALTER TABLE trials ADD COLUMN undone INTEGER NOT NULL DEFAULT 0")
+
+
 def every() -> list[Migrations._Migration]:
     """All migrations, the first one first."""
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:

@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import Final
 
 from race_harness.statistics.counts import Counts
+from race_harness.store.schema import PASSED
 from race_harness.store.series import SeriesRecord
 from race_harness.store.store import Store
 
@@ -32,10 +33,19 @@ class Sample:
     def counts(self) -> Counts:
         return Counts(*SeriesRecord(self.store, self.id).counts())
 
+    def passed_apart(self) -> int:
+        """How many trials passed with another verdict than `ok`."""
+        (count,) = self.store.execute(
+            f"SELECT count(*) FROM trials WHERE series = ? AND verdicts IN {PASSED} "
+            "AND verdicts <> 'ok'",
+            (self.id,),
+        ).fetchone()
+        return int(count)
+
     def outcomes(self) -> Iterator[tuple[int, bool]]:
         """Number of each trial that has a verdict, in order, and whether it passed."""
         rows = self.store.execute(
-            "SELECT number, verdicts = 'ok' FROM trials WHERE series = ? AND void IS NULL "
+            f"SELECT number, verdicts IN {PASSED} FROM trials WHERE series = ? AND void IS NULL "
             "ORDER BY number",
             (self.id,),
         )
@@ -44,7 +54,7 @@ class Sample:
     def batches(self, size: int) -> Iterator[Counts]:
         """What passed of each batch of so many schedules."""
         rows = self.store.execute(
-            "SELECT sum(verdicts = 'ok'), count(*) FROM trials "
+            f"SELECT sum(verdicts IN {PASSED}), count(*) FROM trials "
             "WHERE series = ? AND void IS NULL GROUP BY number / ? ORDER BY number / ?",
             (self.id, size, size),
         )
@@ -57,8 +67,8 @@ class Sample:
     def batched_times(self, size: int) -> Iterator[list[float]]:
         """The same, batch by batch."""
         rows = self.store.execute(
-            "SELECT number / ?, virtual_s FROM trials WHERE series = ? AND verdicts = 'ok' "
-            "AND void IS NULL ORDER BY number LIMIT ?",
+            "SELECT number / ?, virtual_s FROM trials WHERE series = ? "
+            f"AND verdicts IN {PASSED} AND void IS NULL ORDER BY number LIMIT ?",
             (size, self.id, MOST_TIMES),
         )
         for _, batch in groupby(rows, key=itemgetter(0)):

@@ -1,6 +1,9 @@
 """What the tables of a record have in common; `store.migrations` makes them."""
 
+from itertools import combinations
 from typing import Final
+
+from race_harness.model.verdict import ORDER, PASSING
 
 APPLICATION_ID: Final = int.from_bytes(b"race")
 """Marks a SQLite file as a record (https://www.sqlite.org/fileformat2.html, section 1.3.14)."""
@@ -8,3 +11,13 @@ APPLICATION_ID: Final = int.from_bytes(b"race")
 ENVIRONMENT: Final = "harness_version, fingerprint, python, system, machine, cores"
 SERIES: Final = "campaign, position, world, server, scenario, seed, drawn"
 """What is unique of an environment, and of a series."""
+
+_PASSING = sorted(PASSING, key=ORDER.index)
+PASSED: Final = "({})".format(
+    ", ".join(
+        f"'{' '.join(several)}'"
+        for count in range(1, len(_PASSING) + 1)
+        for several in combinations(_PASSING, count)
+    )
+)
+"""The verdicts of a trial that passed, as a list of SQL."""

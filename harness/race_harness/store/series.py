@@ -12,6 +12,7 @@ from race_harness.model.failure import Failure
 from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
+from race_harness.store.schema import PASSED
 
 
 class Written(Protocol):
@@ -129,7 +130,7 @@ class SeriesRecord:
     def counts(self, within: range | None = None) -> tuple[int, int]:
         """How many trials passed, and how many had a verdict, of all or of these."""
         (passed, judged) = self._store.execute(
-            "SELECT ifnull(sum(verdicts = 'ok'), 0), count(*) FROM trials "
+            f"SELECT ifnull(sum(verdicts IN {PASSED}), 0), count(*) FROM trials "
             "WHERE series = ? AND number >= ? AND number < ? AND void IS NULL",
             (self.id, *_bounds(within)),
         ).fetchone()
@@ -142,23 +143,24 @@ class SeriesRecord:
     def results(self) -> Iterator[TrialResult]:
         """Its trials in the order of their numbers."""
         rows = self._store.execute(
-            "SELECT number, verdicts, digest, virtual_s, wall_ms, void_kind, void FROM trials "
-            "WHERE series = ? ORDER BY number",
+            "SELECT number, verdicts, digest, virtual_s, wall_ms, void_kind, void, undone "
+            "FROM trials WHERE series = ? ORDER BY number",
             (self.id,),
         )
-        for number, verdicts, digest, virtual_s, wall_ms, kind, reason in rows:
+        for number, verdicts, digest, virtual_s, wall_ms, kind, reason, undone in rows:
             void = None if kind is None else Void(kind, reason)
-            yield TrialResult(number, tuple(verdicts.split()), digest, virtual_s, wall_ms, void)
+            several = tuple(verdicts.split())
+            yield TrialResult(number, several, digest, virtual_s, wall_ms, void, undone)
 
     def _insert(self, number: int, result: TrialResult, schedule: Schedule | None) -> None:
         self._store.execute(
             "INSERT OR IGNORE INTO trials (series, number, verdicts, digest, virtual_s, wall_ms, "
-            "void, schedule, void_kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "void, schedule, void_kind, undone) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *(self.id, number, " ".join(result.verdicts), result.digest),
                 *(result.virtual_s, result.wall_ms, result.void and result.void.reason),
                 schedule.to_json() if schedule is not None else None,
-                result.void and result.void.kind,
+                *(result.void and result.void.kind, result.undone),
             ),
         )
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 from race_harness.model.outcome import Void
+from race_harness.store.schema import PASSED
 from race_harness.store.store import Store
 
 
@@ -53,6 +54,14 @@ def verdicts_of(store: Store, series: Sequence[int]) -> Iterator[tuple[tuple[str
     return ((tuple(several.split()), count) for several, count in rows)
 
 
+def undone_in(store: Store, series: Sequence[int]) -> int:
+    """In how many trials something that was asked for did not happen."""
+    (count,) = store.execute(
+        f"SELECT count(*) FROM trials WHERE series IN {_list(series)} AND undone AND void IS NULL"
+    ).fetchone()
+    return int(count)
+
+
 def trials_of(store: Store, series: Sequence[int]) -> int:
     """How many trials there are, void ones included."""
     (count,) = store.execute(
@@ -76,7 +85,7 @@ def in_order(
 def side_by_side(store: Store, one: int, other: int) -> dict[tuple[bool, bool], int]:
     """Trials of equal numbers that both series have a verdict of: how many, by who passed."""
     rows = store.execute(
-        "SELECT a.verdicts = 'ok', b.verdicts = 'ok', count(*) "
+        f"SELECT a.verdicts IN {PASSED}, b.verdicts IN {PASSED}, count(*) "
         "FROM trials AS a JOIN trials AS b USING (number) "
         "WHERE (a.series, b.series) = (?, ?) AND a.void IS NULL AND b.void IS NULL "
         "GROUP BY 1, 2",

@@ -47,7 +47,7 @@ _LASTING: Final = {
 }
 """What begins a slice: its lane, its name, and what ends it."""
 
-_TOLD_APART: Final = ("call", "act", "run", "event")
+_TOLD_APART: Final = ("call", "act", "number", "run", "event")
 """What several of one kind differ in."""
 
 _SLICED: Final = frozenset(

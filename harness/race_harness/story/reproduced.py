@@ -10,6 +10,7 @@ from race_harness.model.confirmation import (
     reproduced_where_it_counts,
 )
 from race_harness.model.failure import Failure
+from race_harness.model.verdict import PASSING
 
 
 def confirmed_line(failure: Failure) -> str:
@@ -19,7 +20,7 @@ def confirmed_line(failure: Failure) -> str:
     tried over real sockets.
     """
     own = failure.server == "own"
-    if failure.judgement.headline in ("ok", "void") or (own and not failure.confirmed):
+    if failure.judgement.headline in (*PASSING, "void") or (own and not failure.confirmed):
         return ""
     return confirmed_words(failure.confirmed, "over real sockets" if own else "on the real server")
 

@@ -154,6 +154,9 @@ class _Teller:
                 return self._end(happening, f"{self._call(happening)} raises {error}")
             case "act-called" | "act-returned" | "act-raised":
                 return self._act(happening)
+            case "state" | "state-read":
+                whose: Column = "server" if what == "state" else "client"
+                return _row(happening, whose, "state", _state(happening))
             case "callback-raised":
                 return _row(happening, "socket", "the user's callback raises", tone=Tone.FAULT)
             case "send-message" | "close-called" | "close-returned":
@@ -194,15 +197,17 @@ class _Teller:
         return "run()" if self._calls < 2 else f"run() no. {happening.get('call', 1)}"
 
     def _act(self, happening: dict[str, Any]) -> Row:
-        """What another thread of the caller does."""
+        """What the caller does but run, on another thread if meanwhile."""
         act = str(happening.get("act")).replace("-", "_")
         did = {
             "act-called": "called",
             "act-returned": "returns",
             "act-raised": f"raises {_clipped(str(happening.get('error', 'an error')))}",
         }[happening["what"]]
-        tone = Tone.FAULT if happening["what"] == "act-called" else Tone.PLAIN
-        return _row(happening, "client", f"{act}()", did, ("act", act), tone)
+        meanwhile = self._running and happening["what"] == "act-called"
+        tone = Tone.FAULT if meanwhile else Tone.PLAIN
+        subject = "reading of state" if act == "state" else f"{act}()"
+        return _row(happening, "client", subject, did, ("act", act), tone)
 
     def _spoiled(self, happening: dict[str, Any]) -> Row:
         """What the proxy does to a request; the answer, if there is one, has a row of its own."""
@@ -304,6 +309,13 @@ class _Asked(NamedTuple):
     at_ms: float
     told: int
     """Rows before it."""
+
+
+def _state(happening: dict[str, Any]) -> str:
+    """Such as `execution_status finished, cost 0.02`; empty values are left out."""
+    told = [f"{field} {value}" for field, value in happening["values"].items() if value]
+    told += [f"{field} raises {error}" for field, error in happening.get("errors", {}).items()]
+    return ", ".join(told)
 
 
 _CLIENT_WORDS: Final = {

@@ -35,6 +35,7 @@ _ACTS: Final = {
     "pause": "pause()",
     "interrupt": "interrupt()",
     "close": "close()",
+    "state": "reading the state",
 }
 
 
@@ -114,11 +115,22 @@ class _Words:
         return f"At {clock(self._at(position))} ms {did}."
 
     def _acts(self) -> Iterator[str]:
+        running: set[object] = set()
         for position, happening in enumerate(self._happenings):
-            if happening["what"] == "act-called":
+            if happening["what"] == "run-called":
+                running.add(happening.get("call"))
+            elif happening["what"] in ("run-returned", "run-raised"):
+                running.discard(happening.get("call"))
+            if happening["what"] == "act-called" and running:
                 yield (
                     f"At {clock(self._at(position))} ms another thread called "
                     f"{_ACTS.get(str(happening['act']), happening['act'])}."
+                )
+            elif happening["what"] == "act-raised":
+                error = " ".join(str(happening.get("error")).split())
+                yield (
+                    f"At {clock(self._at(position))} ms "
+                    f"{_ACTS.get(str(happening['act']), happening['act'])} raised {error}."
                 )
             elif happening["what"] == "line-stalled":
                 yield (

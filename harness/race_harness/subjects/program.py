@@ -47,36 +47,64 @@ class Program:
         self._finish_observed = False
         self._acting: list[threading.Thread] = []
         self._settling = False
+        self._closed = False
+        """Whether the caller has closed meanwhile."""
+        self._numbers_of_acts = itertools.count(1)
+        runs = schedule.caller.runs
+        self._undone = [f"run() {number} of {runs}" for number in range(1, runs + 1)]
+        self._undone += [_method(act.what) for act in schedule.caller.acts]
 
     def play(self, url: str) -> None:
         caller = self._caller
         try:
             self._client = client = self._adapter.connect(url, self._callback)
-            time.sleep(caller.pause_ms / 1000)
-            client.send_message("Please finish.")
         except Exception as error:
             self._void = Void("unreached", _describe(error))
             return
         self._void = None
-        for act, gate in self._acts:
-            self._meanwhile(client, act, gate)
-        self._run(client)
-        for _ in range(caller.runs - 1):
-            time.sleep(caller.between_ms / 1000)
-            if not self._try(client, "send-message"):
-                break
-            self._run(client)
+        time.sleep(caller.pause_ms / 1000)
+        if self._try("send-message", lambda: client.send_message("Please finish.")):
+            for act, gate in self._acts:
+                self._meanwhile(client, act, gate)
+            self._run_all(client)
         self._settle()
         self.look()
         self._settled = tuple(client.visible())
+        self._read_state(client)
         self._trace.record("client", "close-called")
         try:
             client.close()
         except Exception as error:
-            # Judged is `run()`; here is only kept that a client's own failure stays its own.
             self._trace.record("client", "close-raised", error=_describe(error))
         else:
             self._trace.record("client", "close-returned")
+
+    def _read_state(self, client: Client) -> None:
+        """Read each field of the state by itself: one that raises hides no other."""
+        read = getattr(client, "state", None)
+        if read is None or self._closed or not self._calls:
+            return
+
+        def read_all() -> None:
+            values, errors = {}, {}
+            for field, value in read().items():
+                try:
+                    values[field] = value()
+                except Exception as error:
+                    errors[field] = _describe(error)
+            self._trace.record("client", "state-read", values=values, errors=errors)
+
+        self._try("state", read_all)
+
+    def _run_all(self, client: Client) -> None:
+        runs = self._caller.runs
+        for number in range(1, runs + 1):
+            if number > 1:
+                time.sleep(self._caller.between_ms / 1000)
+                if not self._do(client, "send-message"):
+                    return  # There is nothing to run for.
+            self._undone.remove(f"run() {number} of {runs}")
+            self._run(client)
 
     def _run(self, client: Client) -> None:
         number = next(self._numbers)
@@ -84,11 +112,12 @@ class Program:
         self._trace.record("client", "run-called", call=number)
         try:
             client.run(blocking=self._caller.blocking, timeout_s=self._caller.timeout_s)
-        except NotImplementedError as error:
-            del self._calls[number]
-            self._void = _unfit("run", error)
         except Exception as error:
-            self._ended(client, number, self._trace.now_ns(), "raised", _describe(error))
+            at_ns = self._trace.now_ns()
+            if self._lacks("run", error):
+                del self._calls[number]
+            else:
+                self._ended(client, number, at_ns, "raised", _describe(error))
         else:
             self._ended(client, number, self._trace.now_ns(), "returned")
             self._look_again()
@@ -123,10 +152,12 @@ class Program:
             # Announced before it is asked whether it is too late, so that neither is missed.
             self._acting.append(thread)
             if not self._settling:
+                self._undone.remove(_method(act.what))
+                self._closed = self._closed or act.what == "close"
                 if act.what == "run":
                     self._run(client)
                 else:
-                    self._try(client, act.what)
+                    self._do(client, act.what)
             self._acting.remove(thread)
 
         thread = threading.Thread(target=wait_and_act, name=f"caller: {act.what}", daemon=True)
@@ -164,25 +195,47 @@ class Program:
         tool = persisted.get("tool_name", FINISH)
         return self._caller.callback_on == "all" or _of_finish(persisted["kind"], tool)
 
-    def _try(self, client: Client, what: str) -> bool:
-        """Do something that may fail, which is then the end of it."""
+    def _do(self, client: Client, what: str) -> bool:
         do: dict[str, Callable[[], None]] = {
             "send-message": lambda: client.send_message("Go on."),
-            "pause": client.pause,
-            "interrupt": client.interrupt,
-            "close": client.close,
+            "pause": lambda: client.pause(),
+            "interrupt": lambda: client.interrupt(),
+            "close": lambda: client.close(),
         }
-        self._trace.record("client", "act-called", act=what)
+        return self._try(what, do[what])
+
+    def _try(self, what: str, do: Callable[[], None]) -> bool:
+        """Do something that may fail, which is then the end of it."""
+        number = next(self._numbers_of_acts)
+        self._trace.record("client", "act-called", act=what, number=number)
         try:
-            do[what]()
-        except NotImplementedError as error:
-            self._void = _unfit(what, error)
-            return False
+            do()
         except Exception as error:
-            self._trace.record("client", "act-raised", act=what, error=_describe(error))
+            if not self._lacks(what, error):
+                told = _describe(error)
+                self._trace.record("client", "act-raised", act=what, number=number, error=told)
             return False
-        self._trace.record("client", "act-returned", act=what)
+        if what == "send-message":
+            self.look()
+        self._trace.record("client", "act-returned", act=what, number=number)
         return True
+
+    def _lacks(self, what: str, error: Exception) -> bool:
+        """Whether the client has no such thing, or not with what it is given; the trial is void
+        then."""
+        name = _method(what).removesuffix("()")
+        match error:
+            case NotImplementedError():
+                lacks = True
+            case AttributeError():
+                lacks = error.name == name
+            case TypeError():
+                lacks = f"{name}() got an unexpected keyword argument" in str(error)
+            case _:
+                lacks = False
+        if lacks:
+            self._void = Void("unfit", f"{name}() of {self._adapter.version}: {_describe(error)}")
+        return lacks
 
     def look(self, at_ns: int | None = None) -> None:
         """Note which events have become visible since the last look, or by `at_ns`."""
@@ -221,6 +274,7 @@ class Program:
             visible_settled=visible if stopped is not None else self._settled,
             void=self._void,
             stopped=stopped,
+            undone=tuple(self._undone),
         )
 
 
@@ -229,8 +283,9 @@ def _of_finish(kind: str, tool_name: str | None) -> bool:
     return tool_name == FINISH and kind in ("ActionEvent", "ObservationEvent")
 
 
-def _unfit(what: str, error: NotImplementedError) -> Void:
-    return Void("unfit", f"{what}: {_describe(error)}")
+def _method(act: str) -> str:
+    """Such as `send_message()`."""
+    return f"{act.replace('-', '_')}()"
 
 
 def _describe(error: BaseException) -> str:

@@ -37,6 +37,7 @@ class Trial:
             virtual_s=_run_seconds(self.happenings),
             wall_ms=self.wall_ms,
             void=self.outcome.void,
+            undone=len(self.outcome.undone),
         )
 
 

@@ -27,13 +27,16 @@ A request whose answer is lost may have been acted upon. The log tells, too, bef
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import Any
 
 from race_harness.clients import OnEvent
 from race_harness.clients.reference.callbacks import Callbacks
 from race_harness.clients.reference.doorbell import Doorbell
 from race_harness.clients.reference.events import GIVE_UP_S, STATUS, EventLog, UnreachableError
 from race_harness.clients.reference.http import Event, LostError, Rest
+from race_harness.server.shown import STATE_FIELDS, state_in
 
 GREETING_S = 5.0
 """How long to wait for the socket at first; without it everything works, but later."""
@@ -54,6 +57,10 @@ def is_the_agents(event: Event) -> bool:
     if event["kind"] == "ConversationStateUpdateEvent":
         return event["key"] == STATUS and event["value"] not in ("idle", "paused")
     return str(event["source"]) != "user"
+
+
+def _field(found: Callable[[], Mapping[str, object]], field: str) -> object:
+    return found()[field]
 
 
 class Call:
@@ -95,7 +102,7 @@ class ReferenceClient:
     # -- for the user ------------------------------------------------------------------------
 
     def send_message(self, text: str) -> None:
-        """Raises ClosedError or UnreachableError, like the others."""
+        """Until it is visible. Raises ClosedError or UnreachableError, like the others."""
         content = [{"type": "text", "text": text}]
         self._log.sync()
         before = len(self._log.events)
@@ -109,6 +116,7 @@ class ReferenceClient:
             )
 
         self._ask("events", {"role": "user", "content": content, "run": False}, arrived)
+        self._seen()
 
     def run(self, *, blocking: bool = True, timeout_s: float | None = None) -> None:
         """Start a run and wait for its end, in seconds at most; not `blocking`, only start it.
@@ -141,10 +149,29 @@ class ReferenceClient:
     def visible(self) -> list[str]:
         return [event["id"] for event in self._log.events]
 
+    def state(self) -> Mapping[str, Callable[[], object]]:
+        """As the server has it when the first field is read, which raises UnreachableError."""
+        found = cache(lambda: state_in(self._info()))
+        return {field: partial(_field, found, field) for field in STATE_FIELDS}
+
+    def _info(self) -> dict[str, Any]:
+        asking_since = time.monotonic()
+        while True:
+            try:
+                return self._rest.info()
+            except LostError as error:
+                if time.monotonic() - asking_since > GIVE_UP_S:
+                    raise UnreachableError(str(error)) from error
+            self._log.pause(ASK_AGAIN_S)
+
     def close(self) -> None:
         self._log.close()
         self._doorbell.close()
         self._rest.close()
+
+    def _seen(self) -> None:
+        """Until all that is in the log is visible."""
+        self._log.sync()
 
     def _wait(self, condition: Callable[[], bool], timeout_s: float | None) -> bool:
         return self._log.wait(condition, timeout_s)

@@ -50,7 +50,12 @@ class Rest:
 
     def status(self) -> str:
         """What the server says of the conversation; it may lag behind the log."""
-        return str(self._answer("GET", self._path).json()["execution_status"])
+        return str(self.info()["execution_status"])
+
+    def info(self) -> dict[str, Any]:
+        """All that the server says of the conversation but its events."""
+        found: dict[str, Any] = self._answer("GET", self._path).json()
+        return found
 
     def page(
         self, page_id: str | None, limit: int = PAGE, **filters: str

@@ -15,6 +15,7 @@ from race_harness.server.fake import rest, sockets
 from race_harness.server.fake.entrance import Recording
 from race_harness.server.fake.event_service import AgentServer
 from race_harness.server.profile import Profile
+from race_harness.server.shown import State, state_in, tell_when_asked
 
 
 class FakeServer:
@@ -23,6 +24,12 @@ class FakeServer:
     def __init__(self, version: str, schedule: Schedule, trace: Trace) -> None:
         self.app = _app()
         self.app.state.server = self._server = AgentServer(schedule, trace, Profile.of(version))
+        tell_when_asked(trace, self._state)
+
+    def _state(self) -> State | None:
+        for conversation in self._server.conversations.values():
+            return state_in(conversation.info(conversation.status))
+        return None
 
     async def aclose(self) -> None:
         await self._server.aclose()

@@ -10,6 +10,7 @@ from race_harness.server.fake.event_factory import EventFactory
 from race_harness.server.fake.event_log import PersistedLog
 from race_harness.server.fake.locks import StateLock
 from race_harness.server.fake.pub_sub import PubSub, describe
+from race_harness.server.shown import statistics
 from race_harness.server.wire import FINAL, FULL_STATE, Event
 
 
@@ -39,6 +40,7 @@ class Conversation:
         """Actions that wait to be confirmed, or to be done again."""
         self._statistics: dict[str, RunState] = {}
         """Whose they are, by the id of their event."""
+        self._paid_answers = 0
         self._saved_status = "idle"
         """In base_state.json."""
         self.user_messages = 0
@@ -84,11 +86,15 @@ class Conversation:
             assigned()
         await self.emit(self.events.state_update("execution_status", status), run)
 
+    def pay(self) -> None:
+        """The LLM's answer has a price, which the state has at once."""
+        self._paid_answers += 1
+
     def tell_statistics(self, run: RunState) -> None:
         """What an answer of the LLM has cost. A thread of its own appends that when it gets the
         state lock: up to 1.32 after the step, which may be the last one of the run
         (event_service.py, `_setup_stats_streaming` and `_emit_event_from_thread`)."""
-        event = self.events.state_update("stats", {"usage_to_metrics": {}})
+        event = self.events.state_update("stats", statistics(self._paid_answers))
         self._statistics[event["id"]] = run
         self.context.spawn(self._append_statistics(event, run.number), "statistics")
 
@@ -124,8 +130,7 @@ class Conversation:
 
     def info(self, status: str) -> dict[str, Any]:
         """`ConversationInfo` (models.py)."""
-        return self._state | {
-            "execution_status": status,
+        return self._live_state(status) | {
             "title": None,
             "metrics": None,
             "created_at": self._created_at,
@@ -139,9 +144,13 @@ class Conversation:
         to 1.16.0 the whole server waits with it."""
         async with self.state_read_by_server():
             await self.context.wait(self.context.timing.snapshot_ms)
-            return self.events.state_update(
-                FULL_STATE, self._state | {"execution_status": self.status}
-            )
+            return self.events.state_update(FULL_STATE, self._live_state(self.status))
+
+    def _live_state(self, status: str) -> dict[str, Any]:
+        return self._state | {
+            "execution_status": status,
+            "stats": statistics(self._paid_answers),
+        }
 
     async def publish_snapshot(self, run: RunState | None = None) -> None:
         """What ends runs, pauses and interrupts (event_service.py, `_publish_state_update`).
@@ -249,7 +258,8 @@ class Conversation:
 
 
 def _initial_state(conversation_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """`ConversationState` (state.py) without its status, in the fields of every release."""
+    """`ConversationState` (state.py) without its status and statistics, in the fields of every
+    release."""
     workspace = {"kind": "LocalWorkspace", "working_dir": "workspace/project"}
     return {
         "id": conversation_id,
@@ -262,6 +272,5 @@ def _initial_state(conversation_id: str, request: Mapping[str, Any]) -> dict[str
         "activated_knowledge_skills": [],
         "blocked_actions": {},
         "blocked_messages": {},
-        "stats": {"usage_to_metrics": {}},
         "secret_registry": {"secret_sources": {}},
     }

@@ -150,8 +150,10 @@ class Run(RunState):
             await self._think()
             if outcome == "error":
                 raise _StepError("LLMError", "The LLM refused.")
-            if self._turn.statistics and self._profile.tells_statistics:
-                conversation.tell_statistics(self)
+            if self._turn.statistics:
+                conversation.pay()
+                if self._profile.tells_statistics:
+                    conversation.tell_statistics(self)
             await self._act(outcome)
             if conversation.user_messages != messages and self._profile.rescans_for_messages:
                 await self._go_on()

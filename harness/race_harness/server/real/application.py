@@ -17,6 +17,7 @@ from race_harness.server.real import dates, home, hooks
 from race_harness.server.real.observer import Observer
 from race_harness.server.recorder import STATUS_IN_SCOPE, recording
 from race_harness.server.rest_faults import RestFaults
+from race_harness.server.shown import State, state_in, tell_when_asked
 from race_harness.server.wire import route_name
 
 SETTINGS = {
@@ -69,10 +70,15 @@ class RealServer:
         self._home = home.enter()
         dates.ServerDatetime.start(schedule.server.clock_ms)
         hooks.observe(self._observer)
+        tell_when_asked(trace, self._state)
 
     @property
     def app(self) -> ASGIApp:
         return self._serve
+
+    def _state(self) -> State | None:
+        services = self._conversations.event_services() if self._conversations is not None else []
+        return state_in(_info(services[0])) if services else None
 
     async def aclose(self) -> None:
         """Shut the server down and remove what it wrote."""
@@ -176,6 +182,7 @@ class Conversations:
     """
 
     def __init__(self, app: Any) -> None:
+        self._service: Any = None
         self._started = asyncio.Event()
         self._stopping = asyncio.Event()
         self._task = asyncio.create_task(self._live(app), name="conversations")
@@ -187,6 +194,11 @@ class Conversations:
         if self._task.done():
             self._task.result()
 
+    def event_services(self) -> list[Any]:
+        """One for each conversation that is in memory."""
+        services = self._service and self._service._event_services
+        return [*(services or {}).values()]
+
     async def end(self) -> None:
         """Raises what the server failed with."""
         self._stopping.set()
@@ -195,11 +207,31 @@ class Conversations:
     async def _live(self, app: Any) -> None:
         try:
             async with _new_service() as service:
-                app.state.conversation_service = service
+                app.state.conversation_service = self._service = service
                 self._started.set()
                 await self._stopping.wait()
         finally:
             self._started.set()
+
+
+def _info(service: Any) -> dict[str, Any]:
+    """What `ConversationInfo` (models.py) would say, read from live memory without any lock."""
+    state = service._conversation._state
+    return {
+        "execution_status": state.execution_status.value,
+        "stats": {
+            "usage_to_metrics": {
+                usage: {
+                    "accumulated_cost": metrics.accumulated_cost,
+                    "accumulated_token_usage": metrics.accumulated_token_usage.model_dump(),
+                }
+                for usage, metrics in state.stats.usage_to_metrics.items()
+            }
+        },
+        "confirmation_policy": {"kind": type(state.confirmation_policy).__name__},
+        "activated_knowledge_skills": [*state.activated_knowledge_skills],
+        "title": service.stored.title,
+    }
 
 
 def _new_service() -> Any:

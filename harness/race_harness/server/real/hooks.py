@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from race_harness.server import shown
 from race_harness.server.real import agent
 from race_harness.server.real.observer import AgentRun, Observer, run_of_task
 from race_harness.server.wire import FULL_STATE
@@ -380,7 +381,16 @@ async def _acomplete(
 def _answer(run: AgentRun, llm: Any) -> Any:
     answer = agent.answer(run)
     if run.turn.statistics:
-        # What `Telemetry.on_response` does in the end.
+        # What `Telemetry.on_response` does.
+        llm.metrics.add_cost(shown.COST)
+        llm.metrics.add_token_usage(
+            prompt_tokens=shown.PROMPT_TOKENS,
+            completion_tokens=shown.COMPLETION_TOKENS,
+            cache_read_tokens=0,
+            cache_write_tokens=0,
+            context_window=0,
+            response_id=f"response_{run.number}_{run.answers}",
+        )
         telemetry = getattr(llm, "telemetry", None)  # 1.0 has none, nor the callback before 1.3
         tell = getattr(telemetry, "_stats_update_callback", None)
         if tell is not None:

@@ -5,9 +5,12 @@ the scenario `clean` shows none of them, and of schedules without faults nine in
 """
 
 from race_harness.clients.reference.client import ReferenceClient
-from race_harness.clients.reference.zoo import asking, listening, reading, waiting
+from race_harness.clients.reference.zoo import asking, listening, reading, showing, waiting
 
 FAULTS: dict[str, type[ReferenceClient]] = {
+    "state-by-frame": showing.StateByFrame,
+    "state-of-before": showing.StateOfBefore,
+    "own-message-unread": showing.OwnMessageUnread,
     "first-poll": waiting.FirstPoll,
     "idle-poll": waiting.IdlePoll,
     "unread-fallback": waiting.UnreadFallback,
@@ -24,6 +27,8 @@ FAULTS: dict[str, type[ReferenceClient]] = {
     "conflict-is-over": asking.ConflictIsOver,
     "hopeful-post": asking.HopefulPost,
     "endless-patience": asking.EndlessPatience,
+    "one-thing-at-a-time": asking.OneThingAtATime,
+    "pause-awaits-agent": asking.PauseAwaitsAgent,
     "close-forgets": asking.CloseForgets,
     "strict-boundary": reading.StrictBoundary,
     "frame-is-last": reading.FrameIsLast,
@@ -37,5 +42,6 @@ FAULTS: dict[str, type[ReferenceClient]] = {
     "no-reconnect": listening.NoReconnect,
     "goodbye-is-forever": listening.GoodbyeIsForever,
     "gap-unread": listening.GapUnread,
+    "listens-for-status": listening.ListensForStatus,
 }
 """By the name after `reference:`."""

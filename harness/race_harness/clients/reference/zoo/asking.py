@@ -1,8 +1,15 @@
 """Faults in requests, and in what the caller does besides."""
 
-from race_harness.clients.reference.client import Call, ReferenceClient, RunFailedError
+from race_harness.clients.reference.client import (
+    Call,
+    ReferenceClient,
+    RunFailedError,
+    is_the_agents,
+)
 from race_harness.clients.reference.events import EventLog
 from race_harness.clients.reference.http import LostError, Rest
+
+PATIENT_S = 120.0
 
 
 class ConflictRaises(ReferenceClient):
@@ -56,6 +63,31 @@ class EndlessPatience(ReferenceClient):
 class StubbornLog(EventLog):
     def _unreachable(self) -> bool:
         return False
+
+
+class OneThingAtATime(ReferenceClient):
+    """Takes no message while a run is going on.
+
+    Source: a classic, the client that is not made for two threads.
+    """
+
+    def send_message(self, text: str) -> None:
+        if not all(call.over for call in self._calls):
+            raise RuntimeError("a run is going on")
+        super().send_message(text)
+
+
+class PauseAwaitsAgent(ReferenceClient):
+    """pause() comes back only when the agent has done something more.
+
+    Source: a classic, waiting for the one who was asked; the server of early releases did so, too,
+    as its pause waited for the LLM.
+    """
+
+    def pause(self) -> None:
+        super().pause()
+        known = len(self._log.events)
+        self._log.wait(lambda: any(map(is_the_agents, self._log.events[known:])), PATIENT_S)
 
 
 class CloseForgets(ReferenceClient):

@@ -1,7 +1,10 @@
 """Faults in how the socket is used, and in what depends on it."""
 
 from race_harness.clients.reference.client import ReferenceClient
+from race_harness.clients.reference.events import STATUS, EventLog
 from race_harness.clients.reference.zoo.hearing import BellOnlyLog, LivelyDoorbell
+
+SLEEPS_S = 60.0
 
 
 class TrustsSocket(ReferenceClient):
@@ -60,3 +63,22 @@ class GapUnread(ReferenceClient):
 
     event_log = BellOnlyLog
     doorbell = GapUnreadDoorbell
+
+
+class SleepyLog(EventLog):
+    def _heartbeat_s(self) -> float | None:
+        return SLEEPS_S
+
+
+class ListensForStatus(ReferenceClient):
+    """Looks at the log for frames that tell a status, and else once a minute: a long run shows
+    nothing of what it does until it is over.
+
+    Source: a classic, the progress that nobody tests for as the result is right.
+    """
+
+    event_log = SleepyLog
+
+    def _heard(self, frame: str) -> None:
+        if f'"{STATUS}"' in frame:
+            super()._heard(frame)

@@ -1,0 +1,144 @@
+"""How long what is no `run()` takes: acts, requests, and events on their way. Pure.
+
+A client, or a server, may be late by what the schedule itself costs and STALL_NS besides. What the
+agent thinks, and what its tools take, excuses nobody here: a pause, a poll or an event has no
+reason to wait for them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, Literal
+
+from race_harness.model.evidence import Evidence
+from race_harness.model.limits import RETRY_S, own_delays_ns, rest_latency_ns
+from race_harness.model.schedule import Schedule
+from race_harness.oracle.ledger import ActEntry, CallEntry, Doing, Ledger, LogEntry, OpenRequest
+
+STALL_NS: Final = 10_000_000_000
+"""How long anything may take beyond the schedule's own delays."""
+
+Name = Callable[[Doing], str]
+Holder = Literal["client", "server"]
+
+
+def stalls(schedule: Schedule, ledger: Ledger, name: Name) -> Iterator[Evidence]:
+    """What took too long, each with who held it up; `name` tells an act or a call."""
+    judged = _Durations(schedule, ledger)
+    doings: list[ActEntry | CallEntry] = [*ledger.acts]
+    if not schedule.caller.blocking:
+        doings += ledger.calls.values()
+    for doing in doings:
+        yield from judged.of_act(doing, name(doing))
+    yield from judged.of_requests()
+    yield from judged.of_frames()
+    yield from judged.of_visibility()
+
+
+class _Durations:
+    def __init__(self, schedule: Schedule, ledger: Ledger) -> None:
+        self._schedule = schedule
+        self._ledger = ledger
+        self._requests = [*ledger.requests.values()]
+        self._late_ns = round(sum(late.for_ms for late in schedule.server.late) * 1e6)
+
+    def of_act(self, doing: ActEntry | CallEntry, name: str) -> Iterator[Evidence]:
+        if doing.ended is None or doing.silenced:
+            return
+        took_ns = doing.ended_ns - doing.called_ns
+        if took_ns <= STALL_NS:
+            return
+        spoiled = sum(request.fault not in (None, "delay") for request in doing.requests.values())
+        own_ns = own_delays_ns(self._schedule, len(self._ledger.callbacks))
+        own_ns += rest_latency_ns(self._schedule) * len(doing.requests)
+        own_ns += round(spoiled * RETRY_S * 1e9)
+        if took_ns - own_ns <= STALL_NS:
+            return
+        waits = [span for span in self._requests if span.route != "POST run"]
+        held_ns = _within(waits, doing.called_ns, doing.ended_ns)
+        by: Holder = "client" if took_ns - own_ns - held_ns > STALL_NS else "server"
+        yield _stall("act-held", by, name, took_ns)
+
+    def of_requests(self) -> Iterator[Evidence]:
+        """By the server, as a client's part in it does not show there. An act tells its own; the
+        answer of `POST run` came after the run in early releases."""
+        longest: dict[str, int] = {}
+        for span in self._requests:
+            if span.is_own_of_an_act or span.route == "POST run" or span.silenced:
+                continue
+            if span.ended_ns is None or span.fault == "timeout":
+                continue
+            held_ns = span.ended_ns - span.asked_ns - span.delay_ns - self._late_ns
+            if held_ns > STALL_NS:
+                longest[span.route] = max(held_ns, longest.get(span.route, 0))
+        for route, held_ns in longest.items():
+            yield _stall("request-held", "server", route, held_ns)
+
+    def of_frames(self) -> Iterator[Evidence]:
+        """Published late, to a socket that was there all the time."""
+        server = self._schedule.server
+        each_ms = server.persist_ms + server.publish_ms + server.snapshot_ms
+        own_ns = own_delays_ns(self._schedule)
+        own_ns += round((each_ms + server.other_subscriber_ms) * len(self._ledger.log) * 1e6)
+        held = [
+            (entry, entry.published_ns - entry.persisted_ns)
+            for entry in self._ledger.log.values()
+            if entry.published_ns is not None
+            and entry.published_ns - entry.persisted_ns - own_ns > STALL_NS
+            and self._ledger.heard(entry.persisted_ns, entry.published_ns)
+        ]
+        yield from _frames("frame-late", "server", held)
+
+    def of_visibility(self) -> Iterator[Evidence]:
+        """Shown late, or given to the callback late, though the frame had come and the run went
+        on."""
+        own_ns = own_delays_ns(self._schedule, len(self._ledger.callbacks))
+        held = []
+        for entry in self._ledger.log.values():
+            reached_ns = max(entry.visible_ns or 0, self._ledger.given_ns.get(entry.id, 0))
+            if entry.delivered_ns is None or reached_ns - entry.delivered_ns <= STALL_NS + own_ns:
+                continue
+            if not self._running(entry.delivered_ns + STALL_NS + own_ns):
+                continue  # Whatever is late for the end of run() is judged there.
+            # Some read over REST what a frame has told them of.
+            waited_ns = _within(self._requests, entry.delivered_ns, reached_ns)
+            if any(self._ledger.is_silent(at) for at in (entry.delivered_ns, reached_ns)):
+                continue
+            if reached_ns - entry.delivered_ns - own_ns - waited_ns > STALL_NS:
+                held.append((entry, reached_ns - entry.delivered_ns))
+        yield from _frames("shown-late", "client", held)
+
+    def _running(self, at_ns: int) -> bool:
+        return any(
+            run.started_ns is not None
+            and run.started_ns <= at_ns
+            and (run.ended_ns is None or at_ns < run.ended_ns)
+            for run in self._ledger.runs.values()
+        )
+
+
+def _within(spans: Iterable[OpenRequest], begin_ns: int, end_ns: int) -> int:
+    """For how long of that time at least one of the requests was open."""
+    total_ns, covered_ns = 0, begin_ns
+    for span in sorted(spans, key=lambda span: span.asked_ns):
+        last_ns = end_ns if span.ended_ns is None else min(span.ended_ns, end_ns)
+        first_ns = max(span.asked_ns, covered_ns)
+        if last_ns > first_ns:
+            total_ns += last_ns - first_ns
+            covered_ns = last_ns
+    return total_ns
+
+
+def _frames(fact: str, by: Holder, held: list[tuple[LogEntry, int]]) -> Iterator[Evidence]:
+    if held:
+        events = tuple(entry.facts() for entry, _ in held)
+        yield _stall(fact, by, None, max(took_ns for _, took_ns in held), events)
+
+
+def _stall(
+    fact: str,
+    by: Holder,
+    act: str | None,
+    took_ns: int,
+    events: tuple[dict[str, object], ...] = (),
+) -> Evidence:
+    verdict = "stall" if by == "client" else "server-stall"
+    return Evidence(verdict, fact, events, act=act, after_s=took_ns / 1e9, by=by)

@@ -1,0 +1,42 @@
+"""Whether the client shows the state that the server is in, once all is quiet. Pure."""
+
+import json
+from collections.abc import Iterator
+from typing import Final
+
+from race_harness.model.evidence import Evidence, StateField
+from race_harness.model.limits import own_delays_ns
+from race_harness.model.schedule import Schedule
+from race_harness.oracle.excuses import excuse
+from race_harness.oracle.ledger import Ledger
+
+QUIET_NS: Final = 5_000_000_000
+"""For so long nothing may have happened on the server, beyond the schedule's own delays."""
+
+
+def stale(schedule: Schedule, ledger: Ledger) -> Iterator[Evidence]:
+    """Fields that differ from the server's, and fields that cannot be read."""
+    reading = next((act for act in ledger.acts if act.act == "state"), None)
+    if reading is None or ledger.shown is None:
+        return
+    why = excuse(reading, ["GET conversation"])
+    if why is not None:
+        for field, error in ledger.unreadable.items():
+            yield Evidence(
+                "explained", "act-raised", act=f"state.{field}", error=error, reason=why
+            )
+    unreadable = {} if why is not None else ledger.unreadable
+    differences = [StateField(field, f"raises {error}") for field, error in unreadable.items()]
+    own_ns = own_delays_ns(schedule, len(ledger.callbacks))
+    if ledger.truth is not None and ledger.quiet_since(reading.called_ns - QUIET_NS - own_ns):
+        differences += [
+            StateField(field, _text(ledger.shown[field]), _text(truth))
+            for field, truth in ledger.truth.items()
+            if field in ledger.shown and ledger.shown[field] != truth
+        ]
+    if differences:
+        yield Evidence("stale-state", "state-differs", differences=tuple(differences))
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
