@@ -180,6 +180,15 @@ def test_a_trial_that_ends_well_shows_no_stacks(site):
     assert (found.stacks, found.outcome.stopped) == ({}, None)
 
 
+@pytest.mark.parametrize(("steps", "status"), [(2, "error"), (3, "finished")])
+def test_a_run_takes_as_many_steps_as_the_caller_lets_it(site, steps, status):
+    script, caller = Script(tool_calls=2), Caller(max_iterations=steps)
+    found = trial("none", replace(BENIGN, script=script, caller=caller), site)
+    assert found.judgement.verdicts == ("ok",)
+    (ended,) = (each for each in found.happenings if each.what == "run-ended")
+    assert ended.detail["status"] == status
+
+
 def test_an_unknown_bug_is_refused():
     with pytest.raises(UsageError, match="no bug 'typo' to plant; there are: none, poll"):
         ReferenceAdapter("typo")

@@ -22,6 +22,8 @@ OLD, NEW = "1.10.0", "1.58.0"
 CONVERSATION = "11111111-2222-4333-8444-555555555555"
 BASE = f"/api/conversations/{CONVERSATION}"
 HELLO = {"role": "user", "content": [{"type": "text", "text": "Hello"}], "run": False}
+MAX_ITERATIONS = 7
+"""How many steps the agent may take in one run."""
 FINISH = "action observation finished"
 """How a run ends that is not told otherwise, in the words of `story`."""
 
@@ -96,7 +98,11 @@ class Rig:
         return self.server.conversations[CONVERSATION]
 
     async def create(self) -> None:
-        body = {"conversation_id": CONVERSATION, "agent": {"kind": "Agent"}, "max_iterations": 7}
+        body = {
+            "conversation_id": CONVERSATION,
+            "agent": {"kind": "Agent"},
+            "max_iterations": MAX_ITERATIONS,
+        }
         assert (await self.rest.post("/api/conversations", json=body)).status_code == 201
 
     async def connect(self, query: str = "", **how: Any) -> ClientSocket:

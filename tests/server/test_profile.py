@@ -10,7 +10,7 @@ from typing import Any
 import profile_probes as probe
 import pytest
 from profile_probes import Probe, log_of_run
-from server_rig import FINISH, run
+from server_rig import FINISH, MAX_ITERATIONS, run
 
 from race_harness.model.errors import UsageError
 from race_harness.model.schedule import Act, Caller, Schedule, Script, Turn
@@ -62,6 +62,13 @@ TABLE = [
     Row("tells_errors", since("1.0.0", "1.1.0"), probe.frames_of_failing_run,
         off="error",
         on="error reason"),
+    Row("tells_step_limit", since("1.7.1", "1.7.2"), log_of_run(Script(tool_calls=9)),
+        off=" ".join(["action observation"] * MAX_ITERATIONS),
+        on=" ".join(["action observation"] * MAX_ITERATIONS + ["error reason"])),
+    Row("keeps_finish_at_step_limit", since("1.16.1", "1.17.0"),
+        log_of_run(Script(tool_calls=MAX_ITERATIONS - 1)),
+        off=" ".join(["action observation"] * MAX_ITERATIONS + ["finished error reason"]),
+        on=" ".join(["action observation"] * MAX_ITERATIONS + ["finished"])),
     Row("finishes_before_answer", until("1.3.0", "1.4.0"), log_of_run(Script(says="message")),
         off="message finished",
         on="finished message"),

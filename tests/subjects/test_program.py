@@ -152,6 +152,14 @@ def test_a_program_connects_sends_runs_settles_and_closes(play: Play) -> None:
     assert (found.outcome.void, found.outcome.stopped) == (None, None)
 
 
+def test_a_client_that_cannot_limit_the_steps_makes_a_void_trial(play: Play) -> None:
+    assert play(Scripted()).outcome.void is None
+    void = play(Scripted(), max_iterations=7).outcome.void
+    assert void is not None
+    assert void.kind == "unreached"
+    assert "unexpected keyword argument 'max_iterations'" in void.reason
+
+
 @pytest.mark.parametrize(
     "options",
     [{"blocking": False, "timeout_s": None}, {"blocking": True, "timeout_s": 2.5}],

@@ -84,7 +84,11 @@ class Adapter(Protocol):
     May be left out."""
 
     def connect(self, url: str, on_event: OnEvent) -> Client:
-        """Create a conversation; `on_event` is its public callback."""
+        """Create a conversation; `on_event` is its public callback.
+
+        Where the schedule says so, there is a third argument, `max_iterations`: how many steps the
+        agent may take in one run. Without it, such a trial is void.
+        """
 
     def serve(self, schedule: Schedule, trace: Trace) -> Server:
         """The server of one trial, in the state in which it has just been started.

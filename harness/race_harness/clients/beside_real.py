@@ -1,6 +1,7 @@
 """A client with the real server that is installed beside it."""
 
 import importlib.metadata
+from typing import Any
 
 from race_harness.clients import Adapter, Client, OnEvent, source_of
 from race_harness.model.errors import ClientUnavailable
@@ -42,8 +43,8 @@ class RealServed:
         self.source = source_of(adapter)
         self._adapter = adapter
 
-    def connect(self, url: str, on_event: OnEvent) -> Client:
-        return self._adapter.connect(url, on_event)
+    def connect(self, url: str, on_event: OnEvent, **options: Any) -> Client:
+        return self._adapter.connect(url, on_event, **options)
 
     def serve(self, schedule: Schedule, trace: Trace) -> Server:
         from race_harness.server.real.application import RealServer

@@ -62,15 +62,24 @@ _STATE: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
 class OpenHandsClient:
     """One `RemoteConversation`."""
 
-    def __init__(self, agent: Agent, url: str, on_event: OnEvent) -> None:
+    def __init__(
+        self, agent: Agent, url: str, on_event: OnEvent, max_iterations: int | None = None
+    ) -> None:
         def callback(event: Any) -> None:
             kind = type(event).__name__
             on_event(SeenEvent(event.id, kind, getattr(event, "tool_name", None)))
 
         self._workspace = RemoteWorkspace(host=url, working_dir="workspace/project")
+        options: dict[str, Any] = {}
+        if max_iterations is not None:
+            options["max_iteration_per_run"] = max_iterations
         # The client appends to the list it is given: a fresh one each time.
         self._conversation: Any = RemoteConversation(
-            agent=agent, workspace=self._workspace, callbacks=[callback], visualizer=None
+            agent=agent,
+            workspace=self._workspace,
+            callbacks=[callback],
+            visualizer=None,
+            **options,
         )
 
     def send_message(self, text: str) -> None:
@@ -133,8 +142,8 @@ class OpenHandsAdapter:
         llm = LLM(model="openai/scripted", api_key=key, usage_id="agent", **options)
         self._agent = Agent(llm=llm, tools=[])
 
-    def connect(self, url: str, on_event: OnEvent) -> Client:
-        return OpenHandsClient(self._agent, url, on_event)
+    def connect(self, url: str, on_event: OnEvent, max_iterations: int | None = None) -> Client:
+        return OpenHandsClient(self._agent, url, on_event, max_iterations)
 
     def serve(self, schedule: Schedule, trace: Trace) -> Server:
         """The server of the client's own release."""

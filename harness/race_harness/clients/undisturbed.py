@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Any
 
 from race_harness.clients import Adapter, Client, OnEvent, source_of
 
@@ -16,8 +17,8 @@ class UndisturbedAdapter:
         self._adapter = adapter
         self._look = look
 
-    def connect(self, url: str, on_event: OnEvent) -> Client:
-        return UndisturbedClient(self._adapter.connect(url, on_event), self._look)
+    def connect(self, url: str, on_event: OnEvent, **options: Any) -> Client:
+        return UndisturbedClient(self._adapter.connect(url, on_event, **options), self._look)
 
 
 class UndisturbedClient:

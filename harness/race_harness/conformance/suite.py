@@ -56,6 +56,13 @@ def _act(
     return _case(script, server, caller=caller)
 
 
+def _limited(
+    steps: int, script: Script | None = None, runs: int = 1, act: str | None = None
+) -> Schedule:
+    acts = () if act is None else (Act(act, Moment("run-started", after_ms=50)),)  # type: ignore[arg-type]
+    return _case(script, caller=Caller(runs=runs, acts=acts, max_iterations=steps))
+
+
 def _fault(*faults: Fault) -> Schedule:
     return _case(network=replace(LINKS, faults=faults))
 
@@ -89,6 +96,24 @@ CASES: Final[Mapping[str, Schedule]] = {
     "two runs": _case(caller=Caller(runs=2)),
     "a run after an error": _case(
         Script(outcome="error", later=(Turn(tool_calls=1),)), caller=Caller(runs=2)
+    ),
+    # As many steps as the agent may take
+    "too many steps": _limited(2, Script(tool_calls=5)),
+    "finish with the last step": _limited(3, Script(tool_calls=2)),
+    "finish with the last step, and a stop hook": _limited(
+        3, Script(tool_calls=2, stop_hook_denials=1)
+    ),
+    "stop hook until there are no more steps": _limited(3, Script(stop_hook_denials=5)),
+    "answer with the last step": _limited(1, Script(says="message")),
+    "error with the last step": _limited(1, Script(outcome="error")),
+    "paused with the last step": _limited(1, Script(outcome="paused")),
+    "waiting with the last step": _limited(1, Script(outcome="waiting_for_confirmation"), runs=2),
+    "steps are counted in each run": _limited(
+        3, Script(tool_calls=5, later=(Turn(tool_calls=1), Turn(tool_calls=3))), runs=3
+    ),
+    "message in the last step": _limited(1, act="send-message"),
+    "message in the last step, which waits": _limited(
+        1, Script(outcome="waiting_for_confirmation"), act="send-message"
     ),
     # How long it takes
     "slow answer to run": _case(server=ServerTiming(answer_run_ms=300)),

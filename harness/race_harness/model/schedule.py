@@ -266,6 +266,9 @@ class Caller:
     the socket to be subscribed, and lost what came before."""
     runs: Annotated[int, Field(ge=1, le=100)] = 1
     """How often it sends a message and calls `run()`."""
+    max_iterations: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    """What it creates the conversation with: how many steps the agent may take in one run. None:
+    nothing, which is 500."""
     between_ms: Milliseconds = 0.0
     """A `run()` returned, to the next message sent."""
     blocking: bool = True

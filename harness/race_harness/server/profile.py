@@ -35,6 +35,15 @@ class Profile:
     """From 1.1: a run that fails ends with an event that says why (local_conversation.py,
     `run`)."""
 
+    tells_step_limit: bool
+    """From 1.7.2: a run that has taken as many steps as it may ends in an error, with an event
+    that says so. Before, it only ends, and the status stays `running` (local_conversation.py,
+    `run`)."""
+
+    keeps_finish_at_step_limit: bool
+    """From 1.17: a run that finishes with the last step that it may take is finished. Before, it
+    ends in that error all the same (local_conversation.py, `run`)."""
+
     finishes_before_answer: bool
     """Up to 1.3: an answer without a tool call comes after the status that it ends the run with
     (agent.py, `step`)."""
@@ -98,8 +107,9 @@ class Profile:
 
     rescans_for_messages: bool
     """From 1.45: a message that arrived during the step that finishes takes `finished` back to
-    `running`, and one during the step that waits for confirmation rejects what waits
-    (local_conversation.py, `_arun`). Before, it is left unread until the next run."""
+    `running`, and one during the step that waits for confirmation rejects what waits; if the run
+    may take no more steps, to `idle` (local_conversation.py, `_arun`). Before, it is left unread
+    until the next run."""
 
     stuck_can_go_on: bool
     """From 1.13.1: a run starts from `stuck`, and a message resets it to `idle`
@@ -149,6 +159,8 @@ class Profile:
             reads_block_loop=release < (1, 6, 0),
             survives_failed_tools=release >= (1, 7, 3),
             tells_errors=release >= (1, 1, 0),
+            tells_step_limit=release >= (1, 7, 2),
+            keeps_finish_at_step_limit=release >= (1, 17, 0),
             finishes_before_answer=release < (1, 4, 0),
             has_stop_hooks=release >= (1, 8, 0),
             publish_before_persist=release < (1, 45, 0),

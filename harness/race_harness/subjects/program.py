@@ -57,9 +57,12 @@ class Program:
     def play(self, url: str) -> None:
         caller = self._caller
         try:
-            self._client = client = self._adapter.connect(url, self._callback)
+            wanted = caller.max_iterations
+            options: dict[str, Any] = {} if wanted is None else {"max_iterations": wanted}
+            self._client = client = self._adapter.connect(url, self._callback, **options)
         except Exception as error:
-            self._void = Void("unreached", _describe(error))
+            if not self._lacks("connect", error):
+                self._void = Void("unreached", _describe(error))
             return
         self._void = None
         time.sleep(caller.pause_ms / 1000)

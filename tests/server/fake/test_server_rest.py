@@ -9,6 +9,7 @@ from server_rig import (
     BASE,
     CONVERSATION,
     HELLO,
+    MAX_ITERATIONS,
     NEW,
     conversation,
     instant,
@@ -44,7 +45,7 @@ async def test_pages_begin_with_the_id_they_are_asked_for() -> None:
 
 @instant
 async def test_the_hundred_and_first_event_is_on_the_second_page() -> None:
-    async with conversation(script=Script(tool_calls=60)) as subject:
+    async with conversation(script=Script(tool_calls=60, calls_each=20)) as subject:
         await plain_run(subject)
         first = await subject.events()
         assert len(first["items"]) == 100
@@ -113,7 +114,7 @@ async def test_creating() -> None:
         info = (await subject.rest.get(BASE)).json()
         assert info["id"] == CONVERSATION
         assert info["agent"] == {"kind": "Agent"}
-        assert info["max_iterations"] == 7
+        assert info["max_iterations"] == MAX_ITERATIONS
         assert info["execution_status"] == "idle"
         again = await subject.rest.post(
             "/api/conversations", json={"conversation_id": CONVERSATION.replace("-", "")}

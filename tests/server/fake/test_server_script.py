@@ -7,7 +7,18 @@ and `emit` (agent.py, response_dispatch.py), as in 1.58.0.
 from typing import Any
 
 import pytest
-from server_rig import FINISH, NEW, OLD, after_running, conversation, instant, plain_run
+from server_rig import (
+    FINISH,
+    HELLO,
+    MAX_ITERATIONS,
+    NEW,
+    OLD,
+    after_running,
+    conversation,
+    instant,
+    plain_run,
+    rig,
+)
 
 from race_harness.model.schedule import Script, Turn
 
@@ -151,6 +162,66 @@ async def test_finished_is_visible_before_a_stop_hook_is_asked() -> None:
         await subject.happened("stop-hook-denied")
         await subject.happened("status", 2, status="running")
         assert await subject.status() == "running"
+
+
+# -- as many steps as a run may take
+
+STEPS = " ".join(["action observation"] * MAX_ITERATIONS)
+
+
+@instant
+async def test_the_steps_are_counted_anew_in_each_run() -> None:
+    script = Script(tool_calls=9, later=(Turn(tool_calls=6), Turn(tool_calls=7)))
+    async with conversation("1.20.0", script) as subject:
+        for number, end in ((1, "error"), (2, "finished"), (3, "error")):
+            await plain_run(subject, number)
+            assert await subject.status() == end
+        assert after_running(await subject.log()).startswith(f"{STEPS} error reason message")
+        (first, second) = (await subject.events(kind="ConversationErrorEvent"))["items"]
+        assert first["code"] == second["code"] == "MaxIterationsReached"
+        assert first["detail"] == "Agent reached maximum iterations limit (7)."
+        assert [ended.detail["status"] for ended in subject.all("run-ended")] == [
+            *("error", "finished", "error")
+        ]
+
+
+@instant
+async def test_they_are_five_hundred_where_nothing_is_asked_for() -> None:
+    async with rig(script=Script(tool_calls=550)) as subject:
+        made = await subject.rest.post("/api/conversations", json={"agent": {"kind": "Agent"}})
+        path = f"/api/conversations/{made.json()['id']}"
+        await subject.rest.post(f"{path}/events", json=HELLO)
+        await subject.rest.post(f"{path}/run")
+        await subject.happened("snapshot")
+        count = await subject.rest.get(f"{path}/events/count", params={"kind": "ActionEvent"})
+        assert count.json() == 500
+        assert (await subject.rest.get(path)).json()["execution_status"] == "error"
+
+
+@instant
+async def test_up_to_1_7_1_no_status_tells_that_there_are_no_more_and_no_run_is_accepted() -> None:
+    async with conversation("1.7.1", Script(tool_calls=9)) as subject:
+        await plain_run(subject)
+        assert await subject.status() == "running"
+        await subject.post("events", HELLO)
+        assert (await subject.post("run")).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("outcome", "end"),
+    [
+        ("finished", f"{FINISH} idle"),
+        ("waiting_for_confirmation", "action waiting_for_confirmation idle rejection"),
+    ],
+)
+@instant
+async def test_a_message_in_the_last_step_is_left_to_the_next_run(outcome: Any, end: str) -> None:
+    script = Script(tool_calls=6, outcome=outcome)
+    async with conversation("1.45.0", script, think_ms=20) as subject:
+        await subject.begin("persisted", MAX_ITERATIONS - 1, kind="ObservationEvent")
+        await subject.post("events", HELLO)
+        await subject.happened("snapshot", run=1)
+        assert (await subject.log()).endswith(f" message tracked {end}")
 
 
 # -- a turn for each run

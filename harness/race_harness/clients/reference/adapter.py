@@ -36,8 +36,8 @@ class ReferenceAdapter:
         """From `reference` or `reference:BUG`."""
         return ReferenceAdapter(name.partition(":")[2] or "none")
 
-    def connect(self, url: str, on_event: OnEvent) -> Client:
-        return self._kind(url, on_event)
+    def connect(self, url: str, on_event: OnEvent, **options: int) -> Client:
+        return self._kind(url, on_event, **options)
 
     def serve(self, schedule: Schedule, trace: Trace) -> Server:
         return FakeServer(self.server_version, schedule, trace)

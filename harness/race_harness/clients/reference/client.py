@@ -86,10 +86,10 @@ class ReferenceClient:
     callbacks = Callbacks
     rest = Rest
 
-    def __init__(self, url: str, on_event: OnEvent) -> None:
+    def __init__(self, url: str, on_event: OnEvent, max_iterations: int | None = None) -> None:
         self._id = str(uuid.uuid4())
         self._rest = self.rest(url, self._id)
-        self._create()
+        self._create(max_iterations)
         self._log = self.event_log(self._rest)
         self._callbacks = self.callbacks(self._log, on_event)
         socket_url = f"{url.replace('http', 'ws', 1)}/sockets/events/{self._id}"
@@ -348,10 +348,10 @@ class ReferenceClient:
     def _heard(self, _frame: str) -> None:
         self._log.ring()
 
-    def _create(self) -> None:
+    def _create(self, max_iterations: int | None) -> None:
         for _ in range(20):
             try:
-                return self._rest.create()
+                return self._rest.create(max_iterations)
             except LostError as error:
                 failure = error
                 time.sleep(ASK_AGAIN_S)

@@ -43,9 +43,15 @@ class Rest:
         self._id = conversation_id
         self._path = f"/api/conversations/{conversation_id}"
 
-    def create(self) -> None:
+    def create(self, max_iterations: int | None = None) -> None:
         """With the id that the client has chosen, so that it may be done twice."""
-        body = {"conversation_id": self._id, "agent": AGENT, "workspace": WORKSPACE}
+        body: dict[str, Any] = {
+            "conversation_id": self._id,
+            "agent": AGENT,
+            "workspace": WORKSPACE,
+        }
+        if max_iterations is not None:
+            body["max_iterations"] = max_iterations
         self._answer("POST", "/api/conversations", json=body)
 
     def status(self) -> str:

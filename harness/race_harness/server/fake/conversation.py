@@ -47,6 +47,8 @@ class Conversation:
         """How many the user has sent so far."""
         self._created_at = context.timestamp()
         self._state = _initial_state(conversation_id, request)
+        self.max_iterations: int = self._state["max_iterations"]
+        """How many steps the agent may take in one run."""
         self._agent_ready = False
 
     # Events and status

@@ -39,6 +39,7 @@ class Run(RunState):
         self._profile = conversation.context.profile
         self._turn = conversation.context.script.turn(number)
         self._denials_left = self._turn.stop_hook_denials if self._profile.has_stop_hooks else 0
+        self._steps_left = conversation.max_iterations
         self._calls = 0
         """Tool calls that the LLM has asked for."""
         self._used = 0
@@ -137,41 +138,65 @@ class Run(RunState):
                 return True
             if conversation.status == "waiting_for_confirmation":
                 await conversation.set_status("running", self.number)
-            if conversation.unconfirmed:
-                # Running again confirms; the agent does what is pending before it asks the LLM
-                # (agent.py, `astep`).
-                actions, conversation.unconfirmed = conversation.unconfirmed, []
-                await self._observe(actions)
-                return True
-            if outcome == "paused":
-                # By another client. It takes the lock when it can, and the step goes on.
-                self._context.spawn(conversation.pause(), "pause")
             messages = conversation.user_messages
-            await self._think()
-            if outcome == "error":
-                raise _StepError("LLMError", "The LLM refused.")
-            if self._turn.statistics:
-                conversation.pay()
-                if self._profile.tells_statistics:
-                    conversation.tell_statistics(self)
-            await self._act(outcome)
+            await self._step(outcome)
+            self._steps_left -= 1
             if conversation.user_messages != messages and self._profile.rescans_for_messages:
                 await self._go_on()
-            return conversation.status != "waiting_for_confirmation"
+            if conversation.status == "waiting_for_confirmation":
+                return False
+            if self._steps_left > 0:
+                return True
+            await self._stop_at_limit()
+            return False
+
+    async def _step(self, outcome: str | None) -> None:
+        """What the agent does in one turn of the loop (agent.py, `astep`)."""
+        conversation = self._conversation
+        if conversation.unconfirmed:
+            # Running again confirms; the agent does what is pending before it asks the LLM.
+            actions, conversation.unconfirmed = conversation.unconfirmed, []
+            await self._observe(actions)
+            return
+        if outcome == "paused":
+            # By another client. It takes the lock when it can, and the step goes on.
+            self._context.spawn(conversation.pause(), "pause")
+        await self._think()
+        if outcome == "error":
+            raise _StepError("LLMError", "The LLM refused.")
+        if self._turn.statistics:
+            conversation.pay()
+            if self._profile.tells_statistics:
+                conversation.tell_statistics(self)
+        await self._act(outcome)
 
     async def _go_on(self) -> None:
         """A message has arrived during the step: it is no end, and what waits to be confirmed is
-        not wanted any more (`reject_pending_actions`)."""
+        not wanted any more (`reject_pending_actions`). If it was the last step that the run may
+        take, the message is left to the next run."""
         conversation = self._conversation
+        after = "running" if self._steps_left > 0 else "idle"
         if conversation.status == "waiting_for_confirmation":
             await conversation.set_status("idle", self.number)
             for action in conversation.unconfirmed:
                 why = "Superseded by a new user message"
                 await conversation.emit(conversation.events.rejection(action, why), self.number)
             conversation.unconfirmed = []
-            await conversation.set_status("running", self.number)
+            await conversation.set_status(after, self.number)
         elif conversation.status == "finished":
-            await conversation.set_status("running", self.number)
+            await conversation.set_status(after, self.number)
+
+    async def _stop_at_limit(self) -> None:
+        """The run has taken as many steps as it may, which it counts from one again in each run
+        (local_conversation.py, `run` and `arun`)."""
+        conversation, profile = self._conversation, self._profile
+        kept = {"idle", "finished"} if profile.keeps_finish_at_step_limit else {"idle"}
+        if not profile.tells_step_limit or conversation.status in kept:
+            return
+        await self._finish_with("error")
+        detail = f"Agent reached maximum iterations limit ({conversation.max_iterations})."
+        error = conversation.events.conversation_error("MaxIterationsReached", detail)
+        await conversation.emit(error, self.number)
 
     async def _denied_by_stop_hook(self) -> bool:
         if self._denials_left == 0:

@@ -354,6 +354,8 @@ def _complete(
     run = run_of_task.get()
     if run is None:
         return agent.title()
+    # Up to 1.7.1 a run may begin while the status is `running`, and then nothing assigns it.
+    current().started(run)
     _pause_meanwhile(run)
     for wait_ms, chunk in agent.thoughts(run, current().timing.think_ms):
         _sleep(wait_ms)

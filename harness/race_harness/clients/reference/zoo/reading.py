@@ -266,7 +266,7 @@ class SilentGap(ReferenceClient):
     callbacks = SilentGapCallbacks
     doorbell = SilentGapDoorbell
 
-    def __init__(self, url: str, on_event: OnEvent) -> None:
-        super().__init__(url, on_event)
+    def __init__(self, url: str, on_event: OnEvent, max_iterations: int | None = None) -> None:
+        super().__init__(url, on_event, max_iterations)
         if isinstance(self._doorbell, SilentGapDoorbell) and isinstance(self._log, SilentGapLog):
             self._doorbell.log = self._log

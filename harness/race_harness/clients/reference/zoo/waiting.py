@@ -110,9 +110,9 @@ class NoDrain(HearingClient):
 
     _left_over = False
 
-    def __init__(self, url: str, on_event: OnEvent) -> None:
+    def __init__(self, url: str, on_event: OnEvent, max_iterations: int | None = None) -> None:
         self._ends_heard: list[str] = []
-        super().__init__(url, on_event)
+        super().__init__(url, on_event, max_iterations)
 
     def _hear(self, event: Event) -> None:
         if event.get("key") == "execution_status" and event["value"] in ENDS:
