@@ -7,10 +7,12 @@ import pytest
 from recorded import session
 
 from race_harness.conformance import for_docs as tables
+from race_harness.conformance.bounds import LIMITS
 from race_harness.conformance.compare import ALLOWED, Difference, compare, exchanged
 from race_harness.conformance.labels import Label, numbered
 from race_harness.conformance.legal import RULES
 from race_harness.conformance.shapes import Bodies
+from race_harness.conformance.suite import CASES
 from race_harness.server.profile import Profile
 
 PROFILE = Profile.of("1.10.0")
@@ -115,9 +117,20 @@ def test_fields_matter_where_clients_read_them(fake: object, real: object, matte
     assert any(difference.could_matter for difference in found) == matters
 
 
+def test_a_limit_is_kept_or_left_out_for_a_reason_and_cases_come_to_it() -> None:
+    for limit in LIMITS:
+        assert limit.fake.startswith(("kept", "left out, because ")), limit.what
+        assert not limit.cases or limit.fake.startswith("kept"), limit.what
+        assert set(limit.cases) <= set(CASES), limit.what
+
+
 def test_the_tables_in_the_docs_are_those_that_there_are() -> None:
     page = Path(__file__).parents[2] / "docs" / "fidelity.md"
     text = page.read_text(encoding="utf-8")
-    for table, entries in ((tables.rules(), RULES), (tables.allowed(), ALLOWED)):
+    for table, entries in (
+        (tables.rules(), RULES),
+        (tables.allowed(), ALLOWED),
+        (tables.limits(), LIMITS),
+    ):
         assert len(table.splitlines()) == 2 + len(entries)
         assert f"\n\n{table}\n\n" in text

@@ -1,7 +1,8 @@
-"""The rules and the allowed differences as Markdown, for docs/fidelity.md."""
+"""The rules, the allowed differences and the limits as Markdown, for docs/fidelity.md."""
 
 from collections.abc import Iterable
 
+from race_harness.conformance.bounds import LIMITS
 from race_harness.conformance.compare import ALLOWED
 from race_harness.conformance.legal import RULES
 
@@ -17,6 +18,12 @@ def allowed() -> str:
     """Where the fake may differ from the real server, and why that is no matter."""
     rows = ((entry.kind, f"`{entry.says}`", entry.reason) for entry in ALLOWED)
     return _table(("what", "difference (`*` is anything)", "why it is allowed"), rows)
+
+
+def limits() -> str:
+    """Those of the real server, and what the fake has of them."""
+    rows = ((limit.what, limit.upstream, limit.fake) for limit in LIMITS)
+    return _table(("limit of the real server", "upstream, 1.58.2", "in the fake"), rows)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -78,6 +78,7 @@ CASES: Final[Mapping[str, Schedule]] = {
     "failing tool calls at once": _case(Script(tool_calls=3, calls_each=3, failing_calls=2)),
     "answer without a tool": _case(Script(says="message")),
     "streamed answer": _case(Script(deltas=3, tool_calls=1)),
+    "more events than a page holds": _case(Script(tool_calls=60, calls_each=20)),
     "statistics": _case(Script(statistics=True, tool_calls=2)),
     "statistics of slow appends": _case(Script(statistics=True), ServerTiming(persist_ms=100)),
     "statistics of an answer without a tool": _case(Script(says="message", statistics=True)),
@@ -94,6 +95,7 @@ CASES: Final[Mapping[str, Schedule]] = {
     "stop hook": _case(Script(stop_hook_denials=1)),
     "stop hook, twice, after tools": _case(Script(stop_hook_denials=2, tool_calls=2)),
     "two runs": _case(caller=Caller(runs=2)),
+    "two runs, long after each other": _case(caller=Caller(runs=2, between_ms=8_000)),
     "a run after an error": _case(
         Script(outcome="error", later=(Turn(tool_calls=1),)), caller=Caller(runs=2)
     ),
@@ -120,6 +122,9 @@ CASES: Final[Mapping[str, Schedule]] = {
     "slow start": _case(server=ServerTiming(start_ms=2_000)),
     "slow publications": _case(server=ServerTiming(publish_ms=300)),
     "another slow subscriber": _case(server=ServerTiming(other_subscriber_ms=3_000)),
+    "another subscriber slower than the tail waits": _case(
+        server=ServerTiming(other_subscriber_ms=40_000)
+    ),
     "late final status": _case(server=ServerTiming(status_ms=500)),
     "slow snapshots": _case(server=ServerTiming(snapshot_ms=500)),
     "slow appends": _case(server=ServerTiming(persist_ms=100)),
@@ -136,6 +141,9 @@ CASES: Final[Mapping[str, Schedule]] = {
     "socket reset at run()": _fault(Fault("reset")),
     "socket closed in a run": _fault(Fault("close", _STARTED)),
     "socket half-open in a run": _fault(Fault("half-open", _STARTED)),
+    "socket half-open for longer than a pong is waited for": replace(
+        _fault(Fault("half-open", _STARTED)), server=ServerTiming(think_ms=90_000)
+    ),
     "socket stalled in a run": _fault(Fault("stall", _STARTED, for_ms=2_000)),
     "reconnect rejected": _fault(Fault("reset"), Fault("reject")),
     "poll answered 503": _case(rest=RestFault("status", "conversation")),
@@ -160,4 +168,7 @@ CASES: Final[Mapping[str, Schedule]] = {
     "interrupt in a run": _act("interrupt", after_ms=50),
     "close in a run": _act("close", after_ms=50),
     "two run() at once": _act("run", after_ms=50),
+    "second run() in a step longer than a pong is waited for": _act(
+        "run", after_ms=50, server=ServerTiming(think_ms=90_000)
+    ),
 }

@@ -16,6 +16,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from race_harness.network.loopback import HOST
+from race_harness.network.unhurried import UnhurriedSocket
 
 PORT = 8000
 URL = f"http://{HOST}:{PORT}"
@@ -35,7 +36,7 @@ class UvicornSite:
         self._config = Config(
             self._handle,
             http="h11",
-            ws="websockets-sansio",
+            ws=UnhurriedSocket,
             lifespan="off",
             interface="asgi3",
             log_config=None,

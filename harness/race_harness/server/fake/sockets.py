@@ -7,6 +7,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from race_harness.network.unhurried import BUSY_IN_SCOPE
 from race_harness.server.fake.event_log import Filter
 from race_harness.server.fake.event_service import AgentServer, EventService
 from race_harness.server.fake.pub_sub import Subscriber, TooManySubscribersError
@@ -33,6 +34,7 @@ async def events_socket(websocket: WebSocket) -> None:
 
 
 async def _serve(websocket: WebSocket, server: AgentServer) -> None:
+    websocket.scope[BUSY_IN_SCOPE] = server.context.event_loop
     await server.context.loop_look()
     if not await _authenticated(websocket, server):
         return
