@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from race_harness.statistics.sequential import SequentialTest, first_decision, rule_of_three
+from race_harness.statistics.sequential import (
+    SequentialTest,
+    SignTest,
+    first_decision,
+    rule_of_three,
+)
 
 
 def test_its_lines_are_as_computed_by_hand() -> None:
@@ -147,6 +152,36 @@ def test_error_rates_that_are_none_are_refused(error_rate: float) -> None:
 def test_counts_that_are_no_rate_are_refused() -> None:
     with pytest.raises(ValueError, match="not a rate"):
         SequentialTest(0.1, 0.2).decide(3, 2)
+
+
+def test_a_sign_by_hand() -> None:
+    """One half against three quarters, each direction at 0.005: ln (0.99 / 0.005) = 5.288 by
+    ln 1.5 = 0.4055 is 13.04 pairs that all go one way."""
+    test = SignTest(0.75)
+    assert [test.decide(*pairs) for pairs in ((13, 0), (14, 0), (0, 13), (0, 14))] == [
+        "undecided",
+        "first",
+        "undecided",
+        "second",
+    ]
+    assert test.decide(0, 0) == "undecided"
+    assert test.decide(51, 49) == test.decide(49, 51) == "neither"
+
+
+@pytest.mark.parametrize("pairs", [50, 200, 1_000])
+def test_two_that_are_alike_are_told_apart_as_rarely_as_promised(pairs: int) -> None:
+    test = SignTest(0.75, alpha=0.05)
+    wrong = [n for n in range(pairs + 1) if test.decide(n, pairs - n) in ("first", "second")]
+    assert sum(math.comb(pairs, n) for n in wrong) / 2**pairs <= 0.05 / (1 - test.beta)
+    # And one that is larger in three quarters is told, if it is asked often enough.
+    told = [n for n in range(pairs + 1) if test.decide(n, pairs - n) == "first"]
+    power = sum(math.comb(pairs, n) * 0.75**n * 0.25 ** (pairs - n) for n in told)
+    assert power > (0.7 if pairs == 50 else 0.99)
+
+
+def test_a_share_that_is_no_difference_is_refused() -> None:
+    with pytest.raises(ValueError, match="failure rates"):
+        SignTest(0.5)
 
 
 @pytest.mark.parametrize("trials", [30, 100, 1_000, 100_000])

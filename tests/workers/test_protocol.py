@@ -43,6 +43,7 @@ def test_a_request_arrives_as_it_was(request_: Request) -> None:
         Trouble("a lock", 4),
         SourceLines((("Client.run", "return"),)),
         TrialDone(TrialResult(3, ("late",), "d", 1.5, 2.0), WHOLE, {"shapes": [1, None]}),
+        TrialDone(TrialResult(3, ("late",), "d", 1.5, 2.0, concerned={"late": 13})),
         TrialDone(TrialResult(4, (), "", 0.0, 0.1, Void("unfit", "pause"))),
     ],
     ids=lambda answer: answer.kind,

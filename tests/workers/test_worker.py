@@ -10,7 +10,7 @@ from race_harness.clients.reference import ReferenceAdapter
 from race_harness.model.combination import REAL_FAKE, SIM_FAKE, SIM_REAL, Combination
 from race_harness.model.errors import ClientUnavailable
 from race_harness.model.outcome import Void
-from race_harness.model.schedule import Interleaving, Schedule, Script, ServerTiming
+from race_harness.model.schedule import Interleaving, Link, Network, Schedule, Script, ServerTiming
 from race_harness.network.site import UvicornSite
 from race_harness.server.profile import Profile
 from race_harness.workers.trial import Trial, not_run
@@ -80,6 +80,18 @@ def test_what_it_can_do_is_run(site: UvicornSite, schedule: Schedule) -> None:
     trial = bench(SIM_FAKE, site).run(schedule)
     assert trial.result(0).void is None
     assert trial.happenings
+
+
+def test_the_result_counts_the_events_that_each_verdict_concerns(site: UvicornSite) -> None:
+    """With the whole stream half a second late, three events come after the client has left."""
+    slow = Schedule("any", network=Network(socket=Link(latency_ms=500.0)))
+    adapter = ReferenceAdapter.named("reference:eager")
+    trial = TrialBench(adapter, SIM_FAKE, site).run(slow)
+    assert trial.judgement is not None
+    counts = {entry.verdict: len(entry.events) for entry in trial.judgement.evidence}
+    assert trial.result(0).concerned == {verdict: n or 1 for verdict, n in counts.items()}
+    right = bench(SIM_FAKE, site).run(slow)
+    assert (right.result(0).verdicts, right.result(0).concerned) == (("ok",), {})
 
 
 def test_in_the_real_world_another_runs_it_and_the_core_stays_free(

@@ -10,12 +10,13 @@ from race_harness.bisect.search import Search, Side
 
 Kind = Literal["first-bad", "first-good"]
 
-Ending = Literal["found", "left", "no-change", "reversed", "unclear-end"]
+Ending = Literal["found", "left", "no-change", "no-difference", "reversed", "unclear-end"]
 """How a bisect ends.
 
 found         the border is between two neighbours
 left          between the two are only clients that cannot tell
 no-change     both ends are judged alike
+no-difference the ends were measured, and their numbers do not differ clearly
 reversed      the ends are judged the other way round
 unclear-end   one of the ends cannot tell
 """
@@ -35,6 +36,8 @@ class Bisected:
     """Position of the last that is known to be before the change."""
     after: int = 0
     """Of the first known to be after it; equal to `before` + 1 where it was found."""
+    says: str = ""
+    """Of ends that do not differ: what was measured."""
     judged: dict[int, Judged] = field(default_factory=dict)
     """By position, in the order in which they were judged."""
 

@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 from race_harness.model.schedule import Schedule
 
-Judgement = Literal["good", "bad", "unclear"]
-"""`unclear`: it cannot tell, as git means it by exit status 125."""
+Judgement = Literal["good", "bad", "unclear", "measured"]
+"""`unclear`: it cannot tell, as git means it by exit status 125. `measured`: an end of the range,
+whose numbers are still to be compared with those of the other."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Judged:
     times: Times = field(default_factory=Times)
     shown_by: Schedule | None = None
     """The first schedule that shows the trouble; of a bad one only."""
+    numbers: tuple[int | None, ...] = ()
+    """Of one that is measured, the number of each trial; None for a void one."""
     known: bool = False
     """Whether it was judged before, by a bisect that was interrupted or asked the same."""
 
@@ -73,5 +76,6 @@ class Judged:
             passed=data["passed"],
             times=Times(**data["times"]),
             shown_by=Schedule.from_dict(shown_by) if shown_by is not None else None,
+            numbers=tuple(data["numbers"]),
             known=True,
         )

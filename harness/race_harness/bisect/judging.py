@@ -36,7 +36,8 @@ class Judge:
         on_installed: Callable[[], None] = lambda: None,
         record: CampaignRecord | None = None,
     ) -> None:
-        self._question = question
+        self.question = question
+        """What is asked of the next client."""
         self._server = server
         self._jobs = jobs
         self._progress = progress
@@ -81,14 +82,14 @@ class Judge:
         results: list[TrialResult] = []
         answer: Conclusion | None = None
         series = self._series(client, workers)
-        for chunk in self._question.chunks():
+        for chunk in self.question.chunks():
             found = workers.run(chunk, partial(_write_down, series, chunk))
             results += [replace(each, index=each.index + len(schedules)) for each in found]
             schedules += chunk
-            answer = self._question.answer(results, all_run=False)
+            answer = self.question.answer(results, all_run=False)
             if answer is not None:
                 break
-        answer = answer or self._question.answer(results, all_run=True)
+        answer = answer or self.question.answer(results, all_run=True)
         assert answer is not None
         answer = _with_lines(answer, schedules, workers)
         shown_by = schedules[answer.shown_by] if answer.shown_by is not None else None
@@ -102,12 +103,13 @@ class Judge:
             reps=len(results),
             passed=sum(result.passed for result in results),
             shown_by=shown_by,
+            numbers=answer.numbers,
         )
 
     def _series(self, client: ClientUnderTest, workers: Workers) -> SeriesRecord | None:
         if self._record is None:
             return None
-        first = next(iter(self._question.chunks()))[0]
+        first = next(iter(self.question.chunks()))[0]
         self._judged += 1
         return self._record.series(
             client.series(
@@ -131,14 +133,14 @@ def tell(client: ClientUnderTest, schedule: Schedule) -> Failure:
 
 
 def _with_lines(answer: Conclusion, schedules: list[Schedule], workers: Workers) -> Conclusion:
-    """The answer, unless a client passes only because it lacks the lines at which it was to be
-    stopped."""
+    """The answer, unless a client passes, or has its numbers, only because it lacks the lines at
+    which it was to be stopped."""
     wanted = {
         (stall.function, stall.line)
         for schedule in schedules
         for stall in schedule.interleaving.stalls
     }
-    if answer.judgement != "good" or not wanted:
+    if answer.judgement not in ("good", "measured") or not wanted:
         return answer
     if lacking := wanted.difference(workers.source_lines()):
         function, line = min(lacking)

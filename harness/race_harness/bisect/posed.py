@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from race_harness.bisect.by_number import Around, NumberQuestion, Schedules
 from race_harness.bisect.questions import (
     SCENARIO_REPS,
     SCHEDULE_REPS,
+    Drawn,
     Question,
     ScenarioQuestion,
     ScheduleQuestion,
@@ -56,17 +58,56 @@ def about_schedule(
     _check(verdict)
     if verdict is not None and any_verdict:
         raise UsageError("--verdict and --any-verdict are two questions: give one of them")
+    schedule, its, server = _read(file)
+    asked = None if any_verdict else verdict or its
+    return ScheduleQuestion(schedule, asked, reps or SCHEDULE_REPS, share), server
+
+
+def by_number_in_scenario(
+    verdict: str, name: str, reps: int | None, seed: int, errors: tuple[float, float]
+) -> NumberQuestion:
+    """The question how many events a verdict concerns in the schedules of a scenario.
+
+    Raises:
+        UsageError: there is no such scenario or verdict, or the errors make no test.
+    """
+    _check(verdict)
+    return _by_number(verdict, Drawn(library.load(name), seed, reps or SCENARIO_REPS), errors)
+
+
+def by_number_in_schedule(
+    verdict: str, file: Path, reps: int | None, errors: tuple[float, float]
+) -> tuple[NumberQuestion, str]:
+    """The same in a schedule and those around it, of a failure file or a plain one; and the
+    server.
+
+    Raises:
+        UsageError: as for `about_schedule`, or the errors make no test.
+    """
+    _check(verdict)
+    schedule, _, server = _read(file)
+    return _by_number(verdict, Around(schedule, reps or SCHEDULE_REPS), errors), server
+
+
+def _by_number(verdict: str, schedules: Schedules, errors: tuple[float, float]) -> NumberQuestion:
+    try:
+        return NumberQuestion(verdict, schedules, *errors)
+    except ValueError as error:
+        raise UsageError(f"the test of the numbers: {error}") from None
+
+
+def _read(file: Path) -> tuple[Schedule, str | None, str]:
+    """Schedule, gravest verdict and server of a failure file; of a plain schedule nobody knows the
+    verdict, and it is for the fake server."""
     failure = read_schedule(file)
     if isinstance(failure, Schedule):
-        return ScheduleQuestion(failure, verdict, reps or SCHEDULE_REPS, share), "fake"
+        return failure, None, "fake"
     its = failure.judgement.headline
     if failure.server == "own":
         raise UsageError(f"{file} is of a client with a server of its own, which has no releases")
     if its in ("ok", "void"):
         raise UsageError(f"{file} holds no failure but {its}: there is nothing to look for")
-    asked = None if any_verdict else verdict or its
-    question = ScheduleQuestion(failure.schedule, asked, reps or SCHEDULE_REPS, share)
-    return question, failure.server
+    return failure.schedule, its, failure.server
 
 
 def _check(verdict: str | None) -> None:

@@ -30,6 +30,8 @@ class Conclusion:
     says: str
     shown_by: int | None = None
     """Which trial first shows the trouble."""
+    numbers: tuple[int | None, ...] = ()
+    """As in `Judged`."""
 
 
 class Question(Protocol):
@@ -53,6 +55,33 @@ class Question(Protocol):
         """What the trials so far say; None: more are needed. Never None if `all_run`."""
 
 
+class Drawn:
+    """The schedules of a scenario in chunks, drawn as far as they are asked for."""
+
+    def __init__(self, scenario: Scenario, seed: int, reps: int) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.reps = reps
+        self._drawing = draw_schedules(scenario, seed, reps)
+        self._drawn: list[list[Schedule]] = []
+
+    def chunks(self) -> Iterator[Sequence[Schedule]]:
+        # Drawing takes longer than some clients' trials.
+        for number in range(-(-self.reps // BATCH)):
+            if number == len(self._drawn):
+                self._drawn.append(list(islice(self._drawing, BATCH)))
+            yield self._drawn[number]
+
+    @property
+    def about(self) -> str:
+        """Which they are, in a few words."""
+        return f"{self.scenario.name}, seed {self.seed}"
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides which schedules they are."""
+        return {"scenario": self.scenario.name, "seed": self.seed, "reps": self.reps}
+
+
 class ScenarioQuestion:
     """Is the failure rate of a scenario good or bad? By Wald's sequential test.
 
@@ -67,18 +96,14 @@ class ScenarioQuestion:
         test: SequentialTest,
         verdict: str | None = None,
     ) -> None:
-        self._scenario = scenario
-        self._seed = seed
-        self._reps = reps
+        self._drawn = Drawn(scenario, seed, reps)
         self._test = test
         self._verdict = verdict
-        self._drawing = draw_schedules(scenario, seed, reps)
-        self._drawn: list[list[Schedule]] = []
 
     @property
     def title(self) -> str:
         about = f"{self._verdict} in " if self._verdict else ""
-        return f"{about}{self._scenario.name}, seed {self._seed}"
+        return f"{about}{self._drawn.about}"
 
     @property
     def rule(self) -> str:
@@ -88,31 +113,25 @@ class ScenarioQuestion:
             f"sequential test (Wald 1945) of the {rate}, every {BATCH} trials: good is at "
             f"most {test.acceptable:.3g}, bad at least {test.unacceptable:.3g}; called bad "
             f"wrongly {test.alpha:.3g}, called good wrongly {test.beta:.3g}; undecided after "
-            f"{self._reps} trials, a client cannot tell"
+            f"{self._drawn.reps} trials, a client cannot tell"
         )
 
     def identity(self) -> dict[str, Any]:
         test = self._test
         return {
-            "scenario": self._scenario.name,
-            "seed": self._seed,
-            "reps": self._reps,
+            **self._drawn.identity(),
             "rates": [test.acceptable, test.unacceptable],
             "errors": [test.alpha, test.beta],
             **({"verdict": self._verdict} if self._verdict else {}),
         }
 
     def chunks(self) -> Iterator[Sequence[Schedule]]:
-        # Drawing takes longer than some clients' trials.
-        for number in range(-(-self._reps // BATCH)):
-            if number == len(self._drawn):
-                self._drawn.append(list(islice(self._drawing, BATCH)))
-            yield self._drawn[number]
+        return self._drawn.chunks()
 
     def answer(self, results: Sequence[TrialResult], *, all_run: bool) -> Conclusion | None:
         judged = [result for result in results if result.void is None]
         if 2 * len(judged) < len(results):
-            return Conclusion("unclear", _void(results))
+            return Conclusion("unclear", void_in_words(results))
         shows = partial(_shows, verdict=self._verdict)
         decision = self._test.decide(len(judged) - sum(map(shows, judged)), len(judged))
         said = _counted(results)
@@ -210,7 +229,8 @@ def _shows(result: TrialResult, verdict: str | None) -> bool:
     return not result.passed if verdict is None else verdict in result.verdicts
 
 
-def _void(results: Sequence[TrialResult]) -> str:
+def void_in_words(results: Sequence[TrialResult]) -> str:
+    """How many trials are void, and the reason of most of them; of at least one that is."""
     reasons = Counter(result.void.says for result in results if result.void is not None)
     reason, _ = reasons.most_common(1)[0]
     return f"{reasons.total()} of {len(results)} trials are void, most of them: {reason}"

@@ -127,6 +127,8 @@ def in_words(report: BisectReport) -> Iterator[str]:
             f"no change at all: {first.label} is {judgement}, and so is {last.label}; nothing "
             "between them was tried"
         )
+    elif outcome.ending == "no-difference":
+        yield f"{outcome.says}; nothing between them was tried"
     elif outcome.ending == "reversed":
         other = "--fixed looks" if after == "bad" else "without --fixed it looks"
         yield (

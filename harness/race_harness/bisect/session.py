@@ -8,6 +8,7 @@ from pathlib import Path
 from race_harness.bisect import ranges
 from race_harness.bisect.bisecting import Bisected, BisectObserver, Kind
 from race_harness.bisect.bisecting import bisect as search
+from race_harness.bisect.by_number import NumberQuestion, compared
 from race_harness.bisect.journal import Journal
 from race_harness.bisect.judged import Judged, Point
 from race_harness.bisect.judging import Judge, tell
@@ -63,7 +64,7 @@ def run(
                 f"{error}; {bisecting.made} judgements are kept: the same command goes on from "
                 "there"
             ) from error
-    report = BisectReport(question, server, outcomes, searched, time.monotonic() - began)
+    report = BisectReport(bisecting.question, server, outcomes, searched, time.monotonic() - began)
     return report, bisecting.judge.failures
 
 
@@ -80,7 +81,8 @@ class _Bisecting:
         ahead: Ahead,
         record: CampaignRecord,
     ) -> None:
-        self._journal = Journal({**question.identity(), "server": server}, fresh=fresh)
+        self._server = server
+        self._fresh = fresh
         self._say = say
         self._ahead = ahead
         self._likely: Sequence[Point] = ()
@@ -92,17 +94,51 @@ class _Bisecting:
             on_installed=self._build_ahead,
             record=record,
         )
+        self._ask(question)
         self.made = 0
         """How many judgements were made."""
+
+    def _ask(self, question: Question) -> None:
+        self.question = self.judge.question = question
+        identity = {**question.identity(), "server": self._server}
+        self._journal = Journal(identity, fresh=self._fresh)
 
     def bisected(self, found: Range, kind: Kind) -> Bisected:
         for note in found.notes:
             self._say(note)
         self._say(f"{len(found.points)} to choose from")
+        if isinstance(self.question, NumberQuestion):
+            alike = self._measured(self.question, found, kind)
+            if alike is not None:
+                return alike
         observer = BisectObserver(self._judging, self._judged)
         return search(
             found.points, self._known_or_judged, kind, preferred=found.preferred, observer=observer
         )
+
+    def _measured(self, question: NumberQuestion, found: Range, kind: Kind) -> Bisected | None:
+        """Measure the ends, and ask from then on which of them a client is nearer to; the result
+        is how it ends if they do not say."""
+        last = len(found.points) - 1
+        outcome = Bisected(kind, found.points, after=last)
+        for position in (0, last):
+            point = found.points[position]
+            self._judging(point, [found.points[last]])
+            outcome.judged[position] = self._known_or_judged(point)
+            self._judged(point, outcome.judged[position])
+        ends = [(found.points[position], judged) for position, judged in outcome.judged.items()]
+        if any(judged.judgement != "measured" for _, judged in ends):
+            return outcome
+        older, newer = ((point.label, judged) for point, judged in ends)
+        between = compared(question, older, newer)
+        if isinstance(between, str):
+            outcome.ending, outcome.says = "no-difference", between
+            return outcome
+        self._ask(between)
+        for point, judged in ends:
+            if self._journal.find(point.key) is None:
+                self._journal.add(point.key, between.of_end(judged))
+        return None
 
     def _judging(self, point: Point, likely: Sequence[Point]) -> None:
         self._likely = [each for each in likely if self._journal.find(each.key) is None]

@@ -11,7 +11,12 @@ import typer
 from race_harness.bisect import questions
 from race_harness.bisect.bisecting import Kind
 from race_harness.bisect.judged import Judgement, Point
-from race_harness.bisect.posed import about_scenario, about_schedule
+from race_harness.bisect.posed import (
+    about_scenario,
+    about_schedule,
+    by_number_in_scenario,
+    by_number_in_schedule,
+)
 from race_harness.cli.console import (
     Jobs,
     JsonFile,
@@ -110,12 +115,21 @@ def bisect(
         float, typer.Option(help="And one from which on it is bad; in between either may be said.")
     ] = 0.02,
     alpha: Annotated[
-        float, typer.Option(help="With a scenario: how often a good one may be called bad.")
+        float,
+        typer.Option(help="With a scenario or --by: how often a good one may be called bad."),
     ] = 0.01,
     beta: Annotated[float, typer.Option(help="And a bad one good.")] = 0.01,
     share: Share = questions.SHARE,
     verdict: Verdict = None,
     any_verdict: AnyVerdict = False,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            metavar="VERDICT",
+            help="Judge by how many events this verdict concerns, on the same schedules: a client "
+            "is like the end of the range that it is nearer to. For what got better and not well.",
+        ),
+    ] = None,
     fresh: Annotated[
         bool,
         typer.Option("--fresh", help="Judge all anew, also what a bisect has judged before."),
@@ -133,18 +147,24 @@ def bisect(
     kind: Kind = "first-good" if fixed else "first-bad"
     if paths and repo is None:
         raise UsageError("--paths is about commits: give --repo, too")
-    if schedule is None:
-        rates, errors = (good_fails, bad_fails), (alpha, beta)
-        question, its_server = (
-            about_scenario(scenario or DEFAULT_SCENARIO, reps, seed, rates, errors, verdict),
-            "fake",
-        )
-    elif scenario is None:
+    if scenario is not None and schedule is not None:
+        raise UsageError("--scenario and --schedule are two questions: give one of them")
+    if by is not None and (verdict is not None or any_verdict):
+        asked = "--any-verdict" if any_verdict else "--verdict"
+        raise UsageError(f"--by and {asked} are two questions: give one of them")
+    question: questions.Question
+    name, errors, its_server = scenario or DEFAULT_SCENARIO, (alpha, beta), "fake"
+    if by is not None and schedule is not None:
+        question, its_server = by_number_in_schedule(by, schedule, reps, errors)
+    elif by is not None:
+        question = by_number_in_scenario(by, name, reps, seed, errors)
+    elif schedule is not None:
         question, its_server = about_schedule(
             schedule, reps, share, verdict=verdict, any_verdict=any_verdict
         )
     else:
-        raise UsageError("--scenario and --schedule are two questions: give one of them")
+        rates = (good_fails, bad_fails)
+        question = about_scenario(name, reps, seed, rates, errors, verdict)
     server = _checked(server or its_server)
     # Environments are a second slower to import, which no other command need wait for.
     from race_harness.bisect.session import run, stories

@@ -9,7 +9,7 @@ from race_harness.bisect.session import Stories
 from race_harness.cli.console import output, shell_word
 from race_harness.story.timeline import short_story
 
-_STYLES = {"good": "green", "bad": "red", "unclear": "yellow"}
+_STYLES = {"good": "green", "bad": "red", "unclear": "yellow", "measured": ""}
 
 
 def print_report(report: BisectReport) -> None:

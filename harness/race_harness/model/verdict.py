@@ -1,7 +1,7 @@
 """The verdicts of a trial, their meaning and their order of gravity."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from race_harness.model.evidence import Cause, Evidence
@@ -65,6 +65,14 @@ class Judgement:
         failed = self.verdicts and not passes(self.verdicts)
         return Cause.of(self.evidence) if failed else Cause()
 
+    @property
+    def concerned(self) -> dict[str, int]:
+        """How many events each verdict concerns, by its name; 1 where it is not about events."""
+        events = {verdict: 0 for verdict in self.verdicts if verdict != "ok"}
+        for entry in self.evidence:
+            events[entry.verdict] = events.get(entry.verdict, 0) + len(entry.events)
+        return {verdict: count or 1 for verdict, count in events.items()}
+
 
 @dataclass(frozen=True)
 class TrialResult:
@@ -79,9 +87,10 @@ class TrialResult:
     """Wall milliseconds of the whole repetition."""
     void: Void | None = None
     """Why there is no verdict, if there is none."""
-
     undone: int = 0
     """How many runs and acts were asked for and did not happen."""
+    concerned: Mapping[str, int] = field(default_factory=dict)
+    """As `Judgement.concerned`; empty for a trial that is read from a record."""
 
     @property
     def passed(self) -> bool:

@@ -1,4 +1,4 @@
-"""How many trials are enough: a test that looks as it goes, and what no failure at all tells.
+"""How many trials are enough: tests that look as they go, and what no failure at all tells.
 
 A. Wald, "Sequential tests of statistical hypotheses", The Annals of Mathematical Statistics 16
 (1945): between two failure rates the likelihood ratio of all trials so far decides, as soon as it
@@ -82,6 +82,51 @@ class SequentialTest:
     @property
     def _lower(self) -> float:
         return math.log(self.beta / (1 - self.alpha))
+
+
+Sign = Literal["undecided", "neither", "first", "second"]
+"""`first`, `second`: which of the two is larger. `neither`: they do not differ clearly."""
+
+
+@dataclass(frozen=True)
+class SignTest:
+    """Of two numbers that are measured in pairs: is one of them larger as a rule?
+
+    W. J. Dixon and A. M. Mood, "The statistical sign test", Journal of the American Statistical
+    Association 41 (1946): pairs of equal numbers tell nothing, and without any difference one half
+    of the others goes either way. Here by two of Wald's tests, one for each direction, as P.
+    Armitage, "Sequential tests in prophylactic and therapeutic trials", Quarterly Journal of
+    Medicine 23 (1954). Their errors are those of `SequentialTest`.
+
+    Raises:
+        ValueError: the share or an error rate is none.
+    """
+
+    share: float
+    """Of the pairs that differ, how many go one way at least if there is a difference; above 0.5.
+    Between that and one half either answer is right."""
+    alpha: float = 0.01
+    """How often two that are alike may be told apart, in either direction."""
+    beta: float = 0.01
+    """How often two that differ may not."""
+
+    def __post_init__(self) -> None:
+        # Which checks all three.
+        _ = self._either
+
+    def decide(self, first: int, second: int) -> Sign:
+        """What all pairs so far say: in so many the first is larger, in so many the second."""
+        either, differ = self._either, first + second
+        for_first, for_second = either.decide(second, differ), either.decide(first, differ)
+        if for_first == "reject":
+            return "first"
+        if for_second == "reject":
+            return "second"
+        return "neither" if for_first == for_second == "accept" else "undecided"
+
+    @property
+    def _either(self) -> SequentialTest:
+        return SequentialTest(0.5, self.share, self.alpha / 2, self.beta)
 
 
 def first_decision(

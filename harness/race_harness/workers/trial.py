@@ -38,6 +38,7 @@ class Trial:
             wall_ms=self.wall_ms,
             void=self.outcome.void,
             undone=len(self.outcome.undone),
+            concerned=self.judgement.concerned if self.judgement is not None else {},
         )
 
 
