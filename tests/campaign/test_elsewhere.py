@@ -141,8 +141,8 @@ def test_in_the_simulation_tries_differ_in_entropy_alone() -> None:
 
 
 def test_where_a_failure_is_tried(failure: Failure) -> None:
-    assert usual_combinations(failure) == (SIM_REAL, REAL_FAKE, REAL_REAL)
-    assert usual_combinations(replace(failure, server="own")) == (Combination("real", "own"),)
+    assert usual_combinations(failure.server) == (SIM_REAL, REAL_FAKE, REAL_REAL)
+    assert usual_combinations("own") == (Combination("real", "own"),)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,9 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Elsewhere:
             there = found[asked[-1]]
             if isinstance(there, Exception):
                 raise there
-            return replace(find_client(there, progress), resolved_version="1.10.0")
+            return replace(
+                find_client(there, progress), argument="1.10.0", resolved_version="1.10.0"
+            )
 
         monkeypatch.setattr("race_harness.campaign.elsewhere.find_client", find)
         return asked
@@ -160,6 +162,134 @@ def test_what_it_cannot_be_tried_in_is_one_line_and_2(
         replace(Failure.read(file), server="own").write(file)
     assert says in error_of(race("confirm", file, "--combination", typed), 2)
     assert confirmed(file) == {}
+
+
+# a schedule that has no verdict yet
+
+SLOW = {"server": {"publish_ms": 400.0}, "network": {"socket": {"latency_ms": 90.0}}}
+PLAIN = ("confirm", "--schedule", "slow.json", "--client", "1.10.0", "--tries", 2)
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> None:
+    (tmp_path / "slow.json").write_text(json.dumps(SLOW))
+
+
+@pytest.mark.usefixtures("ready", "plain")
+@pytest.mark.slow
+def test_a_schedule_gets_its_verdict_where_it_fails_first(
+    race: Race, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    asked = elsewhere(
+        sim_fake="reference:poll",
+        sim_real="reference:poll",
+        real_fake="reference",
+        real_real="reference",
+    )
+    done = race(*PLAIN, "--json", "n.json")
+    assert done.returncode == 0, done.stderr
+    assert asked == ["sim_fake", "sim_real", "real_fake", "real_real"]
+    told, replay = done.stdout.splitlines()[-2:]
+    assert told == (
+        "late: found in sim×fake (2 of 2); confirmed on the real server (sim×real 2 of 2, "
+        "real×real 0 of 2); real×fake 0 of 2"
+    )
+    (kept,) = (tmp_path / ".race" / "failures").glob("slow-1.10.0-late-*.json")
+    assert replay == f"replay: race replay {kept.relative_to(tmp_path)}"
+    assert confirmed(kept) == {"sim×real": (2, 2), "real×fake": (0, 2), "real×real": (0, 2)}
+    numbers = json.loads((tmp_path / "n.json").read_text())
+    assert (numbers["schedule"], numbers["found_in"]) == ("slow.json", "sim×fake")
+    assert (numbers["verdicts"], tmp_path / numbers["failure"]) == (["late"], kept)
+    assert numbers["tried"]["sim×fake"]["reproduced"] == 2
+
+
+@pytest.mark.usefixtures("ready", "plain")
+@pytest.mark.slow
+def test_one_that_the_fake_server_hides_gets_it_from_the_real_one(
+    race: Race, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    elsewhere(sim_fake="reference", sim_real="reference:poll")
+    done = race(*PLAIN, "--combination", "sim-real")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2] == (
+        "late: found in sim×real (2 of 2); confirmed on the real server (sim×real 2 of 2); "
+        "sim×fake 0 of 2"
+    )
+    (kept,) = (tmp_path / ".race" / "failures").glob("slow-1.10.0-late-*.json")
+    assert confirmed(kept) == {"sim×fake": (0, 2), "sim×real": (2, 2)}
+
+
+@pytest.mark.usefixtures("ready", "plain")
+@pytest.mark.slow
+def test_one_that_passes_everywhere_has_no_verdict_and_no_file(
+    race: Race, elsewhere: Elsewhere, tmp_path: Path
+) -> None:
+    lacking = ClientUnavailable("no server for 1.10.0: name another release")
+    elsewhere(sim_fake="reference", sim_real="reference", real_fake="reference", real_real=lacking)
+    done = race(*PLAIN, "--json", "n.json")
+    assert done.returncode == 1
+    assert lacking.args[0] in done.stdout
+    assert done.stdout.splitlines()[-1] == (
+        "passes wherever it was tried (sim×fake 2 of 2, sim×real 2 of 2, real×fake 2 of 2): there "
+        "is nothing to confirm"
+    )
+    numbers = json.loads((tmp_path / "n.json").read_text())
+    assert (numbers["failure"], numbers["found_in"], numbers["verdicts"]) == (None, None, [])
+    assert not (tmp_path / ".race").exists()
+
+
+@pytest.mark.usefixtures("ready")
+def test_void_trials_are_no_pass(race: Race, elsewhere: Elsewhere, tmp_path: Path) -> None:
+    """Without a conversation `run()` is never called."""
+    (tmp_path / "slow.json").write_text(
+        json.dumps(
+            {
+                "network": {"faults": [{"action": "refuse"}]},
+                "rest": [{"action": "status", "route": "any", "since": "start", "times": 50}],
+            }
+        )
+    )
+    elsewhere(sim_fake="reference", real_fake="reference")
+    done = race(*PLAIN, "--combination", "real-fake")
+    assert done.returncode == 1, done.stderr
+    assert "not run: network.faults[0], refuse: on real sockets" in done.stdout
+    assert done.stdout.splitlines()[-2] == "no verdict: no trial has any"
+    assert "some trials are void, the first because: " in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("ready")
+def test_the_schedule_of_a_failure_is_tried_on_its_client_as_if_nobody_knew(
+    race: Race, elsewhere: Elsewhere, file: Path
+) -> None:
+    before = file.read_text()
+    asked = elsewhere(sim_fake="reference")
+    done = race("confirm", "--schedule", file, "--combination", "sim-fake", "--tries", 1)
+    assert done.returncode == 1, done.stderr
+    assert asked == ["sim_fake"]
+    assert "passes wherever it was tried (sim×fake 1 of 1)" in done.stdout
+    assert file.read_text() == before
+
+
+@pytest.mark.usefixtures("plain")
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([], "give FAILURE.json, or --schedule FILE"),
+        (["f.json", "--schedule", "slow.json"], "give one of them"),
+        (["--schedule", "slow.json"], "slow.json names no client: say which with --client"),
+        (["f.json", "--client", "1.10.0"], "--client is for --schedule"),
+        (["slow.json"], "slow.json has not been run: give it as --schedule, and --client CLIENT"),
+        (["--schedule", "none.json", "--client", "1.10.0"], "cannot read none.json"),
+        (
+            ["--schedule", "slow.json", "--client", "1.10.0", "--combination", "sim-own"],
+            "the client 1.10.0 has no server of its own",
+        ),
+    ],
+)
+def test_a_schedule_and_a_failure_are_two_things(
+    race: Race, file: Path, arguments: list[str], says: str
+) -> None:
+    assert says in error_of(race("confirm", *arguments), 2)
 
 
 # what a hunt finds

@@ -1,11 +1,11 @@
-"""Trying a failure again in other combinations of world and server.
+"""Trying a failure, or a schedule, in combinations of world and server.
 
 The tries are fixed beforehand and all of them are told: nothing is repeated until it fails.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -25,8 +25,10 @@ from race_harness.model.failure import confirm as confirm_in_file
 from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
+from race_harness.store.series import SeriesRecord
 from race_harness.store.store import CampaignRecord
 from race_harness.workers.pool import Workers
+from race_harness.workers.protocol import WholeTrial
 
 TRIES: Final = 5
 
@@ -34,9 +36,9 @@ _Key = tuple[str, str, Combination]
 """Client and server as `find_client` takes them, and where."""
 
 
-def usual_combinations(failure: Failure) -> tuple[Combination, ...]:
-    """Where a failure is tried when nobody says where."""
-    if failure.server == "own":
+def usual_combinations(server: str) -> tuple[Combination, ...]:
+    """Where something is tried when nobody says where, by the server that it was met with."""
+    if server == "own":
         return (Combination("real", "own"),)
     return (SIM_REAL, REAL_FAKE, REAL_REAL)
 
@@ -49,6 +51,30 @@ def schedules_of_tries(schedule: Schedule, tries: int, world: str) -> list[Sched
     return [
         replace(schedule, entropy=(schedule.entropy + number) % 2**63) for number in range(tries)
     ]
+
+
+@dataclass(frozen=True)
+class Tries:
+    """What came of a schedule in one combination, try by try."""
+
+    client: ClientUnderTest
+    workers: Workers
+    schedules: Sequence[Schedule]
+    results: Sequence[TrialResult]
+    wholes: Mapping[int, WholeTrial]
+    """Of those that failed, all of the trial, by index."""
+    series: SeriesRecord | None
+    """Where they are recorded."""
+
+    def confirmation(self, verdict: str | None) -> Confirmation:
+        """The tries, counted: which of them reproduced that verdict; None: there is none yet."""
+        return Confirmation(
+            tries=len(self.results),
+            reproduced=sum(verdict in result.verdicts for result in self.results),
+            verdicts=tally(result.verdicts or ("void",) for result in self.results),
+            resolved_version=self.client.resolved_version,
+            server_version=self.workers.server_version or None,
+        )
 
 
 class Confirmer:
@@ -94,10 +120,16 @@ class Confirmer:
             UsageError: the client has no such server.
             WorldBroken: a trial left its world.
         """
-        reasons = unavailable(failure.schedule, combination.world, combination.server)
-        if reasons:
-            return not_tried(failure, Void("not-run", "; ".join(reasons)).says)
-        argument, server = recorded(failure, combination)
+        if reason := cannot_run(failure.schedule, combination):
+            return not_tried(failure.resolved_version, reason)
+        tries = self.tries(*recorded(failure, combination), failure.schedule, combination)
+        return tries.confirmation(failure.judgement.headline)
+
+    def tries(
+        self, argument: str, server: str, schedule: Schedule, combination: Combination
+    ) -> Tries:
+        """What comes of a schedule that the combination can run, on a client and a server as
+        `find_client` takes them; raises as `tried`."""
         key = (argument, server, combination)
         if key in self._lacking:
             raise self._lacking[key]
@@ -107,56 +139,48 @@ class Confirmer:
             # Asking again takes time and brings the same.
             self._lacking[key] = error
             raise
-        schedules = schedules_of_tries(failure.schedule, self._tries, combination.world)
+        schedules = schedules_of_tries(schedule, self._tries, combination.world)
         series = None
         if self._record is not None:
-            scenario = failure.schedule.scenario
             series = self._record.series(
-                client.series(workers.server_version, scenario, drawn=False)
+                client.series(workers.server_version, schedule.scenario, drawn=False)
             )
+        wholes: dict[int, WholeTrial] = {}
 
         def ended(result: TrialResult) -> None:
             if series is not None:
                 series.next_trial(result, schedules[result.index])
 
+        def failed(result: TrialResult, whole: WholeTrial) -> None:
+            wholes[result.index] = whole
+
         try:
-            results = workers.run(schedules, ended)
+            results = workers.run(schedules, ended, failed)
         except WorldBroken:
             # They answer nobody any more; the next failure gets others.
             del self._started[key]
             raise
-        return confirmation(failure, client, workers.server_version, results)
+        return Tries(client, workers, schedules, results, wholes, series)
 
     def _workers(self, key: _Key) -> tuple[ClientUnderTest, Workers]:
         if key not in self._started:
             argument, server, combination = key
             client = find_client(argument, self._progress, server=server, world=combination.world)
-            self._progress(f"trying what was found in {combination}")
+            self._progress(f"trying it in {combination}")
             workers = self._stack.enter_context(client.workers(min(self._tries, self._jobs)))
             workers.wait_ready()
             self._started[key] = client, workers
         return self._started[key]
 
 
-def confirmation(
-    failure: Failure,
-    client: ClientUnderTest,
-    server_version: str,
-    results: Sequence[TrialResult],
-) -> Confirmation:
-    """The tries, counted."""
-    headline = failure.judgement.headline
-    return Confirmation(
-        tries=len(results),
-        reproduced=sum(headline in result.verdicts for result in results),
-        verdicts=tally(result.verdicts or ("void",) for result in results),
-        resolved_version=client.resolved_version,
-        server_version=server_version or None,
-    )
+def cannot_run(schedule: Schedule, combination: Combination) -> str | None:
+    """Why a combination cannot run a schedule; None: it can."""
+    reasons = unavailable(schedule, combination.world, combination.server)
+    return Void("not-run", "; ".join(reasons)).says if reasons else None
 
 
-def not_tried(failure: Failure, reason: str) -> Confirmation:
-    return Confirmation(0, 0, {}, failure.resolved_version, reason=reason)
+def not_tried(resolved_version: str, reason: str) -> Confirmation:
+    return Confirmation(0, 0, {}, resolved_version, reason=reason)
 
 
 def confirm_everywhere(
@@ -182,7 +206,7 @@ def confirm_everywhere(
             result = confirmer.tried(failure, each)
         except ClientUnavailable as error:
             lacking.append(error)
-            result = not_tried(failure, str(error))
+            result = not_tried(failure.resolved_version, str(error))
         results[str(each)] = result
         failure = confirm_in_file(file, each, result)
         record.store.confirmed(failure, each)
@@ -197,5 +221,5 @@ def try_on_real_server(confirmer: Confirmer, failure: Failure, path: Path) -> Fa
     try:
         confirmation = confirmer.tried(failure, SIM_REAL)
     except HarnessError as error:
-        confirmation = not_tried(failure, str(error).partition("\n")[0])
+        confirmation = not_tried(failure.resolved_version, str(error).partition("\n")[0])
     return confirm_in_file(path, SIM_REAL, confirmation)

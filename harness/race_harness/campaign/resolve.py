@@ -5,13 +5,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from race_harness.clients import own_clients
 from race_harness.model.combination import SIM_FAKE, WORLDS, Combination
 from race_harness.model.errors import ClientUnavailable, UsageError
 from race_harness.model.extras import extra
-from race_harness.model.failure import Failure
 from race_harness.model.version import __version__
 from race_harness.store.series import Series
 from race_harness.workers.pool import Workers
@@ -138,19 +137,37 @@ def find_client(
     return ClientUnderTest(argument, version, python, "openhands", combination)
 
 
-def recorded(failure: Failure, combination: Combination | None = None) -> tuple[str, str]:
-    """Client and server of a failure file, as `find_client` takes them; or those for trying it in
-    another combination."""
-    wanted = combination or failure.combination
+class Met(Protocol):
+    """A client as it was met in a trial: that of a failure file, for one."""
+
+    @property
+    def client(self) -> str:
+        """As typed; a file with its whole path."""
+
+    @property
+    def resolved_version(self) -> str: ...
+
+    @property
+    def server_version(self) -> str | None: ...
+
+    @property
+    def combination(self) -> Combination:
+        """Where that was."""
+
+
+def recorded(met: Met, combination: Combination | None = None) -> tuple[str, str]:
+    """Client and server of a trial, as `find_client` takes them; or those for trying it in another
+    combination."""
+    wanted = combination or met.combination
     # `latest` may have moved on since.
-    argument = failure.resolved_version if failure.client == "latest" else failure.client
+    argument = met.resolved_version if met.client == "latest" else met.client
     if wanted.server != "real":
         return argument, "fake"
-    if argument == INSTALLED and failure.server != "real":
+    if argument == INSTALLED and met.combination.server != "real":
         # Here is no server beside it, but there is one of its release.
-        argument = failure.resolved_version
-    of_a_release = is_reference(argument) and failure.server_version
-    return argument, f"real:{failure.server_version}" if of_a_release else "real"
+        argument = met.resolved_version
+    of_a_release = is_reference(argument) and met.server_version
+    return argument, f"real:{met.server_version}" if of_a_release else "real"
 
 
 def is_reference(argument: str) -> bool:

@@ -1,42 +1,24 @@
-"""`race replay`, `race confirm` and `race export`: what can be done with a failure file."""
+"""`race replay` and `race export`: what can be done with a failure file."""
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
 
-from race_harness.campaign.elsewhere import (
-    TRIES,
-    Confirmer,
-    confirm_everywhere,
-    usual_combinations,
-)
 from race_harness.campaign.replaying import Replayed, Replayer
 from race_harness.campaign.resolve import recorded as of_failure
 from race_harness.cli.console import (
-    JsonFile,
     campaign_progress,
-    check_writable,
     output,
-    write_json,
     write_text,
 )
 from race_harness.cli.recorded import RecordFile, recorded
-from race_harness.model.combination import Combination
-from race_harness.model.confirmation import Confirmation, reproduced_where_it_counts
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure, read_schedule
 from race_harness.model.schedule import Schedule
 from race_harness.story.pytest_file import pytest_file, pytest_file_of_schedule
-from race_harness.story.reproduced import confirmed_line
 from race_harness.story.timeline import timeline
-from race_harness.workers.pool import CORES
-
-SCHEMA = 1
 
 
 def replay(
@@ -117,83 +99,6 @@ def _tell_in_a_line(replayed: Replayed, file: Path) -> None:
         highlight=False,
         soft_wrap=True,
     )
-
-
-def confirm(
-    file: Annotated[Path, typer.Argument(metavar="FAILURE.json", help="A failure file.")],
-    combination: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="WORLD-SERVER",
-            help="Only there; may be given again. [default: sim-real, real-fake and real-real]",
-        ),
-    ] = None,
-    tries: Annotated[int, typer.Option(min=1, help="How often in each.")] = TRIES,
-    json_file: JsonFile = None,
-    record: RecordFile = None,
-) -> None:
-    """Try a failure in other combinations of world and server, and write into its file what came.
-
-    In the simulation all tries but the first have other ids and jitter. Exit status 0 when the
-    real server reproduced it at least once (for a client that brings its own: over real sockets),
-    else 1.
-    """
-    failure = Failure.read(file)
-    chosen = [_fitting(failure, Combination.parse(text)) for text in combination or []]
-    check_writable(json_file)
-    plan = {"failure": str(file), "combinations": combination, "tries": tries}
-    with (
-        recorded(record, "confirm", plan) as campaign,
-        campaign_progress() as progress,
-        Confirmer(progress.step, tries=tries, jobs=CORES, record=campaign) as confirmer,
-    ):
-        failure, results, lacking = confirm_everywhere(
-            file, failure, chosen or usual_combinations(failure), confirmer, campaign
-        )
-    if lacking and not any(one.tries for one in results.values()):
-        raise lacking[0]
-    write_json(
-        json_file,
-        {
-            "schema": SCHEMA,
-            "failure": str(file),
-            "verdicts": list(failure.judgement.verdicts),
-            "confirmed": {name: one.to_dict() for name, one in failure.confirmed.items()},
-        },
-    )
-    if str(json_file) != "-":
-        output.print(_confirmations(results))
-        output.print(f"{failure.judgement.headline}: {confirmed_line(failure)}", markup=False)
-    if not reproduced_where_it_counts(results):
-        raise typer.Exit(1)
-
-
-def _fitting(failure: Failure, combination: Combination) -> Combination:
-    if (failure.server == "own") != (combination.server == "own"):
-        brings = "brings its own server: sim-own and real-own are"
-        needs = "has no server of its own: sim-fake, sim-real, real-fake and real-real are"
-        raise UsageError(
-            f"the client {failure.client} {brings if failure.server == 'own' else needs} what it "
-            "can be tried in"
-        )
-    return combination
-
-
-def _confirmations(results: dict[str, Confirmation]) -> Table:
-    table = Table("where", "reproduced", "verdicts", "client", "server", box=SIMPLE_HEAD)
-    for name, one in results.items():
-        if one.reason is not None:
-            table.add_row(name, "not tried", Text(one.reason), "", "")
-            continue
-        verdicts = ", ".join(f"{verdict} {count}" for verdict, count in one.verdicts.items())
-        table.add_row(
-            name,
-            f"{one.reproduced} of {one.tries}",
-            verdicts,
-            Text(one.resolved_version),
-            Text(one.server_version or ""),
-        )
-    return table
 
 
 def export(

@@ -25,6 +25,20 @@ def confirmed_line(failure: Failure) -> str:
     return confirmed_words(failure.confirmed, "over real sockets" if own else "on the real server")
 
 
+def not_found(results: Mapping[str, Confirmation]) -> str:
+    """Of a schedule that failed nowhere, such as `passes wherever it was tried (sim×fake 5 of 5):
+    there is nothing to confirm`."""
+    passed = {name: one.verdicts.get("ok", 0) for name, one in results.items() if one.tries}
+    if not any(passed.values()):
+        return "no verdict: no trial has any"
+    counts = ", ".join(
+        f"{name} {count} of {results[name].tries}" for name, count in passed.items()
+    )
+    everywhere = all(count == results[name].tries for name, count in passed.items())
+    where = "wherever it was tried" if everywhere else "wherever it has a verdict"
+    return f"passes {where} ({counts}): there is nothing to confirm"
+
+
 def confirmed_words(confirmed: Mapping[str, Confirmation], where: str) -> str:
     """The line; `where` is what decides."""
     tried = deciding(confirmed)

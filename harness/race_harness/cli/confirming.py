@@ -1,0 +1,219 @@
+"""`race confirm`: whether the real server does to a client what the fake one does."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from race_harness.campaign.elsewhere import (
+    TRIES,
+    Confirmer,
+    confirm_everywhere,
+    usual_combinations,
+)
+from race_harness.campaign.resolve import recorded as of_failure
+from race_harness.campaign.unjudged import Found, home_of, try_schedule
+from race_harness.cli.console import (
+    JsonFile,
+    campaign_progress,
+    check_writable,
+    output,
+    shell_word,
+    write_json,
+)
+from race_harness.cli.recorded import RecordFile, recorded
+from race_harness.model.combination import Combination
+from race_harness.model.confirmation import Confirmation, reproduced_where_it_counts
+from race_harness.model.errors import UsageError
+from race_harness.model.failure import Failure, read_schedule
+from race_harness.story.reproduced import confirmed_line, not_found
+from race_harness.workers.pool import CORES
+
+SCHEMA: Final = 1
+
+
+def confirm(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FAILURE.json", help="A failure file.")
+    ] = None,
+    schedule: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A schedule instead, of a failure file or a plain one, whose verdict nobody "
+            "knows: it is tried in the simulation with the fake server first.",
+        ),
+    ] = None,
+    client: Annotated[
+        str | None,
+        typer.Option(help="With --schedule: on which client. [default: that of a failure file]"),
+    ] = None,
+    combination: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WORLD-SERVER",
+            help="Only there; may be given again. [default: sim-real, real-fake and real-real]",
+        ),
+    ] = None,
+    tries: Annotated[int, typer.Option(min=1, help="How often in each.")] = TRIES,
+    json_file: JsonFile = None,
+    record: RecordFile = None,
+) -> None:
+    """Try a failure in other combinations of world and server, and write into its file what came.
+
+    With --schedule, the verdict is that of the first trial that fails, and its file is written. In
+    the simulation all tries but the first have other ids and jitter. Exit status 0 when the real
+    server reproduced it at least once (for a client that brings its own: over real sockets), else
+    1, also where nothing failed.
+    """
+    named = [Combination.parse(text) for text in combination or []]
+    if file is not None and schedule is not None:
+        raise UsageError("FAILURE.json and --schedule are two things to confirm: give one of them")
+    if schedule is not None:
+        _confirm_schedule(schedule, client, named, tries, json_file, record)
+    elif file is None:
+        raise UsageError("there is nothing to confirm: give FAILURE.json, or --schedule FILE")
+    elif client is not None:
+        raise UsageError("--client is for --schedule: a failure file names its own")
+    else:
+        _confirm_failure(file, named, tries, json_file, record)
+
+
+def _confirm_failure(
+    file: Path,
+    named: Sequence[Combination],
+    tries: int,
+    json_file: Path | None,
+    record: Path | None,
+) -> None:
+    failure = read_schedule(file)
+    if not isinstance(failure, Failure):
+        raise UsageError(f"{file} has not been run: give it as --schedule, and --client CLIENT")
+    _check(named, failure.client, failure.server)
+    check_writable(json_file)
+    plan = {"failure": str(file), "combinations": [*map(str, named)] or None, "tries": tries}
+    with (
+        recorded(record, "confirm", plan) as campaign,
+        campaign_progress() as progress,
+        Confirmer(progress.step, tries=tries, jobs=CORES, record=campaign) as confirmer,
+    ):
+        failure, results, lacking = confirm_everywhere(
+            file, failure, named or usual_combinations(failure.server), confirmer, campaign
+        )
+    if lacking and not any(one.tries for one in results.values()):
+        raise lacking[0]
+    write_json(
+        json_file,
+        {
+            "schema": SCHEMA,
+            "failure": str(file),
+            "verdicts": list(failure.judgement.verdicts),
+            "confirmed": {name: one.to_dict() for name, one in failure.confirmed.items()},
+        },
+    )
+    if str(json_file) != "-":
+        output.print(_confirmations(results))
+        output.print(f"{failure.judgement.headline}: {confirmed_line(failure)}", markup=False)
+    if not reproduced_where_it_counts(results):
+        raise typer.Exit(1)
+
+
+def _confirm_schedule(
+    file: Path,
+    client: str | None,
+    named: Sequence[Combination],
+    tries: int,
+    json_file: Path | None,
+    record: Path | None,
+) -> None:
+    read = read_schedule(file)
+    if isinstance(read, Failure):
+        schedule, on = read.schedule, client or of_failure(read)[0]
+    elif client is None:
+        raise UsageError(f"{file} names no client: say which with --client")
+    else:
+        schedule, on = read, client
+    server = home_of(on).server
+    _check(named, on, server)
+    check_writable(json_file)
+    plan = {
+        "schedule": str(file),
+        "clients": [on],
+        "combinations": [*map(str, named)] or None,
+        "tries": tries,
+    }
+    with (
+        recorded(record, "confirm", plan) as campaign,
+        campaign_progress() as progress,
+        Confirmer(progress.step, tries=tries, jobs=CORES, record=campaign) as confirmer,
+    ):
+        chosen = named or usual_combinations(server)
+        found = try_schedule(schedule, on, chosen, confirmer, campaign)
+    write_json(json_file, _of_schedule(file, found))
+    if str(json_file) != "-":
+        output.print(
+            _confirmations(found.results, "failed" if found.failure is None else "reproduced")
+        )
+        for line in _told(found):
+            output.print(line, markup=False, highlight=False, soft_wrap=True)
+    if not reproduced_where_it_counts(found.results):
+        raise typer.Exit(1)
+
+
+def _check(named: Sequence[Combination], client: str, server: str) -> None:
+    for combination in named:
+        if (server == "own") != (combination.server == "own"):
+            brings = "brings its own server: sim-own and real-own are"
+            needs = "has no server of its own: sim-fake, sim-real, real-fake and real-real are"
+            raise UsageError(
+                f"the client {client} {brings if server == 'own' else needs} what it can be tried "
+                "in"
+            )
+
+
+def _confirmations(results: Mapping[str, Confirmation], seen: str = "reproduced") -> Table:
+    table = Table("where", seen, "verdicts", "client", "server", box=SIMPLE_HEAD)
+    for name, one in results.items():
+        if one.reason is not None:
+            table.add_row(name, "not tried", Text(one.reason), "", "")
+            continue
+        verdicts = ", ".join(f"{verdict} {count}" for verdict, count in one.verdicts.items())
+        table.add_row(
+            name,
+            f"{one.reproduced} of {one.tries}",
+            verdicts,
+            Text(one.resolved_version),
+            Text(one.server_version or ""),
+        )
+    return table
+
+
+def _told(found: Found) -> Iterator[str]:
+    if found.failure is None:
+        yield not_found(found.results)
+    else:
+        headline = found.failure.judgement.headline
+        there = found.results[str(found.place)]
+        yield (
+            f"{headline}: found in {found.place} ({there.reproduced} of {there.tries}); "
+            f"{confirmed_line(found.failure)}".removesuffix("; ")
+        )
+        yield f"replay: race replay {shell_word(str(found.path))}"
+    if found.void is not None:
+        yield f"some trials are void, the first because: {found.void}"
+
+
+def _of_schedule(file: Path, found: Found) -> dict[str, Any]:
+    failure = found.failure
+    return {
+        "schema": SCHEMA,
+        "schedule": str(file),
+        "failure": None if failure is None else str(found.path),
+        "found_in": None if found.place is None else str(found.place),
+        "verdicts": [] if failure is None else list(failure.judgement.verdicts),
+        "tried": {name: one.to_dict() for name, one in found.results.items()},
+    }
