@@ -16,7 +16,10 @@ from race_harness.story.pytest_file import pytest_file
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-EXAMPLES = [ROOT / "tests" / "clients" / name for name in ("own_client.py", "async_client.py")]
+EXAMPLES = [
+    *(ROOT / "tests" / "clients" / name for name in ("own_client.py", "async_client.py")),
+    ROOT / "tests" / "campaign" / "own_scenario.py",
+]
 
 
 @pytest.mark.parametrize("name", race_harness.__all__)

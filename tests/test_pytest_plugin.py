@@ -116,6 +116,48 @@ def test_a_client_of_ones_own(pytester: pytest.Pytester) -> None:
         assert result.parseoutcomes()[outcome] == 1
 
 
+OWN = Path(__file__).parent / "campaign" / "own_scenario.py"
+
+
+@pytest.fixture
+def mine(pytester: pytest.Pytester) -> Path:
+    """A folder with a scenario of one's own, which the configuration names."""
+    pytester.makeini("[pytest]\nrace_scenarios = races")
+    folder = pytester.mkdir("races")
+    (folder / "own_scenario.py").write_bytes(OWN.read_bytes())
+    (folder / "_helpers.py").write_text("1 / 0")
+    return folder
+
+
+@pytest.mark.usefixtures("lent", "mine")
+def test_scenarios_of_ones_own_run_beside_the_others(pytester: pytest.Pytester) -> None:
+    assert len(collected(pytester, "-m", "race")[1]) == ALL + 1
+    result = run(pytester, "-k", "own-scenario or clean", *REFERENCE)
+    result.assert_outcomes(passed=2, deselected=ALL - 1)
+    poll = ("-m", "race", "--race-client", "reference:poll", "--race-reps", "20")
+    result = run(pytester, "-k", "own-scenario", *poll)
+    result.assert_outcomes(failed=1, deselected=ALL)
+    result.stdout.fnmatch_lines(["0.1.0 failed * of 20 repetitions of slow-socket"])
+
+
+@pytest.mark.usefixtures("lent")
+def test_a_bad_scenario_of_ones_own_fails_in_one_line_and_alone(
+    pytester: pytest.Pytester, mine: Path
+) -> None:
+    (mine / "bad.py").write_text("1 / 0")
+    result = run(pytester, "-k", "bad or clean", *REFERENCE)
+    result.assert_outcomes(passed=1, failed=1, deselected=ALL)
+    result.stdout.fnmatch_lines(["*bad.py raises in line 1: ZeroDivisionError: division by zero"])
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_a_folder_of_scenarios_that_is_not_there_is_told(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nrace_scenarios = nowhere")
+    result = run(pytester, "-m", "race")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: race_scenarios: no folder '*nowhere'"])
+
+
 def collected(pytester: pytest.Pytester, *arguments: str) -> tuple[int, list[str]]:
     """The exit status, and which tests would run."""
     result = run(pytester, "--collect-only", "-q", *arguments)

@@ -1,4 +1,5 @@
-"""The pytest plugin: `pytest -m race` runs the scenarios against a client, one test a scenario.
+"""The pytest plugin: `pytest -m race` runs the scenarios against a client, one test a scenario:
+those that come with the harness, and those of the folders that pytest's configuration names.
 
 It works in any repository, also in one without tests: the tests come from here. Loading it imports
 neither a client nor the simulation; both live in worker processes.
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
@@ -62,9 +63,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="record every trial here (default: RACE_RECORD, or a file in the user's data)",
     )
     parser.addini("race", "run the race scenarios without -m race, too", type="bool")
+    parser.addini(
+        "race_scenarios", "folders of scenarios of your own, whose files are run", type="paths"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for folder in config.getini("race_scenarios"):
+        if not folder.is_dir():
+            raise pytest.UsageError(f"race_scenarios: no folder '{folder}'")
     config.addinivalue_line("markers", "race: a race scenario, run in the simulation")
 
 
@@ -81,7 +88,7 @@ def pytest_collection_modifyitems(
 
 
 class Scenarios(pytest.Collector):
-    """The scenarios that come with the harness, and the workers that all of them share."""
+    """The scenarios that there are, and the workers that all of them share."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -93,7 +100,16 @@ class Scenarios(pytest.Collector):
     def collect(self) -> list[pytest.Item]:
         from race_harness.search import library
 
-        return [RaceItem.from_parent(self, name=name) for name in library.names()]
+        named = dict(zip(library.names(), library.names(), strict=True))
+        own = {
+            str(path): path.stem.replace("_", "-")
+            for folder in self.config.getini("race_scenarios")
+            for path in _files_in(folder)
+        }
+        return [
+            RaceItem.from_parent(self, name=name, argument=argument)
+            for argument, name in (named | own).items()
+        ]
 
     def client(self) -> "ClientUnderTest":
         from race_harness.campaign.resolve import find_client
@@ -127,6 +143,7 @@ class Scenarios(pytest.Collector):
                 schedules,
                 self._workers,
                 series=self.record().series(series),
+                keeps_schedules=not scenario.is_in_every_record,
                 strict=option("--race-strict"),
             )
         except BaseException:
@@ -172,15 +189,17 @@ class RaceItem(pytest.Item):
 
     parent: Scenarios
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, argument: str, **options: Any) -> None:
         super().__init__(**options)
+        self._argument: Final = argument
+        """As `campaign.own_scenarios` takes it: a file is not run before its test is."""
         self.add_marker(pytest.mark.race)
         self.add_marker(pytest.mark.timeout(self.config.getoption("--race-timeout")))
 
     def runtest(self) -> None:
-        from race_harness.search import library
+        from race_harness.campaign.own_scenarios import find_scenario
 
-        scenario = library.load(self.name)
+        scenario = find_scenario(self._argument)
         client = self.parent.client()
         version = client.resolved_version
         if client.is_sdk and scenario.known_to_fail(version):
@@ -258,6 +277,11 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[Any]:
 
 def _collectors(items: Sequence[pytest.Item]) -> set[Scenarios]:
     return {item.parent for item in items if isinstance(item, RaceItem)}
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """All that end in .py, but those that begin with `_`."""
+    return sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
 
 
 def _warn(text: str) -> None:

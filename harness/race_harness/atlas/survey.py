@@ -1,6 +1,7 @@
 """The survey: what the record does not know yet is run, release by release."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 
 from packaging.version import InvalidVersion, Version
 
@@ -53,6 +54,8 @@ class Survey:
         schedules: those of each scenario, the same for every release.
         record: where each trial goes, so that a survey that ends early goes on where it was.
         seed: that of the schedules.
+        own: scenarios whose schedules go into the record with each trial, since no seed gives
+            them to whoever has not their file.
         jobs: how many trials run at once.
         progress: hears of environments that are built.
     """
@@ -63,12 +66,14 @@ class Survey:
         record: CampaignRecord,
         *,
         seed: int,
+        own: Collection[str] = (),
         jobs: int,
         progress: Callable[[str], None],
     ) -> None:
         self._schedules = schedules
         self._record = record
         self._seed = seed
+        self._own = own
         self._jobs = jobs
         self._progress = progress
 
@@ -133,12 +138,18 @@ class Survey:
                     )
                     series = self._record.series(under_way)
                     place = self._record.store, series.id, release, name
-                    run_campaign(client, drawn[:HEAD], workers, failures=None, series=series)
+                    run = partial(
+                        run_campaign,
+                        client,
+                        workers=workers,
+                        failures=None,
+                        series=series,
+                        keeps_schedules=name in self._own,
+                    )
+                    run(drawn[:HEAD])
                     head = recorded_cell(*place, len(drawn))
                     if len(drawn) > HEAD and not head.hangs:
-                        run_campaign(
-                            *(client, drawn, workers), start=HEAD, failures=None, series=series
-                        )
+                        run(drawn, start=HEAD)
                     yield recorded_cell(*place, len(drawn))
         except (ClientUnavailable, WorldBroken) as error:
             # The last line of a traceback is the one that says what happened.

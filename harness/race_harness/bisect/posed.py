@@ -11,11 +11,11 @@ from race_harness.bisect.questions import (
     ScenarioQuestion,
     ScheduleQuestion,
 )
+from race_harness.campaign.own_scenarios import find_scenario
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import read_schedule
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import ORDER
-from race_harness.search import library
 from race_harness.statistics.sequential import SequentialTest
 
 
@@ -37,7 +37,7 @@ def about_scenario(
         test = SequentialTest(*rates, *errors)
     except ValueError as error:
         raise UsageError(f"the test of the pass rate: {error}") from None
-    chosen = library.load(name)
+    chosen = find_scenario(name)
     return ScenarioQuestion(chosen, seed, reps or SCENARIO_REPS, test, verdict)
 
 
@@ -72,7 +72,7 @@ def by_number_in_scenario(
         UsageError: there is no such scenario or verdict, or the errors make no test.
     """
     _check(verdict)
-    return _by_number(verdict, Drawn(library.load(name), seed, reps or SCENARIO_REPS), errors)
+    return _by_number(verdict, Drawn(find_scenario(name), seed, reps or SCENARIO_REPS), errors)
 
 
 def by_number_in_schedule(

@@ -79,7 +79,13 @@ class Drawn:
 
     def identity(self) -> dict[str, Any]:
         """All that decides which schedules they are."""
-        return {"scenario": self.scenario.name, "seed": self.seed, "reps": self.reps}
+        source = {"source": self.scenario.source} if self.scenario.source else {}
+        return {
+            "scenario": self.scenario.name,
+            "seed": self.seed,
+            "reps": self.reps,
+            **source,
+        }
 
 
 class ScenarioQuestion:

@@ -151,12 +151,19 @@ def measure(now: Sequence[Sample], baseline: Baseline) -> Measured:
 
 
 def _compared(then: Sample, now: Sample) -> list[BaselineTest]:
-    if then.seed == now.seed:
+    if then.seed == now.seed and _same_schedules(then, now):
         both = paired_rates(_paired(then, now)), paired_times(then.times(), now.times())
     else:
         rates = batch_rates(list(then.batches(BATCH)), list(now.batches(BATCH)))
         both = rates, batch_times(list(then.batched_times(BATCH)), list(now.batched_times(BATCH)))
     return [one for one in both if one is not None]
+
+
+def _same_schedules(then: Sample, now: Sample) -> bool:
+    """Whether trials of the same number and seed are of the same schedule: the file of somebody's
+    own scenario may have changed."""
+    before, after = then.schedules(), now.schedules()
+    return all(before[number] == after[number] for number in before.keys() & after.keys())
 
 
 def _paired(then: Sample, now: Sample) -> Paired:

@@ -68,7 +68,7 @@ def measure(
                 workers,
                 on_result=ended,
                 series=record.series(series),
-                keeps_schedules=scenario.given is not None,
+                keeps_schedules=not scenario.is_in_every_record,
                 strict=strict,
             )
         campaigns.append(campaign)

@@ -33,7 +33,8 @@ def atlas(
     scenarios: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME,...", help="Which scenarios; may be given again. [default: all]"
+            metavar="NAME,...",
+            help="Which scenarios, or FILE.py[:NAME]; may be given again. [default: all]",
         ),
     ] = None,
     reps: Annotated[int, typer.Option(min=1, help="Repetitions for each cell.")] = 100,
@@ -51,18 +52,22 @@ def atlas(
     """
     from race_harness.atlas.known import known_cells
     from race_harness.atlas.survey import Survey, releases_between
+    from race_harness.campaign.own_scenarios import find_scenarios
     from race_harness.model.fingerprint import fingerprint
     from race_harness.search import library
     from race_harness.search.draw import draw_schedules
 
     check_outputs(json_file, markdown=markdown)
     names = [name for several in scenarios or [] for name in several.split(",")]
-    chosen = [library.load(name) for name in dict.fromkeys(names or library.names())]
+    chosen = find_scenarios(names or library.names())
+    own = {one.name for one in chosen if one.source is not None}
     between = releases_between(releases)
     cells: list[Cell] = []
     began = time.monotonic()
     with campaign_progress() as progress, open_store(record) as store:
-        known = known_cells(store, fingerprint=fingerprint(), seed=seed, reps=reps)
+        every = known_cells(store, fingerprint=fingerprint(), seed=seed, reps=reps)
+        # The file may have been another one then.
+        known = [cell for cell in every if cell.scenario not in own]
         plan = {"releases": between, "scenarios": [one.name for one in chosen], "reps": reps}
         campaign = store.campaign("atlas", {**plan, "seed": seed})
         with (
@@ -75,6 +80,7 @@ def atlas(
                 schedules,
                 campaign,
                 seed=seed,
+                own=own,
                 jobs=jobs_in("sim", jobs),
                 progress=progress.step,
             )

@@ -65,7 +65,10 @@ def bisect(
     bad: Annotated[str, typer.Option(help="One that is bad.")],
     scenario: Annotated[
         str | None,
-        typer.Option(help=f"Judge by the pass rate of a scenario. [default: {DEFAULT_SCENARIO}]"),
+        typer.Option(
+            metavar="NAME|FILE.py",
+            help=f"Judge by the pass rate of a scenario. [default: {DEFAULT_SCENARIO}]",
+        ),
     ] = None,
     schedule: Annotated[
         Path | None,

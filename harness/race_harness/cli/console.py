@@ -19,7 +19,9 @@ errors = Console(stderr=True)
 Scenario = Annotated[
     str | None,
     typer.Option(
-        help="Which scenario; `race scenarios` lists them. [default: final-events]",
+        metavar="NAME|FILE.py",
+        help="Which scenario; `race scenarios` lists them, and FILE.py[:NAME] is one of your own. "
+        "[default: final-events]",
     ),
 ]
 ScheduleFile = Annotated[

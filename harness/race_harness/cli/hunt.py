@@ -40,7 +40,8 @@ def hunt(
     scenario: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only this scenario; may be given again. [default: all but the control]"
+            help="Only this scenario, by its name or as FILE.py[:NAME]; may be given again. "
+            "[default: all but the control]"
         ),
     ] = None,
     faults: Annotated[
@@ -69,10 +70,11 @@ def hunt(
 
     Exit status 0 when nothing was found, 1 when something was.
     """
+    from race_harness.campaign.own_scenarios import find_scenarios
     from race_harness.search import library
 
     check_writable(json_file)
-    chosen = [library.load(name) for name in scenario or []]
+    chosen = find_scenarios(scenario or [])
     named = [] if faults is None else faults.split(",")
     families = fault_families.NAMES if named == ["all"] else named
     fault_families.check(families)

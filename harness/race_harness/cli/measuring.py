@@ -132,11 +132,12 @@ def _measured(
         UsageError: there is no such scenario or schedule, or the file cannot be written.
         ClientUnavailable, WorldBroken: as `measure`.
     """
+    from race_harness.campaign.own_scenarios import find_scenario
     from race_harness.search import library
 
     check_outputs(json_file, markdown=markdown)
     if schedule is None:
-        chosen = library.load(scenario or DEFAULT_SCENARIO)
+        chosen = find_scenario(scenario or DEFAULT_SCENARIO)
     elif scenario is None:
         chosen = library.of_file(schedule)
     else:

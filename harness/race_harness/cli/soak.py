@@ -44,7 +44,10 @@ def soak(
     ] = None,
     scenario: Annotated[
         list[str] | None,
-        typer.Option(help="Only this scenario; may be given again. [default: all]"),
+        typer.Option(
+            help="Only this scenario, by its name or as FILE.py[:NAME]; may be given again. "
+            "[default: all]"
+        ),
     ] = None,
     schedule: ScheduleFile = None,
     budget: Annotated[
@@ -123,6 +126,7 @@ def soak(
     Exit status 0 when nothing failed or regressed, 5 when something regressed against the
     baseline, 1 when something failed.
     """
+    from race_harness.campaign.own_scenarios import find_scenarios
     from race_harness.search import library
 
     check_outputs(json_file, markdown=markdown)
@@ -135,11 +139,15 @@ def soak(
         given = library.of_file(schedule)
         chosen = {given.name: given}
     else:
-        chosen = {one: library.load(one) for one in scenario or library.names()}
+        chosen = {one.name: one for one in find_scenarios(scenario or library.names())}
     part = Shard.parse(shard) if shard is not None else None
     if dask is not None and jobs is not None:
         raise UsageError(
             "--jobs is for this machine: a Dask cluster has its own number of threads"
+        )
+    if dask is not None and any(one.source is not None for one in chosen.values()):
+        raise UsageError(
+            "--dask runs what every machine has, and FILE.py is here alone: leave one of them out"
         )
     asked = Asked(
         clients=tuple(clients or ["latest"]),

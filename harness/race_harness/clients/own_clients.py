@@ -10,7 +10,6 @@ import sys
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from race_harness.clients import Adapter
 from race_harness.model.errors import ClientUnavailable
@@ -20,14 +19,15 @@ NAME = "Adapter"
 _NEEDED = ("version", "connect", "serve")
 
 
-def split(argument: str) -> tuple[Path, str] | None:
-    """File and name, if this argument means a file; nothing is looked for there.
+def split(argument: str, default: str = NAME) -> tuple[Path, str] | None:
+    """File and name, if this argument means a file; nothing is looked for there. `default`: the
+    name where none is given.
 
     A directory is a checkout, whatever its name.
     """
     path, _, name = argument.rpartition(":")
     if not path.endswith(".py"):
-        path, name = argument, NAME
+        path, name = argument, default
     if not path.endswith(".py") or not name:
         return None
     found = Path(path).expanduser()
@@ -49,13 +49,13 @@ def load(path: Path, name: str) -> Adapter:
     """
     check_file(path)
     try:
-        module = _run(path)
+        module = run_file(path, "race_client")
     except ModuleNotFoundError as error:
         raise ClientUnavailable(
             f"{path} needs {error.name}, which is not installed in the environment of race-harness"
         ) from error
     except (Exception, SystemExit) as error:
-        raise ClientUnavailable(f"{path} {_account(error, path)}") from error
+        raise ClientUnavailable(f"{path} {account(error, path)}") from error
     found = vars(module).get(name)
     if found is None:
         there = [other for other, value in vars(module).items() if _looks_right(value)]
@@ -64,7 +64,7 @@ def load(path: Path, name: str) -> Adapter:
     try:
         adapter = found() if isinstance(found, type) else found
     except (Exception, SystemExit) as error:
-        raise ClientUnavailable(f"{path}: {name}() {_account(error, path)}") from error
+        raise ClientUnavailable(f"{path}: {name}() {account(error, path)}") from error
     missing = [each for each in _NEEDED if not hasattr(adapter, each)]
     if missing:
         raise ClientUnavailable(f"{path}: {name} is no adapter: it has no {', '.join(missing)}")
@@ -73,12 +73,13 @@ def load(path: Path, name: str) -> Adapter:
     return adapter  # type: ignore[no-any-return]
 
 
-def _run(path: Path) -> Any:
+def run_file(path: Path, prefix: str) -> ModuleType:
+    """Run somebody's own file, as a module whose name begins so; what it raises is raised."""
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.append(folder)
     # A name of its own: the file may be called like a module that is installed.
-    spec = importlib.util.spec_from_file_location(f"race_client_{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(f"{prefix}_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -93,7 +94,7 @@ def _looks_right(value: object) -> bool:
     return not is_module and all(hasattr(value, each) for each in _NEEDED)
 
 
-def _account(error: BaseException, path: Path) -> str:
+def account(error: BaseException, path: Path) -> str:
     """Such as `raises in line 7: ValueError: no such thing`."""
     lines = [
         frame.lineno

@@ -33,6 +33,14 @@ class Scenario:
     given: "Schedule | None" = None
     """One schedule in place of a family. Its repetitions differ in their entropy alone, and the
     first keeps its own."""
+    source: str | None = None
+    """Of a scenario from a file of somebody's own: a digest of it. None: it comes with the
+    harness."""
+
+    @property
+    def is_in_every_record(self) -> bool:
+        """Whether name, seed and number tell a schedule, so that a record need not keep it."""
+        return self.given is None and self.source is None
 
     def known_to_fail(self, version: str) -> bool:
         """Whether this release is known to fail; a checkout counts as the release it is based on.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.store.series import Key
 
@@ -35,10 +36,17 @@ class Work(Protocol):
         """The next chunk. None: there is none until a chunk that was taken is done; if all are,
         there will be none any more."""
 
-    def hear(self, chunk: Chunk, result: TrialResult, failure: Failure | None = None) -> None:
+    def hear(
+        self,
+        chunk: Chunk,
+        result: TrialResult,
+        failure: Failure | None = None,
+        schedule: Schedule | None = None,
+    ) -> None:
         """A trial of a chunk has ended; `result.index` is its number.
 
         `failure`: all of it, where it failed for a cause that may be new in this series.
+        `schedule`: that of the trial, where whoever runs it has it at hand.
         """
 
     def ahead(self) -> tuple[str, int] | None:

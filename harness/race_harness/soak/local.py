@@ -86,7 +86,7 @@ class LocalBench:
             failure = None
             if whole is not None:
                 failure = whole_failure(client, workers, schedule, result, whole)
-            work.hear(its_chunk, result, failure)
+            work.hear(its_chunk, result, failure, schedule)
 
     def _trials(self, chunk: Chunk, work: Work) -> Iterator[tuple[Chunk, int, Schedule]]:
         following: Chunk | None = chunk

@@ -70,6 +70,8 @@ class Plan:
     """As `find_client` takes it."""
     schedule: Schedule | None = None
     """One that is run in place of scenarios, of which there is its name alone."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Of the scenarios from files of somebody's own, a digest of each file, by name."""
     shard: Shard | None = field(default=None, compare=False)
     """The part that is run here; the plan is the same for all parts."""
 
@@ -106,6 +108,7 @@ class Plan:
             "world": self.world,
             "server": self.server,
             **({"schedule": self.schedule.to_dict()} if self.schedule is not None else {}),
+            **({"sources": dict(self.sources)} if self.sources else {}),
         }
 
     @staticmethod
@@ -120,6 +123,7 @@ class Plan:
             world=data["world"],
             server=data["server"],
             schedule=Schedule.from_dict(data["schedule"]) if "schedule" in data else None,
+            sources=data.get("sources", {}),
         )
 
     def identity(self, name: str | None) -> str | None:

@@ -109,6 +109,9 @@ def run_soak(
         world=asked.world,
         server=asked.server,
         schedule=given,
+        sources={
+            name: one.source for name, one in asked.scenarios.items() if one.source is not None
+        },
         shard=asked.shard,
     )
     # Parts know their campaign, and go on with it wherever they find it.

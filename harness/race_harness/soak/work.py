@@ -11,6 +11,7 @@ from typing import Final
 
 from race_harness.campaign.campaign import FAILURES, keep
 from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.search.draw import repetition
 from race_harness.soak.agenda import Agenda
@@ -66,13 +67,21 @@ class Soak:
             self._end(key, batch)
         return None
 
-    def hear(self, chunk: Chunk, result: TrialResult, failure: Failure | None = None) -> None:
+    def hear(
+        self,
+        chunk: Chunk,
+        result: TrialResult,
+        failure: Failure | None = None,
+        schedule: Schedule | None = None,
+    ) -> None:
         missing = self._missing.get((chunk.key, chunk.batch), set())
         if result.index not in missing:
             return  # It has been heard of, from a worker that was given up.
         record, given = self._records[chunk.key], self._plan.schedule
-        # No seed gives it: it is kept with each trial.
+        # What no seed gives is kept with each trial.
         kept = None if given is None else repetition(given, self._plan.seed, result.index)
+        if chunk.key.scenario in self._plan.sources:
+            kept = schedule
         if failure is None:
             record.trial(result, kept)
         else:

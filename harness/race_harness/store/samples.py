@@ -51,6 +51,14 @@ class Sample:
         )
         return ((number, bool(passed)) for number, passed in rows)
 
+    def schedules(self) -> dict[int, str]:
+        """Those that no seed gives, by the number of the trial, as JSON."""
+        rows = self.store.execute(
+            "SELECT number, schedule FROM trials WHERE series = ? AND schedule IS NOT NULL",
+            (self.id,),
+        )
+        return dict(rows.fetchall())
+
     def batches(self, size: int) -> Iterator[Counts]:
         """What passed of each batch of so many schedules."""
         rows = self.store.execute(
