@@ -62,8 +62,9 @@ def run_campaign(
         on_result(numbered(result))
 
     began = time.perf_counter()
-    once = _Once(strict) if client.combination.in_real_time else None
-    results = [numbered(result) for result in workers.run(schedules[start:], ended, once)]
+    once = _Once() if client.combination.in_real_time else None
+    run = workers.run(schedules[start:], ended, once, strict=strict)
+    results = [numbered(result) for result in run]
     elapsed_s = time.perf_counter() - began
     failed = next((r for r in results if not r.passes(strict=strict) and r.void is None), None)
     path = None
@@ -96,13 +97,10 @@ def run_campaign(
 class _Once:
     """Keeps the first failure whole, in real time, where it may not come a second time."""
 
-    def __init__(self, strict: bool) -> None:
+    def __init__(self) -> None:
         self.wholes: dict[int, WholeTrial] = {}
-        self._strict = strict
 
     def __call__(self, result: TrialResult, whole: WholeTrial) -> None:
-        if result.passes(strict=self._strict):
-            return
         self.wholes[result.index] = whole
         first = min(self.wholes)
         self.wholes = {first: self.wholes[first]}

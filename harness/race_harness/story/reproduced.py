@@ -28,7 +28,7 @@ def confirmed_line(failure: Failure) -> str:
 def not_found(results: Mapping[str, Confirmation]) -> str:
     """Of a schedule that failed nowhere, such as `passes wherever it was tried (sim×fake 5 of 5):
     there is nothing to confirm`."""
-    passed = {name: one.verdicts.get("ok", 0) for name, one in results.items() if one.tries}
+    passed = {name: _passed(one) for name, one in results.items() if one.tries}
     if not any(passed.values()):
         return "no verdict: no trial has any"
     counts = ", ".join(
@@ -37,6 +37,11 @@ def not_found(results: Mapping[str, Confirmation]) -> str:
     everywhere = all(count == results[name].tries for name, count in passed.items())
     where = "wherever it was tried" if everywhere else "wherever it has a verdict"
     return f"passes {where} ({counts}): there is nothing to confirm"
+
+
+def _passed(one: Confirmation) -> int:
+    """A trial may have passed with two verdicts."""
+    return min(one.tries, sum(one.verdicts.get(verdict, 0) for verdict in PASSING))
 
 
 def confirmed_words(confirmed: Mapping[str, Confirmation], where: str) -> str:

@@ -140,14 +140,18 @@ class Workers:
         schedules: Iterable[Schedule],
         on_result: Callable[[TrialResult], None],
         on_failure: Callable[[TrialResult, WholeTrial], None] | None = None,
+        *,
+        strict: bool = False,
     ) -> list[TrialResult]:
         """Run a trial of each schedule; results in the order of the schedules.
 
         `on_result` hears of each as it comes, in whatever order; `on_failure` of each that failed,
-        with all of it, for where it may not be had a second time.
+        with all of it, for where it may not be had a second time. `strict`: a failure is whatever
+        is not `ok`.
         """
         results: dict[int, TrialResult] = {}
-        for result, trial in self.stream(schedules, None if on_failure is None else "failed"):
+        whole: Whole = None if on_failure is None else "not-ok" if strict else "failed"
+        for result, trial in self.stream(schedules, whole):
             results[result.index] = result
             on_result(result)
             if on_failure is not None and trial is not None:

@@ -17,10 +17,10 @@ from race_harness.model.evidence import Evidence
 from race_harness.model.schedule import Schedule, first_complaint
 from race_harness.model.verdict import TrialResult
 
-Whole = Literal["all", "failed", "new", "bodies"] | None
+Whole = Literal["all", "failed", "not-ok", "new", "bodies"] | None
 """Of which trials all is wanted, and not the result alone: of all; of those that failed; of those
-that failed for a cause that this job has not told of the scenario yet; of all, with the shapes of
-what the server sent."""
+that are not `ok`; of those that failed for a cause that this job has not told of the scenario yet;
+of all, with the shapes of what the server sent."""
 
 
 @dataclass(frozen=True)

@@ -205,18 +205,15 @@ def _is_wanted(
     """Whether all of the trial is to be told; `told` holds scenarios and causes that were."""
     if whole in ("all", "bodies"):
         return True
-    if trial.judgement is None:
+    if trial.judgement is None or result.passes(strict=whole == "not-ok"):
         return False
-    if whole == "failed":
-        # Also for those to whom a failure is whatever is not `ok`.
-        return not result.passes(strict=True)
-    if whole == "new" and not result.passed:
+    if whole == "new":
         news = (trial.schedule.scenario, trial.judgement.cause)
         if news in told:
             return False
         told.add(news)
         return True
-    return False
+    return whole in ("failed", "not-ok")
 
 
 def _server_version(adapter: Adapter) -> str:
