@@ -34,6 +34,24 @@ def test_timeline_and_words(race: Race, file: Path) -> None:
     assert "passes" not in after
 
 
+def test_everything_is_shown_from_the_beginning_on(race: Race, file: Path) -> None:
+    folded, everything = (race("show", file, "--no-neighbour", *more) for more in ([], ["--all"]))
+    assert (everything.returncode, everything.stderr) == (0, "")
+    assert "before run(), not shown" in folded.stdout
+    assert "before run(), not shown" not in everything.stdout
+    assert len(everything.stdout.splitlines()) > len(folded.stdout.splitlines())
+    short, long = (
+        race("show", file, "--no-neighbour", "--html", "-", *more).stdout
+        for more in ([], ["--all"])
+    )
+    assert len(short) < len(long)
+
+
+def test_a_diagram_of_everything_is_refused(race: Race, file: Path) -> None:
+    done = race("show", file, "--all", "--mermaid")
+    assert error_of(done, 2).startswith("race: --all is for the timeline and the page")
+
+
 def test_what_the_file_tells_of_the_neighbour_needs_no_client(race: Race, file: Path) -> None:
     data = json.loads(file.read_text())
     told = {**data, "client": "reference:nobody", "neighbour": "It passes on Sundays."}

@@ -274,6 +274,46 @@ def test_a_pattern_of_reads_is_told_once(failure: Failure) -> None:
     assert "40 × GET events/search → 200, last at 803.0" in lines[2]
 
 
+def reconnecting(times: int) -> list[Happening]:
+    """A client that polls, and whose socket is closed by the server each time."""
+    happenings: list[Happening] = []
+    for n in range(times):
+        peer, at_ms = 50_000 + n, 20.0 + 1_000 * n
+        happenings += [
+            at(at_ms, "socket", "subscribed", peer=peer),
+            at(at_ms, "socket", "frame-sent", peer=peer, event=f"full-{n}", key="full_state"),
+            at(at_ms + 1, "socket", "frame-delivered", peer=peer, event=f"full-{n}"),
+            *poll(n, at_ms + 2, "running"),
+            at(at_ms + 4, "socket", "disconnected", peer=peer, why="code 1001"),
+            at(at_ms + 4, "socket", "keep-alive", number=n, peer=peer),
+        ]
+    return happenings
+
+
+def test_a_hang_is_as_short_as_what_repeats_in_it(failure: Failure) -> None:
+    hang = replace(with_run(failure, *reconnecting(300)), judgement=Judgement(("hang",)))
+    text = timeline_text(hang, width=200)
+    (account,) = [line for line in text.splitlines() if "more" in line]
+    assert account.strip() == (
+        "… 297 times more, every 1.0 s, to 298.0 s: subscribed; full state published; full state "
+        "delivered; GET conversation → 200 running; disconnected: code 1001; keep-alive"
+    )
+    assert len(told(hang)) == 1 + 3 * 6 + 1
+    assert f"[{50_299}]" in text  # the last one
+
+
+def test_everything_is_told_where_that_is_asked_for(failure: Failure) -> None:
+    hang = replace(failure, happenings=(*BEFORE, *RUN, *reconnecting(300)))
+    console = Console(file=io.StringIO(), record=True, width=200)
+    console.print(timeline(hang, everything=True))
+    text = console.export_text()
+    assert "more" not in text
+    assert "not shown" not in text
+    assert text.count("keep-alive") == 300
+    assert text.count("poll: running") == 303
+    assert "POST conversations" in text
+
+
 def test_a_long_uneventful_stretch_is_told_in_one_row_for_each_column(failure: Failure) -> None:
     quiet: list[Happening] = []
     for n in range(40):

@@ -45,6 +45,12 @@ def show(
     perfetto: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a trace for ui.perfetto.dev.")
     ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all", help="In the timeline and the page: fold nothing, and leave nothing out."
+        ),
+    ] = False,
     record: RecordFile = None,
 ) -> None:
     """Show a failure file: what happened, and which single change would make it pass. Of a plain
@@ -59,17 +65,22 @@ def show(
         output.print(unrun(failure), markup=False, highlight=False, soft_wrap=True)
         output.print(f"run: {_run(file)}", markup=False, highlight=False, soft_wrap=True)
         return
+    tells = not mermaid and html is None and perfetto is None
+    if everything and not tells and html is None:
+        raise UsageError(
+            "--all is for the timeline and the page: a diagram is short, and a trace has all"
+        )
     check_writable(html)
     check_writable(perfetto)
     nearest = "" if neighbour is False else _nearest(failure, record, asked=bool(neighbour))
     if mermaid:
         print(sequence_diagram(failure), end="")
     if html is not None:
-        write_text(html, html_page(failure, file, nearest))
+        write_text(html, html_page(failure, file, nearest, everything=everything))
     if perfetto is not None:
         write_text(perfetto, json.dumps(trace_events(failure), indent=1) + "\n")
-    if not mermaid and html is None and perfetto is None:
-        output.print(timeline(failure, file))
+    if tells:
+        output.print(timeline(failure, file, everything=everything))
         output.print("in words:", style="bold")
         output.print(in_words(failure), markup=False, highlight=False)
     if nearest:

@@ -33,15 +33,15 @@ _LANE_OF: Final[dict[str, Column]] = {
 }
 
 
-def drawing(failure: Failure) -> Element:
+def drawing(failure: Failure, *, everything: bool = False) -> Element:
     """The `svg` element of a failure whose times count from the call of `run()`."""
-    return _Picture(failure).svg()
+    return _Picture(failure, everything).svg()
 
 
 class _Picture:
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: Failure, everything: bool) -> None:
         self._names = names_of(failure)
-        self._rows = tell(failure, self._names).rows
+        self._rows = tell(failure, self._names, everything=everything).rows
         self._ways = ways(failure)
         self._guilty = concerned(failure)
         self._bars = list(_bars(failure))

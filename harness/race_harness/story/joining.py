@@ -5,11 +5,9 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Final
 
+from race_harness.story.folding import folded
 from race_harness.story.names import Names, clock, several
 from race_harness.story.row import Column, Row, Tone
-
-_LONGEST_PATTERN: Final = 3
-"""Rows. Clients poll one or two things in turn."""
 
 _LONGEST_STRETCH: Final = 24
 """Happenings. A short run's events, some six with four steps each, are told one by one."""
@@ -17,7 +15,7 @@ _LONGEST_STRETCH: Final = 24
 
 def joined(rows: list[Row], names: Names) -> list[Row]:
     """The rows that are told, each event by its full name where it is first told of."""
-    return list(_introduced(_patterned(_bursts(_joined(_stretched(rows)))), names))
+    return list(introduced(folded(_bursts(_joined(_stretched(rows)))), names))
 
 
 def _stretched(rows: list[Row]) -> Iterator[Row]:
@@ -68,7 +66,8 @@ def _joined(rows: Iterable[Row]) -> list[Row]:
         if row.did == ("callback done",) and last.did[-1:] == ("callback",) and not later:
             continue  # A callback that takes no time is done when it is called.
         did = tuple(f"{word} at {clock(row.at_ms)}" if later else word for word in row.did)
-        joined[-1] = replace(last, did=last.did + did)
+        sort = last.sort.joined(row.sort) if last.sort and row.sort else None
+        joined[-1] = replace(last, did=last.did + did, sort=sort)
     return joined
 
 
@@ -83,7 +82,7 @@ def _bursts(rows: Iterable[Row]) -> list[Row]:
         burst = list(group)
         if len(burst) > 1 and _of_event(burst[0]):
             which = several([row.subject for row in burst])
-            burst = [replace(burst[0], subject=which, about=None)]
+            burst = [replace(burst[0], subject=which, about=None, sort=None)]
         bursts += burst
     return bursts
 
@@ -92,44 +91,7 @@ def _burst(row: Row) -> tuple[object, ...]:
     return row.column, row.tone, row.did, clock(row.at_ms), _of_event(row)
 
 
-def _patterned(rows: list[Row]) -> Iterator[Row]:
-    """Tell a repeating pattern of rows once."""
-    texts = [(row.column, row.text) for row in rows]
-    start = 0
-    while start < len(rows):
-        length, times = _pattern(texts, start)
-        for offset in range(length):
-            row = rows[start + offset]
-            if times == 1:
-                yield row
-                continue
-            last = rows[start + offset + (times - 1) * length]
-            said = row.said if row.polls else f"{times} × {row.said}"
-            yield replace(
-                row,
-                subject=f"{said},",
-                did=(f"last at {clock(last.at_ms)}",),
-                polls=times if row.polls else 0,
-            )
-        start += length * times
-
-
-def _pattern(texts: list[tuple[Column, str]], start: int) -> tuple[int, int]:
-    """Length and repetitions of the pattern at `start` that covers most rows; (1, 1) if none."""
-    best = (1, 1)
-    for length in range(1, _LONGEST_PATTERN + 1):
-        pattern = texts[start : start + length]
-        times = 1
-        while texts[start + times * length : start + (times + 1) * length] == pattern:
-            times += 1
-        # Two rows that return once may be chance, and are easier read than explained.
-        enough = 2 if length == 1 else 3
-        if times >= enough and times * length > best[0] * best[1]:
-            best = (length, times)
-    return best
-
-
-def _introduced(rows: Iterable[Row], names: Names) -> Iterator[Row]:
+def introduced(rows: Iterable[Row], names: Names) -> Iterator[Row]:
     """Give each event its full name where it is first told of; then its number will do."""
     told: set[str] = set()
     for row in rows:

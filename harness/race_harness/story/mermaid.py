@@ -93,11 +93,13 @@ def escaped(text: str) -> str:
 
 def _entry(row: Row) -> _Entry:
     mark = _MARK if row.tone is Tone.CONCERNED else ""
-    weight = {Tone.PLAIN: 2, Tone.CONCERNED: 1}.get(row.tone, 0)
+    weight = {Tone.PLAIN: 2, Tone.FOLDED: 2, Tone.CONCERNED: 1}.get(row.tone, 0)
     return _Entry(_opening(row), [f"{clock(row.at_ms)} {mark}{row.text}"], weight)
 
 
 def _opening(row: Row) -> str:
+    if row.tone in (Tone.ENDED, Tone.FOLDED):
+        return _ACROSS
     if row.column == "socket" and row.delivered:
         return "V-)S"
     if row.column == "rest" and row.tone is Tone.PLAIN:
@@ -105,8 +107,6 @@ def _opening(row: Row) -> str:
             return "C-xR"
         asks = row.about is not None and not row.did
         return "C->>R" if asks else "R-->>C"
-    if row.tone is Tone.ENDED:
-        return _ACROSS
     return f"Note over {_PARTICIPANTS[row.column][0]}"
 
 

@@ -7,6 +7,9 @@ server persisted, whatever order the client saw it in.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+FULL_STATE: Final = "full state"
+"""Each frame of it has an id of its own, though it is no event of the server's log."""
+
 _DESCRIBING: Final = ("kind", "tool", "tool_name", "key", "value")
 
 
@@ -50,7 +53,7 @@ class Names:
         tool = described.get("tool") or described.get("tool_name")
         key, value = described.get("key"), described.get("value")
         if key == "full_state":
-            return "full state"
+            return FULL_STATE
         if key == "execution_status" and isinstance(value, str):
             return f"status={value}"
         if key:

@@ -21,8 +21,13 @@ from race_harness.story.words import in_words
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
 
 
-def html_page(failure: Failure, path: Path | None = None, more: str = "") -> str:
-    """The page; `path` is the failure's file, `more` a paragraph below the words."""
+def html_page(
+    failure: Failure, path: Path | None = None, more: str = "", *, everything: bool = False
+) -> str:
+    """The page; `path` is the failure's file, `more` a paragraph below the words.
+
+    `everything`: nothing is joined, folded or left out in the drawing.
+    """
     html = Element("html", {"lang": "en"})
     head = SubElement(html, "head")
     SubElement(head, "meta", {"charset": "utf-8"})
@@ -36,7 +41,7 @@ def html_page(failure: Failure, path: Path | None = None, more: str = "") -> str
     _add(head, "style", style())
     body = SubElement(html, "body")
     _add(SubElement(body, "h1"), "b", verdicts)
-    add_story(body, failure, path, more)
+    add_story(body, failure, path, more, everything=everything)
     _add(body, "script", script())
     return f"<!DOCTYPE html>\n{tostring(html, encoding='unicode', method='html')}\n"
 
@@ -48,6 +53,7 @@ def add_story(
     more: str = "",
     *,
     heading: str = "h2",
+    everything: bool = False,
 ) -> None:
     """All of the page but its headline; for a page that has `style` and `script`, once for all."""
     shown = since_run(failure)
@@ -57,7 +63,7 @@ def add_story(
     _add(parent, "p", in_words(failure), kind="words")
     if more:
         _add(parent, "p", more, kind="words")
-    parent.append(_figure(shown))
+    parent.append(_figure(shown, everything))
     _evidence(parent, shown, heading)
     _schedule(parent, failure, heading)
     for thread, stack in failure.stacks.items():
@@ -75,7 +81,7 @@ def script() -> str:
     return _beside("page.js")
 
 
-def _figure(shown: Failure) -> Element:
+def _figure(shown: Failure, everything: bool) -> Element:
     figure = Element("figure", {"class": "timeline"})
     caption = SubElement(figure, "figcaption")
     _add(
@@ -91,7 +97,7 @@ def _figure(shown: Failure) -> Element:
     ):
         button = _add(caption, "button", label)
         button.attrib |= {"class": name, "type": "button", "title": title}
-    figure.append(drawing(shown))
+    figure.append(drawing(shown, everything=everything))
     return figure
 
 

@@ -19,6 +19,32 @@ class Tone(Enum):
     ENDED = "ended"
     """`run()` returned or raised, or the trial ended without; what follows came too late."""
     FAULT = "fault"
+    FOLDED = "folded"
+    """It stands for many rows, of any column, that only repeat what is told around it."""
+
+
+@dataclass(frozen=True)
+class Sort:
+    """What a row tells, apart from its time and from the numbers of requests and peers."""
+
+    kind: tuple[str, ...]
+    """What may come again with other facts: a poll may tell another status the next time."""
+    facts: str
+    subject: str
+    did: tuple[str, ...] = ()
+
+    def joined(self, later: "Sort") -> "Sort":
+        """The sort of both in one row."""
+        return Sort(
+            self.kind + later.kind,
+            f"{self.facts} {later.facts}",
+            self.subject,
+            self.did + later.did,
+        )
+
+    @property
+    def said(self) -> str:
+        return said(self.subject, self.did)
 
 
 @dataclass(frozen=True)
@@ -36,11 +62,13 @@ class Row:
     """How many polls it tells of, if it is about polls."""
     delivered: bool = False
     """Whether the first thing that it did was to reach the client."""
+    sort: Sort | None = None
+    """None: it is told whatever comes before and after."""
 
     @property
     def said(self) -> str:
         """What it tells, once."""
-        return f"{self.subject} {', '.join(self.did)}".rstrip()
+        return said(self.subject, self.did)
 
     @property
     def text(self) -> str:
@@ -50,3 +78,7 @@ class Row:
             case 1:
                 return f"poll: {self.said}"
         return f"{self.polls} polls: {self.said}"
+
+
+def said(subject: str, did: tuple[str, ...]) -> str:
+    return f"{subject} {', '.join(did)}".rstrip()

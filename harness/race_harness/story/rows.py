@@ -8,17 +8,19 @@ order or made up; rows are only left out or joined, by these rules:
   so do successive events to which the same happens at the same time ("#4 to #7 visible");
 - a read of the REST API is one row, told when it is answered;
 - a repeating pattern is told once, with its count ("5 polls: running");
-- a long stretch of events that no evidence concerns is told in one row for each column.
+- a long stretch of events that no evidence concerns is told in one row for each column;
+- in a long stretch without anything new, what repeats is counted (`folding`).
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, NamedTuple
 
 from race_harness.model.failure import Failure
-from race_harness.story.joining import joined
-from race_harness.story.names import Names, clock, endpoint, several
-from race_harness.story.row import Column, Row, Tone
+from race_harness.story.joining import introduced, joined
+from race_harness.story.names import FULL_STATE, Names, clock, endpoint, several
+from race_harness.story.row import Column, Row, Sort, Tone
 
 _LANES: Final[dict[str, Column]] = {
     "client": "client",
@@ -50,6 +52,9 @@ _RUN_STEPS: Final[dict[str, str]] = {
 _SILENT: Final = frozenset({"publication", "run-requested"})
 """Told by what follows: the frame, and the run's acceptance or refusal."""
 
+_NUMBERS: Final = frozenset({"number", "peer"})
+"""Of requests and connections, which are others each time."""
+
 _LONGEST_TEXT: Final = 100
 """Of what the trial says in its own words, such as an error."""
 
@@ -65,8 +70,9 @@ class Telling:
     """Events, told or not."""
 
 
-def tell(failure: Failure, names: Names) -> Telling:
-    """Choose and join the rows of a failure's timeline."""
+def tell(failure: Failure, names: Names, *, everything: bool = False) -> Telling:
+    """Choose and join the rows of a failure's timeline; `everything`: each by itself, from the
+    trial's begin."""
     called = next(
         (n for n, entry in enumerate(failure.happenings) if entry["what"] == "run-called"), 0
     )
@@ -75,7 +81,8 @@ def tell(failure: Failure, names: Names) -> Telling:
     left_out = 0
     for index, happening in enumerate(failure.happenings):
         row = teller.row(happening, rows)
-        if index < called and (row is None or row.tone is Tone.PLAIN):
+        early = index < called and not everything
+        if early and (row is None or row.tone is Tone.PLAIN):
             left_out += 1
         elif row is not None:
             rows.append(row)
@@ -83,7 +90,7 @@ def tell(failure: Failure, names: Names) -> Telling:
         last = float(failure.happenings[-1]["at_ms"])
         rows.append(Row(last, "client", "run() has not returned", tone=Tone.ENDED))
     return Telling(
-        rows=tuple(joined(rows, names)),
+        rows=tuple(introduced(rows, names) if everything else joined(rows, names)),
         before_run=left_out,
         persisted_before_run=sum(
             entry["what"] == "persisted" for entry in failure.happenings[:called]
@@ -134,6 +141,43 @@ class _Teller:
 
     def row(self, happening: dict[str, Any], told: Sequence[Row]) -> Row | None:
         """The row of one happening, or None if it is not worth one. `told` is what precedes."""
+        row = self._row(happening, told)
+        return None if row is None else replace(row, sort=self._sort(happening, row))
+
+    def _sort(self, happening: dict[str, Any], row: Row) -> Sort | None:
+        """None for what is never the same again: what the caller does, an event, a fault."""
+        event, aside = happening.get("event"), {"at_ms", "lane", "what", *_NUMBERS}
+        if row.tone is not Tone.PLAIN or row.column == "client":
+            return None
+        if event is not None:
+            if self._names.short(str(event)) != FULL_STATE:
+                return None
+            aside.add("event")
+        facts = json.dumps({name: happening[name] for name in happening if name not in aside})
+        kind = (str(happening["lane"]), str(happening["what"]))
+        if kind[1] in ("answer", "unanswered"):
+            subject, did = self._answered_by(happening)
+            # That an answer stays away is a change, and no other kind of happening.
+            return Sort(("rest", "answer", subject), f"{kind[1]} {facts}", subject, (did,))
+        if row == _unknown(happening):
+            row = _unknown({name: happening[name] for name in happening if name not in _NUMBERS})
+        about = row.subject if kind[0] == "rest" else ""
+        subject, *did_too = (
+            text.replace(self._peer(happening) or "[]", "") for text in (row.subject, *row.did)
+        )
+        return Sort((*kind, about), facts, subject, (*did_too,))
+
+    def _answered_by(self, happening: dict[str, Any]) -> tuple[str, str]:
+        """What was asked, and the answer, such as `→ 200 running`."""
+        number, polled = happening.get("number"), happening.get("execution_status")
+        asked = self._asked.get(number)
+        code = "no answer" if happening["what"] == "unanswered" else happening.get("status")
+        return (
+            f"request {number}" if asked is None else asked.subject,
+            f"→ {code}" if polled is None else f"→ {code} {polled}",
+        )
+
+    def _row(self, happening: dict[str, Any], told: Sequence[Row]) -> Row | None:
         what = happening["what"]
         if what in _SILENT:
             return None

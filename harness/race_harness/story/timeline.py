@@ -7,6 +7,7 @@ from the server's log to the user, and the row where `run()` ends says what was 
 
 import io
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Final, Literal
 
@@ -35,9 +36,10 @@ _STYLES: Final = {
     Tone.CALLED: "bold",
     Tone.ENDED: "bold",
     Tone.FAULT: "bold yellow",
+    Tone.FOLDED: "dim",
 }
 
-_ASCII: Final = str.maketrans("◆→×", "*>x")
+_ASCII: Final = str.maketrans("◆→×…", "*>x~")
 """For terminals without Unicode; one for one, or the columns would shift."""
 
 _LONGEST_WORD: Final = 24
@@ -56,13 +58,16 @@ _STACK_LINES: Final = 6
 """Of each thread's stack, innermost last."""
 
 
-def timeline(failure: Failure, path: Path | None = None) -> RenderableType:
+def timeline(
+    failure: Failure, path: Path | None = None, *, everything: bool = False
+) -> RenderableType:
     """The whole story of a failure, as wide as the terminal; readable from 80 columns on.
 
     Its times count from the call of `run()`; those in the failure file from the trial's begin.
-    `path` is the failure's file, for the replay command.
+    `path` is the failure's file, for the replay command. `everything`: nothing is joined, folded
+    or left out.
     """
-    return _Story(since_run(failure), path)
+    return _Story(since_run(failure), path, everything)
 
 
 def timeline_text(failure: Failure, path: Path | None = None, width: int = 100) -> str:
@@ -93,9 +98,10 @@ def short_story(failure: Failure, path: Path | None = None) -> str:
 class _Story:
     """Renders anew for each console, because the columns depend on its width."""
 
-    def __init__(self, failure: Failure, path: Path | None) -> None:
+    def __init__(self, failure: Failure, path: Path | None, everything: bool) -> None:
         self._failure = failure
         self._path = path
+        self._everything = everything
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         segments = console.render(Group(*self._parts(options.max_width)), options)
@@ -105,7 +111,7 @@ class _Story:
 
     def _parts(self, width: int) -> Iterator[RenderableType]:
         failure, names = self._failure, names_of(self._failure)
-        telling = tell(failure, names)
+        telling = tell(failure, names, everything=self._everything)
         yield Text(f"{', '.join(failure.judgement.verdicts)}: {where(failure)}", style="bold")
         if confirmed := confirmed_line(failure):
             yield Text(confirmed)
@@ -115,7 +121,7 @@ class _Story:
                 f"events persisted by then: {telling.persisted_before_run}",
                 style="dim",
             )
-        yield _lanes(telling.rows, width)
+        yield from _lanes(telling.rows, width)
         yield Text()
         for entry in failure.judgement.evidence:
             yield Text(sentence(entry), style="bold")
@@ -135,20 +141,34 @@ class _Story:
         yield Text(replay_command(self._path), style="bold", no_wrap=True, overflow="ignore")
 
 
-def _lanes(rows: Sequence[Row], width: int) -> Table:
-    """The rows as a table of at most `width` columns."""
-    lines = [_line(row) for row in rows]
+def _lanes(rows: Sequence[Row], width: int) -> Iterator[RenderableType]:
+    """The rows as a table of at most `width` columns; what is folded goes across all of them."""
+    lines = [_line(row) for row in rows if row.tone is not Tone.FOLDED]
     gaps = 2 * (len(_HEADINGS) - 1)
     widths = _widths(
         [list(column) for column in zip(_HEADINGS, *lines, strict=True)], width - gaps
     )
-    table = Table(box=HORIZONTALS, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    headed = True
+    for across, group in groupby(rows, lambda row: row.tone is Tone.FOLDED):
+        if across:
+            for row in group:
+                text = Text(row.text, style=_STYLES[row.tone])
+                yield Padding(text, (0, 0, 0, widths[0] + 2))
+            continue
+        yield _table(list(group), widths, headed)
+        headed = False
+
+
+def _table(rows: Sequence[Row], widths: Sequence[int], headed: bool) -> Table:
+    table = Table(
+        box=HORIZONTALS, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), show_header=headed
+    )
     for heading, room in zip(_HEADINGS, widths, strict=True):
         justify: Literal["left", "right"] = "right" if heading == "ms" else "left"
         table.add_column(heading, width=room, justify=justify, overflow="fold")
-    for row, line in zip(rows, lines, strict=True):
+    for row in rows:
         table.add_row(
-            *(Text(cell) for cell in line),
+            *(Text(cell) for cell in _line(row)),
             style=_STYLES[row.tone],
             end_section=row.tone is Tone.ENDED,
         )
