@@ -57,6 +57,17 @@ def test_the_fake_does_what_the_real_server_does(pair: Pair, name: str) -> None:
 
 
 @pytest.mark.slow
+def test_many_at_once_are_compared_as_one_by_one(pair: Pair) -> None:
+    named = [(name, CASES[name]) for name in CHOSEN[:5]]
+    client = find_client("installed", pytest.fail, server="real")
+    with replace(client, combination=SIM_FAKE).workers(2) as fake, client.workers(2) as real:
+        fake.wait_ready()
+        real.wait_ready()
+        several = [*conform(named, fake, real, at_once=4)]
+    assert several == [*conform(named, pair.fake, pair.real)]
+
+
+@pytest.mark.slow
 def test_the_same_schedule_gives_the_same_digest_on_the_real_server(pair: Pair) -> None:
     first, second = (pair.real.run_whole(CASES["two run() at once"])[0] for _ in range(2))
     assert first.digest == second.digest

@@ -1,9 +1,8 @@
 """Judging one client: its environment, its workers, the question's trials."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 from race_harness.bisect.judged import Judged, Point, Times
 from race_harness.bisect.questions import Conclusion, Question
@@ -83,7 +82,7 @@ class Judge:
         answer: Conclusion | None = None
         series = self._series(client, workers)
         for chunk in self.question.chunks():
-            found = workers.run(chunk, partial(_write_down, series, chunk))
+            found = workers.run(chunk, None if series is None else series.batch(chunk))
             results += [replace(each, index=each.index + len(schedules)) for each in found]
             schedules += chunk
             answer = self.question.answer(results, all_run=False)
@@ -116,13 +115,6 @@ class Judge:
                 workers.server_version, first.scenario, position=self._judged - 1, drawn=False
             )
         )
-
-
-def _write_down(
-    series: SeriesRecord | None, chunk: Sequence[Schedule], result: TrialResult
-) -> None:
-    if series is not None:
-        series.next_trial(result, chunk[result.index])
 
 
 def tell(client: ClientUnderTest, schedule: Schedule) -> Failure:

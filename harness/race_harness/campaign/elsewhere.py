@@ -27,7 +27,7 @@ from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.store.series import SeriesRecord
 from race_harness.store.store import CampaignRecord
-from race_harness.workers.pool import Workers
+from race_harness.workers.pool import Workers, jobs_in
 from race_harness.workers.protocol import WholeTrial
 
 TRIES: Final = 5
@@ -82,6 +82,7 @@ class Confirmer:
 
     They are kept for the next failure. Leave it to close them.
 
+    `jobs`: how many tries run at once; None: as many as trials do that nobody says it of.
     `record`: the campaign in which every try is recorded as it ends.
     """
 
@@ -90,7 +91,7 @@ class Confirmer:
         progress: Callable[[str], None],
         *,
         tries: int = TRIES,
-        jobs: int = 1,
+        jobs: int | None = 1,
         record: CampaignRecord | None = None,
     ) -> None:
         self._progress = progress
@@ -147,13 +148,10 @@ class Confirmer:
             )
         wholes: dict[int, WholeTrial] = {}
 
-        def ended(result: TrialResult) -> None:
-            if series is not None:
-                series.next_trial(result, schedules[result.index])
-
         def failed(result: TrialResult, whole: WholeTrial) -> None:
             wholes[result.index] = whole
 
+        ended = None if series is None else series.batch(schedules)
         try:
             results = workers.run(schedules, ended, failed)
         except WorldBroken:
@@ -167,7 +165,8 @@ class Confirmer:
             argument, server, combination = key
             client = find_client(argument, self._progress, server=server, world=combination.world)
             self._progress(f"trying it in {combination}")
-            workers = self._stack.enter_context(client.workers(min(self._tries, self._jobs)))
+            jobs = min(self._tries, jobs_in(combination.world, self._jobs))
+            workers = self._stack.enter_context(client.workers(jobs))
             workers.wait_ready()
             self._started[key] = client, workers
         return self._started[key]

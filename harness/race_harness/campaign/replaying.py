@@ -1,17 +1,19 @@
 """A failure's schedule once more, and whether it does the same."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from types import TracebackType
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import batched
 
-from race_harness.campaign.campaign import examine
+from race_harness.campaign.campaign import whole_failure
 from race_harness.campaign.progress import Progress
 from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded
 from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
+from race_harness.model.verdict import TrialResult
 from race_harness.model.version import __version__
 from race_harness.store.store import CampaignRecord
-from race_harness.workers.pool import Workers
+from race_harness.workers.pool import Workers, jobs_in
 
 
 @dataclass(frozen=True)
@@ -64,71 +66,87 @@ class Replayed:
         return self.same_verdict == times and digests
 
 
+@dataclass(frozen=True)
 class Replayer:
     """Runs schedules of failures again, each with the client of its file unless another is named.
 
-    Workers are kept for the next failure of the same client. Leave it to close them.
-
-    `server` and `world`: None for those of each file.
+    `server` and `world`: None for those of each file. `jobs`: None for as many trials at once as
+    are run where nobody says how many.
     """
 
-    def __init__(
-        self,
-        *,
-        client: str | None,
-        server: str | None,
-        world: str | None,
-        times: int,
-        record: CampaignRecord,
-        progress: Progress,
-    ) -> None:
-        self._client = client
-        self._server = server
-        self._world = world
-        self._times = times
-        self._record = record
-        self._progress = progress
-        self._started: dict[tuple[str, str, str], tuple[ClientUnderTest, Workers]] = {}
-        self._stack = ExitStack()
+    client: str | None
+    server: str | None
+    world: str | None
+    times: int
+    jobs: int | None
+    record: CampaignRecord
+    progress: Progress
 
-    def __enter__(self) -> "Replayer":
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        tb: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(exc_type, exc, tb)
-
-    def replay(self, failure: Failure) -> Replayed:
-        """Run the schedule so many times.
+    def replay(self, failures: Sequence[Failure]) -> list[Replayed]:
+        """Run each schedule so many times; those of one client together.
 
         Raises:
             ClientUnavailable: there is no such client, or server.
             WorldBroken: a trial left its world.
         """
-        client, workers = self._workers(failure)
-        schedule = failure.schedule
-        series = self._record.series(
-            client.series(workers.server_version, schedule.scenario, drawn=False)
-        )
-        afters = [examine(client, workers, schedule, series) for _ in range(self._times)]
-        return Replayed(failure, client, afters)
+        clients: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+        for number, failure in enumerate(failures):
+            clients[self._client_of(failure)].append(number)
+        replayed: dict[int, Replayed] = {}
+        for (argument, server, world), numbers in clients.items():
+            client = find_client(argument, self.progress.step, server=server, world=world)
+            several = self._on(client, [failures[number] for number in numbers])
+            replayed |= zip(numbers, several, strict=True)
+        return [replayed[number] for number in range(len(failures))]
 
-    def _workers(self, failure: Failure) -> tuple[ClientUnderTest, Workers]:
+    def _client_of(self, failure: Failure) -> tuple[str, str, str]:
         argument, server = recorded(failure)
-        if self._client is not None:
+        if self.client is not None:
             # Which release it was beside the client of the file says nothing about another.
-            argument, server = self._client, server.partition(":")[0]
-        key = argument, self._server or server, self._world or failure.world
-        if key not in self._started:
-            client = find_client(argument, self._progress.step, server=key[1], world=key[2])
-            label = f"{client.resolved_version:>10} replay"
-            bar = self._stack.enter_context(self._progress.bar(label, self._times))
-            workers = self._stack.enter_context(client.workers())
+            argument, server = self.client, server.partition(":")[0]
+        return argument, self.server or server, self.world or failure.world
+
+    def _on(self, client: ClientUnderTest, failures: Sequence[Failure]) -> Iterator[Replayed]:
+        schedules = [failure.schedule for failure in failures for _ in range(self.times)]
+        jobs = min(jobs_in(client.world, self.jobs), len(schedules))
+        with (
+            self.progress.bar(f"{client.resolved_version:>10} replay", len(schedules)) as bar,
+            client.workers(jobs) as workers,
+        ):
             workers.wait_ready()
+            write_down = self._written(client, workers, schedules)
             bar.begin()
-            self._started[key] = client, workers
-        return self._started[key]
+
+            def ended(result: TrialResult) -> None:
+                write_down(result)
+                bar.advance(passed=result.passed)
+
+            wholes = workers.run_wholes(schedules, ended)
+            afters = [
+                whole_failure(client, workers, schedule, result, whole)
+                for schedule, (result, whole) in zip(schedules, wholes, strict=True)
+            ]
+        for failure, its in zip(failures, batched(afters, self.times), strict=True):
+            yield Replayed(failure, client, its)
+
+    def _written(
+        self, client: ClientUnderTest, workers: Workers, schedules: Sequence[Schedule]
+    ) -> Callable[[TrialResult], None]:
+        """Each trial goes into the series of its scenario."""
+        of_scenario: dict[str, list[Schedule]] = defaultdict(list)
+        places: list[int] = []
+        for schedule in schedules:
+            places.append(len(of_scenario[schedule.scenario]))
+            of_scenario[schedule.scenario].append(schedule)
+        write = {
+            scenario: self.record.series(
+                client.series(workers.server_version, scenario, drawn=False)
+            ).batch(its)
+            for scenario, its in of_scenario.items()
+        }
+
+        def ended(result: TrialResult) -> None:
+            scenario = schedules[result.index].scenario
+            write[scenario](replace(result, index=places[result.index]))
+
+        return ended

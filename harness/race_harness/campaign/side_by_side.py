@@ -1,8 +1,9 @@
 """The fake against the real server: the same schedules on both, in the simulation."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, islice
+from itertools import batched, groupby, islice
+from typing import Any
 
 from race_harness.campaign.progress import Progress
 from race_harness.campaign.resolve import find_client
@@ -20,7 +21,8 @@ from race_harness.search.draw import draw_schedules
 from race_harness.server.profile import Profile
 from race_harness.store.series import SeriesRecord
 from race_harness.store.store import CampaignRecord
-from race_harness.workers.pool import Workers
+from race_harness.workers.pool import OUTSTANDING, Workers, jobs_in
+from race_harness.workers.protocol import WholeTrial
 
 SCENARIO = "conformance"
 FAMILIES = ("latency", "socket", "rest", "caller", "script", "order")
@@ -76,21 +78,25 @@ def conform(
     real: Workers,
     *,
     series: tuple[SeriesRecord | None, SeriesRecord | None] = (None, None),
+    at_once: int = 1,
 ) -> Iterator[Compared]:
-    """Run each on both and compare. The workers are those of the same client and are ready.
+    """Run each on both and compare, in their order. The workers are those of the same client and
+    are ready.
 
     `series`: where the trials on the fake and those on the real server are recorded.
+    `at_once`: how many are held in memory.
 
     Raises:
         WorldBroken: a trial left the simulation.
     """
     profile = Profile.of(fake.server_version)
-    for name, schedule in schedules:
+    for named in batched(schedules, at_once):
         on_fake, on_real = (
-            _Ran(workers, schedule, where)
+            _ran(workers, [schedule for _, schedule in named], where)
             for workers, where in zip((fake, real), series, strict=True)
         )
-        yield _compared(name, profile, on_fake, on_real)
+        for (name, _), *both in zip(named, on_fake, on_real, strict=True):
+            yield _compared(name, profile, *both)
 
 
 @dataclass(frozen=True)
@@ -103,9 +109,17 @@ class Conformed:
 
 
 def conform_client(
-    client: str, *, seed: int, schedules: int, record: CampaignRecord, progress: Progress
+    client: str,
+    *,
+    seed: int,
+    schedules: int,
+    jobs: int | None = None,
+    record: CampaignRecord,
+    progress: Progress,
 ) -> Conformed:
     """Compare the servers of a client's release on all named schedules and so many drawn ones.
+
+    `jobs`: how many trials run at once; None: one for each core.
 
     Raises:
         ClientUnavailable: the client, or its server, cannot be had.
@@ -118,10 +132,11 @@ def conform_client(
     # The same environment, so that nothing but the server is another.
     fake = replace(real, combination=SIM_FAKE)
     compared: list[Compared] = []
+    at_once = jobs_in("sim", jobs)
     with (
         progress.bar(f"{real.resolved_version} conform", len(CASES) + schedules) as bar,
-        fake.workers() as on_fake,
-        real.workers() as on_real,
+        fake.workers(at_once) as on_fake,
+        real.workers(at_once) as on_real,
     ):
         on_fake.wait_ready()
         on_real.wait_ready()
@@ -131,7 +146,7 @@ def conform_client(
         )
         bar.begin()
         named = [*CASES.items(), *drawn(seed, schedules)]
-        for each in conform(named, on_fake, on_real, series=series):
+        for each in conform(named, on_fake, on_real, series=series, at_once=OUTSTANDING * at_once):
             compared.append(each)
             bar.advance(passed=not each.matter)
         return Conformed(real.resolved_version, on_real.server_version, tuple(compared))
@@ -140,14 +155,18 @@ def conform_client(
 class _Ran:
     """A trial on one of the servers."""
 
-    def __init__(self, workers: Workers, schedule: Schedule, series: SeriesRecord | None) -> None:
-        result, whole, bodies = workers.run_with_bodies(schedule)
-        if series is not None:
-            series.next_trial(result, schedule)
+    def __init__(self, result: TrialResult, whole: WholeTrial, bodies: dict[str, Any]) -> None:
         self.verdicts = _verdicts(result)
         self.happenings = delivered(recorded(whole.happenings))
         self.labels = labels_of(self.happenings)
         self.bodies = Bodies.from_dict(bodies)
+
+
+def _ran(
+    workers: Workers, schedules: Sequence[Schedule], series: SeriesRecord | None
+) -> list[_Ran]:
+    ended = None if series is None else series.batch(schedules)
+    return [_Ran(*told) for told in workers.run_with_bodies(schedules, ended)]
 
 
 def _compared(name: str, profile: Profile, fake: _Ran, real: _Ran) -> Compared:

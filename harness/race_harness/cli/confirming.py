@@ -18,6 +18,7 @@ from race_harness.campaign.elsewhere import (
 from race_harness.campaign.resolve import recorded as of_failure
 from race_harness.campaign.unjudged import Found, home_of, try_schedule
 from race_harness.cli.console import (
+    Jobs,
     JsonFile,
     campaign_progress,
     check_writable,
@@ -31,7 +32,6 @@ from race_harness.model.confirmation import Confirmation, reproduced_where_it_co
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure, read_schedule
 from race_harness.story.reproduced import confirmed_line, not_found
-from race_harness.workers.pool import CORES
 
 SCHEMA: Final = 1
 
@@ -60,6 +60,7 @@ def confirm(
         ),
     ] = None,
     tries: Annotated[int, typer.Option(min=1, help="How often in each.")] = TRIES,
+    jobs: Jobs = None,
     json_file: JsonFile = None,
     record: RecordFile = None,
 ) -> None:
@@ -74,19 +75,20 @@ def confirm(
     if file is not None and schedule is not None:
         raise UsageError("FAILURE.json and --schedule are two things to confirm: give one of them")
     if schedule is not None:
-        _confirm_schedule(schedule, client, named, tries, json_file, record)
+        _confirm_schedule(schedule, client, named, tries, jobs, json_file, record)
     elif file is None:
         raise UsageError("there is nothing to confirm: give FAILURE.json, or --schedule FILE")
     elif client is not None:
         raise UsageError("--client is for --schedule: a failure file names its own")
     else:
-        _confirm_failure(file, named, tries, json_file, record)
+        _confirm_failure(file, named, tries, jobs, json_file, record)
 
 
 def _confirm_failure(
     file: Path,
     named: Sequence[Combination],
     tries: int,
+    jobs: int | None,
     json_file: Path | None,
     record: Path | None,
 ) -> None:
@@ -99,7 +101,7 @@ def _confirm_failure(
     with (
         recorded(record, "confirm", plan) as campaign,
         campaign_progress() as progress,
-        Confirmer(progress.step, tries=tries, jobs=CORES, record=campaign) as confirmer,
+        Confirmer(progress.step, tries=tries, jobs=jobs, record=campaign) as confirmer,
     ):
         failure, results, lacking = confirm_everywhere(
             file, failure, named or usual_combinations(failure.server), confirmer, campaign
@@ -127,6 +129,7 @@ def _confirm_schedule(
     client: str | None,
     named: Sequence[Combination],
     tries: int,
+    jobs: int | None,
     json_file: Path | None,
     record: Path | None,
 ) -> None:
@@ -149,7 +152,7 @@ def _confirm_schedule(
     with (
         recorded(record, "confirm", plan) as campaign,
         campaign_progress() as progress,
-        Confirmer(progress.step, tries=tries, jobs=CORES, record=campaign) as confirmer,
+        Confirmer(progress.step, tries=tries, jobs=jobs, record=campaign) as confirmer,
     ):
         chosen = named or usual_combinations(server)
         found = try_schedule(schedule, on, chosen, confirmer, campaign)

@@ -9,6 +9,7 @@ import typer
 
 from race_harness.campaign.side_by_side import Compared, conform_client, summary
 from race_harness.cli.console import (
+    Jobs,
     JsonFile,
     Seed,
     campaign_progress,
@@ -32,6 +33,7 @@ def conform_to(
         typer.Option(min=0, help=f"Drawn schedules, on top of {len(CASES)} that are always run."),
     ] = 120,
     seed: Seed = 0,
+    jobs: Jobs = None,
     json_file: JsonFile = None,
     record: RecordFile = None,
 ) -> None:
@@ -44,7 +46,12 @@ def conform_to(
     plan = {"clients": [client], "schedules": schedules, "seed": seed}
     with recorded(record, "conform", plan) as campaign, campaign_progress() as progress:
         done = conform_client(
-            client, seed=seed, schedules=schedules, record=campaign, progress=progress
+            client,
+            seed=seed,
+            schedules=schedules,
+            jobs=jobs,
+            record=campaign,
+            progress=progress,
         )
     compared = done.compared
     numbers = summary(compared)

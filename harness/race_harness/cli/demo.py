@@ -3,7 +3,7 @@
 from rich.rule import Rule
 
 from race_harness.campaign.measure import measure, smallest_failure
-from race_harness.cli.console import campaign_progress, output
+from race_harness.cli.console import Jobs, campaign_progress, output
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.cli.tables import comparison_table
 from race_harness.model.failure import Failure
@@ -15,8 +15,11 @@ REPS = 1_000
 MARGIN_MS = 100
 
 
-def demo(record: RecordFile = None) -> None:
-    """Show the race of pull request #1832: 1.10.0 loses events, 1.11.1 does not."""
+def demo(jobs: Jobs = None, record: RecordFile = None) -> None:
+    """Show the race of pull request #1832: 1.10.0 loses events, 1.11.1 does not.
+
+    Shrinking the failure takes one trial after another, whatever --jobs says.
+    """
     from race_harness.search import library
 
     scenario = library.load("final-events")
@@ -31,7 +34,13 @@ def demo(record: RecordFile = None) -> None:
     with recorded(record, "demo", plan) as campaign:
         with campaign_progress() as progress:
             comparison = measure(
-                clients, scenario, reps=REPS, seed=SEED, record=campaign, progress=progress
+                clients,
+                scenario,
+                reps=REPS,
+                seed=SEED,
+                jobs=jobs,
+                record=campaign,
+                progress=progress,
             )
         output.print(comparison_table(comparison))
         with campaign_progress() as progress:

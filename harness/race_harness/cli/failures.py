@@ -9,6 +9,7 @@ import typer
 from race_harness.campaign.replaying import Replayed, Replayer
 from race_harness.campaign.resolve import recorded as of_failure
 from race_harness.cli.console import (
+    Jobs,
     campaign_progress,
     output,
     write_text,
@@ -34,6 +35,7 @@ def replay(
         str | None, typer.Option(metavar="sim|real", help="Another world than in the file.")
     ] = None,
     times: Annotated[int, typer.Option(min=1, help="How often.")] = 1,
+    jobs: Jobs = None,
     record: RecordFile = None,
 ) -> None:
     """Run a failing schedule again, say whether it does the same, and show its timeline.
@@ -46,19 +48,17 @@ def replay(
     befores = [Failure.read(file) for file in files]
     itself = [client] if client is not None else [of_failure(one)[0] for one in befores]
     plan = {"failure": [*map(str, files)], "clients": [*dict.fromkeys(itself)], "times": times}
-    with (
-        recorded(record, "replay", plan) as campaign,
-        campaign_progress() as progress,
-        Replayer(
+    with recorded(record, "replay", plan) as campaign, campaign_progress() as progress:
+        replayer = Replayer(
             client=client,
             server=server,
             world=world,
             times=times,
+            jobs=jobs,
             record=campaign,
             progress=progress,
-        ) as replayer,
-    ):
-        several = [replayer.replay(before) for before in befores]
+        )
+        several = replayer.replay(befores)
     if len(several) == 1:
         _tell(several[0], files[0])
     else:

@@ -68,6 +68,9 @@ def hunt(
 ) -> None:
     """Search for distinct failures, shrink each, write it to a file and try it on the real server.
 
+    It runs one trial after another, since what came of the last says which is next; two hunts with
+    other seeds can run at the same time.
+
     Exit status 0 when nothing was found, 1 when something was.
     """
     from race_harness.campaign.own_scenarios import find_scenarios

@@ -32,8 +32,8 @@ def show(
     neighbour: Annotated[
         bool | None,
         typer.Option(
-            help="Run the client to find the smallest change that makes it pass. "
-            "[default: where the file does not tell it]",
+            help="Run the client to find the smallest change that makes it pass, one trial after "
+            "another: each says which is next. [default: where the file does not tell it]",
         ),
     ] = None,
     mermaid: Annotated[

@@ -1,7 +1,7 @@
 """The trials of one scenario on one client, as they are written down."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -68,11 +68,19 @@ class SeriesRecord:
     def next_trial(self, result: TrialResult, schedule: Schedule) -> int:
         """Write a trial down under the next free number, which is the result."""
         with self._store.writing():
-            (number,) = self._store.execute(
-                "SELECT ifnull(max(number) + 1, 0) FROM trials WHERE series = ?", (self.id,)
-            ).fetchone()
+            number = self._next()
             self._insert(number, result, schedule)
-        return int(number)
+        return number
+
+    def batch(self, schedules: Sequence[Schedule]) -> Callable[[TrialResult], None]:
+        """To write trials down as they end, in whatever order, each under the next free number of
+        its schedule, to which its index belongs."""
+        first = self._next()
+
+        def ended(result: TrialResult) -> None:
+            self._insert(first + result.index, result, schedules[result.index])
+
+        return ended
 
     def failure(self, failure: Failure, path: Path | None = None) -> None:
         """Keep the failure of a trial of this series whole; a later call replaces what was kept.
@@ -151,6 +159,12 @@ class SeriesRecord:
             void = None if kind is None else Void(kind, reason)
             several = tuple(verdicts.split())
             yield TrialResult(number, several, digest, virtual_s, wall_ms, void, undone)
+
+    def _next(self) -> int:
+        (number,) = self._store.execute(
+            "SELECT ifnull(max(number) + 1, 0) FROM trials WHERE series = ?", (self.id,)
+        ).fetchone()
+        return int(number)
 
     def _insert(self, number: int, result: TrialResult, schedule: Schedule | None) -> None:
         self._store.execute(

@@ -138,7 +138,7 @@ class Workers:
     def run(
         self,
         schedules: Iterable[Schedule],
-        on_result: Callable[[TrialResult], None],
+        on_result: Callable[[TrialResult], None] | None = None,
         on_failure: Callable[[TrialResult, WholeTrial], None] | None = None,
         *,
         strict: bool = False,
@@ -153,7 +153,8 @@ class Workers:
         whole: Whole = None if on_failure is None else "not-ok" if strict else "failed"
         for result, trial in self.stream(schedules, whole):
             results[result.index] = result
-            on_result(result)
+            if on_result is not None:
+                on_result(result)
             if on_failure is not None and trial is not None:
                 on_failure(result, trial)
         return [results[index] for index in sorted(results)]
@@ -167,6 +168,10 @@ class Workers:
         Schedules are asked for when there is room for them, and nothing is kept: there may be any
         number of them. Let it come to its end before the workers are given anything else.
         """
+        for done in self._stream(schedules, whole):
+            yield done.result, done.trial
+
+    def _stream(self, schedules: Iterable[Schedule], whole: Whole) -> Iterator[TrialDone]:
         pending = enumerate(schedules)
         busy = dict.fromkeys(self._connections, 0)
         for connection in self._connections * OUTSTANDING:
@@ -176,34 +181,48 @@ class Workers:
                 assert isinstance(ready, Connection)
                 done = self._receive(ready, TrialDone)
                 busy[ready] += self._feed(ready, pending, whole) - 1
-                yield done.result, done.trial
+                yield done
+
+    def run_wholes(
+        self, schedules: Iterable[Schedule], on_result: Callable[[TrialResult], None] | None = None
+    ) -> list[tuple[TrialResult, WholeTrial]]:
+        """As `run`, with all of each trial."""
+        return [(result, trial) for result, trial, _ in self._wholes(schedules, "all", on_result)]
+
+    def run_with_bodies(
+        self, schedules: Iterable[Schedule], on_result: Callable[[TrialResult], None] | None = None
+    ) -> list[tuple[TrialResult, WholeTrial, dict[str, Any]]]:
+        """As `run_wholes`, and the shapes of all bodies that the server sent, as
+        `conformance.shapes.Bodies` has them."""
+        return self._wholes(schedules, "bodies", on_result)
+
+    def _wholes(
+        self,
+        schedules: Iterable[Schedule],
+        whole: Whole,
+        on_result: Callable[[TrialResult], None] | None,
+    ) -> list[tuple[TrialResult, WholeTrial, dict[str, Any]]]:
+        wholes: dict[int, tuple[TrialResult, WholeTrial, dict[str, Any]]] = {}
+        for done in self._stream(schedules, whole):
+            assert done.trial is not None
+            wholes[done.result.index] = done.result, done.trial, done.bodies or {}
+            if on_result is not None:
+                on_result(done.result)
+        return [wholes[index] for index in sorted(wholes)]
 
     def run_whole(self, schedule: Schedule) -> tuple[TrialResult, WholeTrial]:
         """Run one trial and get all of it: happenings, evidence, notes, stacks."""
-        done = self._run_one(schedule, "all")
+        connection = self._connections[0]
+        self._send(connection, RunTrial(0, schedule, "all"))
+        done = self._receive(connection, TrialDone)
         assert done.trial is not None
         return done.result, done.trial
-
-    def run_with_bodies(
-        self, schedule: Schedule
-    ) -> tuple[TrialResult, WholeTrial, dict[str, Any]]:
-        """As `run_whole`, and the shapes of all bodies that the server sent, as
-        `conformance.shapes.Bodies` has them."""
-        done = self._run_one(schedule, "bodies")
-        assert done.trial is not None
-        assert done.bodies is not None
-        return done.result, done.trial, done.bodies
 
     def source_lines(self) -> list[tuple[str, str]]:
         """Every line of the client's source that a schedule may refer to: function and text."""
         connection = self._connections[0]
         self._send(connection, ListLines())
         return [*self._receive(connection, SourceLines).lines]
-
-    def _run_one(self, schedule: Schedule, whole: Whole) -> TrialDone:
-        connection = self._connections[0]
-        self._send(connection, RunTrial(0, schedule, whole))
-        return self._receive(connection, TrialDone)
 
     def _feed(
         self, connection: Connection, pending: Iterator[tuple[int, Schedule]], whole: Whole
