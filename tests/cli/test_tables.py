@@ -96,6 +96,17 @@ def test_the_table_ends_with_the_paired_lines(comparison: Comparison) -> None:
     ]
 
 
+def test_the_paired_lines_break_no_path(comparison: Comparison) -> None:
+    right, wrong = (f"/home/me/src/{'deep/' * 20}own_client.py:{name}" for name in "AB")
+    first, *_ = comparison.clients
+    clients = (replace(first, client=right), replace(first, client=wrong))
+    paired = replace(comparison, clients=clients, pairs=(Pair(right, wrong, 3, 4, 5, 0.5),))
+    text = " ".join(shown(paired, 80).split())
+    short = "/home/me/src/…/own_client.py"
+    assert f"{short}:A vs {short}:B: failed only in {short}:A 3, only in {short}:B 4" in text
+    assert f"{right} vs {wrong}" in comparison_markdown(paired)
+
+
 def test_the_table_fits_100_columns_and_breaks_no_number(comparison: Comparison) -> None:
     crowded = replace(
         comparison,

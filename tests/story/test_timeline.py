@@ -274,6 +274,16 @@ def test_a_pattern_of_reads_is_told_once(failure: Failure) -> None:
     assert "40 × GET events/search → 200, last at 803.0" in lines[2]
 
 
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_a_long_path_of_a_client_is_not_broken(failure: Failure, width: int) -> None:
+    path = (
+        "/home/me/src/with/many/folders/of-long-names/software-agent-sdk/checkouts/own_client.py"
+    )
+    head = timeline_text(replace(failure, client=path), width=width).splitlines()[0]
+    assert "/own_client.py (1.10.0), scenario" in head
+    assert ("…" in head) == (width < 160)
+
+
 def reconnecting(times: int) -> list[Happening]:
     """A client that polls, and whose socket is closed by the server each time."""
     happenings: list[Happening] = []

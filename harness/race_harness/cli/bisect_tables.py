@@ -6,6 +6,7 @@ from rich.text import Text
 
 from race_harness.bisect.result import BisectReport, in_words, time_in_words
 from race_harness.bisect.session import Stories
+from race_harness.cli.client_names import Sentence
 from race_harness.cli.console import output, shell_word
 from race_harness.story.timeline import short_story
 
@@ -49,7 +50,7 @@ def _table(report: BisectReport) -> Table:
     table.add_column("passed", justify="right", no_wrap=True)
     for name in ("install", "import", "trials"):
         table.add_column(f"{name}\ns", justify="right", no_wrap=True)
-    table.add_column("because", overflow="fold")
+    table.add_column("because")
     order = {
         point.client: (number, position)
         for number, outcome in enumerate(reversed(report.outcomes))
@@ -63,7 +64,7 @@ def _table(report: BisectReport) -> Table:
             Text(judged.judgement, style=_STYLES[judged.judgement]),
             f"{judged.passed} / {judged.reps}" if judged.reps else "–",
             *(f"{each:.1f}" for each in (times.install, times.start, times.trials)),
-            Text(judged.says + (" (known from before)" if judged.known else "")),
+            Sentence(judged.says + (" (known from before)" if judged.known else "")),
         )
     return table
 

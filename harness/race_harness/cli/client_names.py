@@ -1,9 +1,11 @@
-"""Names of clients in tables, which make the best of the room they get."""
+"""Names of clients, and sentences with paths, in tables: they make the best of their room."""
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
+
+from race_harness.story.shortening import shortened
 
 _LEAST = 12
 """Characters that a name asks for at least."""
@@ -27,19 +29,16 @@ class ClientName:
             yield Text(shortened(line, options.max_width), overflow="fold")
 
 
-def shortened(path: str, width: int) -> str:
-    """The path in so many characters: `~/src/…/sdk@main`, or at least the end of its last part.
+class Sentence:
+    """Words in a cell: a path among them that is longer than the cell is shortened."""
 
-    Parts are left out whole, those in the middle first.
-    """
-    if len(path) <= width:
-        return path
-    parts = path.split("/")
-    for kept in range(len(parts) - 1, 0, -1):
-        # Rather with one part at the beginning than with none, and then as many at the end as fit.
-        for head in [*range(1, kept), 0]:
-            ends = ["/".join(parts[:head])] if head else []
-            text = "/".join([*ends, "…", *parts[head - kept :]])
-            if len(text) <= width:
-                return text
-    return f"…{parts[-1][-(width - 1) :]}"
+    def __init__(self, text: str) -> None:
+        self._words = text.split(" ")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        longest = max(map(cell_len, self._words))
+        return Measurement(min(_LEAST, longest), cell_len(" ".join(self._words)))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        words = (shortened(word, options.max_width) for word in self._words)
+        yield Text(" ".join(words), overflow="fold")

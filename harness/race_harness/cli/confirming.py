@@ -17,6 +17,7 @@ from race_harness.campaign.elsewhere import (
 )
 from race_harness.campaign.resolve import recorded as of_failure
 from race_harness.campaign.unjudged import Found, home_of, try_schedule
+from race_harness.cli.client_names import Sentence
 from race_harness.cli.console import (
     Jobs,
     JsonFile,
@@ -119,7 +120,8 @@ def _confirm_failure(
     )
     if str(json_file) != "-":
         output.print(_confirmations(results))
-        output.print(f"{failure.judgement.headline}: {confirmed_line(failure)}", markup=False)
+        line = f"{failure.judgement.headline}: {confirmed_line(failure)}"
+        output.print(line, markup=False, soft_wrap=True)
     if not reproduced_where_it_counts(results):
         raise typer.Exit(1)
 
@@ -182,7 +184,7 @@ def _confirmations(results: Mapping[str, Confirmation], seen: str = "reproduced"
     table = Table("where", seen, "verdicts", "client", "server", box=SIMPLE_HEAD)
     for name, one in results.items():
         if one.reason is not None:
-            table.add_row(name, "not tried", Text(one.reason), "", "")
+            table.add_row(name, "not tried", Sentence(one.reason), "", "")
             continue
         verdicts = ", ".join(f"{verdict} {count}" for verdict, count in one.verdicts.items())
         table.add_row(

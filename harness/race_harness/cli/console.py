@@ -89,7 +89,10 @@ class CampaignProgress:
 
     def step(self, text: str) -> None:
         """Say something that stays on the terminal."""
-        self._progress.console.print(text, style="dim", markup=False, highlight=False)
+        # Folded, a command in it could not be pasted.
+        self._progress.console.print(
+            text, style="dim", markup=False, highlight=False, soft_wrap=True
+        )
 
     @contextlib.contextmanager
     def bar(self, label: str, total: int) -> Iterator["Bar"]:

@@ -48,7 +48,7 @@ def demo(jobs: Jobs = None, record: RecordFile = None) -> None:
                 BROKEN, scenario, SEED, _loses_visibly, record=campaign, progress=progress
             )
     output.print(Rule("the smallest schedule on which it loses events"))
-    output.print(timeline(failure, path))
+    output.print(timeline(failure, path), crop=False)
     output.print(
         f"The same with the fix (it passes):  race replay {path} --client {FIXED}",
         highlight=False,

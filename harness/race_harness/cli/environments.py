@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from rich.text import Text
 
+from race_harness.cli.client_names import ClientName
 from race_harness.cli.console import output
 
 if TYPE_CHECKING:
@@ -76,14 +76,14 @@ def _table(kept: list["KeptEnvironment"]) -> Table:
     table = Table(
         box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
     )
-    table.add_column("environment", overflow="fold")
+    table.add_column("environment")
     table.add_column("MB", justify="right", no_wrap=True)
     table.add_column("of it\nits own", justify="right", no_wrap=True)
     table.add_column("last used", no_wrap=True)
     now = time.time()
     for each in kept:
         table.add_row(
-            Text(each.title),
+            ClientName(each.title, each.title),
             f"{each.size / 1e6:.0f}",
             f"{(each.size - each.shared) / 1e6:.0f}",
             _ago(now - each.used_at) if each.used_at else "never: damaged",

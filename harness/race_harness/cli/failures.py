@@ -74,7 +74,7 @@ def _tell(replayed: Replayed, file: Path) -> None:
     before, last, times = replayed.before, replayed.afters[-1], len(replayed.afters)
     if last.judgement.headline == before.judgement.headline:
         last = replace(last, confirmed={**last.confirmed, **before.confirmed})
-    output.print(timeline(last, file))
+    output.print(timeline(last, file), crop=False)
     output.print(
         f"verdict: {', '.join(last.judgement.verdicts)}; the file's "
         f"({', '.join(before.judgement.verdicts)}) in {replayed.same_verdict} of {times}",

@@ -154,7 +154,7 @@ def _print_findings(
 
 
 def _say(text: str) -> None:
-    output.print(text, highlight=False, markup=False)
+    output.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 def _summary(finding: Finding, path: Path) -> dict[str, object]:

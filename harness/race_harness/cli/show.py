@@ -80,7 +80,7 @@ def show(
     if perfetto is not None:
         write_text(perfetto, json.dumps(trace_events(failure), indent=1) + "\n")
     if tells:
-        output.print(timeline(failure, file, everything=everything))
+        output.print(timeline(failure, file, everything=everything), crop=False)
         output.print("in words:", style="bold")
         output.print(in_words(failure), markup=False, highlight=False)
     if nearest:

@@ -176,7 +176,7 @@ def soak(
     if markdown:
         print(soak_markdown(summary, kept), end="")
     elif str(json_file) != "-":
-        output.print(soak_table(summary, kept))
+        output.print(soak_table(summary, kept), crop=False)
     if summary.has_regressed:
         raise typer.Exit(REGRESSED)
     if summary.has_failed(fail_under, strict=strict):

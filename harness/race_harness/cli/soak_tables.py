@@ -73,8 +73,13 @@ def soak_table(summary: SoakSummary, kept: Sequence[Kept]) -> RenderableType:
         table,
         Text(),
         *(Text(line) for line in _notes(summary)),
-        *(Text(line) for line in _replays(kept)),
+        *(_whole(line) if "race replay " in line else Text(line) for line in _replays(kept)),
     )
+
+
+def _whole(command: str) -> Text:
+    """Folded, it could not be pasted."""
+    return Text(command, no_wrap=True, overflow="ignore")
 
 
 def soak_markdown(summary: SoakSummary, kept: Sequence[Kept]) -> str:

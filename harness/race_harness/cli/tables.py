@@ -5,6 +5,7 @@ terminal at a glance. Colour only repeats what the numbers say.
 """
 
 import textwrap
+from collections.abc import Mapping
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -18,6 +19,7 @@ from race_harness.model.verdict import MEANINGS
 from race_harness.statistics import phrases
 from race_harness.statistics.intervals import Spread
 from race_harness.statistics.phrases import code, number
+from race_harness.story.shortening import shortened_apart
 
 _UNKNOWN: Final = "–"
 
@@ -52,13 +54,14 @@ def comparison_table(comparison: Comparison) -> RenderableType:
             Text(_two(client.wall_ms, "mean")),
             Text(number(client.trials_per_s)),
         )
+    short = shortened_apart({client.client for client in comparison.clients}, _CLIENT_WIDTH)
     return Group(
         Text(_caption(comparison), style="bold"),
         Text(),
         table,
         Text(),
-        *(Text(_paired(pair)) for pair in comparison.pairs),
-        *(Text(line) for line in _undone(comparison)),
+        *(Text(_paired(pair, short)) for pair in comparison.pairs),
+        *(Text(line) for line in _undone(comparison, short)),
     )
 
 
@@ -83,8 +86,8 @@ def comparison_markdown(comparison: Comparison) -> str:
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     if comparison.pairs:
-        lines += ["", *(f"- {_paired(pair)}" for pair in comparison.pairs)]
-    if undone := _undone(comparison):
+        lines += ["", *(f"- {_paired(pair, {})}" for pair in comparison.pairs)]
+    if undone := _undone(comparison, {}):
         lines += ["", *(f"- {line}" for line in undone)]
     seen = {verdict for client in comparison.clients for verdict in client.verdicts}
     # `ok` means "none of these", which only says something beneath the full list.
@@ -154,18 +157,21 @@ def _two(spread: Spread | None, first: str) -> str:
     return f"{number(getattr(spread, first))} / {number(spread.p95)}"
 
 
-def _undone(comparison: Comparison) -> list[str]:
+def _undone(comparison: Comparison, short: Mapping[str, str]) -> list[str]:
+    """`short`: what long names are called."""
     return [
-        f"{client.client}: in {client.undone} trials a run or an act that was asked for did not "
-        "happen"
+        f"{short.get(client.client, client.client)}: in {client.undone} trials a run or an act that "
+        "was asked for did not happen"
         for client in comparison.clients
         if client.undone
     ]
 
 
-def _paired(pair: Pair) -> str:
+def _paired(pair: Pair, short: Mapping[str, str]) -> str:
+    """`short`: what long names are called."""
+    a, b = short.get(pair.a, pair.a), short.get(pair.b, pair.b)
     return (
-        f"{pair.a} vs {pair.b}: failed only in {pair.a} {pair.only_a}, "
-        f"only in {pair.b} {pair.only_b}, both {pair.both}; "
+        f"{a} vs {b}: failed only in {a} {pair.only_a}, "
+        f"only in {b} {pair.only_b}, both {pair.both}; "
         f"McNemar exact {phrases.p_value(pair.p_value)}"
     )

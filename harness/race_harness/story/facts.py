@@ -9,6 +9,7 @@ from typing import Any, Final
 from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
 from race_harness.story.names import Names, clock, endpoint
+from race_harness.story.shortening import shortened
 
 STEPS: Final = ("persisted", "published", "delivered", "visible")
 """An event's way; the evidence has the time of each step that was taken, as `persisted_ms`."""
@@ -154,7 +155,14 @@ def names_of(failure: Failure) -> Names:
     return names
 
 
-def where(failure: Failure) -> str:
+def where(failure: Failure, width: int | None = None) -> str:
+    """Client, scenario, world and server; a long path is shortened where all of it would take
+    more than so many characters."""
+    if width is not None:
+        rest = len(where(replace(failure, client="")))
+        return where(
+            replace(failure, client=shortened(failure.client, max(width - rest, width // 2)))
+        )
     version = failure.resolved_version
     client = failure.client if failure.client == version else f"{failure.client} ({version})"
     return (

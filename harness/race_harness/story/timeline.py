@@ -112,7 +112,8 @@ class _Story:
     def _parts(self, width: int) -> Iterator[RenderableType]:
         failure, names = self._failure, names_of(self._failure)
         telling = tell(failure, names, everything=self._everything)
-        yield Text(f"{', '.join(failure.judgement.verdicts)}: {where(failure)}", style="bold")
+        head = f"{', '.join(failure.judgement.verdicts)}: "
+        yield Text(f"{head}{where(failure, width - len(head))}", style="bold")
         if confirmed := confirmed_line(failure):
             yield Text(confirmed)
         if telling.before_run:
