@@ -306,10 +306,10 @@ def pytest_collection_modifyitems(items):
         if item.name in limits:
             item.add_marker(pytest.mark.timeout(limits[item.name]), append=False)
 
-def run(self, schedules, *heard):
+def run(self, schedules, *heard, **options):
     if schedules[0].scenario == "delayed-callback":
         schedules = schedules * 1_000_000
-    return real(self, schedules, *heard)
+    return real(self, schedules, *heard, **options)
 
 Workers.run = run
 """

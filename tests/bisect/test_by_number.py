@@ -31,10 +31,10 @@ def results(numbers: Sequence[int | None]) -> list[TrialResult]:
         TrialResult(n, (), "", 0.0, 1.0, gone)
         if number is None
         else TrialResult(
-            n, ("lost", "missed-callback"), "d", 1.0, 1.0, None, {"missed-callback": number}
+            n, ("lost", "missed-callback"), "d", 1.0, 1.0, concerned={"missed-callback": number}
         )
         if number
-        else TrialResult(n, ("lost",), "d", 1.0, 1.0, None, {"lost": 4})
+        else TrialResult(n, ("lost",), "d", 1.0, 1.0, concerned={"lost": 4})
         for n, number in enumerate(numbers)
     ]
 
@@ -208,9 +208,9 @@ def test_what_is_between_is_asked_no_longer_than_it_takes(
 def test_a_verdict_that_is_not_about_events_counts_once() -> None:
     question = NumberQuestion("stall", Around(CONTROL, 3), 0.01, 0.01)
     trials = [
-        TrialResult(0, ("stall",), "d", 1.0, 1.0, None, {"stall": 1}),
+        TrialResult(0, ("stall",), "d", 1.0, 1.0, concerned={"stall": 1}),
         TrialResult(1, ("ok",), "d", 1.0, 1.0),
-        TrialResult(2, ("late",), "d", 1.0, 1.0, None, {"late": 3}),
+        TrialResult(2, ("late",), "d", 1.0, 1.0, concerned={"late": 3}),
     ]
     assert question.answer(trials, all_run=True) == Conclusion(
         "measured", "stall 0.333 a trial (0 to 1)", numbers=(1, 0, 0)

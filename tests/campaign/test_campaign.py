@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -158,8 +159,8 @@ class Forgetful(Workers):
         self._real = real
         self.server_version = real.server_version
 
-    def run(self, *arguments: object) -> list[TrialResult]:
-        return self._real.run(*arguments)  # type: ignore[arg-type]
+    def run(self, *arguments: Any, **options: Any) -> list[TrialResult]:
+        return self._real.run(*arguments, **options)
 
     def run_whole(self, schedule: Schedule) -> tuple[TrialResult, WholeTrial]:
         result, whole = self._real.run_whole(schedule)
