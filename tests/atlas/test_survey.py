@@ -60,14 +60,23 @@ def _releases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def surveyed(
-    store: Store, *releases: str, known: tuple[Cell, ...] = (), reps: int = REPS
+    store: Store,
+    *releases: str,
+    known: tuple[Cell, ...] = (),
+    reps: int = REPS,
+    own: tuple[str, ...] = (),
 ) -> list[Cell]:
     schedules = {
         name: list(draw_schedules(library.load(name), 0, reps))
         for name in ("clean", "final-events")
     }
     survey = Survey(
-        schedules, store.campaign("atlas", {}), seed=0, jobs=1, progress=lambda _line: None
+        schedules,
+        store.campaign("atlas", {}),
+        seed=0,
+        own=own,
+        jobs=1,
+        progress=lambda _line: None,
     )
     return list(survey.cells(releases, known))
 
@@ -105,6 +114,15 @@ def test_only_the_same_is_known(store: Store) -> None:
     assert len(known_cells(store, **asked)) == 2  # type: ignore[arg-type]
     for other in ({"fingerprint": "edited"}, {"seed": 1}, {"reps": REPS + 1}):
         assert known_cells(store, **{**asked, **other}) == []  # type: ignore[arg-type]
+
+
+def test_schedules_of_somebodys_own_scenario_are_kept(store: Store) -> None:
+    surveyed(store, "1.1", own=("clean",))
+    kept = store.execute(
+        "SELECT scenario, count(schedule) FROM trials JOIN series ON series.id = series "
+        "GROUP BY scenario"
+    ).fetchall()
+    assert kept == [("clean", REPS), ("final-events", 0)]
 
 
 @pytest.mark.slow

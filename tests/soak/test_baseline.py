@@ -8,6 +8,7 @@ from soak_rig import PLAN, Disorderly, all_ok, run
 
 from race_harness.campaign.baseline import find_baseline, measure, samples
 from race_harness.model.errors import UsageError
+from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.soak.plan import Plan, PlannedClient
 from race_harness.store.series import Key, Series
@@ -89,6 +90,26 @@ def test_other_schedules_are_compared_batch_by_batch(store: Store, tmp_path: Pat
     assert {key for key, one in measured.series.items() if one.regressions} == {("two", 0)}
     (found,) = measured.series[Key("two", 0)].regressions
     assert found.test == "Mann-Whitney U of batches"
+
+
+def test_a_scenario_whose_file_has_changed_is_compared_batch_by_batch(store: Store) -> None:
+    """One seed gave other schedules then: those that are kept with the trials tell."""
+
+    def kept(name: str, entropy: int, failing: int) -> CampaignRecord:
+        campaign = begun(store, name)
+        series = campaign.series(Series(0, "a", "1.0", "sim", "fake", "", "one", 3, drawn=True))
+        for number in range(800):
+            verdict = "late" if number % 100 < failing else "ok"
+            result = TrialResult(number, (verdict,), f"{name}{number}", 1.0, 1.0)
+            series.trial(result, Schedule("one", entropy + number))
+        return campaign
+
+    for name, entropy, failing in (("then", 0, 0), ("same", 0, 10), ("changed", 7, 10)):
+        kept(name, entropy, failing)
+    then = find_baseline("then", store)
+    for name, test in (("same", "McNemar exact"), ("changed", "Mann-Whitney U of batches")):
+        (against,) = measure(find_baseline(name, store).samples, then).series.values()
+        assert [found.test for found in against.regressions] == [test]
 
 
 def test_a_client_that_takes_longer_has_regressed(store: Store, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The survey: what the record does not know yet is run, release by release."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
 
 from packaging.version import InvalidVersion, Version
 
@@ -138,18 +137,22 @@ class Survey:
                     )
                     series = self._record.series(under_way)
                     place = self._record.store, series.id, release, name
-                    run = partial(
-                        run_campaign,
-                        client,
-                        workers=workers,
+                    own = name in self._own
+                    run_campaign(
+                        *(client, drawn[:HEAD], workers),
                         failures=None,
                         series=series,
-                        keeps_schedules=name in self._own,
+                        keeps_schedules=own,
                     )
-                    run(drawn[:HEAD])
                     head = recorded_cell(*place, len(drawn))
                     if len(drawn) > HEAD and not head.hangs:
-                        run(drawn, start=HEAD)
+                        run_campaign(
+                            *(client, drawn, workers),
+                            start=HEAD,
+                            failures=None,
+                            series=series,
+                            keeps_schedules=own,
+                        )
                     yield recorded_cell(*place, len(drawn))
         except (ClientUnavailable, WorldBroken) as error:
             # The last line of a traceback is the one that says what happened.
