@@ -155,7 +155,9 @@ def test_where_half_of_the_first_trials_hang_no_more_are_run(
 ) -> None:
     """In `clean` every other trial does, in `final-events` one less."""
 
-    def hanging(_client: Any, drawn: Any, *, start: int = 0, series: Any, **_: Any) -> None:
+    def hanging(
+        _client: Any, drawn: Any, _workers: Any, *, start: int = 0, series: Any, **_: Any
+    ) -> None:
         spared = drawn[0].scenario == "final-events"
         for number in range(start, len(drawn)):
             ok = number % 2 or (spared and number == 0)
