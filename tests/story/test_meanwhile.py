@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from story_rig import Happening, at, persisted, poll, seen, with_run
 
-from race_harness.model.evidence import Evidence
+from race_harness.model.evidence import Evidence, StateField
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import (
     Act,
@@ -70,6 +70,39 @@ def test_what_another_thread_does_is_one_row_while_nothing_comes_between(failure
     assert told(changed)[1:] == ["3.0 pause() called, returns at 9.0", "10.0 run() returns"]
     assert column(changed, "pause()") == "client"
     assert "At 3.0 ms another thread called pause()." in in_words(changed)
+
+
+def test_what_the_caller_does_by_itself_is_no_other_thread(failure: Failure) -> None:
+    changed = with_run(
+        failure,
+        at(8.0, "client", "run-returned"),
+        act(9.0, "called", "send-message"),
+        act(10.0, "raised", "send-message", error="OSError: gone"),
+    )
+    words = in_words(changed)
+    assert "another thread" not in words
+    assert "send_message() raised OSError: gone." in words
+
+
+def test_the_state_is_one_row_for_each_side_with_what_is_stale(failure: Failure) -> None:
+    shown = {"execution_status": "running", "cost": 0.01, "title": None}
+    changed = with_run(
+        failure,
+        at(8.0, "client", "run-returned"),
+        act(9.0, "called", "state"),
+        at(9.0, "server", "state", values={**shown, "execution_status": "finished"}),
+        at(9.5, "client", "state-read", values=shown, errors={"stats": "KeyError: no"}),
+        act(9.5, "returned", "state"),
+    )
+    assert told(changed)[-2:] == ["9.0 state: finished", "9.5 state: running, stats raises"]
+    differs = Evidence(
+        "stale-state", "state-differs", differences=(StateField("cost", "0.01", "0.02"),)
+    )
+    stale = replace(changed, judgement=Judgement(("stale-state",), (differs,)))
+    assert told(stale)[-2:] == [
+        "9.0 state: finished, cost 0.01",
+        "9.5 state: running, cost 0.01, stats raises",
+    ]
 
 
 def test_an_act_that_takes_time_or_fails_is_told_where_it_ends(failure: Failure) -> None:

@@ -112,6 +112,12 @@ class _Teller:
             for evidence in failure.judgement.evidence
             for event in evidence.events
         }
+        self._stale = [
+            each.field
+            for evidence in failure.judgement.evidence
+            for each in evidence.differences
+            if each.field != "execution_status"
+        ]
         self._own = [
             str(event["id"])
             for evidence in failure.judgement.evidence
@@ -196,11 +202,13 @@ class _Teller:
             case "run-raised":
                 error = _clipped(str(happening.get("error", "an error")))
                 return self._end(happening, f"{self._call(happening)} raises {error}")
+            case "act-called" | "act-returned" if happening.get("act") == "state":
+                return None  # Its row is what was read.
             case "act-called" | "act-returned" | "act-raised":
                 return self._act(happening)
             case "state" | "state-read":
                 whose: Column = "server" if what == "state" else "client"
-                return _row(happening, whose, "state", _state(happening))
+                return _row(happening, whose, "state:", self._state(happening))
             case "callback-raised":
                 return _row(happening, "socket", "the user's callback raises", tone=Tone.FAULT)
             case "send-message" | "close-called" | "close-returned":
@@ -239,6 +247,13 @@ class _Teller:
     def _call(self, happening: dict[str, Any]) -> str:
         """`run()`, with its number where there are several."""
         return "run()" if self._calls < 2 else f"run() no. {happening.get('call', 1)}"
+
+    def _state(self, happening: dict[str, Any]) -> str:
+        """Such as `finished, cost 0.02`: the status, and what the evidence is about."""
+        values = happening["values"]
+        told = [f"{field} {values[field]}" for field in self._stale if field in values]
+        told += [f"{field} raises" for field in happening.get("errors", {})]
+        return ", ".join([str(values.get("execution_status", "no status")), *told])
 
     def _act(self, happening: dict[str, Any]) -> Row:
         """What the caller does but run, on another thread if meanwhile."""
@@ -353,13 +368,6 @@ class _Asked(NamedTuple):
     at_ms: float
     told: int
     """Rows before it."""
-
-
-def _state(happening: dict[str, Any]) -> str:
-    """Such as `execution_status finished, cost 0.02`; empty values are left out."""
-    told = [f"{field} {value}" for field, value in happening["values"].items() if value]
-    told += [f"{field} raises {error}" for field, error in happening.get("errors", {}).items()]
-    return ", ".join(told)
 
 
 _CLIENT_WORDS: Final = {
