@@ -101,7 +101,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "what one run may cost",
         "local_conversation.py:743",
-        "left out, because the scripted LLM costs nothing",
+        "left out, because no client of a trial sets it",
     ),
     Limit(
         "like steps until the agent is held to be stuck: 3 to 6",
