@@ -3,10 +3,12 @@
     uv run python benchmarks/renew_failures.py docs/findings/*.json
 
 A file is written only if the trial ends in the verdicts that it has, or, with `--verdicts`, in
-others as well; all that was confirmed of it is kept. Exit status 1 if one is left as it was.
+others as well; all that was confirmed of it is kept, and stacks name no folder of this machine.
+Exit status 1 if one is left as it was.
 """
 
 import argparse
+import re
 import sys
 from dataclasses import replace
 from itertools import groupby
@@ -15,6 +17,14 @@ from pathlib import Path
 from race_harness.campaign.campaign import examine
 from race_harness.campaign.resolve import find_client, recorded
 from race_harness.model.failure import Failure
+
+HERE = Path(__file__).parents[1]
+
+
+def portable(stack: str) -> str:
+    """Without the folders above this checkout, the standard library and what is installed."""
+    installed = r"/[^\"]*/(?:site-packages|lib/python3\.\d+)/"
+    return re.sub(rf"(?<=File \")(?:{re.escape(str(HERE))}/|{installed})", "", stack)
 
 
 def main() -> int:
@@ -40,6 +50,7 @@ def main() -> int:
                         client=before.client,
                         confirmed=before.confirmed,
                         neighbour=before.neighbour,
+                        stacks={name: portable(stack) for name, stack in after.stacks.items()},
                     ).write(path)
                 else:
                     left += 1

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -246,7 +247,7 @@ def test_another_seed_is_not_what_is_known_to_fail(pytester: pytest.Pytester) ->
 def test_a_broken_world_is_not_what_is_known_to_fail(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(*_arguments: object) -> None:
+    def broken(*_arguments: object, **_options: object) -> None:
         raise WorldBroken("a thread escaped")
 
     monkeypatch.setattr(Workers, "run", broken)
@@ -278,8 +279,8 @@ def test_what_a_release_does_not_have_is_skipped(
     real = Workers.run
     lacking = Void("not-run", "caller.acts[0], interrupt: 1.6.0 has no such thing")
 
-    def not_run(self: Workers, *arguments: object) -> object:
-        results = real(self, *arguments)  # type: ignore[arg-type]
+    def not_run(self: Workers, *arguments: Any, **options: Any) -> object:
+        results = real(self, *arguments, **options)
         return [replace(result, verdicts=(), void=lacking) for result in results]
 
     monkeypatch.setattr(Workers, "run", not_run)

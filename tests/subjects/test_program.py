@@ -156,7 +156,7 @@ def test_a_client_that_cannot_limit_the_steps_makes_a_void_trial(play: Play) -> 
     assert play(Scripted()).outcome.void is None
     void = play(Scripted(), max_iterations=7).outcome.void
     assert void is not None
-    assert void.kind == "unreached"
+    assert void.kind == "unfit"
     assert "unexpected keyword argument 'max_iterations'" in void.reason
 
 
