@@ -31,7 +31,7 @@ from race_harness.campaign.comparison import summarise
 from race_harness.campaign.resolve import find_client
 from race_harness.model.failure import Failure
 from race_harness.model.scenario import Scenario
-from race_harness.model.verdict import ORDER, TrialResult
+from race_harness.model.verdict import ORDER, TrialResult, passes
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
 from race_harness.statistics.intervals import mcnemar_exact
@@ -271,16 +271,21 @@ def grid(
 def outcome(told: Sequence[Any]) -> str:
     """One trial: how long `run()` took, or what was wrong."""
     *verdicts, seconds = told
-    return f"{seconds:.1f} s" if verdicts == ["ok"] else f"**{', '.join(verdicts)}**"
+    if verdicts == ["ok"]:
+        return f"{seconds:.1f} s"
+    said = ", ".join(verdicts)
+    return said if passes(verdicts) else f"**{said}**"
 
 
 def share(cell: Cell) -> str:
     """How a cell failed: its gravest common verdict and how many of a hundred trials failed."""
     judged = cell["reps"] - cell["void"]
     failed = judged - cell["passed"]
+    if not judged:
+        return "void"
     if not failed:
-        return "·" if judged else "void"
-    bad = {verdict: count for verdict, count in cell["verdicts"].items() if verdict != "ok"}
+        return "·" if cell["verdicts"].get("ok") == judged else "∘"
+    bad = {verdict: count for verdict, count in cell["verdicts"].items() if not passes([verdict])}
     commonest = min(bad, key=lambda verdict: (-bad[verdict], ORDER.index(verdict)))
     percent = 100 * failed / judged
     shown = f"{percent:.0f}" if percent >= 1 else f"{percent:.1f}"

@@ -8,6 +8,7 @@ import pytest
 from benchmarks import case_study
 
 from race_harness.model.failure import Failure
+from race_harness.model.verdict import PASSING
 from race_harness.search import library
 
 FILES = case_study.DOCS / "case-study-1832"
@@ -52,7 +53,9 @@ def test_the_numbers_add_up() -> None:
     numbers = case_study.load()
     rows = [*numbers["cells"].values(), *numbers["thousand"].values()]
     for cell in (cell for row in rows for cell in row.values()):
-        assert cell["verdicts"].get("ok", 0) == cell["passed"]
+        apart = sum(cell["verdicts"].get(verdict, 0) for verdict in PASSING if verdict != "ok")
+        only_ok = cell["verdicts"].get("ok", 0)
+        assert only_ok <= cell["passed"] <= only_ok + apart
         assert cell["passed"] + cell["void"] <= cell["reps"]
         assert cell["ci95"][0] <= cell["ci95"][1]
 
