@@ -11,7 +11,8 @@ from typing import Final, Literal
 from race_harness.model.evidence import Evidence
 from race_harness.model.limits import RETRY_S, own_delays_ns, rest_latency_ns
 from race_harness.model.schedule import Schedule
-from race_harness.oracle.ledger import ActEntry, CallEntry, Doing, Ledger, LogEntry, OpenRequest
+from race_harness.oracle.entries import ActEntry, CallEntry, Doing, LogEntry, OpenRequest
+from race_harness.oracle.ledger import Ledger
 
 STALL_NS: Final = 10_000_000_000
 """How long anything may take beyond the schedule's own delays."""

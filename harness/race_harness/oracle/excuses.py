@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from race_harness.oracle.ledger import Doing, Request
+from race_harness.oracle.entries import Doing, Request
 
 PERSISTS = 3
 """So many spoiled answers in a row are a fault that persists, which a client may give in to."""

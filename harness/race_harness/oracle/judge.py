@@ -17,16 +17,9 @@ from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
 from race_harness.model.verdict import ORDER, PASSING, Judgement
 from race_harness.oracle.durations import STALL_NS, stalls
+from race_harness.oracle.entries import ActEntry, Doing, LogEntry, RunEntry
 from race_harness.oracle.excuses import excuse, refusal
-from race_harness.oracle.ledger import (
-    LAST_CLOSE,
-    OWN_ROUTES,
-    ActEntry,
-    Doing,
-    Ledger,
-    LogEntry,
-    RunEntry,
-)
+from race_harness.oracle.ledger import LAST_CLOSE, OWN_ROUTES, Ledger
 from race_harness.oracle.state import stale
 
 PROMISE_NS = 250_000_000

@@ -10,6 +10,15 @@ from math import inf
 from typing import Any, Final
 
 from race_harness.model.trace import Happening
+from race_harness.oracle.entries import (
+    ActEntry,
+    CallEntry,
+    Doing,
+    LogEntry,
+    OpenRequest,
+    Request,
+    RunEntry,
+)
 
 OWN_ROUTES: Final[Mapping[str, str]] = {
     "send-message": "POST events",
@@ -19,116 +28,6 @@ OWN_ROUTES: Final[Mapping[str, str]] = {
 """The request that an act is made of."""
 LAST_CLOSE: Final = "last-close"
 """The `close()` that ends every program; others are acts like the rest."""
-
-
-@dataclass(slots=True)
-class LogEntry:
-    """One persisted event and what became of it."""
-
-    id: str
-    kind: str
-    position: int
-    persisted_ns: int
-    trailing: bool
-    sent: int | None = None
-    """Position of its first frame."""
-    seen: int | None = None
-    """Position at which it became visible."""
-    published_ns: int | None = None
-    delivered_ns: int | None = None
-    visible_ns: int | None = None
-
-    def facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = {"id": self.id, "kind": self.kind}
-        for name in ("persisted", "published", "delivered", "visible"):
-            at_ns = getattr(self, f"{name}_ns")
-            if at_ns is not None:
-                facts[f"{name}_ms"] = at_ns / 1e6
-        if self.trailing:
-            facts["trailing"] = True
-        return facts
-
-
-@dataclass(slots=True)
-class RunEntry:
-    """One run of the agent on the server. Positions in the trace."""
-
-    number: int
-    started: int | None = None
-    ended: int | None = None
-    status: str | None = None
-    started_ns: int | None = None
-    ended_ns: int | None = None
-    done: int | None = None
-    done_ns: int | None = None
-    """When the post-run snapshot was published, or else the last status assigned."""
-
-
-@dataclass(slots=True)
-class Request:
-    """A REST request that was under way or spoiled during a call."""
-
-    route: str
-    status: int | None = None
-    """None: not answered."""
-    fault: str | None = None
-
-
-@dataclass(slots=True)
-class OpenRequest:
-    """A REST request from its coming to the server to its answer, or to the server's giving up."""
-
-    route: str
-    asked_ns: int
-    is_own_of_an_act: bool
-    ended_ns: int | None = None
-    fault: str | None = None
-    delay_ns: int = 0
-    """Of the fault."""
-    silenced: bool = False
-
-
-@dataclass(slots=True)
-class Doing:
-    """Something that the caller does, and what went on between its begin and its end."""
-
-    number: int
-    called: int
-    called_ns: int
-    ended: int | None = None
-    ended_ns: int = 0
-    requests: dict[int, Request] = field(default_factory=dict)
-    network_fault: bool = False
-    """Whether a REST connection was disturbed."""
-    silenced: bool = False
-    """Whether one said nothing for a while, or for ever."""
-
-
-@dataclass(slots=True)
-class ActEntry(Doing):
-    """A message, a pause, an interrupt, a close."""
-
-    act: str = ""
-    error: str | None = None
-    """What it raised."""
-
-
-@dataclass(slots=True)
-class CallEntry(Doing):
-    """One call of `run()`."""
-
-    status: str = "idle"
-    """The server's status when it ended."""
-    run: RunEntry | None = None
-    """The server's run for it: the one that it began, or the one that was going on (409)."""
-    overlaps: bool = False
-    """Whether another call was on its way during it."""
-    refused: bool = False
-    """Whether the server refused to begin one for it."""
-    refused_for: RunEntry | None = None
-    """The run that was going on then, also if another was begun for the call afterwards."""
-    paused: int | None = None
-    """When somebody paused the conversation: the step under way goes on, and may even win."""
 
 
 @dataclass
