@@ -107,7 +107,10 @@ def test_a_field_that_cannot_be_read_as_its_request_failed_is_explained() -> Non
     )
     found = judgement(reading({"execution_status": "finished"}, errors=ERROR, meanwhile=spoiled))
     assert found.verdicts == EXPLAINED
-    assert found.evidence[0].act == "state.cost"
+    assert [entry.act for entry in found.evidence] == ["state.cost"]
+    several = {**ERROR, "title": ERROR["cost"]}
+    (evidence,) = judgement(reading({}, errors=several, meanwhile=spoiled)).evidence
+    assert evidence.act == "state.cost"
 
 
 def test_a_client_without_state_is_judged_as_ever() -> None:

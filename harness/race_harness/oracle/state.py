@@ -21,7 +21,9 @@ def stale(schedule: Schedule, ledger: Ledger) -> Iterator[Evidence]:
         return
     why = excuse(reading, ["GET conversation"])
     if why is not None:
-        for field, error in ledger.unreadable.items():
+        # One request may be behind all of them.
+        fields = {error: field for field, error in reversed(ledger.unreadable.items())}
+        for error, field in fields.items():
             yield Evidence(
                 "explained", "act-raised", act=f"state.{field}", error=error, reason=why
             )
