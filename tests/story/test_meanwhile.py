@@ -94,7 +94,7 @@ def test_the_state_is_one_row_for_each_side_with_what_is_stale(failure: Failure)
         at(9.5, "client", "state-read", values=shown, errors={"stats": "KeyError: no"}),
         act(9.5, "returned", "state"),
     )
-    assert told(changed)[-2:] == ["9.0 state: finished", "9.5 state: running, stats raises"]
+    assert told(changed)[-2:] == ["8.0 run() returns", "9.5 state: running, stats raises"]
     differs = Evidence(
         "stale-state", "state-differs", differences=(StateField("cost", "0.01", "0.02"),)
     )

@@ -113,10 +113,7 @@ class _Teller:
             for event in evidence.events
         }
         self._stale = [
-            each.field
-            for evidence in failure.judgement.evidence
-            for each in evidence.differences
-            if each.field != "execution_status"
+            each.field for evidence in failure.judgement.evidence for each in evidence.differences
         ]
         self._own = [
             str(event["id"])
@@ -203,9 +200,11 @@ class _Teller:
                 error = _clipped(str(happening.get("error", "an error")))
                 return self._end(happening, f"{self._call(happening)} raises {error}")
             case "act-called" | "act-returned" if happening.get("act") == "state":
-                return None  # Its row is what was read.
+                return None  # Its row is what was read, if it is worth one.
             case "act-called" | "act-returned" | "act-raised":
                 return self._act(happening)
+            case "state" | "state-read" if not self._stale and not happening.get("errors"):
+                return None  # As it should be.
             case "state" | "state-read":
                 whose: Column = "server" if what == "state" else "client"
                 return _row(happening, whose, "state:", self._state(happening))
@@ -251,7 +250,8 @@ class _Teller:
     def _state(self, happening: dict[str, Any]) -> str:
         """Such as `finished, cost 0.02`: the status, and what the evidence is about."""
         values = happening["values"]
-        told = [f"{field} {values[field]}" for field in self._stale if field in values]
+        stale = [field for field in self._stale if field != "execution_status"]
+        told = [f"{field} {values[field]}" for field in stale if field in values]
         told += [f"{field} raises" for field in happening.get("errors", {})]
         return ", ".join([str(values.get("execution_status", "no status")), *told])
 
