@@ -1,9 +1,9 @@
 """Another thread interrupts the agent while `run()` waits.
 
 From 1.23 on a client can cancel what the agent is doing; the server then notes the calls that
-were cut off, assigns `paused` and publishes two snapshots, its own and the run's. Before, the
-request is answered 404 and nothing comes of it. Where pull request #1832 waits for one terminal
-frame, this is two that are not terminal. A right client returns, with all events visible.
+were cut off, assigns `paused` and publishes two snapshots, its own and the run's. Before, it has
+no `interrupt()`, and a trial that comes to it is void. Where pull request #1832 waits for one
+terminal frame, this is two that are not terminal. A right client returns, with all events visible.
 """
 
 from hypothesis import strategies as st

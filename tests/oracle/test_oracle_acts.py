@@ -126,6 +126,15 @@ def test_a_send_that_raises_takes_the_runs_with_it() -> None:
     assert found.evidence[0].undone == ("run() 2 of 2",)
 
 
+def test_what_never_happened_is_a_note() -> None:
+    assert judgement(GOOD).notes == ()
+    found = judge(
+        Schedule("by-hand"), GOOD, replace(outcome_of(GOOD), undone=("pause()", "run()"))
+    )
+    assert found.verdicts == OK
+    assert found.notes == ("asked for, and did not happen: pause(), run()",)
+
+
 def test_what_is_explained_is_a_note_where_something_else_is_wrong() -> None:
     trial = during_run(CALLED, *request(status=None), RAISED)
     found = judgement(without(trial, "visible observation"))

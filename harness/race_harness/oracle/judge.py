@@ -38,6 +38,8 @@ def judge(schedule: Schedule, happenings: Sequence[Happening], outcome: Outcome)
         if entry.trailing
     ]
     notes += [f"counterfactual: {departure}" for departure in schedule.departures()]
+    if outcome.undone:
+        notes.append(f"asked for, and did not happen: {', '.join(outcome.undone)}")
     hang = _hang(ledger, outcome)
     if hang is not None:
         return _judgement([hang], notes)
