@@ -47,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--race-strict",
         action="store_true",
-        help="fail, too, where a repetition raised what its schedule explains",
+        help="fail, too, where a repetition passed but is not ok",
     )
     group.addoption(
         "--race-timeout",

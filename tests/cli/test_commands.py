@@ -137,7 +137,8 @@ def test_what_is_explained_passes_and_fails_who_is_strict(race: Race, tmp_path: 
     assert strict.returncode == 1
     assert "explained 4" in strict.stdout
     assert (
-        "explained: run() raised 'ClosedError: the conversation was closed', as" in strict.stderr
+        "explained: run() raised 'ClosedError: the conversation was closed', because"
+        in strict.stderr
     )
     (file,) = (tmp_path / ".race" / "failures").glob("*.json")
     assert Failure.read(file).judgement.verdicts == ("explained",)

@@ -89,8 +89,8 @@ SENTENCES = [
     ),
     (
         Evidence("late", "own-message-late", TWO[:1], act="send_message()"),
-        "its own message was not visible when send_message() returned",
-        "its own message was not visible when send_message() returned",
+        "the caller's own message was not visible when send_message() returned",
+        "the caller's own message was not visible when send_message() returned",
     ),
     (
         Evidence("stall", "act-held", act="pause()", after_s=35.0, by="client"),
@@ -101,8 +101,8 @@ SENTENCES = [
         Evidence(
             "server-stall", "request-held", act="GET conversation", after_s=37.0, by="server"
         ),
-        "GET conversation was answered after 37.0 s: the server held it up",
-        "GET conversation was answered after # s: the server held it up",
+        "the server held GET conversation up for 37.0 s",
+        "the server held GET conversation up for # s",
     ),
     (
         Evidence("server-stall", "frame-late", TWO, after_s=12.0, by="server"),
@@ -126,10 +126,10 @@ SENTENCES = [
                 StateField("stats", "raises RuntimeError: no"),
             ),
         ),
-        'state shows execution_status "running" instead of "finished", cost 0.01 instead of 0.02, '
-        "stats raises RuntimeError: no",
-        'state shows execution_status "running" instead of "finished", cost # instead of #, '
-        "stats raises RuntimeError: no",
+        'state shows execution_status "running" instead of "finished", cost 0.01 instead of 0.02; '
+        "reading state.stats raises RuntimeError: no",
+        'state shows execution_status "running" instead of "finished", cost # instead of #; '
+        "reading state.stats raises RuntimeError: no",
     ),
     (
         Evidence("hang", "act-never-returned", act="pause()", stopped="the limit"),
@@ -145,9 +145,9 @@ SENTENCES = [
             reason="POST events was spoiled (status 503)",
             undone=("run() 2 of 2",),
         ),
-        "send_message() raised 'HTTPStatusError: 503', as POST events was spoiled (status 503); "
-        "so run() 2 of 2 did not happen",
-        "send_message() raised 'HTTPStatusError: #', as POST events was spoiled (status #); "
+        "send_message() raised 'HTTPStatusError: 503', because POST events was spoiled (status "
+        "503); so run() 2 of 2 did not happen",
+        "send_message() raised 'HTTPStatusError: #', because POST events was spoiled (status #); "
         "so run() # of # did not happen",
     ),
     (

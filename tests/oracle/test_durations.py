@@ -167,9 +167,7 @@ def test_a_poll_that_is_answered_late_is_the_servers(
     found = judged(*poll(held_ms))
     assert found.verdicts == expected
     if expected != OK:
-        assert found.evidence[0].says == (
-            "GET conversation was answered after 10.1 s: the server held it up"
-        )
+        assert found.evidence[0].says == "the server held GET conversation up for 10.1 s"
 
 
 def test_the_longest_of_several_is_told() -> None:

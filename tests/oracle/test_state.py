@@ -96,7 +96,7 @@ ERROR = {"cost": "RuntimeError: stats missing"}
 def test_a_field_that_cannot_be_read_is_stale() -> None:
     found = judgement(reading({"execution_status": "finished"}, errors=ERROR))
     assert found.verdicts == ("stale-state",)
-    assert found.evidence[0].says == "state shows cost raises RuntimeError: stats missing"
+    assert found.evidence[0].says == "reading state.cost raises RuntimeError: stats missing"
 
 
 def test_a_field_that_cannot_be_read_as_its_request_failed_is_explained() -> None:

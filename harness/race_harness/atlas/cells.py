@@ -13,7 +13,7 @@ HEAD: Final = 20
 _APART: Final = frozenset(PASSING) - {"ok"}
 
 State = Literal["passes", "explained", "fails", "skipped"]
-"""`explained`: all passed, though some raised what the schedule explains."""
+"""`explained`: all passed, though some not as `ok`."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Span:
         """Such as `fails 1.7.0 to 1.11.0 (passes 64 to 71 %)`."""
         named = self.first if self.first == self.last else f"{self.first} to {self.last}"
         if self.state == "explained":
-            return f"passes, with errors explained, {named}"
+            return f"passes, not always ok, {named}"
         if self.state != "fails" or self.rates is None:
             return f"{self.state} {named}"
         low, high = (_percent(rate) for rate in self.rates)
@@ -107,7 +107,7 @@ def spans(cells: Sequence[Cell]) -> Iterator[Span]:
 
 
 def glyph(cell: Cell) -> str:
-    """One character: `·` always passes, `∘` with errors explained, `░▒▓` less and less often, `█`
+    """One character: `·` always passes, `∘` not always `ok`, `░▒▓` less and less often, `█`
     never, a blank for none."""
     rate = cell.pass_rate
     if rate is None:
@@ -118,7 +118,7 @@ def glyph(cell: Cell) -> str:
 
 
 LEGEND = (
-    "· always passes   ∘ so, with errors explained   ░ ▒ ▓ less and less often   █ never passes   "
+    "· always passes   ∘ so, but not always ok   ░ ▒ ▓ less and less often   █ never passes   "
     "blank: no rate"
 )
 

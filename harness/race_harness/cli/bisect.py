@@ -130,7 +130,8 @@ def bisect(
         typer.Option(
             metavar="VERDICT",
             help="Judge by how many events this verdict concerns, on the same schedules: a client "
-            "is like the end of the range that it is nearer to. For what got better and not well.",
+            "is like the end of the range that it is nearer to. For a fix that helped but did not "
+            "cure.",
         ),
     ] = None,
     fresh: Annotated[

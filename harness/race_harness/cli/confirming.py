@@ -57,7 +57,8 @@ def confirm(
         list[str] | None,
         typer.Option(
             metavar="WORLD-SERVER",
-            help="Only there; may be given again. [default: sim-real, real-fake and real-real]",
+            help="Only there, and with --schedule in the simulation with the fake server first; "
+            "may be given again. [default: sim-real, real-fake and real-real]",
         ),
     ] = None,
     tries: Annotated[int, typer.Option(min=1, help="How often in each.")] = TRIES,

@@ -47,8 +47,8 @@ Strict = Annotated[
     bool,
     typer.Option(
         "--strict",
-        help="Fail, too, where a trial passed but is not `ok`: a call raised and the schedule "
-        "explains it.",
+        help="Fail, too, where a trial passed but is not `ok`: a call raised for a reason, or the "
+        "server held something up.",
     ),
 ]
 Server = Annotated[

@@ -160,8 +160,8 @@ def _two(spread: Spread | None, first: str) -> str:
 def _undone(comparison: Comparison, short: Mapping[str, str]) -> list[str]:
     """`short`: what long names are called."""
     return [
-        f"{short.get(client.client, client.client)}: in {client.undone} trials a run or an act "
-        "that was asked for did not happen"
+        f"{short.get(client.client, client.client)}: in {client.undone} "
+        f"trial{'s' * (client.undone != 1)} a run or an act that was asked for did not happen"
         for client in comparison.clients
         if client.undone
     ]

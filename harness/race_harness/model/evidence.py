@@ -203,7 +203,7 @@ def _raised(entry: Evidence, number: Numbers) -> str:
 
 
 def _because(entry: Evidence) -> str:
-    return "" if entry.reason is None else f", as {entry.reason}"
+    return "" if entry.reason is None else f", because {entry.reason}"
 
 
 def _act_raised(entry: Evidence, _number: Numbers) -> str:
@@ -212,7 +212,7 @@ def _act_raised(entry: Evidence, _number: Numbers) -> str:
 
 
 def _own_message_late(entry: Evidence, _number: Numbers) -> str:
-    return f"its own message was not visible when {entry.act} returned"
+    return f"the caller's own message was not visible when {entry.act} returned"
 
 
 def _act_held(entry: Evidence, number: Numbers) -> str:
@@ -221,7 +221,7 @@ def _act_held(entry: Evidence, number: Numbers) -> str:
 
 def _request_held(entry: Evidence, number: Numbers) -> str:
     after = number(entry.after_s or 0.0, ".1f")
-    return f"{entry.act} was answered after {after} s: the {entry.by} held it up"
+    return f"the {entry.by} held {entry.act} up for {after} s"
 
 
 def _frame_late(entry: Evidence, number: Numbers) -> str:
@@ -238,7 +238,10 @@ def _shown_late(entry: Evidence, number: Numbers) -> str:
 
 
 def _state_differs(entry: Evidence, _number: Numbers) -> str:
-    return f"state shows {', '.join(map(str, entry.differences))}"
+    shown = [str(each) for each in entry.differences if each.truth is not None]
+    unread = [str(each) for each in entry.differences if each.truth is None]
+    told = [f"state shows {', '.join(shown)}"] if shown else []
+    return "; ".join(told + [f"reading state.{each}" for each in unread])
 
 
 def _act_never_returned(entry: Evidence, _number: Numbers) -> str:

@@ -9,7 +9,7 @@ class Void:
     """Why a trial has no verdict.
 
     not-run     its combination, or its release, cannot run the schedule
-    unreached   the schedule broke the trial before `run()` was reached
+    unreached   no conversation could be had
     unfit       the client has no such thing as the schedule asks for
     """
 

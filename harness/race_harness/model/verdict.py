@@ -24,8 +24,8 @@ MEANINGS: Final[dict[str, str]] = {
     "timeout; or the client held up another act, or an event, for more than 10",
     "server-stall": "passed: the server held up an act, a request or an event for more than 10 "
     "virtual seconds",
-    "explained": "passed: run() or another act raised, the schedule explains it, and nothing else "
-    "was wrong",
+    "explained": "passed: run() or another act raised for a reason (a fault of the schedule, a "
+    "refusal, a closed conversation, a timeout of its own), and nothing else was wrong",
     "ok": "none of these",
 }
 """Every verdict, gravest first, with what it means."""

@@ -1,4 +1,4 @@
-"""How long what is no `run()` takes: acts, requests, and events on their way. Pure.
+"""How long everything but `run()` takes: acts, requests, and events on their way. Pure.
 
 A client, or a server, may be late by what the schedule itself costs and STALL_NS besides. What the
 agent thinks, and what its tools take, excuses nobody here: a pause, a poll or an event has no

@@ -231,7 +231,7 @@ class _Call:
         why = CLOSED if closed else excuse(self._entry, ["POST run"])
         over = self._run is not None and (self._run.ended or inf) < self._ended
         if why is None and gave_up and timeout_s is None and not over:
-            why = "the run was not over and it has a timeout of its own"
+            why = "the run was not over, and the client has a timeout of its own"
         if gave_up and timeout_s is not None:
             took_ns = self._ended_after_ns()
             if took_ns >= timeout_s * 1e9 - PROMISE_NS:

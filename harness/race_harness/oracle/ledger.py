@@ -102,7 +102,7 @@ class Ledger:
         return not any(begin_ns <= at_ns <= end_ns for at_ns in self.socket_changes_ns)
 
     def open(self) -> Iterator[Doing]:
-        """All that the caller is about."""
+        """All that the caller has begun and not ended."""
         yield from self.open_calls()
         yield from (act for act in self.acts if act.ended is None)
 

@@ -42,7 +42,9 @@ def verdict(report: RecordView) -> str:
     bound = f"{100 * rule_of_three(tally.judged):.2g}"
     passed = f"All {tally.judged:,} trials passed: fewer than {bound} % fail, at 95 % confidence"
     if explained := tally.verdicts.get("explained"):
-        passed += f"; {explained:,} raised what the schedule explains"
+        passed += f"; {explained:,} raised for a reason"
+    if held := tally.verdicts.get("server-stall"):
+        passed += f"; in {held:,} the server held something up"
     return f"{passed}; {_failures(found)} found by search." if found else f"{passed}."
 
 

@@ -68,7 +68,8 @@ class _Words:
             yield from self._server()
             yield self._ending()
         for entry in self._failure.judgement.evidence:
-            tell = self._tellers.get(entry.verdict)
+            # What is about an act is no matter of the end of `run()`.
+            tell = self._tellers.get(entry.verdict) if entry.act is None else None
             if tell is not None:
                 yield from tell(entry)
             else:

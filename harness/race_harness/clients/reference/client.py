@@ -70,6 +70,7 @@ class Call:
         self.before = 0
         """How many events the log had before the run was asked for."""
         self.status_before = "idle"
+        self.interrupts_before = 0
         self.accepted = False
         """The server has begun a run for it; else it waits for one that was there."""
         self.ended_before: int | None = None
@@ -96,6 +97,7 @@ class ReferenceClient:
         self._doorbell = self.doorbell(socket_url, self._heard)
         self._doorbell.wait_for_greeting(GREETING_S)
         self._asking = threading.Lock()
+        self._interrupts = 0
         self._calls: list[Call] = []
         """Whose runs may be going on."""
 
@@ -131,6 +133,7 @@ class ReferenceClient:
         """
         # On a thread of its own, so that neither the deadline nor close() waits for the network.
         call = Call()
+        call.interrupts_before = self._interrupts
         threading.Thread(target=self._carry_out, args=(call,), name="run", daemon=True).start()
         if not self._wait(lambda: call.over or (call.requested and not blocking), timeout_s):
             raise TimeoutError(f"the run has not ended within {timeout_s} s")
@@ -141,6 +144,8 @@ class ReferenceClient:
         self._ask("pause")
 
     def interrupt(self) -> None:
+        self._interrupts += 1
+        self._log.tell()
         self._ask("interrupt")
 
     def count(self) -> int:
@@ -256,13 +261,16 @@ class ReferenceClient:
 
     def _await_beginning(self, call: Call) -> None:
         """Until the log shows it, which may take an agent's start. Until then every status is
-        that of an earlier run. Nothing need begin where the conversation was finished."""
+        that of an earlier run. Nothing need begin where the conversation was finished, or the run
+        was interrupted."""
 
         def begun() -> bool:
             return self._beginning(call) is not None
 
         def may_do_nothing() -> bool:
-            return "finished" in {call.status_before} | self._statuses(call)
+            # An interrupt that comes while the agent starts may leave no trace.
+            interrupted = self._interrupts > call.interrupts_before
+            return interrupted or "finished" in {call.status_before} | self._statuses(call)
 
         if call.accepted:
             self._log.wait(lambda: begun() or may_do_nothing())
