@@ -272,3 +272,75 @@ def test_a_slow_callback_or_a_page_that_does_not_come_explains_it() -> None:
     )
     fault = at(5_000, "network", "fault", action="stall", link="rest", for_ms=15_000.0)
     assert judged(*late, fault, schedule=stalled).verdicts == OK
+
+
+# -- who waits for whom
+
+
+def test_a_run_that_does_not_block_waits_for_the_answer_of_its_request() -> None:
+    starting = replace(PLAIN, caller=Caller(blocking=False))
+    asked = at(112, "rest", "request", method="POST", route="POST run", number=3)
+    answered = at(100_009, "rest", "answer", number=3, status=409)
+    assert judged(asked, answered, schedule=starting).verdicts == SERVER_STALL
+
+
+def test_whoever_waits_for_a_frame_waits_for_the_server() -> None:
+    sending = pause(20_500, answered_ms=10)
+    echo = [
+        persisted(1_005, "thought"),
+        at(21_000, "socket", "frame-sent", event="thought", kind="X", peer=1),
+        at(21_001, "socket", "frame-delivered", event="thought", peer=1),
+        *(at(21_002, "client", what, event="thought", kind="X") for what in ("callback",)),
+        at(21_002, "client", "visible", event="thought"),
+    ]
+    assert judged(*sending).verdicts == STALL
+    assert judged(*sending, *echo).verdicts == SERVER_STALL
+
+
+def test_an_event_waits_for_those_that_precede_it() -> None:
+    first = [
+        persisted(4_000, "first"),
+        at(19_000, "socket", "frame-delivered", event="first", peer=1),
+        at(19_002, "client", "callback", event="first", kind="X"),
+        at(19_002, "client", "visible", event="first"),
+    ]
+    second = event(5_001, 5_002, 19_003, 19_003)
+    assert judged(*second).verdicts == STALL
+    assert judged(*first, *second).verdicts == OK
+
+
+def test_a_silence_in_between_explains_an_event_that_is_read_over_rest() -> None:
+    late = event(5_001, 5_002, 25_012, 25_012)
+    refused = at(5_004, "network", "fault", action="refuse", link="rest", for_ms=20_000.0)
+    assert judged(*late).verdicts == STALL
+    assert judged(*late, refused).verdicts == OK
+
+
+def test_a_close_may_wait_for_a_socket_that_says_nothing() -> None:
+    closing = [
+        at(1_000, "client", "act-called", act="close", number=2),
+        at(21_500, "client", "act-returned", act="close", number=2),
+    ]
+    silent = at(500, "network", "fault", action="half-open", link="socket")
+    assert judged(*closing).verdicts == STALL
+    assert judged(silent, *closing).verdicts == OK
+
+
+def test_what_the_schedule_never_answers_is_waited_for_as_long_as_the_client_likes() -> None:
+    asked, struck = [
+        at(1_000, "rest", "request", method="POST", route="POST pause", number=5),
+        at(1_000, "rest", "fault", action="timeout", number=5),
+    ]
+    given_up = at(81_000, "rest", "unanswered", number=5)
+    assert judged(*pause(80_000)).verdicts == STALL
+    assert judged(*pause(80_000), asked, struck, given_up).verdicts == OK
+
+
+def test_a_request_that_is_never_answered_is_held_up_to_the_end() -> None:
+    assert judged(*poll(None)).verdicts == SERVER_STALL
+
+
+def test_a_request_that_its_act_did_not_wait_for_is_told_by_itself() -> None:
+    found = judged(*pause(5_000, answered_ms=60_000))
+    assert found.verdicts == SERVER_STALL
+    assert found.evidence[0].fact == "request-held"

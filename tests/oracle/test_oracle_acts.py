@@ -17,7 +17,7 @@ from oracle_rig import (
     without,
 )
 
-from race_harness.model.schedule import Schedule
+from race_harness.model.schedule import Link, Network, Schedule
 from race_harness.model.trace import Happening
 from race_harness.oracle.judge import judge
 
@@ -35,6 +35,8 @@ def request(
         happenings.append(at(202, "rest", "fault", action=action, number=10))
     if status is not None:
         happenings.append(at(203, "rest", "answer", number=10, status=status))
+    else:
+        happenings.append(at(219, "rest", "unanswered", number=10))
     return happenings
 
 
@@ -88,7 +90,51 @@ def broken(action: str, **detail: object) -> Happening:
 )
 def test_a_rest_connection_that_still_suffers_explains(fault: Happening, explained: bool) -> None:
     trial = during_run(fault, CALLED, RAISED)
+    another = at(400, "rest", "request", method="POST", route="POST pause", number=11)
+    answered = at(401, "rest", "answer", number=11, status=200)
+    trial = added(trial, another, answered, after="run-returned")
     assert verdicts(trial) == (EXPLAINED if explained else ("spurious-error",))
+
+
+def test_a_request_that_was_answered_since_is_a_connection_that_works() -> None:
+    asked = at(150, "rest", "request", method="GET", route="GET conversation", number=9)
+    answered = at(151, "rest", "answer", number=9, status=200)
+    later = [at(400, "rest", "request", method="POST", route="POST pause", number=11)]
+    trial = added(during_run(CALLED, RAISED), *later, after="run-returned")
+    trial = added(
+        trial, at(115, "network", "fault", action="reset", link="rest"), after="answer 1"
+    )
+    assert verdicts(trial)[-1:] == EXPLAINED
+    mended = added(trial, asked, answered, after="fault")
+    assert verdicts(mended) == ("spurious-error",)
+
+
+def test_who_does_such_things_over_the_socket_suffers_from_its_faults() -> None:
+    fault = at(115, "network", "fault", action="reset", link="socket")
+    assert verdicts(during_run(CALLED, RAISED)) == ("spurious-error",)
+    assert verdicts(during_run(fault, CALLED, RAISED)) == EXPLAINED
+    assert verdicts(during_run(fault, CALLED, *request(), RAISED)) == ("spurious-error",)
+
+
+@pytest.mark.parametrize(
+    ("raised_ms", "expected"), [(900, "spurious-error"), (1_300, "explained")]
+)
+def test_a_request_of_another_thread_explains_if_it_was_waited_for(
+    raised_ms: float, expected: str
+) -> None:
+    poll = at(201, "rest", "request", method="GET", route="GET conversation", number=20)
+    answer = at(2_001, "rest", "answer", number=20, status=200)
+    raises = replace(RAISED, at_ns=round(raised_ms * 1e6))
+    trial = during_run(CALLED, *request(), poll)
+    assert verdicts(added(trial, raises, answer, after="run-returned")) == (expected,)
+
+
+def test_a_time_limit_on_a_slow_network_is_explained() -> None:
+    gives_up = replace(RAISED, detail={**RAISED.detail, "error": "ReadTimeout: timed out"})
+    trial = during_run(CALLED, *request(), gives_up)
+    assert verdicts(trial) == ("spurious-error",)
+    slow = Schedule("by-hand", network=Network(rest=Link(latency_ms=1_500.0)))
+    assert verdicts(trial, slow) == EXPLAINED
 
 
 def test_an_act_after_the_close_may_raise_and_the_close_itself_may_not() -> None:

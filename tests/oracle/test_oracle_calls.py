@@ -393,7 +393,19 @@ def test_giving_up_too_soon_has_excuses_like_any_error() -> None:
 
 def test_a_timeout_of_the_clients_own_explains_giving_up_on_a_run_that_goes_on() -> None:
     assert verdicts(ending(10)) == EXPLAINED
-    assert verdicts(raised(GOOD, "TimeoutError: enough")) == ("spurious-error",)
+
+
+def test_giving_up_in_time_on_a_run_that_was_over_long_before_is_late() -> None:
+    """`run(timeout=60)` of a client that misses the end."""
+    patient = replace(PATIENT, caller=replace(PATIENT.caller, timeout_s=60.0))
+    gives_up = at(60_110, "client", "run-raised", call=1, error="TimeoutError: 60 s")
+    place = position(GOOD, "run-returned")
+    trial = [*GOOD[:place], gives_up, at(99_000, "client", "close-called")]
+    assert verdicts(trial, patient) == ("stall",)
+    soon = replace(gives_up, at_ns=5_000_000_000)
+    assert verdicts([*trial[:-2], soon, trial[-1]], patient) == ("spurious-error",)
+    busy = [replace(h, at_ns=59_000_000_000) if h.what == "snapshot" else h for h in trial]
+    assert verdicts(busy, patient) == OK
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,8 @@ def test_a_field_that_cannot_be_read_as_its_request_failed_is_explained() -> Non
     found = judgement(reading({"execution_status": "finished"}, errors=ERROR, meanwhile=spoiled))
     assert found.verdicts == EXPLAINED
     assert [entry.act for entry in found.evidence] == ["state.cost"]
+    refused = spoiled[0], spoiled[2]
+    assert verdicts(reading({}, errors=ERROR, meanwhile=refused)) == EXPLAINED
     several = {**ERROR, "title": ERROR["cost"]}
     (evidence,) = judgement(reading({}, errors=several, meanwhile=spoiled)).evidence
     assert evidence.act == "state.cost"
@@ -139,6 +141,25 @@ def sending(seen_ms: float) -> Trial:
 @pytest.mark.parametrize(("seen_ms", "expected"), [(15.0, OK), (25.0, ("late",))])
 def test_whoever_looks_for_its_message_finds_it(seen_ms: float, expected: tuple[str, ...]) -> None:
     assert verdicts(sending(seen_ms), READS) == expected
+
+
+def test_of_two_messages_at_once_nobody_knows_whose_is_late() -> None:
+    other = [
+        at(11, "client", "act-called", act="send-message", number=2),
+        persisted(13, "theirs"),
+        at(24, "client", "act-returned", act="send-message", number=2),
+        at(22, "client", "callback", event="theirs", kind="MessageEvent"),
+        at(22, "client", "visible", event="theirs"),
+    ]
+    trial = sorted([*sending(15.0), *other], key=lambda happening: happening.at_ns)
+    assert verdicts(trial, READS) == OK
+    late = [
+        replace(h, at_ns=24_500_000)
+        if h.detail.get("event") == "theirs" and h.at_ns == 22e6
+        else h
+        for h in trial
+    ]
+    assert verdicts(sorted(late, key=lambda happening: happening.at_ns), READS) == ("late",)
 
 
 def test_nobody_is_promised_its_message_who_does_not_look() -> None:

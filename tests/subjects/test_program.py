@@ -1,5 +1,6 @@
 """The caller's side, with a client that does what a test says, alone in the simulation."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -336,13 +337,55 @@ def test_an_act_that_the_client_does_not_have_makes_the_trial_void(
     assert found.outcome.void.reason.startswith("pause() of 0: ")
 
 
-def test_an_attribute_missing_elsewhere_is_the_clients_own_mistake(play: Play) -> None:
+@pytest.mark.parametrize("name", ["post", "pause"])
+def test_an_attribute_missing_elsewhere_is_the_clients_own_mistake(play: Play, name: str) -> None:
     def breaks(_trace: Any) -> None:
-        None.post()  # type: ignore[attr-defined]
+        getattr(None, name)()
 
     found = play(Scripted(run=begins_a_run, pause=breaks), acts=(Act("pause"),))
     assert found.outcome.void is None
     assert len(found.times("act-raised", act="pause")) == 1
+
+
+def test_an_act_that_is_cancelled_has_raised(play: Play) -> None:
+    client = Scripted(run=begins_a_run, pause=fails(asyncio.CancelledError()))
+    found = play(client, acts=(Act("pause"),))
+    assert len(found.times("act-raised", act="pause")) == 1
+    assert len(found.times("close-returned")) == 1
+
+
+class Showing(Scripted):
+    """A client with a state."""
+
+    def __init__(self, **fields: Callable[[], object]) -> None:
+        super().__init__()
+        self.fields = fields
+
+    def state(self) -> dict[str, Callable[[], object]]:
+        return self.fields
+
+
+def no_such_field() -> object:
+    raise KeyError("cost")
+
+
+def test_each_field_of_the_state_is_read_as_json(play: Play) -> None:
+    fields = {"skills": lambda: ("a",), "set": lambda: {1}, "cost": no_such_field}
+    found = play(Showing(**fields))
+    (read,) = [h.detail for h in found.happenings if h.what == "state-read"]
+    assert read["values"] == {"skills": ["a"]}
+    assert set(read["errors"]) == {"set", "cost"}
+
+
+def test_who_has_no_state_after_all_is_judged_as_ever(play: Play) -> None:
+    def no_state() -> dict[str, Callable[[], object]]:
+        raise NotImplementedError
+
+    client = Showing()
+    client.state = no_state  # type: ignore[method-assign]
+    found = play(client)
+    assert found.outcome.void is None
+    assert found.times("act-raised") == found.times("state-read") == []
 
 
 @pytest.mark.parametrize("what", ["run", "pause"])

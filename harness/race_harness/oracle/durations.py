@@ -6,19 +6,22 @@ reason to wait for them.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from math import inf
 from typing import Final, Literal
 
 from race_harness.model.evidence import Evidence
 from race_harness.model.limits import RETRY_S, own_delays_ns, rest_latency_ns
 from race_harness.model.schedule import Schedule
 from race_harness.oracle.entries import ActEntry, CallEntry, Doing, LogEntry, OpenRequest
-from race_harness.oracle.ledger import Ledger
+from race_harness.oracle.ledger import OWN_ROUTES, Ledger
 
 STALL_NS: Final = 10_000_000_000
 """How long anything may take beyond the schedule's own delays."""
 
 Name = Callable[[Doing], str]
 Holder = Literal["client", "server"]
+Span = tuple[int, float]
+"""From when to when, in trial nanoseconds."""
 
 
 def stalls(schedule: Schedule, ledger: Ledger, name: Name) -> Iterator[Evidence]:
@@ -39,12 +42,17 @@ class _Durations:
         self._schedule = schedule
         self._ledger = ledger
         self._requests = [*ledger.requests.values()]
+        self._told: set[str | None] = set()
+        """Routes of acts that were told."""
         self._late_ns = round(sum(late.for_ms for late in schedule.server.late) * 1e6)
 
     def of_act(self, doing: ActEntry | CallEntry, name: str) -> Iterator[Evidence]:
         if doing.ended is None or doing.silenced:
             return
+        # What the schedule leaves without an answer is waited for as long as the client likes.
+        lost = [_span(one) for one in self._requests if one.fault == "timeout"]
         took_ns = doing.ended_ns - doing.called_ns
+        took_ns -= _within(lost, doing.called_ns, doing.ended_ns)
         if took_ns <= STALL_NS:
             return
         spoiled = sum(request.fault not in (None, "delay") for request in doing.requests.values())
@@ -53,21 +61,32 @@ class _Durations:
         own_ns += round(spoiled * RETRY_S * 1e9)
         if took_ns - own_ns <= STALL_NS:
             return
-        waits = [span for span in self._requests if span.route != "POST run"]
+        # The answer of `POST run` came after the run in early releases: no act waits for that. And
+        # whoever waits for a frame waits for the server, until it is there.
+        is_call = isinstance(doing, CallEntry)
+        asked = [one for one in self._requests if is_call or one.route != "POST run"]
+        waits = [_span(one) for one in asked if one.fault != "timeout"]
+        waits += [
+            (entry.persisted_ns, entry.delivered_ns)
+            for entry in self._ledger.log.values()
+            if entry.delivered_ns is not None
+        ]
         held_ns = _within(waits, doing.called_ns, doing.ended_ns)
         by: Holder = "client" if took_ns - own_ns - held_ns > STALL_NS else "server"
+        self._told.add(OWN_ROUTES.get(getattr(doing, "act", "")))
         yield _stall("act-held", by, name, took_ns)
 
     def of_requests(self) -> Iterator[Evidence]:
-        """By the server, as a client's part in it does not show there. An act tells its own; the
-        answer of `POST run` came after the run in early releases."""
+        """By the server, as a client's part in it does not show there. An act that was held up has
+        told its own; the answer of `POST run` came after the run in early releases."""
         longest: dict[str, int] = {}
         for span in self._requests:
-            if span.is_own_of_an_act or span.route == "POST run" or span.silenced:
+            if span.route in self._told or span.route == "POST run" or span.silenced:
                 continue
-            if span.ended_ns is None or span.fault == "timeout":
+            if span.fault == "timeout":
                 continue
-            held_ns = span.ended_ns - span.asked_ns - span.delay_ns - self._late_ns
+            ended_ns = self._ledger.ended_ns if span.ended_ns is None else span.ended_ns
+            held_ns = ended_ns - span.asked_ns - span.delay_ns - self._late_ns
             if held_ns > STALL_NS:
                 longest[span.route] = max(held_ns, longest.get(span.route, 0))
         for route, held_ns in longest.items():
@@ -92,19 +111,22 @@ class _Durations:
         """Shown late, or given to the callback late, though the frame had come and the run went
         on."""
         own_ns = own_delays_ns(self._schedule, len(self._ledger.callbacks))
+        waits = [_span(one) for one in self._requests]
         held = []
+        came_ns = 0
         for entry in self._ledger.log.values():
             reached_ns = max(entry.visible_ns or 0, self._ledger.given_ns.get(entry.id, 0))
-            if entry.delivered_ns is None or reached_ns - entry.delivered_ns <= STALL_NS + own_ns:
+            # Who keeps the log's order shows none before those that precede it.
+            came_ns = max(came_ns, entry.delivered_ns or 0)
+            if entry.delivered_ns is None or reached_ns - came_ns <= STALL_NS + own_ns:
                 continue
-            if not self._running(entry.delivered_ns + STALL_NS + own_ns):
+            if not self._running(came_ns + STALL_NS + own_ns):
                 continue  # Whatever is late for the end of run() is judged there.
-            # Some read over REST what a frame has told them of.
-            waited_ns = _within(self._requests, entry.delivered_ns, reached_ns)
-            if any(self._ledger.is_silent(at) for at in (entry.delivered_ns, reached_ns)):
+            if self._ledger.is_silent(came_ns, reached_ns):
                 continue
-            if reached_ns - entry.delivered_ns - own_ns - waited_ns > STALL_NS:
-                held.append((entry, reached_ns - entry.delivered_ns))
+            # Some read over REST what a frame has told them of.
+            if reached_ns - came_ns - own_ns - _within(waits, came_ns, reached_ns) > STALL_NS:
+                held.append((entry, reached_ns - came_ns))
         yield from _frames("shown-late", "client", held)
 
     def _running(self, at_ns: int) -> bool:
@@ -116,12 +138,16 @@ class _Durations:
         )
 
 
-def _within(spans: Iterable[OpenRequest], begin_ns: int, end_ns: int) -> int:
-    """For how long of that time at least one of the requests was open."""
+def _span(request: OpenRequest) -> Span:
+    return request.asked_ns, inf if request.ended_ns is None else request.ended_ns
+
+
+def _within(spans: Iterable[Span], begin_ns: int, end_ns: int) -> int:
+    """For how long of that time at least one of the spans goes on."""
     total_ns, covered_ns = 0, begin_ns
-    for span in sorted(spans, key=lambda span: span.asked_ns):
-        last_ns = end_ns if span.ended_ns is None else min(span.ended_ns, end_ns)
-        first_ns = max(span.asked_ns, covered_ns)
+    for asked_ns, ended_ns in sorted(spans):
+        last_ns = round(min(ended_ns, end_ns))
+        first_ns = max(asked_ns, covered_ns)
         if last_ns > first_ns:
             total_ns += last_ns - first_ns
             covered_ns = last_ns

@@ -55,6 +55,7 @@ class Request:
     """A REST request that was under way or spoiled during a call."""
 
     route: str
+    asked_ns: int = 0
     status: int | None = None
     """None: not answered."""
     fault: str | None = None
@@ -66,7 +67,6 @@ class OpenRequest:
 
     route: str
     asked_ns: int
-    is_own_of_an_act: bool
     ended_ns: int | None = None
     fault: str | None = None
     delay_ns: int = 0

@@ -2,11 +2,14 @@
 
 from collections.abc import Collection
 
-from race_harness.oracle.entries import Doing, Request
+from race_harness.oracle.entries import CallEntry, Doing, Request
 
 PERSISTS = 3
 """So many spoiled answers in a row are a fault that persists, which a client may give in to."""
+PATIENCE_NS = 1_000_000_000
+"""For less than that nobody gives an answer up."""
 READS_EVENTS = "GET events/search"
+READS_STATE = "GET conversation"
 
 
 def excuse(doing: Doing, own: Collection[str]) -> str | None:
@@ -20,7 +23,7 @@ def excuse(doing: Doing, own: Collection[str]) -> str | None:
     requests = [*doing.requests.values()]
     spoiled = [request for request in requests if _is_spoiled(request)]
     for request in requests:
-        if request.status is None:
+        if request.status is None and (request.route in own or _is_patient(doing, request)):
             return f"{request.route} was not answered"
     for request in spoiled:
         # Whoever cannot read the events rather says so than hides it.
@@ -41,6 +44,13 @@ def refusal(doing: Doing, own: Collection[str]) -> str | None:
         if request.route in own and (request.status or 0) >= 400 and request.fault is None:
             return f"the server answered {request.route} with {request.status}"
     return None
+
+
+def _is_patient(doing: Doing, request: Request) -> bool:
+    """Whether a request that may be of another thread was waited for; of `run()`, which asks for
+    many things, any is its own."""
+    waited_ns = doing.ended_ns - request.asked_ns
+    return isinstance(doing, CallEntry) or waited_ns >= PATIENCE_NS
 
 
 def _is_spoiled(request: Request) -> bool:

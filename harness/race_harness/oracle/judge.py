@@ -11,14 +11,14 @@ from math import inf
 from typing import Any
 
 from race_harness.model.evidence import Evidence
-from race_harness.model.limits import own_delays_ns
+from race_harness.model.limits import own_delays_ns, rest_latency_ns
 from race_harness.model.outcome import CallOutcome, Outcome
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
 from race_harness.model.verdict import ORDER, PASSING, Judgement
 from race_harness.oracle.durations import STALL_NS, stalls
 from race_harness.oracle.entries import ActEntry, Doing, LogEntry, RunEntry
-from race_harness.oracle.excuses import excuse, refusal
+from race_harness.oracle.excuses import READS_STATE, excuse, refusal
 from race_harness.oracle.ledger import LAST_CLOSE, OWN_ROUTES, Ledger
 from race_harness.oracle.state import stale
 
@@ -27,6 +27,9 @@ PROMISE_NS = 250_000_000
 SETTLED_NS = 5_000_000_000
 """An event persisted less than this before the end of the settle time is not judged by it."""
 CLOSED = "the conversation was closed"
+SLOW_NS = 5_000_000_000
+"""A request that takes so long by the network alone may be given up."""
+_HAVE_ROUTES = (*OWN_ROUTES, "state")
 
 
 def judge(schedule: Schedule, happenings: Sequence[Happening], outcome: Outcome) -> Judgement:
@@ -47,7 +50,7 @@ def judge(schedule: Schedule, happenings: Sequence[Happening], outcome: Outcome)
     for call in outcome.calls:
         judged = _Call(schedule, ledger, outcome, call)
         evidence += judged.evidence()
-    evidence += _acts(ledger, outcome)
+    evidence += _acts(schedule, ledger, outcome)
     if schedule.caller.reads_own_message:
         evidence += _own_messages(ledger)
     evidence += stalls(schedule, ledger, _name)
@@ -84,13 +87,14 @@ def _hang(ledger: Ledger, outcome: Outcome) -> Evidence | None:
     return None
 
 
-def _acts(ledger: Ledger, outcome: Outcome) -> Iterator[Evidence]:
+def _acts(schedule: Schedule, ledger: Ledger, outcome: Outcome) -> Iterator[Evidence]:
     """What was raised by all that the caller did besides `run()`."""
     for act in ledger.acts:
         if act.error is None:
             continue
-        own = [OWN_ROUTES[act.act]] if act.act in OWN_ROUTES else []
-        why = excuse(act, own) or refusal(act, own)
+        own = [{**OWN_ROUTES, "state": READS_STATE}[act.act]] if act.act in _HAVE_ROUTES else []
+        why = excuse(act, own) or refusal(act, own) or _slow(schedule, act)
+        why = why or _socket_fault(ledger, act, own)
         if ledger.closed is not None and ledger.closed < (act.ended or act.called):
             why = why or (CLOSED if ledger.closed != act.called else None)
         yield Evidence(
@@ -103,19 +107,40 @@ def _acts(ledger: Ledger, outcome: Outcome) -> Iterator[Evidence]:
         )
 
 
+def _slow(schedule: Schedule, act: ActEntry) -> str | None:
+    """That a time limit of the client's is less than the network takes."""
+    slow = rest_latency_ns(schedule) >= SLOW_NS
+    return "the REST connection is slow" if slow and _gave_up(act.error or "") else None
+
+
+def _socket_fault(ledger: Ledger, act: ActEntry, own: Sequence[str]) -> str | None:
+    """That the socket was disturbed, for a client that does such things over it."""
+    over_rest = not own or any(request.route in own for request in ledger.requests.values())
+    disturbed = any(position < (act.ended or 0) for position in ledger.socket_faults)
+    return "the socket was disturbed" if disturbed and not over_rest else None
+
+
+def _gave_up(error: str) -> bool:
+    """By its name or in its words."""
+    return "Timeout" in error or "timed out" in error
+
+
 def _own_messages(ledger: Ledger) -> Iterator[Evidence]:
     """Those that were not to be seen when their `send_message()` returned, and were later."""
-    for act in ledger.acts:
-        if act.act != "send-message" or act.ended is None or act.error is not None:
-            continue
-        own = [
-            ledger.log[event]
-            for position, event in ledger.messages.items()
-            if act.called < position < act.ended
+    for position, event in ledger.messages.items():
+        # While several are sent at once, nobody can tell whose it is.
+        senders = [
+            act
+            for act in ledger.acts
+            if act.act == "send-message"
+            and act.error is None
+            and act.ended is not None
+            and act.called < position < act.ended
         ]
-        late = [entry for entry in own if entry.seen is not None and entry.seen > act.ended]
-        if late:
-            yield Evidence("late", "own-message-late", _facts(late), act=_name(act))
+        seen = ledger.log[event].seen
+        if senders and seen is not None and all(seen > (act.ended or 0) for act in senders):
+            facts = _facts([ledger.log[event]])
+            yield Evidence("late", "own-message-late", facts, act=_name(senders[0]))
 
 
 def _name(doing: Doing) -> str:
@@ -226,23 +251,31 @@ class _Call:
         timeout_s = self._schedule.caller.timeout_s
         # By its name or in its words.
         gave_up = "TimeoutError" in error or "timed out" in error
+        own_ns = own_delays_ns(self._schedule, len(self._ledger.callbacks))
         if any(map(_failed, self._runs)):
             return  # As it should.
         why = CLOSED if closed else excuse(self._entry, ["POST run"])
-        over = self._run is not None and (self._run.ended or inf) < self._ended
-        if why is None and gave_up and timeout_s is None and not over:
+        done_ns = self._run.done_ns if self._run is not None else None
+        late_ns = -inf if done_ns is None else self._entry.ended_ns - done_ns - own_ns
+        # It may look rarely, and its time be up just then.
+        if why is None and gave_up and timeout_s is None and late_ns <= STALL_NS:
             why = "the run was not over, and the client has a timeout of its own"
         if gave_up and timeout_s is not None:
             took_ns = self._ended_after_ns()
-            if took_ns >= timeout_s * 1e9 - PROMISE_NS:
+            in_time = took_ns >= timeout_s * 1e9 - PROMISE_NS
+            if in_time and late_ns <= STALL_NS:
                 return
-            found = self._found(
-                "spurious-error",
-                "gave-up-early",
-                error=error,
-                after_s=took_ns / 1e9,
-                timeout_s=timeout_s,
-            )
+            if in_time:
+                after_s = (self._entry.ended_ns - (done_ns or 0)) / 1e9
+                found = self._found("stall", "ended-late", ended="raised", after_s=after_s)
+            else:
+                found = self._found(
+                    "spurious-error",
+                    "gave-up-early",
+                    error=error,
+                    after_s=took_ns / 1e9,
+                    timeout_s=timeout_s,
+                )
         else:
             found = self._found("spurious-error", "raised", error=error)
         yield found if why is None else replace(found, verdict="explained", reason=why)

@@ -50,10 +50,14 @@ class Ledger:
     settled_ns: int = 0
     closed: int | None = None
     """When the caller closed the conversation meanwhile."""
-    disturbed_until_ns: float = 0.0
-    """How long the REST connections may suffer from what the network has done to them."""
+    reset: bool = False
+    """Whether a REST connection was reset, and no request has been answered since."""
     silences: list[tuple[int, float]] = field(default_factory=list)
     """From when to when nothing may have come through on some REST connection."""
+    socket_silences: list[tuple[int, float]] = field(default_factory=list)
+    """The same of the socket."""
+    ended_ns: int = 0
+    """When the last thing happened."""
     shown: dict[str, Any] | None = None
     """The fields of the state that the client showed in the end."""
     unreadable: dict[str, str] = field(default_factory=dict)
@@ -62,6 +66,8 @@ class Ledger:
     """The server's state at that time."""
     changed_ns: int = 0
     """When the server last did anything."""
+    socket_faults: list[int] = field(default_factory=list)
+    """Where the network did something to a socket."""
     socket_changes_ns: list[int] = field(default_factory=list)
     """When a socket was subscribed, was lost, or suffered from the network."""
 
@@ -72,6 +78,7 @@ class Ledger:
             enter = _ENTRIES.get((happening.lane, happening.what))
             if enter is not None:
                 enter(ledger, position, happening)
+            ledger.ended_ns = happening.at_ns
             if happening.lane == "server" and happening.what != "state":
                 ledger.changed_ns = happening.at_ns
         for position, happening in enumerate(happenings):
@@ -91,9 +98,9 @@ class Ledger:
         over = all(run.ended is not None for run in self.runs.values())
         return bool(self.runs) and over and self.changed_ns <= at_ns
 
-    def is_silent(self, at_ns: int) -> bool:
-        """Whether a REST connection may have said nothing then."""
-        return any(begin_ns <= at_ns < end_ns for begin_ns, end_ns in self.silences)
+    def is_silent(self, begin_ns: int, end_ns: int | None = None) -> bool:
+        """Whether a REST connection may have said nothing then, or for a part of that time."""
+        return _overlap(self.silences, begin_ns, begin_ns if end_ns is None else end_ns)
 
     def heard(self, begin_ns: int, end_ns: int) -> bool:
         """Whether a socket was subscribed all that time and nothing happened to it."""
@@ -189,7 +196,13 @@ def _called(ledger: Ledger, position: int, happening: Happening) -> None:
     others = list(ledger.open_calls())
     for other in others:
         other.overlaps = True
-    ledger.calls[number] = CallEntry(number, position, happening.at_ns, overlaps=bool(others))
+    silent = ledger.is_silent(happening.at_ns)
+    ledger.calls[number] = CallEntry(
+        *(number, position, happening.at_ns),
+        network_fault=ledger.reset or silent,
+        silenced=silent,
+        overlaps=bool(others),
+    )
 
 
 def _ended(ledger: Ledger, position: int, happening: Happening) -> None:
@@ -216,9 +229,19 @@ def _act(ledger: Ledger, position: int, happening: Happening, act: str) -> ActEn
         position,
         happening.at_ns,
         act=act,
-        network_fault=happening.at_ns < ledger.disturbed_until_ns,
-        silenced=ledger.is_silent(happening.at_ns),
+        network_fault=ledger.reset or ledger.is_silent(happening.at_ns),
+        silenced=ledger.is_silent(happening.at_ns)
+        or (is_close(act) and _overlap(ledger.socket_silences, happening.at_ns, happening.at_ns)),
     )
+
+
+def is_close(act: str) -> bool:
+    """Whether it ends the connections, which may take a word of the server's."""
+    return act in ("close", LAST_CLOSE)
+
+
+def _overlap(silences: Sequence[tuple[int, float]], begin_ns: int, end_ns: int) -> bool:
+    return any(begin <= end_ns and begin_ns < end for begin, end in silences)
 
 
 def _act_ended(ledger: Ledger, position: int, happening: Happening) -> None:
@@ -256,11 +279,10 @@ def _disconnected(ledger: Ledger, _position: int, happening: Happening) -> None:
 
 def _request(ledger: Ledger, _position: int, happening: Happening) -> None:
     route, number = happening.detail.get("route", ""), happening.detail["number"]
-    is_own = route in OWN_ROUTES.values()
     silenced = ledger.is_silent(happening.at_ns)
-    ledger.requests[number] = OpenRequest(route, happening.at_ns, is_own, silenced=silenced)
+    ledger.requests[number] = OpenRequest(route, happening.at_ns, silenced=silenced)
     for doing in ledger.open():
-        doing.requests[number] = Request(route)
+        doing.requests[number] = Request(route, happening.at_ns)
 
 
 def _unanswered(ledger: Ledger, _position: int, happening: Happening) -> None:
@@ -271,6 +293,7 @@ def _unanswered(ledger: Ledger, _position: int, happening: Happening) -> None:
 
 def _answer(ledger: Ledger, position: int, happening: Happening) -> None:
     _unanswered(ledger, position, happening)
+    ledger.reset = False
     for doing in ledger.open():
         request = doing.requests.get(happening.detail["number"])
         if request is not None:
@@ -288,18 +311,23 @@ def _rest_fault(ledger: Ledger, _position: int, happening: Happening) -> None:
             request.fault = happening.detail["action"]
 
 
-def _network_fault(ledger: Ledger, _position: int, happening: Happening) -> None:
+def _network_fault(ledger: Ledger, position: int, happening: Happening) -> None:
     detail = happening.detail
+    is_silence = detail["action"] in ("stall", "refuse", "half-open")
+    # What is half open stays so.
+    lasts_ns = detail.get("for_ms", 0.0) * 1e6 if detail["action"] != "half-open" else inf
+    until_ns = happening.at_ns + lasts_ns
     if detail["link"] != "rest":
         ledger.socket_changes_ns.append(happening.at_ns)
+        ledger.socket_faults.append(position)
+        if is_silence:
+            ledger.socket_silences.append((happening.at_ns, until_ns))
+            for act in ledger.acts:
+                act.silenced = act.silenced or (act.ended is None and is_close(act.act))
         return
-    is_silence = detail["action"] in ("stall", "refuse", "half-open")
+    ledger.reset = ledger.reset or not is_silence
     for doing in ledger.open():
         doing.network_fault, doing.silenced = True, doing.silenced or is_silence
-    # What is half open stays so; that a connection was reset may show at its next use only.
-    lasts_ns = detail.get("for_ms", 0.0) * 1e6 if detail["action"] in ("stall", "refuse") else inf
-    until_ns = happening.at_ns + lasts_ns
-    ledger.disturbed_until_ns = max(ledger.disturbed_until_ns, until_ns)
     if is_silence:
         ledger.silences.append((happening.at_ns, until_ns))
         for span in ledger.requests.values():

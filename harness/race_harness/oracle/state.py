@@ -7,7 +7,7 @@ from typing import Final
 from race_harness.model.evidence import Evidence, StateField
 from race_harness.model.limits import own_delays_ns
 from race_harness.model.schedule import Schedule
-from race_harness.oracle.excuses import excuse
+from race_harness.oracle.excuses import READS_STATE, excuse, refusal
 from race_harness.oracle.ledger import Ledger
 
 QUIET_NS: Final = 5_000_000_000
@@ -19,7 +19,7 @@ def stale(schedule: Schedule, ledger: Ledger) -> Iterator[Evidence]:
     reading = next((act for act in ledger.acts if act.act == "state"), None)
     if reading is None or ledger.shown is None:
         return
-    why = excuse(reading, ["GET conversation"])
+    why = excuse(reading, [READS_STATE]) or refusal(reading, [READS_STATE])
     if why is not None:
         # One request may be behind all of them.
         fields = {error: field for field, error in reversed(ledger.unreadable.items())}

@@ -1,6 +1,8 @@
 """The caller's side of a trial: the program that uses the client, and what it got to see."""
 
+import asyncio
 import itertools
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -64,8 +66,8 @@ class Program:
             if not self._lacks("connect", error):
                 self._void = Void("unreached", _describe(error))
             return
-        self._void = None
         time.sleep(caller.pause_ms / 1000)
+        self._void = None
         if self._try("send-message", lambda: client.send_message("Please finish.")):
             for act, gate in self._acts:
                 self._meanwhile(client, act, gate)
@@ -92,7 +94,8 @@ class Program:
             values, errors = {}, {}
             for field, value in read().items():
                 try:
-                    values[field] = value()
+                    # As the server's values are: JSON.
+                    values[field] = json.loads(json.dumps(value()))
                 except Exception as error:
                     errors[field] = _describe(error)
             self._trace.record("client", "state-read", values=values, errors=errors)
@@ -115,7 +118,7 @@ class Program:
         self._trace.record("client", "run-called", call=number)
         try:
             client.run(blocking=self._caller.blocking, timeout_s=self._caller.timeout_s)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             at_ns = self._trace.now_ns()
             if self._lacks("run", error):
                 del self._calls[number]
@@ -154,14 +157,16 @@ class Program:
             gate()
             # Announced before it is asked whether it is too late, so that neither is missed.
             self._acting.append(thread)
-            if not self._settling:
-                self._undone.remove(_method(act.what))
-                self._closed = self._closed or act.what == "close"
-                if act.what == "run":
-                    self._run(client)
-                else:
-                    self._do(client, act.what)
-            self._acting.remove(thread)
+            try:
+                if not self._settling:
+                    self._undone.remove(_method(act.what))
+                    self._closed = self._closed or act.what == "close"
+                    if act.what == "run":
+                        self._run(client)
+                    else:
+                        self._do(client, act.what)
+            finally:
+                self._acting.remove(thread)
 
         thread = threading.Thread(target=wait_and_act, name=f"caller: {act.what}", daemon=True)
         thread.start()
@@ -213,7 +218,7 @@ class Program:
         self._trace.record("client", "act-called", act=what, number=number)
         try:
             do()
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             if not self._lacks(what, error):
                 told = _describe(error)
                 self._trace.record("client", "act-raised", act=what, number=number, error=told)
@@ -223,7 +228,7 @@ class Program:
         self._trace.record("client", "act-returned", act=what, number=number)
         return True
 
-    def _lacks(self, what: str, error: Exception) -> bool:
+    def _lacks(self, what: str, error: BaseException) -> bool:
         """Whether the client has no such thing, or not with what it is given; the trial is void
         then."""
         name = _method(what).removesuffix("()")
@@ -231,12 +236,13 @@ class Program:
             case NotImplementedError():
                 lacks = True
             case AttributeError():
-                lacks = error.name == name
+                # Of None it is a mistake: something was there before.
+                lacks = error.name == name and error.obj is not None
             case TypeError():
                 lacks = f"{name}() got an unexpected keyword argument" in str(error)
             case _:
                 lacks = False
-        if lacks:
+        if lacks and what != "state":  # Nobody has asked for that.
             self._void = Void("unfit", f"{name}() of {self._adapter.version}: {_describe(error)}")
         return lacks
 
