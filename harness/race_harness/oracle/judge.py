@@ -147,7 +147,7 @@ def _name(doing: Doing) -> str:
     """As the program's author knows it."""
     act = doing.act if isinstance(doing, ActEntry) else "run"
     if act == "state":
-        return act
+        return "reading the state"
     return f"{'close' if act == LAST_CLOSE else act.replace('-', '_')}()"
 
 
