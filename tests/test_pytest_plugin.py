@@ -289,6 +289,35 @@ def test_what_a_release_does_not_have_is_skipped(
     result.stdout.fnmatch_lines(["*not run: caller.acts*, interrupt: 1.6.0 has no such thing"])
 
 
+@pytest.mark.parametrize(
+    ("kind", "outcomes"), [("unfit", {"skipped": 1}), ("unreached", {"failed": 1})]
+)
+@pytest.mark.usefixtures("lent")
+def test_what_a_client_lacks_in_some_repetitions_is_skipped_and_nothing_else(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, kind: Any, outcomes: dict[str, int]
+) -> None:
+    real = Workers.run
+    void = Void(kind, "no interrupt()")
+
+    def some_void(self: Workers, *arguments: Any, **options: Any) -> object:
+        first, *others = real(self, *arguments, **options)
+        return [first, *(replace(each, verdicts=(), void=void) for each in others)]
+
+    monkeypatch.setattr(Workers, "run", some_void)
+    result = run(pytester, "-k", "clean", "-rs", *REFERENCE)
+    result.assert_outcomes(**outcomes, deselected=ALL - 1)
+    result.stdout.fnmatch_lines(["*4 of 5 repetitions of clean were void*"])
+
+
+@pytest.mark.usefixtures("lent")
+def test_who_is_strict_fails_what_had_to_be_explained(pytester: pytest.Pytester) -> None:
+    asked = ("-k", "close-during-run", *REFERENCE)
+    run(pytester, *asked).assert_outcomes(passed=1, deselected=ALL - 1)
+    result = run(pytester, *asked, "--race-strict")
+    result.assert_outcomes(failed=1, deselected=ALL - 1)
+    result.stdout.fnmatch_lines(["*failed 5 of 5 repetitions of close-during-run"])
+
+
 @pytest.mark.slow
 def test_a_scenario_that_takes_too_long_fails_and_the_next_one_works(
     pytester: pytest.Pytester,

@@ -230,12 +230,12 @@ class RaceItem(pytest.Item):
                 lines += ["the first of them:", short_story(Failure.read(path), path)]
             raise RaceLost("\n".join(lines))
         if summary.void:
-            voids = [result.void for result in campaign.results]
-            first = voids[0]
-            lacking = ("not-run", "unfit")
-            if first and all(one is not None and one.kind in lacking for one in voids):
+            voids = [result.void for result in campaign.results if result.void is not None]
+            if all(one.kind in ("not-run", "unfit") for one in voids):
                 # Such as what an early release lacks: there is nothing to lose.
-                pytest.skip(first.says)
+                pytest.skip(
+                    voids[0].says if len(voids) == summary.reps else f"{void}: {voids[0].says}"
+                )
             raise RaceVoid(void)
 
     def _is_the_judged_campaign(self) -> bool:

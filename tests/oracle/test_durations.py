@@ -290,7 +290,7 @@ def test_whoever_waits_for_a_frame_waits_for_the_server() -> None:
         persisted(1_005, "thought"),
         at(21_000, "socket", "frame-sent", event="thought", kind="X", peer=1),
         at(21_001, "socket", "frame-delivered", event="thought", peer=1),
-        *(at(21_002, "client", what, event="thought", kind="X") for what in ("callback",)),
+        at(21_002, "client", "callback", event="thought", kind="X"),
         at(21_002, "client", "visible", event="thought"),
     ]
     assert judged(*sending).verdicts == STALL

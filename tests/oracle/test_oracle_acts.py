@@ -114,6 +114,9 @@ def test_who_does_such_things_over_the_socket_suffers_from_its_faults() -> None:
     assert verdicts(during_run(CALLED, RAISED)) == ("spurious-error",)
     assert verdicts(during_run(fault, CALLED, RAISED)) == EXPLAINED
     assert verdicts(during_run(fault, CALLED, *request(), RAISED)) == ("spurious-error",)
+    # It breaks before it asks for anything; but it has sent its message over REST.
+    sent = request("POST events")
+    assert verdicts(during_run(*sent, fault, CALLED, RAISED)) == ("spurious-error",)
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,18 @@ def test_the_state_is_one_row_for_each_side_with_what_is_stale(failure: Failure)
     ]
 
 
+@pytest.mark.parametrize("values", [None, "odd", [1], {"execution_status": None}])
+def test_a_state_of_an_odd_file_is_told_all_the_same(failure: Failure, values: object) -> None:
+    odd = with_run(
+        failure,
+        at(8.0, "client", "run-returned"),
+        at(9.0, "client", "state-read", values=values, errors="odd"),
+        at(9.5, "client", "act-raised"),
+    )
+    assert any(row.startswith("9.0 state:") for row in told(odd))
+    assert "something raised" in in_words(odd)
+
+
 def test_an_act_that_takes_time_or_fails_is_told_where_it_ends(failure: Failure) -> None:
     changed = with_run(
         failure,

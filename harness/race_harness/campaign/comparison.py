@@ -47,10 +47,10 @@ class ClientSummary:
 
     def has_passed(self, *, strict: bool = False) -> bool:
         """Whether every trial did; `strict`: and was `ok`."""
-        return self.passed == self.reps and not (strict and self.passed_apart)
+        return self.passed == self.reps and not (strict and self.has_passed_apart)
 
     @property
-    def passed_apart(self) -> bool:
+    def has_passed_apart(self) -> bool:
         """Whether a trial passed with another verdict than `ok`."""
         return any(self.verdicts.get(verdict) for verdict in PASSING if verdict != "ok")
 

@@ -82,7 +82,7 @@ class Confirmer:
 
     They are kept for the next failure. Leave it to close them.
 
-    `jobs`: how many tries run at once; None: as many as trials do that nobody says it of.
+    `jobs`: how many tries run at once; None: the default of `jobs_in`.
     `record`: the campaign in which every try is recorded as it ends.
     """
 

@@ -55,7 +55,7 @@ def _of_file(path: Path, name: str) -> Scenario:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
     try:
-        # Whose lines have the whole path of the file.
+        # Resolved, since `account` looks for lines of this very path.
         module = own_clients.run_file(path.resolve(), "race_scenario")
     except ModuleNotFoundError as error:
         raise UsageError(

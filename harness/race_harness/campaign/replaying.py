@@ -70,8 +70,8 @@ class Replayed:
 class Replayer:
     """Runs schedules of failures again, each with the client of its file unless another is named.
 
-    `server` and `world`: None for those of each file. `jobs`: None for as many trials at once as
-    are run where nobody says how many.
+    `server` and `world`: None for those of each file. `jobs`: None for the default of
+    `jobs_in`.
     """
 
     client: str | None

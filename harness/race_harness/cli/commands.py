@@ -31,7 +31,8 @@ COMMANDS: Final[dict[str, Command]] = {
     "bisect-run": Command("bisect:bisect_run", "Judge the work tree, for `git bisect run`."),
     "replay": Command("failures:replay", "Run a failing schedule again and show its timeline."),
     "confirm": Command(
-        "confirming:confirm", "Try a failure on the real server and over real sockets."
+        "confirming:confirm",
+        "Try a failure, or a schedule, on the real server and over real sockets.",
     ),
     "show": Command("show:show", "Show a failure as a timeline, a diagram, a page or a trace."),
     "export": Command("failures:export", "Write a pytest file from a failure."),

@@ -66,7 +66,8 @@ def confirm(
     json_file: JsonFile = None,
     record: RecordFile = None,
 ) -> None:
-    """Try a failure in other combinations of world and server, and write into its file what came.
+    """Try a failure in other combinations of world and server, and write into its file what came
+    of it.
 
     With --schedule, the verdict is that of the first trial that fails, and its file is written. In
     the simulation all tries but the first have other ids and jitter. Exit status 0 when the real

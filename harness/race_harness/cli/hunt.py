@@ -40,8 +40,9 @@ def hunt(
     scenario: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="NAME|FILE.py",
             help="Only this scenario, by its name or as FILE.py[:NAME]; may be given again. "
-            "[default: all but the control]"
+            "[default: all but the control]",
         ),
     ] = None,
     faults: Annotated[

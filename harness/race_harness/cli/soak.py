@@ -45,8 +45,9 @@ def soak(
     scenario: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="NAME|FILE.py",
             help="Only this scenario, by its name or as FILE.py[:NAME]; may be given again. "
-            "[default: all]"
+            "[default: all]",
         ),
     ] = None,
     schedule: ScheduleFile = None,

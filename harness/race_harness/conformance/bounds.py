@@ -1,4 +1,4 @@
-"""The limits of the real server: which of them the fake keeps, and why it is silent of the others.
+"""The limits of the real server: which of them the fake keeps, and why it leaves the others out.
 
 Values, files and lines are those of 1.58.2, of the uvicorn and the Python that it runs on.
 """
@@ -75,7 +75,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "subscribers of one conversation: 50",
         "event_service.py:244",
-        "kept, from 1.22.1; no client of one conversation comes to it",
+        "kept, from 1.22.1; no trial comes to it",
     ),
     Limit(
         "the first frame, with the key: 10 s",
@@ -91,7 +91,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "the first snapshot: 0.5 s to be sent",
         "event_service.py:97",
-        "left out, because only a full socket buffer lets it pass",
+        "left out, because only a full socket buffer makes it take so long",
     ),
     Limit(
         "conversations that run at once: 10, from 1.52 answered 429",
@@ -104,7 +104,7 @@ LIMITS: tuple[Limit, ...] = (
         "left out, because no client of a trial sets it",
     ),
     Limit(
-        "like steps until the agent is held to be stuck: 3 to 6",
+        "equal steps until the agent is held to be stuck: 3 to 6",
         "types.py:150",
         "left out, because the script says when",
     ),

@@ -117,7 +117,10 @@ class Evidence:
         facts = {name: value for name, value in data.items() if name in _FIELDS}
         facts["events"] = tuple(map(dict, facts.get("events", ())))
         facts["undone"] = tuple(facts.get("undone", ()))
-        facts["differences"] = tuple(StateField(**each) for each in facts.get("differences", ()))
+        facts["differences"] = tuple(
+            StateField(each["field"], each["value"], each.get("truth"))
+            for each in facts.get("differences", ())
+        )
         if facts.get("fact") not in FACTS:
             # Of another release of race-harness: told as it is. In older files the sentence alone
             # says which call it is about.

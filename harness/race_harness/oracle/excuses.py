@@ -16,7 +16,7 @@ def excuse(doing: Doing, own: Collection[str]) -> str | None:
     """Why what the caller did may raise, in words; None: nothing explains it.
 
     `own`: the routes of the requests that it is made of. Whether the server has acted on one that
-    is spoiled is anybody's guess, and not to be repeated blindly.
+    is spoiled is anybody's guess, so a client may not simply repeat it.
     """
     if doing.network_fault:
         return "a REST connection was disturbed"

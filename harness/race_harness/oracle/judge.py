@@ -29,7 +29,7 @@ SETTLED_NS = 5_000_000_000
 CLOSED = "the conversation was closed"
 SLOW_NS = 5_000_000_000
 """A request that takes so long by the network alone may be given up."""
-_HAVE_ROUTES = (*OWN_ROUTES, "state")
+_ROUTES = {**OWN_ROUTES, "state": READS_STATE}
 
 
 def judge(schedule: Schedule, happenings: Sequence[Happening], outcome: Outcome) -> Judgement:
@@ -92,9 +92,9 @@ def _acts(schedule: Schedule, ledger: Ledger, outcome: Outcome) -> Iterator[Evid
     for act in ledger.acts:
         if act.error is None:
             continue
-        own = [{**OWN_ROUTES, "state": READS_STATE}[act.act]] if act.act in _HAVE_ROUTES else []
+        own = [_ROUTES[act.act]] if act.act in _ROUTES else []
         why = excuse(act, own) or refusal(act, own) or _slow(schedule, act)
-        why = why or _socket_fault(ledger, act, own)
+        why = why or _socket_fault(ledger, act)
         if ledger.closed is not None and ledger.closed < (act.ended or act.called):
             why = why or (CLOSED if ledger.closed != act.called else None)
         yield Evidence(
@@ -109,20 +109,19 @@ def _acts(schedule: Schedule, ledger: Ledger, outcome: Outcome) -> Iterator[Evid
 
 def _slow(schedule: Schedule, act: ActEntry) -> str | None:
     """That a time limit of the client's is less than the network takes."""
+    error = act.error or ""
+    timed_out = "Timeout" in error or "timed out" in error
     slow = rest_latency_ns(schedule) >= SLOW_NS
-    return "the REST connection is slow" if slow and _gave_up(act.error or "") else None
+    return "the REST connection is slow" if slow and timed_out else None
 
 
-def _socket_fault(ledger: Ledger, act: ActEntry, own: Sequence[str]) -> str | None:
-    """That the socket was disturbed, for a client that does such things over it."""
-    over_rest = not own or any(request.route in own for request in ledger.requests.values())
+def _socket_fault(ledger: Ledger, act: ActEntry) -> str | None:
+    """That the socket was disturbed, for a client that does all such things over it: who has sent
+    as much as a message over REST is none."""
+    acts_over_rest = OWN_ROUTES.values()
+    over_rest = any(request.route in acts_over_rest for request in ledger.requests.values())
     disturbed = any(position < (act.ended or 0) for position in ledger.socket_faults)
     return "the socket was disturbed" if disturbed and not over_rest else None
-
-
-def _gave_up(error: str) -> bool:
-    """By its name or in its words."""
-    return "Timeout" in error or "timed out" in error
 
 
 def _own_messages(ledger: Ledger) -> Iterator[Evidence]:

@@ -85,7 +85,7 @@ class SoakSummary:
 
         `strict`: or passed with another verdict than `ok`.
         """
-        if strict and any(client.passed_apart for client in self.total.clients):
+        if strict and any(client.has_passed_apart for client in self.total.clients):
             return True
         rates = [
             client.pass_rate

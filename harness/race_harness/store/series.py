@@ -73,8 +73,8 @@ class SeriesRecord:
         return number
 
     def batch(self, schedules: Sequence[Schedule]) -> Callable[[TrialResult], None]:
-        """To write trials down as they end, in whatever order, each under the next free number of
-        its schedule, to which its index belongs."""
+        """What writes each trial down as it ends, in whatever order: its number is the first that
+        is free now, plus its index, which is that of its schedule."""
         first = self._next()
 
         def ended(result: TrialResult) -> None:

@@ -249,10 +249,12 @@ class _Teller:
 
     def _state(self, happening: dict[str, Any]) -> str:
         """Such as `finished, cost 0.02`: the status, and what the evidence is about."""
-        values = happening["values"]
+        # A file may hold anything there.
+        read, errors = happening.get("values"), happening.get("errors")
+        values = read if isinstance(read, dict) else {}
         stale = [field for field in self._stale if field != "execution_status"]
         told = [f"{field} {values[field]}" for field in stale if field in values]
-        told += [f"{field} raises" for field in happening.get("errors", {})]
+        told += [f"{field} raises" for field in (errors if isinstance(errors, dict) else {})]
         return ", ".join([str(values.get("execution_status", "no status")), *told])
 
     def _act(self, happening: dict[str, Any]) -> Row:

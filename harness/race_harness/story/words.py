@@ -39,6 +39,11 @@ _ACTS: Final = {
 }
 
 
+def _act(happening: dict[str, Any]) -> str:
+    act = str(happening.get("act", "something"))
+    return _ACTS.get(act, act)
+
+
 class _Words:
     def __init__(self, failure: Failure) -> None:
         self._failure = failure
@@ -124,15 +129,11 @@ class _Words:
                 running.discard(happening.get("call"))
             if happening["what"] == "act-called" and running:
                 yield (
-                    f"At {clock(self._at(position))} ms another thread called "
-                    f"{_ACTS.get(str(happening['act']), happening['act'])}."
+                    f"At {clock(self._at(position))} ms another thread called {_act(happening)}."
                 )
             elif happening["what"] == "act-raised":
                 error = " ".join(str(happening.get("error")).split())
-                yield (
-                    f"At {clock(self._at(position))} ms "
-                    f"{_ACTS.get(str(happening['act']), happening['act'])} raised {error}."
-                )
+                yield (f"At {clock(self._at(position))} ms {_act(happening)} raised {error}.")
             elif happening["what"] == "line-stalled":
                 yield (
                     f"At {clock(self._at(position))} ms {happening['thread']} stood still for "
