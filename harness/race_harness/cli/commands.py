@@ -32,7 +32,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "replay": Command("failures:replay", "Run a failing schedule again and show its timeline."),
     "confirm": Command(
         "confirming:confirm",
-        "Try a failure, or a schedule, on the real server and over real sockets.",
+        "Try a failure or a schedule on the real server.",
     ),
     "show": Command("show:show", "Show a failure as a timeline, a diagram, a page or a trace."),
     "export": Command("failures:export", "Write a pytest file from a failure."),
