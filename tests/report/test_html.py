@@ -115,14 +115,18 @@ def browser(page: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any
         driver.quit()
 
 
-@pytest.fixture
-def seen(browser: Any, request: pytest.FixtureRequest) -> Any:
-    """The browser in the scheme and of the width that the test asks for."""
-    scheme, width = getattr(request, "param", ("light", 1280))
+def show(browser: Any, scheme: str, width: int) -> None:
+    """Have the page in a scheme, `light` or `dark`, and a window so many pixels wide."""
     features = [{"name": "prefers-color-scheme", "value": scheme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+
+@pytest.fixture
+def seen(browser: Any, request: pytest.FixtureRequest) -> Any:
+    """The browser in the scheme and of the width that the test asks for."""
+    show(browser, *getattr(request, "param", ("light", 1280)))
     return browser
 
 
@@ -209,19 +213,16 @@ def test_words_are_readable_in_both_schemes(seen: Any) -> None:
 
 
 @needs_browser
-@pytest.mark.parametrize(
-    "seen", [("light", 1280), ("light", 400)], indirect=True, ids=["wide", "narrow"]
-)
 @pytest.mark.browser
-def test_the_page_is_no_wider_than_the_window(seen: Any) -> None:
-    too_wide = seen.execute_script(
-        "document.querySelectorAll('details').forEach(one => { one.open = true; });"
-        "const root = document.documentElement;"
-        "return root.scrollWidth <= innerWidth ? [] : [...document.body.querySelectorAll('*')]"
-        ".filter(one => one.getBoundingClientRect().right > innerWidth && !one.closest('.scroll'))"
-        ".map(one => one.outerHTML.slice(0, 80))"
-    )
-    assert too_wide == []
+def test_the_page_is_no_wider_than_the_window(browser: Any) -> None:
+    # Several times, since a chart is drawn anew a little after the window has changed.
+    for width in (1280, 400) * 10:
+        show(browser, "light", width)
+        too_wide = browser.execute_script(
+            "document.querySelectorAll('details').forEach(one => { one.open = true; });"
+            "return document.documentElement.scrollWidth - innerWidth"
+        )
+        assert too_wide <= 0, width
 
 
 @needs_browser
