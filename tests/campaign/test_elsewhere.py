@@ -15,6 +15,7 @@ from race_harness.model.failure import Failure
 from race_harness.model.schedule import Fault, Interleaving, Network, Schedule
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
+from race_harness.store.store import Store
 from race_harness.workers.pool import Workers
 
 Asked = list[tuple[str, str, str]]
@@ -112,6 +113,31 @@ def test_what_is_lacking_is_asked_for_once(
         assert len(asked) == 1
         with pytest.raises(ClientUnavailable):
             confirmer.tried(failure, REAL_REAL)
+
+
+def test_failures_of_several_clients_are_tried_and_recorded_in_one_campaign(
+    monkeypatch: pytest.MonkeyPatch, failure: Failure
+) -> None:
+    def find(
+        argument: str, progress: Callable[[str], None], *, server: str, world: str
+    ) -> ClientUnderTest:
+        client = find_client("reference:eager", progress)
+        return replace(client, argument=argument, resolved_version=argument)
+
+    monkeypatch.setattr("race_harness.campaign.elsewhere.find_client", find)
+    with Store(None) as store:
+        record = store.campaign("soak", {})
+        # Each anew: what an interrupted campaign goes on with has no memory of the first.
+        for releases in (("1.57.0", "1.58.0"), ("1.58.0", "1.57.0")):
+            with Confirmer(silent, tries=2, record=record) as confirmer:
+                for release in releases:
+                    tries = confirmer.tries(release, "real", failure.schedule, SIM_REAL)
+                    assert tries.confirmation("early").reproduced == 2
+        rows = store.execute(
+            "SELECT resolved_version, count(*) FROM series JOIN trials ON series = series.id "
+            "GROUP BY series.id ORDER BY position"
+        ).fetchall()
+    assert rows == [("1.57.0", 4), ("1.58.0", 4)]
 
 
 def test_after_a_broken_world_the_next_failure_gets_other_workers(

@@ -143,9 +143,8 @@ class Confirmer:
         schedules = schedules_of_tries(schedule, self._tries, combination.world)
         series = None
         if self._record is not None:
-            series = self._record.series(
-                client.series(workers.server_version, schedule.scenario, drawn=False)
-            )
+            given = client.series(workers.server_version, schedule.scenario, drawn=False)
+            series = self._record.series(self._record.with_place(given))
         wholes: dict[int, WholeTrial] = {}
 
         def failed(result: TrialResult, whole: WholeTrial) -> None:

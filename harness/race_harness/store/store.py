@@ -13,6 +13,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -249,6 +250,24 @@ class CampaignRecord:
                 "another one"
             )
         return SeriesRecord(self.store, number)
+
+    def with_place(self, series: Series) -> Series:
+        """This series of given schedules at the position of its client, or, where the campaign has
+        none of this client and versions, at the first that is free.
+
+        Failures of several clients are tried in one campaign, which need not have named them.
+        """
+        wanted = (series.client, series.resolved_version, series.server_version)
+        places = {
+            tuple(client): position
+            for position, *client in self.store.execute(
+                "SELECT position, client, resolved_version, server_version FROM series "
+                "WHERE campaign = ? AND NOT drawn",
+                (self.id,),
+            )
+        }
+        free = max(places.values(), default=-1) + 1
+        return replace(series, position=places.get(wanted, free))
 
     def skip(self, series: Series, reason: str) -> None:
         """Say why a series that was wanted is not run, or not to its end."""
