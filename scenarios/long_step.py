@@ -6,6 +6,8 @@ the SDK). That is the server's doing, and told as `server-stall`, which passes. 
 what it was asked for as soon as the server lets it, and shows each event when it comes.
 """
 
+from typing import Literal
+
 from hypothesis import strategies as st
 
 from race_harness.model.scenario import Scenario
@@ -15,7 +17,8 @@ from race_harness.search.strategies import milliseconds, networks
 
 @st.composite
 def schedules(draw: st.DrawFn) -> Schedule:
-    act = draw(st.sampled_from(("send-message", "pause")))
+    acts: tuple[Literal["send-message", "pause"], ...] = ("send-message", "pause")
+    act = draw(st.sampled_from(acts))
     at = Moment("run-started", after_ms=draw(milliseconds(100, 10_000, benign=1_000)))
     return Schedule(
         scenario="long-step",
