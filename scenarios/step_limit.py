@@ -29,5 +29,5 @@ SCENARIO = Scenario(
     name="step-limit",
     summary="the limit of steps ends the run in error",
     schedules=schedules,
-    fails="<1.7.4",
+    fails="<1.10",
 )
