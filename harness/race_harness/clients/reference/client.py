@@ -241,9 +241,13 @@ class ReferenceClient:
         return False
 
     def _unanswered(self, call: Call, error: LostError, asking_s: float) -> bool:
-        """If the server acted upon it, the log shows it by and by, and else a refusal."""
+        """If the server acted upon it, the log shows it by and by, and else a refusal.
+
+        Asking again too early would start a second run where the first one is over by then.
+        """
         if asking_s > GIVE_UP_S:
             raise UnreachableError(f"no run could be started: {error}") from error
+        self._log.wait(lambda: self._beginning(call) is not None, QUIET_S)
         self._log.sync()
         call.accepted = self._beginning(call) is not None
         return call.accepted
