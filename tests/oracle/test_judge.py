@@ -231,6 +231,16 @@ def test_raising_because_the_run_failed_is_right_and_returning_is_not(status: st
     assert status in found.evidence[0].says
 
 
+@pytest.mark.parametrize(("number", "expected"), [(1, ("spurious-error",)), (None, OK)])
+def test_a_status_from_before_is_not_what_a_run_ended_in(
+    number: int | None, expected: tuple[str, ...]
+) -> None:
+    """An interrupt while the agent starts ends the run, which has assigned none by then."""
+    failed = changed(GOOD, "run-ended 1", status="error")
+    status = at(112, "server", "status", status="error", run=number)
+    assert verdicts(added(failed, status, after="run-started 1")) == expected
+
+
 @pytest.mark.parametrize("status", ["finished", "paused"])
 def test_returning_where_the_run_did_not_fail_is_right(status: str) -> None:
     assert verdicts(changed(GOOD, "run-ended 1", status=status)) == OK

@@ -43,6 +43,9 @@ class RunEntry:
     started: int | None = None
     ended: int | None = None
     status: str | None = None
+    """That it ended in; None also where that was there before, and the run assigned none."""
+    has_assigned: bool = False
+    """Whether it has assigned a status."""
     started_ns: int | None = None
     ended_ns: int | None = None
     done: int | None = None

@@ -168,6 +168,9 @@ def _asker(ledger: Ledger) -> CallEntry | None:
 
 def _status(ledger: Ledger, position: int, happening: Happening) -> None:
     ledger.status = happening.detail["status"]
+    run = ledger.runs.get(happening.detail.get("run") or 0)
+    if run is not None:
+        run.has_assigned = True
     if ledger.status == "paused" and happening.detail.get("run") is None:
         for call in ledger.open_calls():
             call.paused = position if call.paused is None else call.paused
@@ -181,7 +184,10 @@ def _run_started(ledger: Ledger, position: int, happening: Happening) -> None:
 def _run_ended(ledger: Ledger, position: int, happening: Happening) -> None:
     run = ledger.runs[happening.detail["run"]]
     run.ended, run.ended_ns = position, happening.at_ns
-    run.status = happening.detail["status"]
+    status = happening.detail["status"]
+    # Interrupted while the agent starts, it ends in the status that was there before.
+    if run.has_assigned or status != ledger.status:
+        run.status = status
     run.done, run.done_ns = position, happening.at_ns
 
 

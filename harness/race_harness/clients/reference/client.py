@@ -243,10 +243,14 @@ class ReferenceClient:
     def _unanswered(self, call: Call, error: LostError, asking_s: float) -> bool:
         """If the server acted upon it, the log shows it by and by, and else a refusal.
 
-        Asking again too early would start a second run where the first one is over by then.
+        Asking again too early would start a second run where the first one is over by then. But
+        where another call's run is going on, what the log shows may be that one, which goes on
+        after a message: then only an answer tells.
         """
         if asking_s > GIVE_UP_S:
             raise UnreachableError(f"no run could be started: {error}") from error
+        if any(not other.over for other in self._calls):
+            return False
         self._log.wait(lambda: self._beginning(call) is not None, QUIET_S)
         self._log.sync()
         call.accepted = self._beginning(call) is not None
@@ -280,6 +284,8 @@ class ReferenceClient:
             self._log.wait(lambda: begun() or may_do_nothing())
             if not begun():
                 self._log.wait(begun, QUIET_S)
+                # Quiet is what the log shows once it has been read.
+                self._log.sync()
 
     def _end_others(self, call: Call) -> None:
         """A run that is accepted says that all others are over."""
