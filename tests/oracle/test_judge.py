@@ -238,7 +238,10 @@ def test_a_status_from_before_is_not_what_a_run_ended_in(
     """An interrupt while the agent starts ends the run, which has assigned none by then."""
     failed = changed(GOOD, "run-ended 1", status="error")
     status = at(112, "server", "status", status="error", run=number)
-    assert verdicts(added(failed, status, after="run-started 1")) == expected
+    trial = added(failed, status, after="run-started 1")
+    assert verdicts(trial) == expected
+    # Who reads the status and raises has reason to.
+    assert verdicts(raised(trial, "RuntimeError: LLM")) == OK
 
 
 @pytest.mark.parametrize("status", ["finished", "paused"])

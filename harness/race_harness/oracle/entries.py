@@ -43,9 +43,10 @@ class RunEntry:
     started: int | None = None
     ended: int | None = None
     status: str | None = None
-    """That it ended in; None also where that was there before, and the run assigned none."""
     has_assigned: bool = False
     """Whether it has assigned a status."""
+    is_stale: bool = False
+    """Whether it ended in a status that was there before: raising is right then, and so is not."""
     started_ns: int | None = None
     ended_ns: int | None = None
     done: int | None = None

@@ -213,7 +213,7 @@ class _Call:
         elif run.ended is None or run.ended > self._ended:
             begun = run.started < self._ended
             yield self._found("early", "run-not-over", begun=begun)
-        elif all(map(_failed, self._runs)):
+        elif all(_failed(run) and not run.is_stale for run in self._runs):
             yield self._found("spurious-error", "failure-not-raised", status=run.status)
 
     def _unheard(self) -> bool:

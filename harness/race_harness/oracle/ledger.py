@@ -184,10 +184,9 @@ def _run_started(ledger: Ledger, position: int, happening: Happening) -> None:
 def _run_ended(ledger: Ledger, position: int, happening: Happening) -> None:
     run = ledger.runs[happening.detail["run"]]
     run.ended, run.ended_ns = position, happening.at_ns
-    status = happening.detail["status"]
+    run.status = happening.detail["status"]
     # Interrupted while the agent starts, it ends in the status that was there before.
-    if run.has_assigned or status != ledger.status:
-        run.status = status
+    run.is_stale = not run.has_assigned and run.status == ledger.status
     run.done, run.done_ns = position, happening.at_ns
 
 
