@@ -43,10 +43,8 @@ class RunEntry:
     started: int | None = None
     ended: int | None = None
     status: str | None = None
-    has_assigned: bool = False
-    """Whether it has assigned a status."""
     is_stale: bool = False
-    """Whether it ended in a status that was there before: raising is right then, and so is not."""
+    """Whether that status was there before it started: a client may raise then, and need not."""
     started_ns: int | None = None
     ended_ns: int | None = None
     done: int | None = None

@@ -116,8 +116,8 @@ def _slow(schedule: Schedule, act: ActEntry) -> str | None:
 
 
 def _socket_fault(ledger: Ledger, act: ActEntry) -> str | None:
-    """That the socket was disturbed, for a client that does all such things over it: who has sent
-    as much as a message over REST is none."""
+    """That the socket was disturbed, for a client that does all such things over it. One that has
+    sent anything over REST does not."""
     acts_over_rest = OWN_ROUTES.values()
     over_rest = any(request.route in acts_over_rest for request in ledger.requests.values())
     disturbed = any(position < (act.ended or 0) for position in ledger.socket_faults)

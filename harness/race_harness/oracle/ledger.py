@@ -44,6 +44,8 @@ class Ledger:
     """When each event was first given to the callback."""
     status: str = "idle"
     """The server's, as of the last entry."""
+    status_since: int = 0
+    """Position at which it was assigned."""
     messages: dict[int, str] = field(default_factory=dict)
     """Where the user's own messages were persisted, with their ids."""
     subscribed: int | None = None
@@ -168,9 +170,7 @@ def _asker(ledger: Ledger) -> CallEntry | None:
 
 def _status(ledger: Ledger, position: int, happening: Happening) -> None:
     ledger.status = happening.detail["status"]
-    run = ledger.runs.get(happening.detail.get("run") or 0)
-    if run is not None:
-        run.has_assigned = True
+    ledger.status_since = position
     if ledger.status == "paused" and happening.detail.get("run") is None:
         for call in ledger.open_calls():
             call.paused = position if call.paused is None else call.paused
@@ -185,8 +185,9 @@ def _run_ended(ledger: Ledger, position: int, happening: Happening) -> None:
     run = ledger.runs[happening.detail["run"]]
     run.ended, run.ended_ns = position, happening.at_ns
     run.status = happening.detail["status"]
-    # Interrupted while the agent starts, it ends in the status that was there before.
-    run.is_stale = not run.has_assigned and run.status == ledger.status
+    # A run that is interrupted while the agent starts assigns no status.
+    kept = run.started is not None and ledger.status_since < run.started
+    run.is_stale = kept and run.status == ledger.status
     run.done, run.done_ns = position, happening.at_ns
 
 

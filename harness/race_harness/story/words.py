@@ -133,7 +133,7 @@ class _Words:
                 )
             elif happening["what"] == "act-raised":
                 error = " ".join(str(happening.get("error")).split())
-                yield (f"At {clock(self._at(position))} ms {_act(happening)} raised {error}.")
+                yield f"At {clock(self._at(position))} ms {_act(happening)} raised {error}."
             elif happening["what"] == "line-stalled":
                 yield (
                     f"At {clock(self._at(position))} ms {happening['thread']} stood still for "

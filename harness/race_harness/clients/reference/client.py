@@ -241,11 +241,11 @@ class ReferenceClient:
         return False
 
     def _unanswered(self, call: Call, error: LostError, asking_s: float) -> bool:
-        """If the server acted upon it, the log shows it by and by, and else a refusal.
+        """Whether the server acted on the request all the same, which the log shows after a while.
 
-        Asking again too early would start a second run where the first one is over by then. But
-        where another call's run is going on, what the log shows may be that one, which goes on
-        after a message: then only an answer tells.
+        If the client asked again too early, it would start a second run after the first has ended.
+        While another call's run is going on, the log cannot tell the two apart, since that run may
+        go on after a message: then only an answer can.
         """
         if asking_s > GIVE_UP_S:
             raise UnreachableError(f"no run could be started: {error}") from error
