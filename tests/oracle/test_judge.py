@@ -62,7 +62,7 @@ def test_visible_one_position_before_the_return_is_in_time() -> None:
 
 
 def test_what_is_persisted_one_position_after_the_return_cannot_be_late() -> None:
-    late = added(GOOD, persisted(310, "title"), after="run-cleared 1")
+    late = added(GOOD, persisted(310, "title", run=1), after="run-cleared 1")
     late = added(late, *seen(311, "title"), after="run-returned")
     assert verdicts(late) == ("late",)
     assert verdicts(moved(late, "persisted title", after="run-returned")) == OK
@@ -427,6 +427,20 @@ def test_a_stall_is_more_than_ten_seconds_beyond_the_schedules_own_delays(
     found = judgement(returning(limit_ms * 1_000_000 + 1), schedule)
     assert found.verdicts == ("stall",)
     assert f"{limit_ms / 1000:.1f} s after" in found.evidence[0].says
+
+
+def test_what_is_asked_after_the_end_may_take_the_networks_time() -> None:
+    """Three requests, each of them there and back; before the end, one that counts for nothing."""
+    limit_ms = 10_000 + 4 * 330 + 5_000 + 3 * 1_000 + 3 * 2 * 110
+    for delay_ns, expected in ((0, OK), (1, ("stall",))):
+        trial = returning(limit_ms * 1_000_000 + delay_ns)
+        for number, ms in ((7, 303), (8, 304), (9, 1_000), (10, 2_000)):
+            request = [
+                at(ms, "rest", "request", method="GET", route="GET events", number=number),
+                at(ms, "rest", "answer", number=number, status=200),
+            ]
+            trial = added(trial, *request, after="snapshot 1" if ms > 303 else "run-ended 1")
+        assert verdicts(trial, SLOW) == expected
 
 
 def test_without_a_snapshot_the_last_status_is_the_servers_end() -> None:

@@ -230,9 +230,14 @@ def test_what_others_add_after_the_run_may_be_on_its_way() -> None:
     other = [persisted(305, "other"), *seen(320, "other")]
     trial = added(GOOD, other[0], after="snapshot 1")
     assert verdicts(added(trial, *other[1:], after="run-returned")) == OK
-    # One position before the run's end it is the run's.
-    trial = added(GOOD, other[0], after="run-cleared 1")
-    assert verdicts(added(trial, *other[1:], after="run-returned")) == ("late",)
+    # What the run itself adds then, or others before its end, is not.
+    for event, after, expected in (
+        (persisted(305, "other"), "run-ended 1", OK),
+        (persisted(305, "other", run=1), "run-ended 1", ("late",)),
+        (persisted(305, "other"), "persisted observation", ("late",)),
+    ):
+        trial = added(GOOD, event, after=after)
+        assert verdicts(added(trial, *other[1:], after="run-returned")) == expected
 
 
 def test_what_others_add_is_still_lost_if_it_never_comes() -> None:
@@ -627,12 +632,13 @@ def test_an_error_that_is_spurious_is_not_a_stall_as_well() -> None:
 
 
 def test_a_stall_of_the_second_call_counts_from_its_own_run_or_call() -> None:
-    """Called when the run that it is told to wait for is over, it has waited from then on."""
+    """Called when the run that it is told to wait for is over, it has waited from then on; asking
+    for a run takes it 1 ms."""
     without_message = [
         h for h in TAIL if h.detail.get("event") != "message-2" and h.what != "act-called"
     ]
     place = position(without_message, "run-returned 2")
-    for delay_ms, expected in ((10_004, OK), (10_004.1, ("stall",))):
+    for delay_ms, expected in ((10_005, OK), (10_005.1, ("stall",))):
         end = at(410 + delay_ms, "client", "run-returned", call=2)
         trial = [*without_message[:place], end, at(99_000, "client", "close-called")]
         assert verdicts(trial) == expected

@@ -28,8 +28,18 @@ def work_s(schedule: Schedule) -> float:
 
 def rest_latency_ns(schedule: Schedule) -> int:
     """What the network adds to one request at most: a connection, the request, the answer."""
+    return round(4e6 * _rest_link_ms(schedule))
+
+
+def round_trips_ns(schedule: Schedule, requests: int) -> int:
+    """What it adds to so many requests, one after another, on a connection that is there."""
+    return round(2e6 * _rest_link_ms(schedule) * requests)
+
+
+def _rest_link_ms(schedule: Schedule) -> float:
+    """One way, at most."""
     links = [schedule.network.rest, *(c for c in schedule.network.connections if c.kind == "rest")]
-    return round(4e6 * max(link.latency_ms + link.jitter_ms for link in links))
+    return max(link.latency_ms + link.jitter_ms for link in links)
 
 
 def own_delays_ns(schedule: Schedule, callbacks: int = 0) -> int:

@@ -16,6 +16,8 @@ class LogEntry:
     position: int
     persisted_ns: int
     trailing: bool
+    run: int | None = None
+    """The run that brought it; None: somebody else did."""
     sent: int | None = None
     """Position of its first frame."""
     seen: int | None = None

@@ -11,7 +11,7 @@ from math import inf
 from typing import Any
 
 from race_harness.model.evidence import Evidence
-from race_harness.model.limits import own_delays_ns, rest_latency_ns
+from race_harness.model.limits import own_delays_ns, rest_latency_ns, round_trips_ns
 from race_harness.model.outcome import CallOutcome, Outcome
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
@@ -228,8 +228,8 @@ class _Call:
 
     def _late(self) -> Iterator[Evidence]:
         visible = set(self._call.visible)
-        # What others add after the run, such as the caller's next message, may be on its way; of
-        # several that may be its own it may have waited for the first.
+        # What is added after the run may be on its way; of several runs that may be its own it may
+        # have waited for the first.
         run = self._runs[0] if self._runs else None
         # And whoever has read of a pause does not wait for the rest of the step.
         ends = (self._ended, run.done if run is not None else None, self._entry.paused)
@@ -238,6 +238,7 @@ class _Call:
             entry
             for entry in self._ledger.log.values()
             if entry.position < until
+            and not (_is_over(run, entry.position) and entry.run is None)
             and not entry.trailing
             and entry.id not in visible
             and entry.id in self._settled
@@ -294,6 +295,9 @@ class _Call:
         if self._call.ended == "raised" and not any(map(_failed, self._runs)):
             return
         late_ns = self._entry.ended_ns - max(run.done_ns, self._entry.called_ns)
+        # Whatever it asks after the run's end comes to it over the same network.
+        asked = sum(one.asked_ns >= run.done_ns for one in self._entry.requests.values())
+        own_ns += round_trips_ns(self._schedule, asked)
         if late_ns > STALL_NS + own_ns:
             yield self._found(
                 "stall",
@@ -304,6 +308,12 @@ class _Call:
 
     def _ended_after_ns(self) -> int:
         return self._entry.ended_ns - self._entry.called_ns
+
+
+def _is_over(run: RunEntry | None, position: int) -> bool:
+    """Whether it has ended by then: what others add between its end and its snapshot, such as a
+    message from another thread, is none of its business."""
+    return run is not None and run.ended is not None and run.ended < position
 
 
 def _failed(run: RunEntry) -> bool:

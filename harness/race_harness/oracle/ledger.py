@@ -124,6 +124,7 @@ def _persisted(ledger: Ledger, position: int, happening: Happening) -> None:
         position=position,
         persisted_ns=happening.at_ns,
         trailing=bool(detail.get("trailing")),
+        run=detail.get("run"),
     )
     if detail["kind"] == "MessageEvent" and detail.get("run") is None:
         ledger.messages[position] = detail["event"]
