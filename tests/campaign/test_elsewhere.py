@@ -12,7 +12,7 @@ from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded
 from race_harness.model.combination import REAL_FAKE, REAL_REAL, SIM_FAKE, SIM_REAL, Combination
 from race_harness.model.errors import ClientUnavailable, WorldBroken
 from race_harness.model.failure import Failure
-from race_harness.model.schedule import Fault, Interleaving, Network, Schedule
+from race_harness.model.schedule import Interleaving, Schedule
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
 from race_harness.store.store import Store
@@ -85,15 +85,13 @@ def test_what_the_combination_cannot_do_starts_nothing(
     stand_in: Callable[[str], Asked], failure: Failure
 ) -> None:
     asked = stand_in("reference:eager")
-    schedule = Schedule(
-        "s", interleaving=Interleaving(3), network=Network(faults=(Fault("refuse"),))
-    )
+    schedule = Schedule("s", interleaving=Interleaving(3, at_lines=True))
     with Confirmer(pytest.fail) as confirmer:
         seen = confirmer.tried(replace(failure, schedule=schedule), REAL_FAKE)
     assert (seen.tries, seen.rate, asked) == (0, None, [])
     assert seen.reason is not None
     assert seen.reason.startswith("not run: interleaving.seed: ")
-    assert "network.faults[0], refuse: " in seen.reason
+    assert "interleaving.at_lines: " in seen.reason
 
 
 def test_what_is_lacking_is_asked_for_once(

@@ -250,18 +250,18 @@ def test_a_file_without_a_client_is_one_line_and_3(
     assert says in error_of(race("run", "mine.py"), status)
 
 
-def test_one_that_connects_a_real_socket_is_4_and_shows_where(race: Race, tmp_path: Path) -> None:
+def test_one_that_makes_a_real_socket_is_4_and_shows_where(race: Race, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(
-        "import urllib.request\n"
+        "import _socket\n"
         "from own_client import Right\n"
         "class Adapter(Right):\n"
         "    def connect(self, url, on_event):\n"
-        "        urllib.request.urlopen(url)\n"
+        "        _socket.socket()\n"
     )
     shutil.copy(OWN, tmp_path)
     done = race("run", "mine.py")
     assert (done.returncode, done.stdout) == (4, "")
-    assert "connecting a real socket inside a trial was refused, at:" in done.stderr
+    assert "making a real socket inside a trial was refused, at:" in done.stderr
     assert 'mine.py", line 5, in connect' in done.stderr
 
 

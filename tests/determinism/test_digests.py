@@ -7,12 +7,14 @@ import importlib.util
 import itertools
 import os
 import random
+import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
 from hypothesis import strategies as st
@@ -236,10 +238,32 @@ def test_the_whole_trial_is_the_same_and_not_its_digest_only(reference_workers):
     assert replace(first, wall_ms=0) == replace(second, wall_ms=0)
 
 
-def test_this_process_runs_the_same_trials_as_well(reference_workers, site):
+ALONE = """
+import json, sys
+from race_harness.sim import early
+early.install()
+from race_harness.clients.reference import ReferenceAdapter
+from race_harness.model.schedule import Schedule
+from race_harness.network.site import UvicornSite
+from race_harness.workers.trial import run_trial
+
+site = UvicornSite()
+for line in sys.stdin:
+    print(run_trial(Schedule.from_dict(json.loads(line)), ReferenceAdapter(), site).digest)
+"""
+
+
+def test_a_process_without_a_worker_runs_the_same_trials_as_well(reference_workers):
     schedules = drawn(seed=1, count=10)
-    here = [run_trial(schedule, ReferenceAdapter(), site).digest for schedule in schedules]
-    assert here == digests(reference_workers[0], schedules)
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE],
+        input="".join(f"{schedule.to_json()}\n" for schedule in schedules),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    assert done.stdout.split() == digests(reference_workers[0], schedules)
 
 
 # -- the real client
@@ -390,7 +414,7 @@ def address():
 
 @pytest.mark.parametrize(
     "source",
-    [lambda: next(counter), lambda: copied[0](), lambda: time.process_time_ns(), address],
+    [lambda: next(counter), lambda: copied[0](), lambda: os.times(), address],
     ids=["state of the process", "copied clock", "CPU time", "addresses"],
 )
 def test_a_client_that_is_not_decided_by_the_schedule_shows(source, site):
@@ -404,12 +428,21 @@ def test_a_client_that_is_not_decided_by_the_schedule_shows(source, site):
     [
         lambda: time.time_ns(),
         lambda: time.perf_counter(),
+        lambda: time.process_time_ns(),
+        lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+        lambda: time.strftime("%c"),
+        lambda: datetime.now(),
+        lambda: datetime.now(UTC),
+        lambda: date.today(),
         lambda: os.urandom(8).hex(),
         lambda: random.random(),
         lambda: random.Random().random(),
         lambda: ThreadPoolExecutor(3, "pool").submit(time.monotonic).result(),
     ],
-    ids=["time", "performance counter", "urandom", "random", "new generator", "executor"],
+    ids=[
+        *("time", "performance counter", "CPU time", "clock_gettime", "strftime", "datetime"),
+        *("datetime in UTC", "date", "urandom", "random", "new generator", "executor"),
+    ],
 )
 def test_a_client_that_uses_clocks_and_randomness_is_decided(source, site):
     found = {run_trial(SWITCHING, Wordy(lambda: str(source())), site).digest for _ in range(4)}

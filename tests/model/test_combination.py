@@ -63,11 +63,6 @@ STALL = LineStall("f", "x = 1", for_ms=5.0)
             "interleaving.stalls[0]: ",
         ),
         (
-            Schedule("s", network=Network(faults=(Fault("reset"), Fault("refuse", for_ms=1.0)))),
-            REAL_FAKE,
-            "network.faults[1], refuse: on real sockets both kinds of connections share a port",
-        ),
-        (
             Schedule("s", server=ServerTiming(status_overtakes=1)),
             SIM_REAL,
             "server.status_overtakes: ",

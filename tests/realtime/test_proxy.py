@@ -376,10 +376,17 @@ def test_a_fault_may_come_a_while_after_its_moment(rig):
     assert fault.at_ns >= here.all("run-called")[0].at_ns + 200_000_000
 
 
-def test_refusing_one_kind_is_not_pretended(rig):
-    here = rig(Fault("refuse", at=NOW, for_ms=100))
-    here.trace.record("client", "run-called")
-    assert "both kinds share a port" in here.failure()
+def test_refusing_is_of_new_connections_of_one_kind_for_a_while(rig):
+    here = rig(Fault("refuse", at=NOW, for_ms=300))
+    here.strike()
+    began_s = time.monotonic()
+    with socket.create_connection((HOST, here.port), PATIENCE_S) as refused:
+        refused.sendall(HEADS["socket"])
+        with pytest.raises(ConnectionResetError):
+            refused.recv(1)
+    exchange(*here.connect("rest"))
+    time.sleep(max(0, began_s + 0.3 - time.monotonic()))
+    exchange(*here.connect("socket"))
 
 
 # -- deliveries

@@ -1,16 +1,13 @@
 """A program alone on the kernel, without a server. Imports little: some processes import it."""
 
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from race_harness.model.schedule import Interleaving
 from race_harness.model.schedule import Network as NetworkSchedule
-from race_harness.sim import guard, patches
-from race_harness.sim import kernel as kernels
 from race_harness.sim.choice import choice_of
-from race_harness.sim.entropy import Entropy
+from race_harness.sim.endpoint import Endpoint, State
+from race_harness.sim.inside import inside
 from race_harness.sim.kernel import MILLISECOND, SECOND, Choice, Kernel
 from race_harness.sim.tcp import SimNetwork
 
@@ -33,7 +30,7 @@ class Alone:
         choice = choice or choice_of(Interleaving(seed))
         self.kernel = Kernel(choice, limit_ns=round(limit_s * SECOND), max_steps=max_steps)
         self.network = SimNetwork(self.kernel, network or NetworkSchedule(), entropy)
-        self._entropy = Entropy(self.kernel, entropy)
+        self._entropy = entropy
 
     def run(self, program: Callable[[], Any]) -> Any:
         """What the program returns; None if the trial had to be stopped."""
@@ -42,7 +39,7 @@ class Alone:
         def main() -> None:
             values.append(program())
 
-        with self._patched():
+        with inside(self.kernel, self.network, self._entropy):
             self.kernel.run(main)
         return values[-1]
 
@@ -50,30 +47,45 @@ class Alone:
         """Do something at an instant of the trial, outside every strand."""
         self.kernel.call_at(round(milliseconds * MILLISECOND), lambda: void(action()))
 
+    def listener(self, port: int, backlog: int = 128) -> Endpoint:
+        """Somebody who listens there."""
+        listener = Endpoint(self.kernel)
+        listener.state, listener.backlog = State.LISTENING, backlog
+        self.network.listen(port, listener)
+        return listener
+
+    def client(self, port: int, first_bytes: bytes = b"") -> Endpoint:
+        """Somebody who connects to there, and sends these bytes when it is connected."""
+        client = Endpoint(self.kernel)
+        sent = False
+
+        class Speaking:
+            def changed(self) -> None:
+                nonlocal sent
+                if first_bytes and client.state is State.CONNECTED and not sent:
+                    sent = True
+                    client.write(first_bytes)
+
+            def closed(self) -> None: ...
+
+        client.watches.append(Speaking())
+        self.network.connect(client, port)
+        return client
+
     @property
     def now_s(self) -> float:
         return self.kernel.now_ns / SECOND
 
-    @contextmanager
-    def _patched(self) -> Iterator[None]:
-        patches.assert_no_trial()
-        guard.install()
-        with patches.process_state_kept():
-            table = patches.table(self.kernel, self.network, self._entropy)
-            restore = patches.install(table)
-            kernels.active = self.kernel
-            # As in a whole trial: what is collected inside may be of an earlier one.
-            gc.disable()
-            try:
-                yield
-            finally:
-                gc.enable()
-                kernels.active = None
-                restore()
-
 
 def void(_value: object) -> None:
     """Drop a value, where a callback may not return one."""
+
+
+FIRST_BYTES = {
+    "rest": b"GET / HTTP/1.1\r\n\r\n",
+    "socket": b"GET / HTTP/1.1\r\nUpgrade: WebSocket\r\n\r\n",
+}
+"""Of a client, by what its connection is for."""
 
 
 def run_alone(program: Callable[[], Any], **options: Any) -> Any:

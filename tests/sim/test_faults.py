@@ -1,7 +1,10 @@
 """Faults: they strike at the moment that the schedule names, and do what their name says."""
 
+from errno import ECONNRESET
+from functools import partial
+
 import pytest
-from alone import Alone
+from alone import FIRST_BYTES, Alone
 
 from race_harness.clients.reference import ReferenceAdapter
 from race_harness.model.moments import NAMES, Moments
@@ -37,16 +40,19 @@ class Line:
         self.trace = self.alone.kernel.trace
         network = self.alone.network
         Faults(network, Moments(self.trace), faults)
-        network.listen(PORT, lambda connection: None)
+        self.alone.listener(PORT)
         self.ends = {}
         for kind in ("rest", "socket"):
-            network.connect(PORT, kind, self._attach)
+            self.alone.client(PORT)
+            self.alone.at(1, partial(self._listen_in, kind))
 
-    def _attach(self, connection):
+    def _listen_in(self, kind):
+        """On a connection that is made, for what it is for."""
+        connection = self.alone.network.connections[len(self.ends) // 2]
+        connection.is_for(kind)
         for pipe in (connection.up, connection.down):
-            pipe.attach(
-                self.ends.setdefault((connection.kind, pipe is connection.up), Ear(self.alone))
-            )
+            ear = self.ends[kind, pipe is connection.up] = Ear(self.alone)
+            pipe.attach(ear)
 
     def play(self, *happenings):
         """Let things happen, one each second from second 1 on, while both ends talk."""
@@ -177,28 +183,27 @@ SUBSCRIBED = ("socket", "subscribed", {"peer": FIRST_CLIENT_PORT + 1})
 
 
 def attempts(line, kind, *at_ms):
-    """Connects at these instants; the answer gets whether each was refused."""
-    refused = {}
+    """Connects at these instants; the answer gets the error of each, 0 for none."""
+    clients = {}
+
+    def connect(each_ms):
+        clients[each_ms] = line.alone.client(PORT, FIRST_BYTES[kind])
+
     for each_ms in at_ms:
-        line.alone.at(
-            each_ms,
-            lambda each_ms=each_ms: line.alone.network.connect(
-                PORT, kind, lambda made: refused.update({each_ms: made is None})
-            ),
-        )
-    return refused
+        line.alone.at(each_ms, partial(connect, each_ms))
+    return lambda: {each_ms: client.error for each_ms, client in clients.items()}
 
 
 @pytest.mark.parametrize("link", ["rest", "socket"])
 def test_refusing_is_of_new_connections_of_one_kind_for_a_while(link):
-    """The client of a refused connection hears of it after a round trip, like of any other."""
+    """What a connection is for is told by its first bytes, which a reset answers."""
     other = "socket" if link == "rest" else "rest"
     line = Line(Fault("refuse", Moment("run-called"), link=link, for_ms=500))
     mine = attempts(line, link, 999, 1_001, 1_499, 1_500, 2_000)
     others = attempts(line, other, 1_001)
     line.play(CALLED)
-    assert mine == {999: False, 1_001: True, 1_499: True, 1_500: False, 2_000: False}
-    assert others == {1_001: False}
+    assert mine() == {999: 0, 1_001: ECONNRESET, 1_499: ECONNRESET, 1_500: 0, 2_000: 0}
+    assert others() == {1_001: 0}
     # What is connected already stays so.
     assert line.heard(link) == line.heard(link, server=True) == []
     (fault,) = [h for h in line.trace.happenings if h.what == "fault"]
@@ -212,7 +217,7 @@ def test_a_shorter_refusal_does_not_shorten_a_longer_one():
     )
     refused = attempts(line, "socket", 2_500, 3_900, 4_000)
     line.play(CALLED, PERSISTED)
-    assert refused == {2_500: True, 3_900: True, 4_000: False}
+    assert refused() == {2_500: ECONNRESET, 3_900: ECONNRESET, 4_000: 0}
 
 
 @pytest.mark.parametrize("code", [1013, 4001, 4004])

@@ -6,6 +6,7 @@ threads, of the simulation, and of the simulation with random switches.
 
 import contextlib
 import contextvars
+import os
 import queue
 import threading
 import time
@@ -14,8 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alone import DAY_S, Alone, run_alone
-
-from race_harness.sim import primitives
 
 SOON = 0.02
 """Seconds of a timeout that is going to expire: all the real time that is spent here."""
@@ -722,16 +721,43 @@ def test_a_release_at_the_instant_of_the_timeout_loses_nothing():
     assert all(run_alone(program, seed=seed) for seed in (None, *range(10)))
 
 
-def test_a_lock_of_a_trial_works_outside_of_it_as_an_uncontended_one():
+def test_a_lock_of_a_trial_is_a_real_one_outside_of_it():
     """A module that is imported during a trial may keep one."""
     lock = run_alone(threading_lock)
     assert lock.acquire()
     assert not lock.acquire(blocking=False)
-    with pytest.raises(RuntimeError, match="still held"):
-        lock.acquire()
-    lock.release()
+    assert not lock.acquire(timeout=0.01)
+    threading.Timer(0.05, lock.release).start()
     with lock:
         assert lock.locked()
+
+
+def test_a_lock_that_a_trial_left_held_is_named_outside_and_free_in_the_next():
+    lock = run_alone(threading_lock)
+    run_alone(lock.acquire)
+    with pytest.raises(RuntimeError, match="of an ended trial is still held"):
+        lock.acquire()
+    assert run_alone(lambda: lock.acquire(timeout=1))
+
+
+@pytest.mark.parametrize("make", ["Lock", "RLock"])
+def test_a_lock_from_outside_is_of_the_kernel_in_a_trial(make):
+    """A module's own lock, made when it is imported: waiting for it takes virtual time."""
+    lock = getattr(threading, make)()
+
+    def program():
+        def hold():
+            with lock:
+                time.sleep(3)
+
+        (thread,) = start(hold)
+        time.sleep(1)
+        with lock:
+            waited = time.monotonic() - 1_000
+        thread.join()
+        return waited
+
+    assert run_alone(program) == 3
 
 
 def threading_lock():
@@ -772,16 +798,19 @@ def test_thread_names_are_the_same_in_every_trial():
     assert run_alone(program) == run_alone(program) == ["Thread-1 (int)", "ThreadPoolExecutor-0_0"]
 
 
-def test_patches_do_not_stay():
+def test_outside_a_trial_all_is_real():
     """The tests above would say little if the "real" world were the simulated one."""
-    before = threading.Lock, threading.RLock, queue.SimpleQueue, time.sleep
-    inside = run_alone(lambda: (threading.Lock, threading.RLock, queue.SimpleQueue, time.sleep))
-    assert all(a is not b for a, b in zip(before, inside, strict=True))
-    assert (threading.Lock, threading.RLock, queue.SimpleQueue, time.sleep) == before
-    with pytest.raises(RuntimeError, match="outlived its trial"):
-        primitives.start_new_thread(int, ())
-    with pytest.raises(RuntimeError, match="outlived its trial"):
-        primitives.start_joinable_thread(int, primitives.SimThreadHandle())
+    run_alone(int)
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(threading.get_ident()))
+    thread.start()
+    thread.join()
+    assert not thread.is_alive()
+    assert seen == [thread.ident]
+    assert seen != [threading.get_ident()]
+    times = os.times().elapsed
+    time.sleep(0.02)
+    assert os.times().elapsed - times >= 0.01
 
 
 def test_a_trial_inside_a_trial_is_refused():

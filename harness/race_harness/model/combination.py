@@ -64,7 +64,7 @@ COMBINATIONS: Final = (SIM_FAKE, SIM_REAL, REAL_FAKE, REAL_REAL)
 def unavailable(schedule: Schedule, world: str, server: str) -> tuple[str, ...]:
     """Why that pair cannot run the schedule: the fields, each with its reason. Empty: it can.
 
-    Such as `network.faults[0], refuse: on real sockets both kinds of connections share a port`.
+    Such as `interleaving.seed: nobody tells real threads when to switch`.
     """
     reasons: list[str] = []
     if world == "real":
@@ -84,12 +84,6 @@ def _of_real_world(schedule: Schedule) -> Iterator[str]:
         yield "interleaving.at_lines: nobody tells real threads when to switch"
     for index, _ in enumerate(interleaving.stalls):
         yield f"interleaving.stalls[{index}]: nobody stops a real thread at a line"
-    for index, fault in enumerate(schedule.network.faults):
-        if fault.action == "refuse":
-            yield (
-                f"network.faults[{index}], refuse: on real sockets both kinds of connections "
-                "share a port"
-            )
 
 
 def _of_real_server(schedule: Schedule) -> Iterator[str]:

@@ -188,7 +188,8 @@ class Fault:
     close      the server sends a WebSocket close frame (RFC 6455, section 5.5.1)
     stall      nothing is delivered for a while; TCP then delivers all of it
     half-open  nothing is delivered any more and neither end is told
-    refuse     new connections are refused for a while, as by a restarting proxy
+    refuse     new connections are reset for a while when their first bytes have told the kind, as
+               by a proxy that cannot reach what is behind it
     reject     the next connection is closed with `code` as soon as it is subscribed
     """
 

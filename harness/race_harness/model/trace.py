@@ -53,6 +53,8 @@ class Trace:
     def __init__(self, clock: Callable[[], int]) -> None:
         self.happenings: list[Happening] = []
         self.listeners: list[Listener] = []
+        self.probe: Callable[[], None] | None = None
+        """Called before something is recorded: it may have something to record first."""
         self._clock = clock
         self._hash = hashlib.blake2b(digest_size=16)
         self._log: list[bytes] | None = [] if LOG_VARIABLE in os.environ else None
@@ -69,6 +71,12 @@ class Trace:
         `at_ns` is for what has happened a little before, and was told only now: in real time
         others may have seen it since.
         """
+        probe = self.probe
+        if probe is not None:
+            # What it records, it records last.
+            self.probe = None
+            probe()
+            self.probe = probe
         happening = Happening(self._clock() if at_ns is None else at_ns, lane, what, detail)
         self.add(happening)
         return happening

@@ -3,15 +3,24 @@
 import random
 import struct
 from collections import Counter
+from collections.abc import Callable
+from typing import Final
 
 from race_harness.model.schedule import Link, LinkKind
 from race_harness.model.schedule import Network as NetworkSchedule
 from race_harness.model.trace import Happening
-from race_harness.network.pipe import Clock, Pipe
+from race_harness.network.pipe import MILLISECOND, Clock, Pipe
+
+_KINDS: Final[tuple[LinkKind, ...]] = ("rest", "socket")
 
 
 class Connection:
-    """A TCP connection: `up` leads to the server, `down` to the client."""
+    """A TCP connection: `up` leads to the server, `down` to the client.
+
+    What it is for is told by the client's first bytes. Until then its link is that of REST, and
+    its handshake takes as long as on the faster of the links that it may get; the first bytes make
+    up for the rest.
+    """
 
     def __init__(
         self,
@@ -20,32 +29,45 @@ class Connection:
         entropy: int,
         number: int,
         peer: int,
-        kind: LinkKind,
         nth: Counter[LinkKind],
         pipe: type[Pipe] = Pipe,
     ) -> None:
         self.number = number
         self.peer = peer
         """The client's port, by which the server knows the connection."""
-        self.kind = kind
+        self.kind: LinkKind | None = None
+        """None: it has said nothing yet."""
         self.alive = True
+        self.on_kind: Callable[[LinkKind], None] | None = None
+        """Called with the kind when it is known, before the first bytes are sent."""
+        self._clock = clock
         self._schedule = schedule
         self._nth = nth
-        link = self._link(kind)
+        latency_ms = min(self._next_link(kind).latency_ms for kind in _KINDS)
+        self.handshake_ns = round(latency_ms * MILLISECOND)
+        """One way."""
         self.up, self.down = (
-            pipe(clock, f"{number}{way}", link, random.Random(f"{entropy} {number} {way}"))
+            pipe(
+                clock, f"{number}{way}", schedule.rest, random.Random(f"{entropy} {number} {way}")
+            )
             for way in ("up", "down")
         )
 
     def client_writes(self, data: bytes) -> None:
         """The client's first bytes tell what the connection is for."""
-        if self.up.sent == 0 and data:
-            kind = kind_of(data)
-            if kind != self.kind:
-                self._nth[self.kind] -= 1
-                self.kind = kind
-                self.up.link = self.down.link = self._link(kind)
+        if self.kind is None and data:
+            self.is_for(kind_of(data))
         self.up.send(data)
+
+    def is_for(self, kind: LinkKind) -> None:
+        """Take the link of this kind. The client is about to send its first bytes."""
+        link = self._next_link(kind)
+        self._nth[kind] += 1
+        self.kind = kind
+        self.up.link = self.down.link = link
+        self.up.delay_next(2 * (round(link.latency_ms * MILLISECOND) - self.handshake_ns))
+        if self.on_kind is not None:
+            self.on_kind(kind)
 
     def reset(self) -> None:
         """Both ends see a reset."""
@@ -59,10 +81,11 @@ class Connection:
         self.up.say_last(close_frame(code, masked=True))
         self.alive = False
 
-    def _link(self, kind: LinkKind) -> Link:
-        self._nth[kind] += 1
+    def _next_link(self, kind: LinkKind) -> Link:
+        """Of the next connection of that kind."""
+        nth = self._nth[kind] + 1
         for link in self._schedule.connections:
-            if (link.kind, link.nth) == (kind, self._nth[kind]):
+            if (link.kind, link.nth) == (kind, nth):
                 return link
         return self._schedule.socket if kind == "socket" else self._schedule.rest
 
@@ -73,6 +96,16 @@ class Connections:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.connections: list[Connection] = []
+        self._refused_until_ns: dict[LinkKind, int] = {}
+
+    def refuse(self, kind: LinkKind, until_ns: int) -> None:
+        """Hang up on new connections of a kind, as a proxy does that cannot reach what is behind
+        it: a reset answers their first bytes, which tell of the kind."""
+        self._refused_until_ns[kind] = max(until_ns, self._refused_until_ns.get(kind, 0))
+
+    def refuses(self, kind: LinkKind, at_ns: int) -> bool:
+        """Whether a connection of that kind is hung up on that was asked for at this instant."""
+        return at_ns < self._refused_until_ns.get(kind, 0)
 
     def newest(self, kind: LinkKind) -> Connection | None:
         """The newest living connection of a kind, if there is one."""

@@ -3,21 +3,23 @@
 A pipe delivers chunks in order, each no earlier than its link's latency allows; TCP never reorders
 (RFC 9293), so neither do we. Ends are told of data, of the end of the stream, and of a reset;
 nothing else is observable on a real socket.
-
-Not modelled: packet sizes and bandwidth, and back-pressure (a sender never has to wait, as if the
-socket buffers of the operating system were large).
 """
 
 import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final, Protocol
 
 from race_harness.model.schedule import Link
 from race_harness.model.trace import Trace
 
 MILLISECOND: Final = 1_000_000
+
+CAPACITY: Final = 2_750_000
+"""Bytes that may be sent and unread: a send buffer and a receive buffer of Linux, as they grow on
+loopback (tcp(7), tcp_wmem and tcp_rmem)."""
 
 
 class Clock(Protocol):
@@ -48,11 +50,23 @@ class End(Protocol):
         """The connection was reset."""
 
 
+class Sender(Protocol):
+    """Who may have to wait until a pipe takes more."""
+
+    def has_room(self) -> None: ...
+
+
+class _Last(Enum):
+    """What a direction ends with, once what was sent before it has arrived."""
+
+    FINISHED = "FIN"
+    RESET = "RST"
+
+
 @dataclass(slots=True)
 class _Chunk:
     at_ns: int
-    data: bytes | None
-    """None: the end of the stream."""
+    data: bytes | _Last
 
 
 class Pipe:
@@ -63,6 +77,8 @@ class Pipe:
         self.sent = 0
         """Bytes given to the pipe so far."""
         self.end: End | None = None
+        self.sender: Sender | None = None
+        """Told when there is room again, where there was none."""
         self._clock = clock
         self._name = name
         self._rng = rng
@@ -73,6 +89,8 @@ class Pipe:
         self._closed = False
         self._reset = False
         self._delivered = 0
+        self._taken = 0
+        self._extra_ns = 0
         self._marks: deque[tuple[int, Callable[[int], object]]] = deque()
 
     def send(self, data: bytes) -> None:
@@ -87,7 +105,27 @@ class Pipe:
         """Send the end of the stream (FIN) after what is under way."""
         if not self._closed:
             self._closed = True
-            self._launch(None)
+            self._launch(_Last.FINISHED)
+
+    def abort(self) -> None:
+        """Send a reset (RST) after what is under way, whether or not the stream was ended."""
+        self._closed = True
+        self._launch(_Last.RESET)
+
+    def room(self) -> int:
+        """How many bytes can be sent before the sender has to wait."""
+        return CAPACITY - (self.sent - self._taken)
+
+    def taken(self, size: int) -> None:
+        """The receiver has read so many bytes, which makes room."""
+        was_full = self.room() <= 0
+        self._taken += size
+        if was_full and self.sender is not None:
+            self.sender.has_room()
+
+    def delay_next(self, by_ns: int) -> None:
+        """Let the next chunk take so much longer."""
+        self._extra_ns = by_ns
 
     def say_last(self, data: bytes) -> None:
         """Send this and then the end of the stream, whatever the sender still writes."""
@@ -123,8 +161,9 @@ class Pipe:
             end.broken()
         self._plan()
 
-    def _launch(self, data: bytes | None) -> None:
-        delay_ns = round(self.link.latency_ms * MILLISECOND)
+    def _launch(self, data: bytes | _Last) -> None:
+        delay_ns = round(self.link.latency_ms * MILLISECOND) + self._extra_ns
+        self._extra_ns = 0
         if self.link.jitter_ms:
             delay_ns += round(self._rng.random() * self.link.jitter_ms * MILLISECOND)
         at_ns = max(self._last_at_ns, self._clock.now_ns + delay_ns)
@@ -142,8 +181,11 @@ class Pipe:
         self._timer_set = False
         if self._flying and self.end is not None and self._stalled_until_ns <= self._clock.now_ns:
             chunk = self._flying.popleft()
-            if chunk.data is None:
+            if chunk.data is _Last.FINISHED:
                 self.end.ended()
+            elif chunk.data is _Last.RESET:
+                self._reset = True
+                self.end.broken()
             else:
                 self._pass(chunk.data)
         self._plan()

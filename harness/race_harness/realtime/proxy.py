@@ -3,8 +3,6 @@
 For each connection that the client makes it makes one to the server; in between are the same pipes
 as in the simulation, with their latencies, their order and their faults. What a connection is for
 its first bytes tell. The latency comes on top of what the loopback device takes itself.
-
-What cannot be had here: connections of one kind refused, since both kinds go to one port.
 """
 
 import asyncio
@@ -24,7 +22,7 @@ from race_harness.model.schedule import Network as NetworkSchedule
 from race_harness.model.trace import Trace
 from race_harness.network.connection import Connection, Connections, kind_of
 from race_harness.network.loopback import HOST, listening_socket
-from race_harness.network.pipe import MILLISECOND, Pipe
+from race_harness.network.pipe import Pipe
 from race_harness.realtime.clock import LoopClock, precise_loop
 from race_harness.realtime.passage import Passage, SocketPassage
 
@@ -79,9 +77,6 @@ class Proxy(Connections):
         self._thread.join()
         self._loop.close()
 
-    def refuse(self, kind: LinkKind, until_ns: int) -> None:
-        raise NotImplementedError(f"refusing {kind} connections alone: both kinds share a port")
-
     def _run(self) -> None:
         self._loop.run_forever()
 
@@ -102,6 +97,10 @@ class Proxy(Connections):
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, client: "Visitor", server: "Side", first_bytes: bytes) -> None:
+        kind = kind_of(first_bytes)
+        if self.refuses(kind, self.clock.now_ns):
+            client.broken()
+            return
         try:
             transport, _ = await self._loop.create_connection(
                 lambda: server, HOST, self._server_port
@@ -109,24 +108,23 @@ class Proxy(Connections):
         except OSError:
             client.broken()
             return
-        kind = kind_of(first_bytes)
         connection = Connection(
             self.clock,
             self._schedule,
             self._entropy,
             len(self.connections),
             transport.get_extra_info("sockname")[1],
-            kind,
             self._nth,
             pipe=SocketPassage if kind == "socket" else Passage,
         )
+        # The operating system has made the connection at once: the first bytes make up for all
+        # of the schedule's handshake.
+        connection.handshake_ns = 0
+        connection.is_for(kind)
         self.connections.append(connection)
         up, down = connection.up, connection.down
         assert isinstance(down, Passage)
         down.unread = server.unread
-        # The operating system has made the connection at once. What the schedule's latency would
-        # have made of that is made up for: the first bytes come as late as they would have.
-        up.stall(self.clock.now_ns + round(2 * up.link.latency_ms * MILLISECOND))
         up.attach(server)
         down.attach(client)
         server.join(connection, down)

@@ -4,13 +4,19 @@ Each thread has a stream of its own, so that one thread's use of randomness (a W
 a uuid) does not shift what another gets.
 """
 
+import os
 import random
+from collections.abc import Callable
+from typing import Any, Final
 
 from race_harness.sim.kernel import Kernel
 
+_real_urandom = os.urandom
+_real_seed = random.Random.seed
+
 
 class Entropy:
-    """Stands in for `os.urandom`."""
+    """Where a trial's random bytes come from."""
 
     def __init__(self, kernel: Kernel, seed: int) -> None:
         self._kernel = kernel
@@ -23,3 +29,26 @@ class Entropy:
         if stream is None:
             stream = self._streams[strand.index] = random.Random(f"{self._seed} {strand.index}")
         return stream.randbytes(size)
+
+
+current: Entropy | None = None
+"""Of the trial that is running in this process, if any."""
+
+
+def _urandom(size: int, /) -> bytes:
+    return _real_urandom(size) if current is None else current.urandom(size)
+
+
+def _getrandom(size: int, flags: int = 0) -> bytes:
+    return os.urandom(size)
+
+
+def seed_generator(self: random.Random, a: Any = None, version: int = 2) -> None:
+    """Stands in for `random.Random.seed`, which asks the system, in C, where there is no seed."""
+    if a is None and current is not None:
+        a = current.urandom(32)
+    _real_seed(self, a, version)
+
+
+STAND_INS: Final[dict[str, Callable[..., Any]]] = {"urandom": _urandom, "getrandom": _getrandom}
+"""By their names in `os`."""

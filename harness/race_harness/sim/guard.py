@@ -9,7 +9,6 @@ import _thread
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
 
 from race_harness.sim import kernel as kernels
 
@@ -17,9 +16,7 @@ REFUSED = {
     "_thread.start_new_thread": "starting a real thread",
     "_thread.start_joinable_thread": "starting a real thread",
     "time.sleep": "sleeping in real time",  # announced from Python 3.13 on
-    "socket.bind": "binding a real socket",
-    "socket.connect": "connecting a real socket",
-    "socket.sendto": "sending on a real socket",
+    "socket.__new__": "making a real socket",
     "socket.getaddrinfo": "looking up a name",
     "socket.getnameinfo": "looking up a name",
     "socket.gethostbyname": "looking up a name",
@@ -58,18 +55,9 @@ def this_thread_exempted() -> Iterator[None]:
 
 def _hook(event: str, args: tuple[object, ...]) -> None:
     what = REFUSED.get(event)
-    if what is None or (event == "socket.getaddrinfo" and _is_address(args[0])):
+    if what is None:
         return
     kernel = kernels.active
     if kernel is None or kernel.spawning or _thread.get_ident() in _exempt:
         return
     raise kernel.refusal(what)
-
-
-def _is_address(host: object) -> bool:
-    """Nothing is looked up for one; what is refused is then the connection itself."""
-    try:
-        ip_address(str(host))
-    except ValueError:
-        return False
-    return True

@@ -128,13 +128,15 @@ class Kernel:
         self.spawning = False
         """Whether a real thread that starts now is one of ours."""
         self.probe: Callable[[], None] | None = None
-        """Called at every scheduling point, by the strand that reached it; must not block."""
+        """Called by a strand before another one may go on, or time pass; must not block."""
         self._choice = choice
         self._max_steps = max_steps
         self._ready: deque[Strand] = deque()
         self._timers: list[tuple[int, int, Timer]] = []
         self._timer_count = 0
         self._closing = False
+        self.ending = False
+        """Whether the trial is over and every strand that still runs is unwinding."""
 
     # -- life of a trial ---------------------------------------------------------------------
 
@@ -190,7 +192,7 @@ class Kernel:
 
     def _close(self) -> None:
         """End what is left. A killed strand raises at its blocking point until it is gone."""
-        self._closing = True
+        self._closing = self.ending = True
         main = self.strands[0]
         self.current = main
         # The list may grow meanwhile: the loop of a killed thread starts one to end its executor.
@@ -215,10 +217,6 @@ class Kernel:
         current = self.current
         return current is not None and current.ident == _get_ident()
 
-    def ending(self) -> bool:
-        """Whether the trial is over and every strand that still runs is unwinding."""
-        return self._closing or self.stop_reason is not None
-
     def pause(self, works_on: object = None) -> None:
         """A scheduling point: another strand may go on here.
 
@@ -227,7 +225,7 @@ class Kernel:
         if self._closing:
             return
         self._step()
-        if self.stop_reason is not None:
+        if self.ending:
             self._switch(self._me())
         elif self._choice.preempts and self._ready:
             me = self._me()
@@ -319,8 +317,6 @@ class Kernel:
 
     def _step(self) -> None:
         self.steps += 1
-        if self.probe is not None:
-            self.probe()
         if self.steps > self._max_steps:
             self._stop(f"step limit: {self._max_steps} scheduling steps")
 
@@ -360,6 +356,8 @@ class Kernel:
         self._stop("deadlock: every thread waits and no timer is left")
 
     def _switch(self, me: Strand) -> None:
+        if self.probe is not None:
+            self.probe()
         chosen = self._next()
         if chosen is not me:
             self.trace.note(self.now_ns, me.index, chosen.index)
@@ -373,6 +371,8 @@ class Kernel:
             raise Stopped(self.stop_reason)
 
     def _hand_over_for_good(self) -> None:
+        if self.probe is not None:
+            self.probe()
         chosen = self.strands[0] if self._closing else self._next()
         self.trace.note(self.now_ns, "end", chosen.index)
         self.current = chosen
@@ -381,6 +381,7 @@ class Kernel:
     def _stop(self, reason: str) -> None:
         if self.stop_reason is None:
             self.stop_reason = reason
+            self.ending = True
             self.stacks = self.capture_stacks()
 
     def capture_stacks(self) -> dict[str, str]:

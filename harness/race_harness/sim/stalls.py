@@ -97,7 +97,7 @@ class Lines:
 
     def _reach(self, function: source.Function, number: int) -> None:
         kernel = self._kernel
-        if self._looking or not kernel.controls() or kernel.ending():
+        if self._looking or not kernel.controls() or kernel.ending:
             return
         strand = kernel.strand_of_caller()
         if strand.ready or strand.blocked_on:

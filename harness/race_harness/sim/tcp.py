@@ -1,15 +1,22 @@
 """The network: TCP connections in memory, byte for byte, on virtual time."""
 
 from collections import Counter
-from collections.abc import Callable
+from functools import partial
 from itertools import count
+from typing import Final
 
 from race_harness.model.schedule import LinkKind
 from race_harness.model.schedule import Network as NetworkSchedule
 from race_harness.network.connection import Connection, Connections
-from race_harness.sim.kernel import MILLISECOND, Kernel
+from race_harness.network.loopback import HOST
+from race_harness.sim.endpoint import Endpoint, State
+from race_harness.sim.kernel import MILLISECOND, SECOND, Kernel
 
-FIRST_CLIENT_PORT = 50_001
+FIRST_CLIENT_PORT: Final = 50_001
+
+SYN_AGAIN_NS: Final = 1 * SECOND
+"""After which a connection is asked for again where the listener has too many that wait, and then
+after twice as long (RFC 6298, section 2)."""
 
 
 class SimNetwork(Connections):
@@ -20,44 +27,94 @@ class SimNetwork(Connections):
         self.kernel = kernel
         self._schedule = schedule
         self._entropy = entropy
-        self._listeners: dict[int, Callable[[Connection], None]] = {}
+        self._listeners: dict[int, Endpoint] = {}
         self._numbers = count()
         self._nth: Counter[LinkKind] = Counter()
-        self._refused_until_ns: dict[LinkKind, int] = {}
 
-    def listen(self, port: int, accept: Callable[[Connection], None]) -> None:
-        """`accept` is called outside every strand when a client has connected."""
-        if port in self._listeners:
-            raise OSError(98, f"port {port} of the simulated network is in use")
-        self._listeners[port] = accept
+    def listen(self, port: int, listener: Endpoint) -> None:
+        """Connections to the port are accepted there."""
+        self._listeners[port] = listener
 
     def unlisten(self, port: int) -> None:
-        self._listeners.pop(port, None)
+        """Refuse further connections, and reset those that were not accepted."""
+        listener = self._listeners.pop(port)
+        while listener.accepted:
+            listener.accepted.popleft().close(reset=True)
 
-    def refuse(self, kind: LinkKind, until_ns: int) -> None:
-        """Refuse new connections of a kind (RFC 9293, section 3.5.2: a SYN that is reset)."""
-        self._refused_until_ns[kind] = max(until_ns, self._refused_until_ns.get(kind, 0))
-
-    def connect(
-        self, port: int, kind: LinkKind, done: Callable[[Connection | None], None]
-    ) -> None:
-        """Open a connection; `done` gets it after one round trip, or None if it is refused."""
+    def connect(self, client: Endpoint, port: int) -> None:
+        """Open a connection from `client`, which is told after one round trip what came of it."""
         number = next(self._numbers)
         peer = FIRST_CLIENT_PORT + number
         connection = Connection(
-            self.kernel, self._schedule, self._entropy, number, peer, kind, self._nth
+            self.kernel, self._schedule, self._entropy, number, peer, self._nth
         )
-        one_way_ns = round(connection.up.link.latency_ms * MILLISECOND)
-        start_ns = self.kernel.now_ns
+        client.state = State.CONNECTING
+        client.name, client.peer_name = (HOST, peer), (HOST, port)
+        self._ask(_Opening(connection, client, port, self.kernel.now_ns), SYN_AGAIN_NS)
+
+    def _ask(self, opening: "_Opening", again_ns: int) -> None:
+        kernel, one_way_ns = self.kernel, opening.connection.handshake_ns
+        asked_ns = kernel.now_ns
 
         def arrive() -> None:
-            accept = self._listeners.get(port)
-            if accept is None or self.kernel.now_ns < self._refused_until_ns.get(kind, 0):
-                self.kernel.call_at(start_ns + 2 * one_way_ns, lambda: done(None))
-                return
-            self.connections.append(connection)
-            self.kernel.call_at(start_ns + 2 * one_way_ns, lambda: done(connection))
-            # The server's accept() returns with the last part of the handshake.
-            self.kernel.call_at(start_ns + 3 * one_way_ns, lambda: accept(connection))
+            listener = self._listeners.get(opening.port)
+            if listener is None:
+                kernel.call_at(asked_ns + 2 * one_way_ns, opening.refused)
+            elif len(listener.accepted) > listener.backlog:
+                kernel.call_at(asked_ns + again_ns, partial(self._ask, opening, 2 * again_ns))
+            else:
+                self.connections.append(opening.connection)
+                opening.connection.on_kind = partial(self._may_hang_up, opening)
+                kernel.call_at(asked_ns + 2 * one_way_ns, opening.connected)
+                # The server's accept() returns with the last part of the handshake.
+                kernel.call_at(asked_ns + 3 * one_way_ns, partial(opening.accepted, listener))
 
-        self.kernel.call_at(start_ns + one_way_ns, arrive)
+        kernel.call_at(asked_ns + one_way_ns, arrive)
+
+    def _may_hang_up(self, opening: "_Opening", kind: LinkKind) -> None:
+        """The client is about to send its first bytes: what would its SYN have met?"""
+        one_way_ns = round(opening.connection.up.link.latency_ms * MILLISECOND)
+        if self.refuses(kind, opening.asked_ns + one_way_ns):
+            at_ns = max(self.kernel.now_ns, opening.asked_ns + 2 * one_way_ns)
+            self.kernel.call_at(at_ns, opening.connection.reset)
+
+
+class _Opening:
+    """A connection that is being opened."""
+
+    def __init__(self, connection: Connection, client: Endpoint, port: int, asked_ns: int) -> None:
+        self.connection = connection
+        self.port = port
+        self.asked_ns = asked_ns
+        self._client = client
+
+    def refused(self) -> None:
+        client = self._client
+        if client.state is State.CONNECTING:
+            client.refuse()
+
+    def connected(self) -> None:
+        client, connection = self._client, self.connection
+        if client.state is not State.CONNECTING:
+            # It has given up.
+            connection.alive = False
+            connection.up.finish()
+            return
+        client.join(connection.client_writes, connection.up, connection.down)
+        client.on_close.append(self._lost)
+
+    def accepted(self, listener: Endpoint) -> None:
+        connection = self.connection
+        server = Endpoint(listener.kernel)
+        server.name, server.peer_name = (HOST, self.port), (HOST, connection.peer)
+        server.join(connection.down.send, connection.down, connection.up)
+        server.on_close.append(self._lost)
+        if listener.state is State.LISTENING:
+            server.options.update(listener.options)
+            listener.accepted.append(server)
+            listener.changed()
+        else:
+            server.close(reset=True)
+
+    def _lost(self) -> None:
+        self.connection.alive = False

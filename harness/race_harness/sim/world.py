@@ -5,8 +5,6 @@ keeps no state of a trial (the imported client, the loaded application) outlives
 """
 
 import asyncio
-import gc
-import random
 import threading
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,10 +17,8 @@ from race_harness.model.schedule import Moment, Schedule
 from race_harness.model.trace import Happening, append_log
 from race_harness.network.faults import Faults
 from race_harness.network.site import URL, UvicornSite
-from race_harness.sim import guard, patches
-from race_harness.sim import kernel as kernels
 from race_harness.sim.choice import choice_of
-from race_harness.sim.entropy import Entropy
+from race_harness.sim.inside import inside
 from race_harness.sim.kernel import MILLISECOND, SECOND, Kernel, Strand
 from race_harness.sim.stalls import Lines
 from race_harness.sim.tcp import SimNetwork
@@ -57,7 +53,6 @@ class Simulation:
         self.trace = self.kernel.trace
         self.lines = Lines(self.kernel, interleaving, source)
         self._network = SimNetwork(self.kernel, schedule.network, schedule.entropy)
-        self._entropy = Entropy(self.kernel, schedule.entropy)
         self._seed = schedule.entropy
         self._network.mark_deliveries()
         self._moments = Moments(self.trace)
@@ -96,16 +91,12 @@ class Simulation:
     ) -> Ending:
         """Serve `site` and run `body` against its URL, under control.
 
-        `probe` is called at every scheduling point of `body`, `shutdown` in the server's loop
-        when `body` is done.
+        `probe` is called before another thread may go on, time pass, or something be recorded;
+        `shutdown` in the server's loop when `body` is done.
 
         Raises:
             WorldBroken: something escaped the simulation or reached for something real.
         """
-        patches.assert_no_trial()
-        guard.install()
-        collecting = gc.isenabled()
-        gc.disable()
         happenings: tuple[Happening, ...] = ()
         digest = ""
         log: list[str] = []
@@ -114,31 +105,23 @@ class Simulation:
             nonlocal happenings, digest, log
             try:
                 stop = self._start(site, shutdown)
-                self.kernel.probe = probe
+                self.kernel.probe = self.trace.probe = probe
                 with self.lines.watched():
                     body(URL)
             finally:
-                self.kernel.probe = None
+                self.kernel.probe = self.trace.probe = None
                 happenings = tuple(self.trace.happenings)
                 digest, log = self.trace.digest(), self.trace.log()
             stop()
             self._let_leave()
 
-        with patches.process_state_kept():
-            random.seed(self._seed)
-            restore = patches.install(patches.table(self.kernel, self._network, self._entropy))
-            kernels.active = self.kernel
+        with inside(self.kernel, self._network, self._seed):
             try:
                 self.kernel.run(main)
             except Exception as error:
                 # A refusal that nobody caught does not say where it was; what was noted does.
                 self._assert_whole(error)
                 raise
-            finally:
-                kernels.active = None
-                restore()
-                if collecting:
-                    gc.enable()
         self._assert_whole()
         append_log(log, digest)
         return Ending(happenings, digest, self.kernel.stop_reason, self.kernel.stacks)

@@ -23,6 +23,11 @@ def make_importable(package: Path) -> None:
 
 if __name__ == "__main__":
     make_importable(Path(__file__).resolve().parent.parent)
+    if sys.argv[2] == "sim":
+        # Before the worker imports anything that keeps what it finds.
+        from race_harness.sim import early
+
+        early.install()
     from race_harness.workers.worker import main
 
     main(sys.argv[1:])

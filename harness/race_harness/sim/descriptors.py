@@ -1,0 +1,118 @@
+"""The descriptors of one trial, the ports that are taken, and what new sockets begin with."""
+
+import errno
+import os
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from race_harness.network.loopback import HOST
+from race_harness.sim.endpoint import Endpoint, State
+from race_harness.sim.kernel import Kernel
+
+if TYPE_CHECKING:
+    # A worker imports this before anything else.
+    from race_harness.sim.tcp import SimNetwork
+
+FIRST: Final = 1 << 20
+"""The first descriptor: beyond what the operating system gives."""
+FIRST_PORT: Final = 40_001
+"""What binding to port 0 takes first."""
+
+
+class Descriptors:
+    """Which open socket each number means."""
+
+    def __init__(self, kernel: Kernel, network: "SimNetwork") -> None:
+        self.kernel = kernel
+        self.network = network
+        self._endpoints: dict[int, Endpoint] = {}
+        self._numbers = count(FIRST)
+        self._ports: dict[int, Endpoint] = {}
+        self._free_ports = count(FIRST_PORT)
+
+    def number(self) -> int:
+        """The next free one, for something that is no socket."""
+        return next(self._numbers)
+
+    def open(self, endpoint: Endpoint) -> int:
+        """A further descriptor for it."""
+        number = next(self._numbers)
+        endpoint.holders += 1
+        self._endpoints[number] = endpoint
+        return number
+
+    def get(self, number: int) -> Endpoint | None:
+        return self._endpoints.get(number)
+
+    def at(self, number: int) -> Endpoint:
+        """Raises OSError: EBADF."""
+        endpoint = self._endpoints.get(number)
+        if endpoint is None:
+            raise error(errno.EBADF)
+        return endpoint
+
+    def close(self, number: int) -> None:
+        """Raises OSError: EBADF."""
+        endpoint = self.at(number)
+        del self._endpoints[number]
+        endpoint.release()
+
+    def bind(self, endpoint: Endpoint, host: str, port: int) -> None:
+        """Give it a port; 0 takes a free one.
+
+        Raises:
+            OSError: EADDRINUSE; EINVAL where it has one.
+        """
+        if endpoint.state is not State.FRESH:
+            raise error(errno.EINVAL)
+        if port == 0:
+            port = next(free for free in self._free_ports if free not in self._ports)
+        elif port in self._ports:
+            raise error(errno.EADDRINUSE)
+        self._ports[port] = endpoint
+        endpoint.name = (host, port)
+        endpoint.state = State.BOUND
+        endpoint.on_close.append(lambda: self._free(port))
+
+    def listen(self, endpoint: Endpoint, backlog: int) -> None:
+        if endpoint.state is State.FRESH:
+            self.bind(endpoint, "0.0.0.0", 0)
+        if endpoint.state not in (State.BOUND, State.LISTENING):
+            raise error(errno.EINVAL)
+        endpoint.backlog = max(0, backlog)
+        if endpoint.state is State.BOUND:
+            endpoint.state = State.LISTENING
+            port = endpoint.name[1]
+            self.network.listen(port, endpoint)
+            endpoint.on_close.append(partial(self.network.unlisten, port))
+
+    def _free(self, port: int) -> None:
+        del self._ports[port]
+
+
+current: Descriptors | None = None
+"""Of the trial that is running in this process, if any."""
+
+
+def error(number: int, says: str | None = None) -> OSError:
+    return OSError(number, says or os.strerror(number))
+
+
+def number_of(what: Any) -> int:
+    """Of a descriptor, or of what has a `fileno()`.
+
+    Raises:
+        ValueError: it is closed.
+        TypeError: it has none.
+    """
+    if not isinstance(what, int):
+        what = what.fileno()
+    if what < 0:
+        raise ValueError(f"file descriptor cannot be a negative integer ({what})")
+    return int(what)
+
+
+def is_here(host: str) -> bool:
+    """Whether a bound socket with that address is to be reached."""
+    return host in ("", "0.0.0.0", HOST, "localhost")

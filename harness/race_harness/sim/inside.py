@@ -1,0 +1,61 @@
+"""The inside of a trial: from here to there, this process is in the simulation."""
+
+import contextlib
+import gc
+import random
+import threading
+from collections.abc import Iterator
+
+from race_harness.sim import descriptors, early, guard, patches
+from race_harness.sim import entropy as random_bytes
+from race_harness.sim import kernel as kernels
+from race_harness.sim.descriptors import Descriptors
+from race_harness.sim.entropy import Entropy
+from race_harness.sim.kernel import Kernel
+from race_harness.sim.tcp import SimNetwork
+
+
+@contextlib.contextmanager
+def inside(kernel: Kernel, network: SimNetwork, seed: int) -> Iterator[None]:
+    """Let the kernel's threads, time and network be those of the process, and `seed` all chance.
+
+    Raises:
+        RuntimeError: a trial is already running in this process.
+    """
+    if kernels.active is not None:
+        raise RuntimeError("a trial is already running in this process")
+    early.install()
+    guard.install()
+    collecting = gc.isenabled()
+    # What is collected inside may be of an earlier trial.
+    gc.disable()
+    with _process_state_kept():
+        random.seed(seed)
+        restore = patches.install(patches.table(kernel))
+        descriptors.current = Descriptors(kernel, network)
+        random_bytes.current = Entropy(kernel, seed)
+        kernels.active = kernel
+        try:
+            yield
+        finally:
+            kernels.active = None
+            random_bytes.current = None
+            descriptors.current = None
+            restore()
+            if collecting:
+                gc.enable()
+
+
+@contextlib.contextmanager
+def _process_state_kept() -> Iterator[None]:
+    """Keep process-wide state that a trial changes without any patch."""
+    random_state = random.getstate()
+    alive, starting = dict(threading._active), dict(threading._limbo)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        random.setstate(random_state)
+        for registry, before in (("_active", alive), ("_limbo", starting)):
+            entries = getattr(threading, registry)
+            entries.clear()
+            entries.update(before)
