@@ -107,6 +107,8 @@ def number_of(what: Any) -> int:
         TypeError: it has none.
     """
     if not isinstance(what, int):
+        if not hasattr(what, "fileno"):
+            raise TypeError("argument must be an int, or have a fileno() method.")
         what = what.fileno()
     if what < 0:
         raise ValueError(f"file descriptor cannot be a negative integer ({what})")

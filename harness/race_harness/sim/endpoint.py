@@ -5,6 +5,7 @@ tells it, with tcp(7) and epoll(7) for the events.
 """
 
 import errno
+import os
 import select
 from collections import deque
 from collections.abc import Callable
@@ -64,7 +65,8 @@ class Endpoint:
 
     __slots__ = (
         "accepted", "backlog", "edge", "error", "holders", "inlet", "kernel", "name", "on_close",
-        "options", "outlet", "over", "paired", "peer_name", "received_bytes", "state", "waiting",
+        "options", "outlet", "over", "paired", "peer_name", "received_bytes", "state", "told",
+        "waiting",
         "watches", "write", "write_shut",
     )  # fmt: skip
 
@@ -89,6 +91,8 @@ class Endpoint:
         self.write: Callable[[bytes], None] = _nowhere
         self.outlet: Outlet | None = None
         self.inlet: Inlet | None = None
+        self.told = True
+        """Whether who connects without waiting has been told by a further call that it is done."""
         self.paired = False
         """Whether it is one of a `socketpair()`: no network lies between the two."""
         self.on_close: list[Callable[[], None]] = []
@@ -156,10 +160,12 @@ class Endpoint:
         self.changed()
 
     def broken(self) -> None:
+        # As `tcp_reset` of Linux: what has come can still be read, and whoever has heard the end
+        # before and writes on is told so.
         if self.state is not State.CLOSED:
-            self.error = errno.ECONNRESET
+            writes_on = self.over and not self.write_shut
+            self.error = errno.EPIPE if writes_on else errno.ECONNRESET
             self.over = self.write_shut = True
-            self.received_bytes.clear()
             self.changed()
 
     def has_room(self) -> None:
@@ -180,6 +186,7 @@ class Endpoint:
         """Nobody listens where it was to be connected to."""
         self.state = State.FRESH
         self.error = errno.ECONNREFUSED
+        self.over = self.write_shut = True
         self.changed()
 
     def take_error(self) -> int:
@@ -203,10 +210,10 @@ class Endpoint:
         return data
 
     def shut_write(self) -> None:
-        if not self.write_shut and self.state is State.CONNECTED:
+        if not self.write_shut:
             self.write_shut = True
-            assert self.outlet is not None
-            self.outlet.finish()
+            if self.outlet is not None:
+                self.outlet.finish()
             self.changed()
 
     def shut_read(self) -> None:
@@ -249,8 +256,9 @@ class Direct:
         self._receiver = receiver
 
     def send(self, data: bytes) -> None:
-        if self._receiver.state is not State.CLOSED:
-            self._receiver.received(data)
+        if self._receiver.state is State.CLOSED:
+            raise OSError(errno.EPIPE, os.strerror(errno.EPIPE))
+        self._receiver.received(data)
 
     def finish(self) -> None:
         self._receiver.ended()

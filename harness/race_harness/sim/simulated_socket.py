@@ -147,8 +147,11 @@ class SimSocket:
         if not (is_here(host) or _is_loopback(host)):
             raise self._kernel.refusal(f"a connection to {host}:{port}")
         match endpoint.state:
-            case State.CONNECTED:
+            case State.CONNECTED if endpoint.told:
                 return errno.EISCONN
+            case State.CONNECTED:
+                endpoint.told = True
+                return 0
             case State.CONNECTING:
                 return errno.EALREADY
             case State.LISTENING:
@@ -160,6 +163,7 @@ class SimSocket:
             self._wait(lambda: endpoint.state is not State.CONNECTING, "connect")
         except TimeoutError:
             return errno.ETIMEDOUT
+        endpoint.told = True
         return endpoint.take_error()
 
     # -- data --------------------------------------------------------------------------------
@@ -170,10 +174,12 @@ class SimSocket:
         endpoint = self._endpoint
         if endpoint.state is not State.CONNECTED or self.number < 0:
             self._open()
-            raise error(endpoint.take_error() or errno.ENOTCONN)
+            if endpoint.error or not endpoint.over:
+                raise error(endpoint.take_error() or errno.ENOTCONN)
+            return b""
         if size:
             self._may_wait(endpoint.readable, "socket data", flags)
-        if endpoint.error:
+        if endpoint.error and not endpoint.received_bytes:
             raise error(endpoint.take_error())
         if not flags:
             return endpoint.take(size)
@@ -275,12 +281,13 @@ class SimSocket:
 
     def shutdown(self, how: int) -> None:
         endpoint = self._open()
-        if endpoint.state is not State.CONNECTED:
-            raise error(errno.ENOTCONN)
         if how in (socket.SHUT_WR, socket.SHUT_RDWR):
             endpoint.shut_write()
         if how in (socket.SHUT_RD, socket.SHUT_RDWR):
             endpoint.shut_read()
+        # Linux has done it all the same.
+        if endpoint.state is not State.CONNECTED:
+            raise error(errno.ENOTCONN)
 
     def detach(self) -> int:
         number, self.number = self.number, -1

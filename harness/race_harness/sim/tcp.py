@@ -49,6 +49,7 @@ class SimNetwork(Connections):
             self.kernel, self._schedule, self._entropy, number, peer, self._nth
         )
         client.state = State.CONNECTING
+        client.over = client.write_shut = client.told = False
         client.name, client.peer_name = (HOST, peer), (HOST, port)
         self._ask(_Opening(connection, client, port, self.kernel.now_ns), SYN_AGAIN_NS)
 

@@ -1,0 +1,734 @@
+"""Simulated sockets do what real ones do: each program sees the same on both.
+
+A program gives what it saw, addresses and times apart. Times are compared where a program says so.
+"""
+
+import array
+import contextlib
+import errno
+import os
+import select
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from alone import run_alone
+
+from race_harness.sim import early
+
+# As in a worker: what is bound below, when this is imported, is what works in both.
+early.install()
+
+HOST = "127.0.0.1"
+PROGRAMS: dict[str, Callable[[], Any]] = {}
+
+
+def program(function: Callable[[], Any]) -> Callable[[], Any]:
+    PROGRAMS[function.__name__] = function
+    return function
+
+
+def saw(call: Callable[..., Any], *args: Any) -> Any:
+    """What a call gives, or the name of its error."""
+    try:
+        return call(*args)
+    except OSError as error:
+        name = errno.errorcode.get(error.errno or 0, "")
+        return f"{type(error).__name__} {name}".strip()
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        return type(error).__name__
+
+
+@contextlib.contextmanager
+def connected() -> Any:
+    """Both ends of a connection: the client's, and the one that was accepted."""
+    with (
+        socket.create_server((HOST, 0)) as listener,
+        socket.create_connection(listener.getsockname()) as client,
+    ):
+        server, _ = listener.accept()
+        with server:
+            yield client, server
+
+
+def settle() -> None:
+    """Let what is under way arrive."""
+    time.sleep(0.02)
+
+
+# -- opening
+
+
+@program
+def what_a_new_socket_tells() -> Any:
+    with socket.socket() as made:
+        return (
+            *(made.family, made.type, made.proto, made.timeout, made.getblocking()),
+            *(made.getsockname(), saw(made.getpeername), made.fileno() > 2),
+            made.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE),
+            made.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN),
+            made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),
+            isinstance(made, socket.socket),
+        )
+
+
+@program
+def non_blocking_from_the_start() -> Any:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as made:
+        return made.type, made.getblocking(), made.gettimeout()
+
+
+@program
+def the_default_timeout() -> Any:
+    socket.setdefaulttimeout(3)
+    try:
+        with socket.create_server((HOST, 0)) as listener:
+            made = socket.create_connection(listener.getsockname())
+            accepted, _ = listener.accept()
+            with made, accepted:
+                return made.gettimeout(), accepted.gettimeout()
+    finally:
+        socket.setdefaulttimeout(None)
+
+
+@program
+def binding() -> Any:
+    with socket.socket() as one, socket.socket() as other, socket.socket() as third:
+        one.bind((HOST, 0))
+        name = one.getsockname()
+        third.bind(("", 0))
+        return (
+            name[0],
+            name[1] > 0,
+            third.getsockname()[0],
+            saw(other.bind, name),
+            saw(one.bind, (HOST, 0)),
+            saw(other.bind, ("192.0.2.1", 0)),
+            saw(other.bind, (HOST, 70_000)),
+            saw(other.bind, HOST),
+        )
+
+
+@program
+def a_port_is_free_again_when_its_socket_is_closed() -> Any:
+    with socket.socket() as one:
+        one.bind((HOST, 0))
+        name = one.getsockname()
+    with socket.socket() as other:
+        return saw(other.bind, name)
+
+
+@program
+def listening() -> Any:
+    with socket.socket() as one:
+        one.listen()
+        return (
+            one.getsockname()[0],
+            one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN),
+            saw(one.listen, 5),
+            saw(one.connect, one.getsockname()),
+        )
+
+
+@program
+def accepting_without_listening() -> Any:
+    with socket.socket() as one:
+        one.settimeout(0.1)
+        return saw(one.accept)
+
+
+@program
+def an_accepted_socket_has_the_names_of_both() -> Any:
+    with connected() as (client, server):
+        return (
+            client.getsockname() == server.getpeername(),
+            client.getpeername() == server.getsockname(),
+            server.family,
+            server.type,
+            server.gettimeout(),
+        )
+
+
+@program
+def accepting_in_time_or_not() -> Any:
+    with socket.create_server((HOST, 0)) as listener:
+        listener.settimeout(0.05)
+        late = saw(listener.accept)
+        listener.setblocking(False)
+        return late, saw(listener.accept)
+
+
+@program
+def connecting_where_nobody_listens() -> Any:
+    with socket.socket() as one:
+        one.bind((HOST, 0))
+        name = one.getsockname()
+        with socket.socket() as client, socket.socket() as again:
+            return saw(client.connect, name), saw(again.connect_ex, name)
+
+
+@program
+def connecting_again_after_a_refusal() -> Any:
+    with socket.socket() as client, socket.socket() as other:
+        other.bind((HOST, 0))
+        refused = saw(client.connect, other.getsockname())
+        other.listen()
+        return refused, saw(client.connect, other.getsockname())
+
+
+@program
+def connecting_twice() -> Any:
+    with connected() as (client, server):
+        return saw(client.connect, server.getsockname())
+
+
+@program
+def connecting_without_waiting() -> Any:
+    with socket.create_server((HOST, 0)) as listener, socket.socket() as client:
+        client.setblocking(False)
+        began = saw(client.connect, listener.getsockname())
+        ready = select.select([], [client], [], 5)[1] == [client]
+        return (
+            began,
+            ready,
+            client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR),
+            saw(client.connect_ex, listener.getsockname()),
+            client.getpeername() == listener.getsockname(),
+        )
+
+
+@program
+def refused_without_waiting() -> Any:
+    with socket.socket() as nobody, socket.socket() as client:
+        nobody.bind((HOST, 0))
+        client.setblocking(False)
+        began = saw(client.connect_ex, nobody.getsockname())
+        poll = select.poll()
+        poll.register(client, select.POLLOUT)
+        ((_, events),) = poll.poll(5_000)
+        number = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        # Loopback may refuse at once, where a network needs a round trip.
+        told = began if began != errno.EINPROGRESS else number
+        return told, bool(events & select.POLLHUP), saw(client.recv, 1)
+
+
+# -- data
+
+
+@program
+def every_way_to_read_and_to_write() -> Any:
+    with connected() as (client, server):
+        client.send(b"one")
+        client.sendall(memoryview(b"two"))
+        client.sendmsg([b"th", bytearray(b"ree")])
+        client.sendto(b"four", server.getsockname())
+        client.send(array.array("I", [1]))
+        settle()
+        buffer = bytearray(3)
+        filled = server.recv_into(buffer)
+        part, there = server.recvfrom(3)
+        message, ancillary, flags, _ = server.recvmsg(5)
+        two, three = bytearray(2), bytearray(2)
+        scattered = server.recvmsg_into([two, three])[0]
+        rest = array.array("I", [0])
+        return (
+            *(filled, bytes(buffer), part, there, message, ancillary, flags & ~socket.MSG_EOR),
+            *(scattered, bytes(two), bytes(three), server.recv_into(rest), list(rest)),
+        )
+
+
+@program
+def peeking() -> Any:
+    with connected() as (client, server):
+        client.sendall(b"abcdef")
+        settle()
+        return (
+            *(server.recv(3, socket.MSG_PEEK), server.recv(4), server.recv(9)),
+            saw(server.recv, 1, socket.MSG_DONTWAIT),
+            server.recv(0),
+            saw(server.recv, -1),
+        )
+
+
+@program
+def waiting_for_all() -> Any:
+    with connected() as (client, server):
+
+        def send() -> None:
+            for part in (b"ab", b"cd", b"ef"):
+                settle()
+                client.sendall(part)
+
+        thread = threading.Thread(target=send)
+        thread.start()
+        got = server.recv(6, socket.MSG_WAITALL)
+        thread.join()
+        client.sendall(b"gh")
+        client.shutdown(socket.SHUT_WR)
+        return got, server.recv(6, socket.MSG_WAITALL)
+
+
+@program
+def reading_in_time_or_not() -> Any:
+    with connected() as (client, server):
+        server.settimeout(0.05)
+        late = saw(server.recv, 1)
+        server.setblocking(False)
+        now = saw(server.recv, 1)
+        client.sendall(b"x")
+        settle()
+        return late, now, server.recv(1), saw(server.settimeout, -1)
+
+
+@program
+def the_end_of_the_stream() -> Any:
+    with connected() as (client, server):
+        client.sendall(b"last")
+        client.shutdown(socket.SHUT_WR)
+        first, second, third = server.recv(9), server.recv(9), server.recv(9)
+        server.sendall(b"answer")
+        return first, second, third, client.recv(9), saw(client.send, b"x")
+
+
+@program
+def reading_no_more() -> Any:
+    with connected() as (_client, server):
+        server.shutdown(socket.SHUT_RD)
+        return server.recv(1)
+
+
+@program
+def shutting_down_what_is_not_connected() -> Any:
+    with socket.socket() as one:
+        return saw(one.shutdown, socket.SHUT_RDWR), saw(one.send, b"x"), saw(one.recv, 1)
+
+
+@program
+def closing_with_unread_bytes_resets() -> Any:
+    with connected() as (client, server):
+        client.sendall(b"never read")
+        settle()
+        server.close()
+        settle()
+        return saw(client.recv, 1), saw(client.recv, 1), saw(client.send, b"x")
+
+
+@program
+def what_came_before_a_reset_can_be_read() -> Any:
+    with connected() as (client, server):
+        client.sendall(b"never read")
+        settle()
+        server.sendall(b"said before")
+        settle()
+        server.close()
+        settle()
+        return client.recv(4), client.recv(99), saw(client.recv, 1), client.recv(1)
+
+
+@program
+def writing_to_who_has_gone() -> Any:
+    with connected() as (client, server):
+        server.close()
+        settle()
+        ended, first = client.recv(1), client.send(b"x")
+        settle()
+        return ended, first, saw(client.send, b"x"), saw(client.send, b"x")
+
+
+@program
+def a_reset_is_told_once_by_so_error() -> Any:
+    with connected() as (client, server):
+        client.sendall(b"never read")
+        settle()
+        server.close()
+        settle()
+        numbers = [client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) for _ in range(2)]
+        return numbers, client.recv(1)
+
+
+@program
+def a_sender_waits_for_room() -> Any:
+    """Until the buffers of both ends are full, whatever they hold."""
+    with connected() as (client, server):
+        client.setblocking(False)
+        sent = 0
+        with contextlib.suppress(BlockingIOError):
+            while sent < 50_000_000:
+                sent += client.send(bytes(65_536))
+                if sent % (1 << 20) == 0:
+                    settle()
+        writable = select.select([], [client], [], 0)[1]
+        server.settimeout(1)
+        received = 0
+        while received < sent:
+            received += len(server.recv(1 << 20))
+        settle()
+        return 0 < sent < 50_000_000, writable, select.select([], [client], [], 0)[1] == [client]
+
+
+@program
+def sending_in_time_or_not() -> Any:
+    with connected() as (client, _server):
+        client.settimeout(0.1)
+        return saw(client.sendall, bytes(60_000_000))
+
+
+# -- several descriptors, and none
+
+
+@program
+def makefile() -> Any:
+    with connected() as (client, server):
+        with client.makefile("rw", newline="\n") as words:
+            words.write("hello\nworld\n")
+            words.flush()
+            with server.makefile("rb") as lines:
+                server.close()
+                first = lines.readline()
+                second = lines.readline()
+            settle()
+        return first, second, client.recv(1), server.fileno()
+
+
+@program
+def duplicates() -> Any:
+    with connected() as (client, server):
+        copy = client.dup()
+        client.close()
+        copy.sendall(b"still open")
+        got = server.recv(99)
+        copy.close()
+        return got, server.recv(1), copy.fileno(), saw(copy.send, b"x")
+
+
+@program
+def descriptors_change_hands() -> Any:
+    with connected() as (client, server):
+        number = client.detach()
+        gone = client.fileno(), saw(client.send, b"x")
+        with socket.socket(fileno=number) as taken:
+            taken.sendall(b"taken over")
+            return gone, taken.family, taken.type, server.recv(99)
+
+
+@program
+def a_descriptor_of_nothing() -> Any:
+    with socket.socket() as one:
+        number = one.fileno()
+    return saw(socket.socket, -1, -1, -1, number), saw(socket.close, number)
+
+
+@program
+def closing_by_number() -> Any:
+    with connected() as (client, server):
+        socket.close(client.detach())
+        return server.recv(1)
+
+
+@program
+def what_is_closed() -> Any:
+    one = socket.socket()
+    one.close()
+    one.close()
+    return (
+        one.fileno(),
+        *(saw(one.bind, (HOST, 0)), saw(one.listen), saw(one.getsockname), saw(one.recv, 1)),
+        saw(one.getsockopt, socket.SOL_SOCKET, socket.SO_ERROR),
+    )
+
+
+@program
+def closing_a_socket_that_another_thread_reads() -> Any:
+    """Linux lets it wait on; Python finds the descriptor gone when there is something to read."""
+    with connected() as (client, server):
+        seen: list[Any] = []
+        client.settimeout(5)
+        thread = threading.Thread(target=lambda: seen.append(saw(client.recv, 9)))
+        thread.start()
+        settle()
+        client.close()
+        settle()
+        waits = thread.is_alive()
+        server.sendall(b"x")
+        thread.join()
+        return waits, seen
+
+
+@program
+def shutting_down_a_socket_that_another_thread_reads() -> Any:
+    with connected() as (client, _server):
+        seen: list[Any] = []
+        thread = threading.Thread(target=lambda: seen.append(client.recv(9)))
+        thread.start()
+        settle()
+        client.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        return seen
+
+
+@program
+def closing_a_listener_resets_who_waits_there() -> Any:
+    with socket.create_server((HOST, 0)) as listener:
+        name = listener.getsockname()
+        client = socket.create_connection(name)
+        settle()
+    settle()
+    with client, socket.socket() as late:
+        return saw(client.recv, 1), saw(late.connect, name)
+
+
+@program
+def pairs() -> Any:
+    one, other = socket.socketpair()
+    with one, other:
+        one.sendall(b"there")
+        got = other.recv(99)
+        other.close()
+        return (
+            *(got, one.recv(1), saw(one.send, b"x"), one.family, one.type, one.proto),
+            one.getsockname(),
+        )
+
+
+@program
+def options() -> Any:
+    with connected() as (client, _server):
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return (
+            bool(client.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)),
+            bool(client.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)),
+            bool(client.getsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST)),
+        )
+
+
+# -- waiting for several
+
+
+@program
+def selecting() -> Any:
+    with connected() as (client, server):
+        nothing = select.select([server], [], [], 0.01)
+        client.sendall(b"x")
+        settle()
+        readable, writable, other = select.select([server, client], [server], [server], 1)
+        client.close()
+        return (
+            *(nothing, readable == [server], writable == [server], other),
+            saw(select.select, [client], [], [], 0),
+            saw(select.select, [server], [], [], -1),
+            saw(select.select, [object()], [], [], 0),
+        )
+
+
+@program
+def selecting_by_number_until_the_timeout() -> Any:
+    with connected() as (client, server):
+        began = time.monotonic()
+        nothing = select.select([server.fileno()], [], [], 0.2)
+        took = time.monotonic() - began
+        client.sendall(b"x")
+        ready = select.select([server.fileno()], [], [])[0] == [server.fileno()]
+        return nothing, 0.2 <= took < 2, ready
+
+
+@program
+def polling() -> Any:
+    with connected() as (client, server):
+        poll = select.poll()
+        poll.register(server)
+        poll.register(client, select.POLLIN)
+        first = [events for _, events in poll.poll(0)]
+        poll.modify(server, select.POLLIN)
+        second = poll.poll(10)
+        client.sendall(b"x")
+        settle()
+        third = [events for _, events in poll.poll(1_000)]
+        poll.unregister(client)
+        client.close()
+        settle()
+        fourth = [events for _, events in poll.poll()]
+        return (
+            *(first, second, third, fourth),
+            saw(poll.unregister, client.fileno()),
+            saw(poll.modify, 999_999, 1),
+        )
+
+
+@program
+def what_poll_tells_of_an_end() -> Any:
+    wanted = select.POLLIN | select.POLLOUT | select.POLLRDHUP
+    with connected() as (client, server):
+        poll = select.poll()
+        poll.register(server, wanted)
+        seen = []
+        client.shutdown(socket.SHUT_WR)
+        settle()
+        seen.append(poll.poll(0)[0][1])
+        server.shutdown(socket.SHUT_WR)
+        settle()
+        seen.append(poll.poll(0)[0][1])
+    with socket.socket() as fresh:
+        poll = select.poll()
+        poll.register(fresh, wanted)
+        seen.append(poll.poll(0)[0][1])
+    return seen
+
+
+@program
+def what_poll_tells_of_a_reset() -> Any:
+    with connected() as (client, server):
+        client.sendall(b"never read")
+        settle()
+        server.close()
+        settle()
+        poll = select.poll()
+        poll.register(client, select.POLLIN | select.POLLOUT | select.POLLRDHUP)
+        return poll.poll(0)[0][1]
+
+
+@program
+def epoll_by_level_and_edge() -> Any:
+    with connected() as (client, server), select.epoll() as level, select.epoll() as edge:
+        level.register(server, select.EPOLLIN)
+        edge.register(server.fileno(), select.EPOLLIN | select.EPOLLET)
+        seen = []
+        for data in (b"a", b"", b"b"):
+            if data:
+                client.sendall(data)
+                settle()
+            seen.append([[events for _, events in one.poll(0)] for one in (level, edge)])
+        server.recv(9)
+        seen.append([one.poll(0.01) for one in (level, edge)])
+        return seen
+
+
+@program
+def epoll_once() -> Any:
+    with connected() as (client, server), select.epoll() as once:
+        once.register(server, select.EPOLLIN | select.EPOLLONESHOT)
+        client.sendall(b"a")
+        settle()
+        first, second = len(once.poll(0)), once.poll(0)
+        once.modify(server, select.EPOLLIN | select.EPOLLONESHOT)
+        return first, second, len(once.poll(0))
+
+
+@program
+def epoll_is_told_what_it_does_not_know() -> Any:
+    with connected() as (client, server), select.epoll() as one:
+        one.register(server, select.EPOLLIN)
+        return (
+            saw(one.register, server, select.EPOLLIN),
+            saw(one.modify, client, select.EPOLLIN),
+            saw(one.unregister, client),
+            one.unregister(server),
+            saw(one.unregister, server),
+            one.fileno() > 2,
+        )
+
+
+@program
+def epoll_forgets_what_is_closed() -> Any:
+    with connected() as (client, server), select.epoll() as one:
+        one.register(server, select.EPOLLIN)
+        client.sendall(b"x")
+        settle()
+        server.close()
+        return one.poll(0)
+
+
+@program
+def epoll_when_it_is_closed() -> Any:
+    one = select.epoll()
+    one.close()
+    one.close()
+    return one.closed, saw(one.poll, 0), saw(one.fileno)
+
+
+@program
+def epoll_wakes_who_waits() -> Any:
+    with connected() as (client, server), select.epoll() as one:
+        one.register(server, select.EPOLLIN)
+        seen: list[Any] = []
+        thread = threading.Thread(target=lambda: seen.append([events for _, events in one.poll()]))
+        thread.start()
+        settle()
+        client.sendall(b"x")
+        thread.join()
+        return seen
+
+
+@program
+def every_selector() -> Any:
+    seen = []
+    for kind in (
+        selectors.DefaultSelector,
+        selectors.EpollSelector,
+        selectors.PollSelector,
+        selectors.SelectSelector,
+    ):
+        with connected() as (client, server), kind() as selector:
+            key = selector.register(server, selectors.EVENT_READ, "data")
+            nothing = selector.select(0)
+            client.sendall(b"x")
+            ((ready, events),) = selector.select(5)
+            same = ready == key == selector.get_key(server)
+            selector.modify(server, selectors.EVENT_READ | selectors.EVENT_WRITE, "more")
+            ((ready, both),) = selector.select(5)
+            again = saw(selector.register, server, selectors.EVENT_READ)
+            unknown = saw(selector.unregister, client)
+            selector.unregister(server)
+            left = len(selector.get_map())
+            seen.append((nothing, events, same, ready.data, both, again, unknown, left))
+    return seen
+
+
+# -- names
+
+
+@program
+def looking_up() -> Any:
+    def addresses(*args: Any, **options: Any) -> Any:
+        return sorted({answer[4] for answer in socket.getaddrinfo(*args, **options)})
+
+    return (
+        addresses(HOST, 80),
+        addresses("localhost", 80, family=socket.AF_INET),
+        addresses(HOST, "80"),
+        addresses(b"127.0.0.1", None),
+        socket.getaddrinfo(HOST, 80, type=socket.SOCK_STREAM),
+        saw(addresses, HOST, 80, socket.AF_INET6),
+        socket.gethostbyname("localhost"),
+        socket.gethostbyname(HOST),
+        socket.getnameinfo((HOST, 80), socket.NI_NUMERICHOST | socket.NI_NUMERICSERV),
+    )
+
+
+# -- all of them
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_sees_the_same_in_the_simulation(name: str) -> None:
+    real = PROGRAMS[name]()
+    assert run_alone(PROGRAMS[name]) == real
+    assert run_alone(PROGRAMS[name], seed=3) == real
+
+
+def test_the_comparison_would_see_a_difference() -> None:
+    """Both worlds are what they are called."""
+
+    def descriptor() -> bool:
+        with socket.socket() as made:
+            try:
+                os.fstat(made.fileno())
+            except OSError:
+                return False
+        return True
+
+    assert descriptor()
+    assert not run_alone(descriptor)
