@@ -1,5 +1,6 @@
 """The inside of a trial: from here to there, this process is in the simulation."""
 
+import asyncio
 import contextlib
 import gc
 import random
@@ -55,6 +56,10 @@ def _process_state_kept() -> Iterator[None]:
         yield
     finally:
         random.setstate(random_state)
+        # They would be asked for their loop each time that a later one ends.
+        for task in list(asyncio.tasks._scheduled_tasks):  # type: ignore[attr-defined]
+            if task.get_loop().is_closed():
+                asyncio.tasks._scheduled_tasks.discard(task)  # type: ignore[attr-defined]
         for registry, before in (("_active", alive), ("_limbo", starting)):
             entries = getattr(threading, registry)
             entries.clear()
