@@ -53,6 +53,9 @@ def inside(adapter_name: str, trials: int) -> None:
     spec.loader.exec_module(bootstrap)
     bootstrap.make_importable(HARNESS)
 
+    from race_harness.sim import early
+
+    early.install()
     from race_harness.model.schedule import Schedule
     from race_harness.sim import kernel
     from race_harness.workers import worker

@@ -13,17 +13,6 @@ CROWDED = 1.3
 """Wall time over CPU time from which on somebody else must be using the core."""
 
 
-def take_turns() -> None:
-    """Let no thread of this process be interrupted by one that it wakes (sched(7), SCHED_BATCH).
-
-    A thread hands the baton over and then waits, which gives the interpreter lock back. The other
-    one can do nothing before that: to switch to it at once, and back, costs some 8 % of a trial.
-    """
-    # A container may forbid it, and other systems than Linux do not have it.
-    with contextlib.suppress(OSError, AttributeError):
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-
-
 class OneCore:
     """Keeps the calling thread, and those it starts, on one core. `first` numbers the jobs, so
     that those of one campaign begin on different cores."""

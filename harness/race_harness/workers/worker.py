@@ -29,7 +29,7 @@ from race_harness.server.missing import missing
 from race_harness.server.profile import Profile
 from race_harness.sim import source
 from race_harness.sim.watchdog import Watchdog
-from race_harness.workers.affinity import OneCore, take_turns
+from race_harness.workers.affinity import OneCore
 from race_harness.workers.protocol import (
     Answer,
     ListLines,
@@ -172,7 +172,6 @@ def _work(connection: Connection, bench: TrialBench, job: int) -> None:
     bench = replace(bench, adapter=adapter)
     # In real time trials are forked, and limited, by their world: no thread may be here.
     if not bench.combination.in_real_time:
-        take_turns()
         Watchdog(lambda report: _send(connection, Trouble(report))).start()
     _send(connection, ready)
     asked: RunTrial
