@@ -6,6 +6,7 @@ take those places, and ask where they are each time they are called. `sim.patche
 which nobody keeps, for the length of a trial.
 """
 
+import importlib
 import os
 import queue
 import random
@@ -34,6 +35,9 @@ def install() -> None:
     if _installed:
         return
     _installed = True
+    # Its lock stays a real one, which nobody holds across a scheduling point: a logger takes it
+    # the first time that it is asked for its level, and first trials would differ from later ones.
+    importlib.import_module("logging")
     kept: dict[int, tuple[object, Any]] = {}
     for owner, name, stand_in in _stand_ins():
         if not hasattr(owner, name):
@@ -43,6 +47,7 @@ def install() -> None:
         setattr(owner, name, stand_in)
     _replace_copies(kept)
     virtual_time.install_dates()
+    os.register_at_fork(after_in_child=primitives.keep_own_locks_real)
     # It waits and connects in C, where nothing announces it. asyncio's own loop does as well.
     sys.modules.setdefault("uvloop", None)  # type: ignore[arg-type]
 

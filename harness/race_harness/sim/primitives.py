@@ -213,6 +213,17 @@ else:
 STAND_INS.update({"Lock": SimLock, "_allocate_lock": SimLock, "RLock": SimRLock})
 
 
+def keep_own_locks_real() -> None:
+    """In a child process `threading` has made its own locks anew (`threading._after_fork`), by the
+    stand-ins. Real ones, as in the parent, are no scheduling points, and nobody waits in them."""
+    for name, lock in (
+        ("_active_limbo_lock", threading._CRLock()),  # type: ignore[attr-defined]
+        ("_shutdown_locks_lock", _allocate_lock()),  # up to Python 3.12
+    ):
+        if hasattr(threading, name):
+            setattr(threading, name, lock)
+
+
 def _name(function: Callable[[], object]) -> str:
     """The name of the `threading.Thread` whose bootstrap this is."""
     return str(getattr(getattr(function, "__self__", None), "name", "thread"))
