@@ -429,6 +429,13 @@ def test_a_stall_is_more_than_ten_seconds_beyond_the_schedules_own_delays(
     assert f"{limit_ms / 1000:.1f} s after" in found.evidence[0].says
 
 
+def test_what_a_narrow_link_takes_is_nobodys_stall() -> None:
+    for busy_ms, expected in ((7_000.0, OK), (6_999.0, ("stall",))):
+        trial = returning(17_004_000_000)
+        busy = at(60_001, "network", "was-busy", link="rest", peer=1, for_ms=busy_ms)
+        assert verdicts([*trial, busy]) == expected
+
+
 def test_what_is_asked_after_the_end_may_take_the_networks_time() -> None:
     """Three requests, each of them there and back; before the end, one that counts for nothing."""
     limit_ms = 10_000 + 4 * 330 + 5_000 + 3 * 1_000 + 3 * 2 * 110

@@ -272,6 +272,30 @@ def test_jitter_never_reorders(rig):
     assert read(client, sum(map(len, frames))) == b"".join(frames)
 
 
+# -- size
+
+
+def test_a_narrow_link_takes_its_time(rig):
+    client, server = rig(socket=Link(0, kbit_s=800)).connect()
+    began = time.monotonic()
+    server.sendall(text(b"1" * 100) * 200)
+    read(client, 200 * 102)
+    assert time.monotonic() - began >= 0.2
+
+
+def test_whoever_sends_waits_for_one_that_does_not_read(rig):
+    here = rig(socket=Link(0, buffer_kb=16))
+    client, server = here.connect()
+    server.setblocking(False)
+    sent, frames = 0, text(b"1" * 100) * 1_000
+    while select.select([], [server], [], 0.5)[1]:
+        sent += server.send(frames[sent % len(frames) :])
+    # What is not in the proxy the operating system has, at both ends of either connection.
+    assert sent < 30_000_000
+    assert read(client, sent) == (frames * (sent // len(frames) + 1))[:sent]
+    assert select.select([], [server], [], PATIENCE_S)[1] == [server]
+
+
 # -- faults
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -40,12 +40,15 @@ PLAIN = Schedule("x", entropy=7)
 RICH = Schedule(
     "x",
     entropy=7,
-    script=Script(tool_calls=2, later=(Turn(says="message"),)),
+    script=Script(tool_calls=2, event_kb=3, state_kb=4, later=(Turn(says="message"),)),
     server=ServerTiming(
         start_ms=11.1, think_ms=222.2, publish_ms=33.3, status_overtakes=2, clock_ms=1.0
     ),
     network=Network(
-        Link(4.4, 5.5), Link(6.6), (ConnectionLink(7.7),), (Fault("reset", Moment("polled")),)
+        Link(4.4, 5.5, 8_000.0, 99),
+        Link(6.6),
+        (ConnectionLink(7.7),),
+        (Fault("reset", Moment("polled")),),
     ),
     rest=(RestFault("delay", "create", delay_ms=9.9),),
     caller=Caller(
@@ -63,11 +66,26 @@ RICH = Schedule(
 """Something in every part."""
 
 OWN = {
-    "latency": {"server", "network.rest", "network.socket"},
+    "latency": {
+        "server",
+        *(
+            f"network.{kind}.{ms}"
+            for kind in ("rest", "socket")
+            for ms in ("latency_ms", "jitter_ms")
+        ),
+    },
+    "size": {
+        *("script.event_kb", "script.state_kb", "script.tool_calls"),
+        *(f"network.{kind}.{of}" for kind in ("rest", "socket") for of in ("kbit_s", "buffer_kb")),
+    },
     "socket": {"network.connections", "network.faults", "caller.settle_s"},
     "rest": {"rest"},
     "caller": {"caller"},
-    "script": {"script"},
+    "script": {
+        f"script.{field.name}"
+        for field in fields(Script)
+        if field.name not in ("event_kb", "state_kb")
+    },
     "order": {
         "server.publish_ms",
         "server.status_overtakes",
@@ -204,6 +222,10 @@ def test_all_of_them_survive_json_together() -> None:
         # More events than a page holds.
         ("script", lambda s: s.script.tool_calls == 60),
         ("script", lambda s: len(s.script.later) == 2),
+        ("size", lambda s: s.script.event_kb > 1_024),
+        ("size", lambda s: s.script.state_kb > 0),
+        ("size", lambda s: s.network.socket.buffer_kb < 100),
+        ("size", lambda s: s.network.rest.kbit_s is not None),
         ("order", lambda s: s.server.status_overtakes > 0),
         ("script", lambda s: s.script.statistics),
         ("script", lambda s: s.script.deltas > 0),
@@ -250,7 +272,9 @@ def test_codes_and_lengths_are_drawn_where_they_mean_something_only() -> None:
 
 @pytest.mark.parametrize("names", [["wind"], ["socket", "wind"], [""], ["all"]])
 def test_an_unknown_family_is_one_line_that_lists_the_known(names: list[str]) -> None:
-    with pytest.raises(UsageError, match="there are: latency, socket, rest, caller") as caught:
+    with pytest.raises(
+        UsageError, match="there are: latency, size, socket, rest, caller"
+    ) as caught:
         with_faults(st.just(PLAIN), names)
     assert "\n" not in str(caught.value)
     assert repr(names[-1]) in str(caught.value)

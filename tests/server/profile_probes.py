@@ -323,6 +323,16 @@ async def events_sent_again(release: Profile) -> tuple[int, int]:
         return len(every.frames) - 1, len(some.frames) - 1
 
 
+async def first_frame_of_a_slow_reader(release: Profile) -> str:
+    async with conversation(release) as subject:
+        socket = subject.dial()
+        socket.send_s = 0.6
+        await asyncio.sleep(1)
+        await subject.post("events", HELLO)
+        await until(lambda: socket.frames)
+        return socket.story
+
+
 async def close_code_of_fifty_first(release: Profile) -> int | None:
     async with conversation(release) as subject:
         for _ in range(50):

@@ -44,6 +44,8 @@ class ClientSocket:
         self.port = port
         self.messages: list[dict[str, Any]] = []
         self.broken = False
+        self.send_s = 0.0
+        """How long each frame takes to be sent, because the client reads slowly."""
         self._incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._incoming.put_nowait({"type": "websocket.connect"})
         scope = {
@@ -83,6 +85,8 @@ class ClientSocket:
     async def _send(self, message: MutableMapping[str, Any]) -> None:
         if self.broken:
             raise OSError("the peer is gone")
+        if message["type"] == "websocket.send":
+            await asyncio.sleep(self.send_s)
         self.messages.append(dict(message))
 
 

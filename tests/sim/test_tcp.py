@@ -18,7 +18,7 @@ from sim_rig import both, rest
 
 from race_harness.model.schedule import ConnectionLink, Fault, Link, Moment
 from race_harness.model.schedule import Network as NetworkSchedule
-from race_harness.network.pipe import Pipe
+from race_harness.network.pipe import SEGMENT, Pipe
 from race_harness.network.site import PORT
 from race_harness.sim.endpoint import State
 from race_harness.sim.kernel import MILLISECOND, SECOND
@@ -44,8 +44,8 @@ class Ear:
         self._note("reset")
 
 
-def pipe(alone, *, latency_ms=10.0, jitter_ms=0.0, attach=True):
-    made = Pipe(alone.kernel, "pipe", Link(latency_ms, jitter_ms), random.Random(1))
+def pipe(alone, *, latency_ms=10.0, jitter_ms=0.0, attach=True, **link):
+    made = Pipe(alone.kernel, "pipe", Link(latency_ms, jitter_ms, **link), random.Random(1))
     ear = Ear(alone)
     if attach:
         made.attach(ear)
@@ -78,6 +78,54 @@ def test_jitter_delays_and_never_reorders():
     delays = [at_ms - number for number, (at_ms, _) in enumerate(ear.heard)]
     assert all(10 <= delay <= 60 for delay in delays)
     assert len(set(delays)) > 10
+
+
+def test_a_narrow_link_carries_one_chunk_after_another():
+    """1,000 bytes take 10 ms at 800 kbit/s."""
+    alone = Alone()
+    line, ear = pipe(alone, latency_ms=25, kbit_s=800)
+    one, other, late = b"1" * 1_000, b"2" * 1_000, b"3" * 1_000
+    alone.at(0, lambda: line.send(one))
+    alone.at(5, lambda: line.send(other))
+    alone.at(5, line.finish)
+    alone.at(100, lambda: line.send(late))
+    let_pass(alone)
+    assert ear.heard == [(35, one), (45, other), (45, "end")]
+    assert line.busy_ns == 20 * MILLISECOND
+
+    wide, ear = pipe(alone := Alone(), latency_ms=25)
+    wide.send(one)
+    let_pass(alone)
+    assert (ear.heard, wide.busy_ns) == ([(25, one)], 0)
+
+
+def test_a_narrow_link_delivers_what_is_large_in_parts():
+    alone = Alone()
+    line, ear = pipe(alone, latency_ms=0, kbit_s=8 * SEGMENT / 1_000)
+    data = random.Random(1).randbytes(2 * SEGMENT + SEGMENT // 2)
+    line.send(data)
+    let_pass(alone)
+    assert [at_ms for at_ms, _ in ear.heard] == [1_000, 2_000, 2_500]
+    assert b"".join(part for _, part in ear.heard) == data
+
+
+def test_a_sender_has_room_for_what_the_buffers_hold():
+    class Patient:
+        told = 0
+
+        def has_room(self):
+            self.told += 1
+
+    alone = Alone()
+    line, _ = pipe(alone, buffer_kb=5)
+    line.sender = sender = Patient()
+    line.send(bytes(4_000))
+    assert line.room() == 1_000
+    line.taken(500)
+    assert (line.room(), sender.told) == (1_500, 0), "it has not waited"
+    line.send(bytes(1_500))
+    line.taken(1)
+    assert (line.room(), sender.told) == (1, 1)
 
 
 def test_an_empty_write_is_no_end_of_stream():
@@ -310,7 +358,10 @@ def test_the_first_bytes_tell_what_a_connection_is_for():
 SECOND_SOCKET = NetworkSchedule(
     rest=Link(1),
     socket=Link(10),
-    connections=(ConnectionLink(300, kind="socket", nth=2), ConnectionLink(70, 5, "rest", 3)),
+    connections=(
+        ConnectionLink(300, kind="socket", nth=2),
+        ConnectionLink(70, 5, kind="rest", nth=3),
+    ),
 )
 
 

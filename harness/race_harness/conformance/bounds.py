@@ -91,7 +91,13 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "the first snapshot: 0.5 s to be sent",
         "event_service.py:97",
-        "left out, because only a full socket buffer makes it take so long",
+        "kept, from 1.22; only where other frames fill the buffer does it take so long",
+    ),
+    Limit(
+        "a frame that the Python client takes: 1 MiB",
+        "remote_conversation.py:269; websockets, `max_size`",
+        "kept: the client's own, which hangs up with code 1009 and connects again",
+        ("observations larger than a client takes",),
     ),
     Limit(
         "conversations that run at once: 10, from 1.52 answered 429",

@@ -79,6 +79,13 @@ CASES: Final[Mapping[str, Schedule]] = {
     "answer without a tool": _case(Script(says="message")),
     "streamed answer": _case(Script(deltas=3, tool_calls=1)),
     "more events than a page holds": _case(Script(tool_calls=60, calls_each=20)),
+    "large observations": _case(Script(tool_calls=2, event_kb=40)),
+    "observations larger than a client takes": _case(Script(tool_calls=1, event_kb=1_100)),
+    "long instructions": _case(Script(state_kb=200)),
+    "large frames, slow and few at a time": _case(
+        Script(tool_calls=3, event_kb=100, state_kb=20),
+        network=replace(LINKS, socket=replace(LINKS.socket, kbit_s=4_000.0, buffer_kb=64)),
+    ),
     "statistics": _case(Script(statistics=True, tool_calls=2)),
     "statistics of slow appends": _case(Script(statistics=True), ServerTiming(persist_ms=100)),
     "statistics of an answer without a tool": _case(Script(says="message", statistics=True)),

@@ -6,6 +6,8 @@ from race_harness.model.schedule import Schedule
 
 RETRY_S = 2.0
 """What one spoiled answer may cost it besides."""
+READS = 20
+"""How often a client may read the whole log and the state, over REST and as frames."""
 REQUEST_S = 30.0
 """What a client may wait for an answer that never comes: the SDK's own limit of a request."""
 
@@ -23,7 +25,19 @@ def work_s(schedule: Schedule) -> float:
         events = 2 * turn.tool_calls + 5 * (turn.stop_hook_denials + 2)
         # The caller settles until every callback has come to its end.
         milliseconds += events * (server.persist_ms + 2 * caller.callback_ms)
-    return milliseconds / 1000
+    return milliseconds / 1000 + READS * _transfer_s(schedule, runs)
+
+
+def _transfer_s(schedule: Schedule, runs: int) -> float:
+    """What the narrowest link takes for the whole log and the state."""
+    network, script = schedule.network, schedule.script
+    links = [network.rest, network.socket, *network.connections]
+    carried = [link.kbit_s for link in links if link.kbit_s is not None]
+    if not carried:
+        return 0.0
+    tool_calls = sum(script.turn(run).tool_calls for run in range(1, runs + 1))
+    kilobytes = tool_calls * (script.event_kb + 2) + 2 * script.state_kb + 20 * runs
+    return 8 * kilobytes / min(carried)
 
 
 def rest_latency_ns(schedule: Schedule) -> int:
@@ -42,9 +56,9 @@ def _rest_link_ms(schedule: Schedule) -> float:
     return max(link.latency_ms + link.jitter_ms for link in links)
 
 
-def own_delays_ns(schedule: Schedule, callbacks: int = 0) -> int:
+def own_delays_ns(schedule: Schedule, callbacks: int = 0, busy_ns: int = 0) -> int:
     """What the schedule itself adds between the server's end and the client's knowing, if the
-    user's callback is given so many events."""
+    user's callback is given so many events, and links of limited bandwidth were busy so long."""
     network, caller = schedule.network, schedule.caller
     links = [network.rest, network.socket, *network.connections]
     links_ms = sum(link.latency_ms + link.jitter_ms for link in links)
@@ -57,4 +71,4 @@ def own_delays_ns(schedule: Schedule, callbacks: int = 0) -> int:
         each_s = fault.delay_ms / 1000 + RETRY_S
         rest_s += fault.times * (each_s + (REQUEST_S if fault.action == "timeout" else 0.0))
     own_ms = 4 * links_ms + faults_ms + stalls_ms + late_ms + callbacks_ms
-    return round(own_ms * 1e6 + rest_s * 1e9)
+    return round(own_ms * 1e6 + rest_s * 1e9) + busy_ns

@@ -23,6 +23,7 @@ Milliseconds = Annotated[float, Field(ge=0, le=3_600_000)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Count = Annotated[int, Field(ge=0, le=1_000)]
 Nth = Annotated[int, Field(ge=1, le=10_000)]
+Kilobytes = Annotated[int, Field(ge=0, le=100_000)]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,14 @@ class Script(Turn):
     """What the agent does: the first run, then the others. Runs beyond those are benign."""
 
     later: tuple[Turn, ...] = ()
+    event_kb: Kilobytes = 0
+    """How much longer the observation of each tool call is, in 1,000 characters. A file editor's
+    has the file's content before and after (openhands-tools, file_editor/definition.py), a
+    browser's a screenshot."""
+    state_kb: Kilobytes = 0
+    """How much longer the agent's instructions are, in 1,000 characters. They are in every full
+    state, every poll and the first event, as a user's skills and repository notes are
+    (context/agent_context.py)."""
 
     def turn(self, run: int) -> Turn:
         """Of the `run`th run that the server accepts, counted from one."""
@@ -137,6 +146,13 @@ class Link:
     """One way."""
     jitter_ms: Milliseconds = 0.0
     """The most that a chunk is late beyond the latency; TCP still never reorders."""
+    kbit_s: Annotated[float, Field(ge=1, le=100_000_000)] | None = None
+    """How much each direction carries in a second, as a network that is shared or far away does;
+    None: whatever is sent."""
+    buffer_kb: Annotated[int, Field(ge=4, le=100_000)] = 2_750
+    """How much may be sent and unread, in 1,000 bytes, before a sender has to wait: a send buffer
+    and a receive buffer, by default as large as Linux lets them grow on loopback (tcp(7), tcp_wmem
+    and tcp_rmem)."""
 
 
 LinkKind = Literal["socket", "rest"]

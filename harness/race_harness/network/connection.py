@@ -120,6 +120,18 @@ class Connections:
                 return connection
         return None
 
+    def tell_busy(self) -> None:
+        """Record for how long each connection was busy because its link carries only so much."""
+        for connection in self.connections:
+            busy_ns = connection.up.busy_ns + connection.down.busy_ns
+            if busy_ns:
+                self.clock.trace.record(
+                    *("network", "was-busy"),
+                    link=connection.kind,
+                    peer=connection.peer,
+                    for_ms=busy_ns / MILLISECOND,
+                )
+
     def mark_deliveries(self) -> None:
         """Note when a frame that the server wrote has reached the client."""
         trace = self.clock.trace

@@ -17,9 +17,8 @@ from race_harness.model.trace import Trace
 
 MILLISECOND: Final = 1_000_000
 
-CAPACITY: Final = 2_750_000
-"""Bytes that may be sent and unread: a send buffer and a receive buffer of Linux, as they grow on
-loopback (tcp(7), tcp_wmem and tcp_rmem)."""
+SEGMENT: Final = 16_384
+"""Bytes that a link of limited bandwidth carries as one, so that a large frame comes in parts."""
 
 
 class Clock(Protocol):
@@ -85,6 +84,9 @@ class Pipe:
         self._flying: deque[_Chunk] = deque()
         self._timer_set = False
         self._last_at_ns = 0
+        self._free_at_ns = 0
+        self.busy_ns = 0
+        """How long the link was busy so far, for its limited bandwidth alone."""
         self._stalled_until_ns = 0
         self._closed = False
         self._reset = False
@@ -99,7 +101,9 @@ class Pipe:
         # An empty write is no write: delivered, it would read as the end of the stream.
         if data and not self._closed:
             self._clock.trace.note_bytes(self._name, data)
-            self._launch(data)
+            size = len(data) if self.link.kbit_s is None else SEGMENT
+            for begin in range(0, len(data), size):
+                self._launch(data[begin : begin + size])
 
     def finish(self) -> None:
         """Send the end of the stream (FIN) after what is under way."""
@@ -114,7 +118,7 @@ class Pipe:
 
     def room(self) -> int:
         """How many bytes can be sent before the sender has to wait."""
-        return CAPACITY - (self.sent - self._taken)
+        return self.link.buffer_kb * 1_000 - (self.sent - self._taken)
 
     def taken(self, size: int) -> None:
         """The receiver has read so many bytes, which makes room."""
@@ -166,10 +170,20 @@ class Pipe:
         self._extra_ns = 0
         if self.link.jitter_ms:
             delay_ns += round(self._rng.random() * self.link.jitter_ms * MILLISECOND)
-        at_ns = max(self._last_at_ns, self._clock.now_ns + delay_ns)
+        at_ns = max(self._last_at_ns, self._carried_at_ns(data) + delay_ns)
         self._last_at_ns = at_ns
         self._flying.append(_Chunk(at_ns, data))
         self._plan()
+
+    def _carried_at_ns(self, data: bytes | _Last) -> int:
+        """When the link has taken all of it: one chunk after another."""
+        now_ns = self._clock.now_ns
+        if self.link.kbit_s is None or isinstance(data, _Last):
+            return now_ns
+        takes_ns = round(8 * len(data) * MILLISECOND / self.link.kbit_s)
+        self.busy_ns += takes_ns
+        self._free_at_ns = max(now_ns, self._free_at_ns) + takes_ns
+        return self._free_at_ns
 
     def _plan(self) -> None:
         if self._flying and self.end is not None and not self._timer_set:

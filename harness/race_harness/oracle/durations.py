@@ -56,7 +56,7 @@ class _Durations:
         if took_ns <= STALL_NS:
             return
         spoiled = sum(request.fault not in (None, "delay") for request in doing.requests.values())
-        own_ns = own_delays_ns(self._schedule, len(self._ledger.callbacks))
+        own_ns = self._ledger.own_delays_ns(self._schedule)
         own_ns += rest_latency_ns(self._schedule) * len(doing.requests)
         own_ns += round(spoiled * RETRY_S * 1e9)
         if took_ns - own_ns <= STALL_NS:
@@ -87,6 +87,7 @@ class _Durations:
                 continue
             ended_ns = self._ledger.ended_ns if span.ended_ns is None else span.ended_ns
             held_ns = ended_ns - span.asked_ns - span.delay_ns - self._late_ns
+            held_ns -= self._ledger.busy_ns
             if held_ns > STALL_NS:
                 longest[span.route] = max(held_ns, longest.get(span.route, 0))
         for route, held_ns in longest.items():
@@ -96,7 +97,7 @@ class _Durations:
         """Published late, to a socket that was there all the time."""
         server = self._schedule.server
         each_ms = server.persist_ms + server.publish_ms + server.snapshot_ms
-        own_ns = own_delays_ns(self._schedule)
+        own_ns = own_delays_ns(self._schedule, busy_ns=self._ledger.busy_ns)
         own_ns += round((each_ms + server.other_subscriber_ms) * len(self._ledger.log) * 1e6)
         held = [
             (entry, entry.published_ns - entry.persisted_ns)
@@ -110,7 +111,7 @@ class _Durations:
     def of_visibility(self) -> Iterator[Evidence]:
         """Shown late, or given to the callback late, though the frame had come and the run went
         on."""
-        own_ns = own_delays_ns(self._schedule, len(self._ledger.callbacks))
+        own_ns = self._ledger.own_delays_ns(self._schedule)
         waits = [_span(one) for one in self._requests]
         held = []
         came_ns = 0

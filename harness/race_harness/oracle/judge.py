@@ -11,7 +11,7 @@ from math import inf
 from typing import Any
 
 from race_harness.model.evidence import Evidence
-from race_harness.model.limits import own_delays_ns, rest_latency_ns, round_trips_ns
+from race_harness.model.limits import rest_latency_ns, round_trips_ns
 from race_harness.model.outcome import CallOutcome, Outcome
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
@@ -93,7 +93,7 @@ def _acts(schedule: Schedule, ledger: Ledger, outcome: Outcome) -> Iterator[Evid
         if act.error is None:
             continue
         own = [_ROUTES[act.act]] if act.act in _ROUTES else []
-        why = excuse(act, own) or refusal(act, own) or _slow(schedule, act)
+        why = excuse(act, own) or refusal(act, own) or _slow(schedule, ledger, act)
         why = why or _socket_fault(ledger, act)
         if ledger.closed is not None and ledger.closed < (act.ended or act.called):
             why = why or (CLOSED if ledger.closed != act.called else None)
@@ -107,11 +107,11 @@ def _acts(schedule: Schedule, ledger: Ledger, outcome: Outcome) -> Iterator[Evid
         )
 
 
-def _slow(schedule: Schedule, act: ActEntry) -> str | None:
+def _slow(schedule: Schedule, ledger: Ledger, act: ActEntry) -> str | None:
     """That a time limit of the client's is less than the network takes."""
     error = act.error or ""
     timed_out = "Timeout" in error or "timed out" in error
-    slow = rest_latency_ns(schedule) >= SLOW_NS
+    slow = rest_latency_ns(schedule) + ledger.busy_ns >= SLOW_NS
     return "the REST connection is slow" if slow and timed_out else None
 
 
@@ -251,7 +251,7 @@ class _Call:
         timeout_s = self._schedule.caller.timeout_s
         # By its name or in its words.
         gave_up = "TimeoutError" in error or "timed out" in error
-        own_ns = own_delays_ns(self._schedule, len(self._ledger.callbacks))
+        own_ns = self._ledger.own_delays_ns(self._schedule)
         if any(map(_failed, self._runs)):
             return  # As it should.
         why = CLOSED if closed else excuse(self._entry, ["POST run"])
@@ -282,7 +282,7 @@ class _Call:
 
     def _stall(self) -> Iterator[Evidence]:
         timeout_s = self._schedule.caller.timeout_s
-        own_ns = own_delays_ns(self._schedule, len(self._ledger.callbacks))
+        own_ns = self._ledger.own_delays_ns(self._schedule)
         took_ns = self._ended_after_ns()
         if timeout_s is not None and took_ns > timeout_s * 1e9 + PROMISE_NS + own_ns:
             yield self._found(
@@ -336,7 +336,7 @@ def _settled_entries(ledger: Ledger) -> list[LogEntry]:
     """Events that had the time to become visible before the settle time was over."""
     if ledger.closed is not None:
         return []  # Nobody promises events to a caller that has closed.
-    latest_ns = ledger.settled_ns - SETTLED_NS
+    latest_ns = ledger.settled_ns - SETTLED_NS - ledger.busy_ns
     return [
         entry
         for entry in ledger.log.values()

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final
 
+from race_harness.model.limits import own_delays_ns
+from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
 from race_harness.oracle.entries import (
     ActEntry,
@@ -68,6 +70,8 @@ class Ledger:
     """The server's state at that time."""
     changed_ns: int = 0
     """When the server last did anything."""
+    busy_ns: int = 0
+    """For how long links of limited bandwidth were busy, one after another."""
     socket_faults: list[int] = field(default_factory=list)
     """Where the network did something to a socket."""
     socket_changes_ns: list[int] = field(default_factory=list)
@@ -86,6 +90,10 @@ class Ledger:
         for position, happening in enumerate(happenings):
             _follow_event(ledger, position, happening)
         return ledger
+
+    def own_delays_ns(self, schedule: Schedule) -> int:
+        """What the schedule itself adds between the server's end and the client's knowing."""
+        return own_delays_ns(schedule, len(self.callbacks), self.busy_ns)
 
     @property
     def returned_ns(self) -> int:
@@ -341,6 +349,10 @@ def _network_fault(ledger: Ledger, position: int, happening: Happening) -> None:
             span.silenced = span.silenced or span.ended_ns is None
 
 
+def _was_busy(ledger: Ledger, _position: int, happening: Happening) -> None:
+    ledger.busy_ns += round(happening.detail["for_ms"] * 1e6)
+
+
 _ENTRIES: dict[tuple[str, str], Callable[[Ledger, int, Happening], None]] = {
     ("server", "persisted"): _persisted,
     ("server", "run-accepted"): _run_accepted,
@@ -368,6 +380,7 @@ _ENTRIES: dict[tuple[str, str], Callable[[Ledger, int, Happening], None]] = {
     ("rest", "unanswered"): _unanswered,
     ("rest", "fault"): _rest_fault,
     ("network", "fault"): _network_fault,
+    ("network", "was-busy"): _was_busy,
 }
 
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from race_harness.model.evidence import Evidence, StateField
-from race_harness.model.limits import own_delays_ns
 from race_harness.model.schedule import Schedule
 from race_harness.oracle.excuses import READS_STATE, excuse, refusal
 from race_harness.oracle.ledger import Ledger
@@ -29,7 +28,7 @@ def stale(schedule: Schedule, ledger: Ledger) -> Iterator[Evidence]:
             )
     unreadable = {} if why is not None else ledger.unreadable
     differences = [StateField(field, f"raises {error}") for field, error in unreadable.items()]
-    own_ns = own_delays_ns(schedule, len(ledger.callbacks))
+    own_ns = ledger.own_delays_ns(schedule)
     if ledger.truth is not None and ledger.quiet_since(reading.called_ns - QUIET_NS - own_ns):
         differences += [
             StateField(field, _text(ledger.shown[field]), _text(truth))

@@ -127,8 +127,8 @@ class Proxy(Connections):
         down.unread = server.unread
         up.attach(server)
         down.attach(client)
-        server.join(connection, down)
-        client.join(connection, up)
+        server.join(connection, down, into=up)
+        client.join(connection, up, into=down)
 
 
 class Side(asyncio.Protocol):
@@ -139,11 +139,18 @@ class Side(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._connection: Connection | None = None
         self._out: Pipe | None = None
+        self._in: Pipe | None = None
         self._heard_end = self._told_end = False
+        self._full = False
+        """Whether the peer does not read, and the operating system takes no more for it."""
+        self._kept = 0
+        """Bytes that were given to the transport since."""
 
-    def join(self, connection: Connection, out: Pipe) -> None:
+    def join(self, connection: Connection, out: Pipe, into: Pipe) -> None:
+        """Send what is read to `out`, as fast as that takes it; `into` comes here."""
         self._connection = connection
-        self._out = out
+        self._out, self._in = out, into
+        out.sender = self
         if self._heard_end:
             self._over()
 
@@ -165,7 +172,21 @@ class Side(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._out is not None:
-            self._out.send(data)
+            self._send(self._out, data)
+
+    def _send(self, out: Pipe, data: bytes) -> None:
+        out.send(data)
+        if out.room() <= 0 and self._transport is not None:
+            self._transport.pause_reading()
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        kept, self._kept = self._kept, 0
+        if self._in is not None:
+            self._in.taken(kept)
 
     def eof_received(self) -> bool:
         self._over()
@@ -181,11 +202,19 @@ class Side(asyncio.Protocol):
             self._out.finish()
         self._close_if_over()
 
-    # -- race_harness.network.pipe.End ------------------------------------------------------------
+    # -- race_harness.network.pipe: Sender and End -------------------------------------------
+
+    def has_room(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
 
     def received(self, data: bytes) -> None:
         if self._transport is not None:
             self._transport.write(data)
+        if self._full:
+            self._kept += len(data)
+        elif self._in is not None:
+            self._in.taken(len(data))
 
     def ended(self) -> None:
         self._told_end = True
@@ -217,13 +246,13 @@ class Visitor(Side):
         self._early = b""
         """What was read before there was a pipe for it."""
 
-    def join(self, connection: Connection, out: Pipe) -> None:
+    def join(self, connection: Connection, out: Pipe, into: Pipe) -> None:
         out.send(self._early)
-        super().join(connection, out)
+        super().join(connection, out, into)
 
     def data_received(self, data: bytes) -> None:
         if self._out is not None:
-            self._out.send(data)
+            self._send(self._out, data)
             return
         self._early += data
         if self._opening is not None and _HEAD_ENDS in self._early:

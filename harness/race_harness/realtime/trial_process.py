@@ -95,6 +95,7 @@ class _TrialProcess:
         self._program = _WatchedProgram(schedule, adapter, self._trace, self._gate)
         self._news: queue.SimpleQueue[TrialTrouble | None] = queue.SimpleQueue()
         self._server_done = threading.Event()
+        self._proxy: Proxy | None = None
 
     def run(self) -> None:
         ready = self._await_server()
@@ -104,6 +105,7 @@ class _TrialProcess:
         network = self._schedule.network
         failed = self._fail
         proxy = Proxy(self._trace, network, self._schedule.entropy, ready.port, failed)
+        self._proxy = proxy
         proxy.mark_deliveries()
         Faults(proxy, self._moments, network.faults)
         url = f"http://{HOST}:{proxy.start()}"
@@ -145,6 +147,8 @@ class _TrialProcess:
             trouble = None
             stopped = f"wall-time limit: {self._limit_s:g} s"
             stacks = _stacks()
+        if self._proxy is not None:
+            self._proxy.tell_busy()
         now_ns = self._trace.now_ns()
         outcome = self._program.outcome(stopped)
         self._server.line.send(STOP)

@@ -12,7 +12,10 @@ from race_harness.model.errors import UsageError
 STALLS: Final = "stalls"
 """The family of stalls at lines of the client's source, which have to be asked of the client."""
 
-NAMES: Final = ("latency", "socket", "rest", "caller", "script", "order", "interleaving", STALLS)
+NAMES: Final = (
+    *("latency", "size", "socket", "rest", "caller", "script", "order", "interleaving"),
+    STALLS,
+)
 """Every family."""
 
 

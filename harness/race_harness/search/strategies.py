@@ -147,10 +147,48 @@ def latency(draw: st.DrawFn, schedule: Schedule) -> Schedule:
 
 @st.composite
 def _links(draw: st.DrawFn, link: Link) -> Link:
-    return Link(
+    return replace(
+        link,
         latency_ms=draw(milliseconds(0.1, 500, benign=link.latency_ms)),
         jitter_ms=draw(milliseconds(0, 200, benign=link.jitter_ms)),
     )
+
+
+@st.composite
+def size(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """Large frames and answers, narrow links, small buffers: senders wait."""
+    script, network = schedule.script, schedule.network
+    event_kb = draw(_kilobytes(script.event_kb))
+    return replace(
+        schedule,
+        script=replace(
+            script,
+            event_kb=event_kb,
+            state_kb=draw(_kilobytes(script.state_kb)),
+            # Only an observation of a tool is large.
+            tool_calls=max(script.tool_calls, 1 if event_kb else 0),
+        ),
+        network=replace(
+            network,
+            rest=draw(_narrow(network.rest)),
+            socket=draw(_narrow(network.socket)),
+        ),
+    )
+
+
+@st.composite
+def _narrow(draw: st.DrawFn, link: Link) -> Link:
+    return replace(
+        link,
+        kbit_s=draw(st.just(link.kbit_s) | st.sampled_from([100_000.0, 10_000.0, 2_000.0])),
+        buffer_kb=draw(st.just(link.buffer_kb) | st.sampled_from([2_750, 200, 16])),
+    )
+
+
+def _kilobytes(benign: int) -> st.SearchStrategy[int]:
+    """Now and then more than the MiB beyond which a WebSocket client hangs up by default
+    (websockets, `max_size`)."""
+    return st.just(benign) | st.integers(0, 300) | st.sampled_from([0, 1_100])
 
 
 @st.composite
@@ -239,7 +277,9 @@ def _acts(draw: st.DrawFn) -> Act:
 @st.composite
 def script(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     """The agent calls tools, fails, gets stuck, is paused, asks, is sent back by a stop hook."""
-    return replace(schedule, script=draw(st.just(schedule.script) | _scripts()))
+    had = schedule.script
+    drawn = draw(st.just(had) | _scripts())
+    return replace(schedule, script=replace(drawn, event_kb=had.event_kb, state_kb=had.state_kb))
 
 
 @once
@@ -325,6 +365,7 @@ Family = Callable[[Schedule], st.SearchStrategy[Schedule]]
 
 FAMILIES: dict[str, Family] = {
     "latency": latency,
+    "size": size,
     "socket": socket,
     "rest": rest,
     "caller": caller,

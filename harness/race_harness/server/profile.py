@@ -141,6 +141,10 @@ class Profile:
     resends_since: bool
     """From 1.15: `resend_mode` and `after_timestamp`; before, only `resend_all`."""
 
+    first_snapshot_s: float | None
+    """From 1.22.0 a new subscriber's snapshot may take half a second, and then is dropped
+    (event_service.py, `subscribe_to_events`)."""
+
     max_subscribers: int | None
     """From 1.22.1: 50, and then close code 1013 (pub_sub.py)."""
 
@@ -185,6 +189,7 @@ class Profile:
             header_authentication=release >= (1, 12, 0),
             first_frame_authentication=release >= (1, 18, 1),
             resends_since=release >= (1, 15, 0),
+            first_snapshot_s=0.5 if release >= (1, 22, 0) else None,
             max_subscribers=50 if release >= (1, 22, 1) else None,
         )
 

@@ -110,6 +110,7 @@ class Simulation:
                     body(URL)
             finally:
                 self.kernel.probe = self.trace.probe = None
+                self._network.tell_busy()
                 happenings = tuple(self.trace.happenings)
                 digest, log = self.trace.digest(), self.trace.log()
             stop()

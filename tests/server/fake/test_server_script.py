@@ -4,10 +4,12 @@ The order is that of upstream's `_arun` (local_conversation.py) and `_astep`, `_
 and `emit` (agent.py, response_dispatch.py), as in 1.58.0.
 """
 
+import json
 from typing import Any
 
 import pytest
 from server_rig import (
+    BASE,
     FINISH,
     HELLO,
     MAX_ITERATIONS,
@@ -21,6 +23,37 @@ from server_rig import (
 )
 
 from race_harness.model.schedule import Script, Turn
+
+# -- how large things are
+
+
+@pytest.mark.parametrize("version", [OLD, NEW])
+@instant
+async def test_observations_of_tools_and_the_agents_instructions_are_as_large_as_it_says(
+    version: str,
+) -> None:
+    sizes = []
+    for script in (Script(tool_calls=1), Script(tool_calls=1, event_kb=30, state_kb=500)):
+        async with conversation(version, script) as subject:
+            socket = await subject.connect()
+            await plain_run(subject)
+            events = (await subject.events())["items"]
+            full = [f for f in socket.frames if f.get("key") == "full_state"]
+            sizes.append(
+                {
+                    **{f"{e['kind']} {e.get('tool_name')}": len(json.dumps(e)) for e in events},
+                    "info": len(json.dumps((await subject.rest.get(BASE)).json())),
+                    "full state": len(json.dumps(full[-1])),
+                }
+            )
+    grown = {name: size - sizes[0][name] for name, size in sizes[1].items()}
+    assert {name: size // 1_000 for name, size in grown.items() if size > 500} == {
+        "SystemPromptEvent None": 500,
+        "ObservationEvent think": 30,
+        "info": 500,
+        "full state": 500,
+    }
+
 
 # -- what an answer of the LLM holds
 

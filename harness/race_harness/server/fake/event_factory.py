@@ -6,6 +6,7 @@ clients' models forbid extra fields, and fields have come and gone.
 
 import json
 
+from race_harness.server import size
 from race_harness.server.fake.context import Context
 from race_harness.server.wire import Event
 
@@ -19,8 +20,10 @@ class EventFactory:
         self._context = context
 
     def system_prompt(self) -> Event:
-        """Small, where real ones have some 17 kB: only their place in the order matters."""
-        prompt = {"type": "text", "text": _SYSTEM_PROMPT}
+        """Where real ones have some 17 kB, only what the schedule says: otherwise no more than
+        their place in the order matters."""
+        text = _SYSTEM_PROMPT + size.text(self._context.script.state_kb)
+        prompt = {"type": "text", "text": text}
         return self._event("SystemPromptEvent", "agent", system_prompt=prompt, tools=[])
 
     def message(self, content: list[Event], source: str = "user") -> Event:
@@ -53,12 +56,13 @@ class EventFactory:
 
     def observation(self, action: Event) -> Event:
         finish = action["tool_name"] == "finish"
+        text = "Done." if finish else "Noted." + size.text(self._context.script.event_kb)
         return self._event(
             "ObservationEvent",
             "environment",
             observation={
                 "kind": "FinishObservation" if finish else "ThinkObservation",
-                "content": [{"type": "text", "text": "Done." if finish else "Noted."}],
+                "content": [{"type": "text", "text": text}],
                 "is_error": False,
             },
             action_id=action["id"],

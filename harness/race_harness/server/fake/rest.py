@@ -21,6 +21,7 @@ from race_harness.server.fake.event_service import (
     FailedRunError,
 )
 from race_harness.server.recorder import STATUS_IN_SCOPE
+from race_harness.server.size import instructed
 from race_harness.server.wire import encode
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -91,7 +92,8 @@ async def create_conversation(request: Request) -> Response:
         body["conversation_id"] = canonical_id(str(body["conversation_id"]))
         if body["conversation_id"] is None:
             raise HTTPException(422, "not a UUID")
-    conversation, new = server_of(request).create(body)
+    server = server_of(request)
+    conversation, new = server.create(instructed(body, server.context.script.state_kb))
     if new:
         await conversation.open()
     status = await conversation.read_status()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -53,7 +54,10 @@ async def _serve(websocket: WebSocket, server: AgentServer) -> None:
     try:
         # Registered first, the snapshot after: live frames may be ahead of it (event_service.py,
         # `subscribe_to_events`).
-        await conversation.pub_sub.send(subscriber, await conversation.snapshot())
+        snapshot = await conversation.snapshot()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(server.profile.first_snapshot_s):
+                await conversation.pub_sub.send(subscriber, snapshot)
         await _resend(websocket, subscriber, conversation)
         why = await _listen(websocket)
     except asyncio.CancelledError:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from race_harness.server import size
 from race_harness.server.real.observer import AgentRun
 
 
@@ -100,6 +101,20 @@ def use_tool(run: AgentRun, tool_ms: float, *, fallible: bool) -> None:
         time.sleep(tool_ms / 1000)
     if fallible and number < run.turn.failing_calls:
         raise ValueError("The tool refused.")
+
+
+def enlarged(observation: Any, kilobytes: int) -> Any:
+    """What a tool says, so many times 1,000 characters longer. Its text is a string in early
+    releases and a list of contents in later ones."""
+    if not kilobytes:
+        return observation
+    content, more = observation.content, size.text(kilobytes)
+    if isinstance(content, str):
+        longer: Any = content + more
+    else:
+        first, *others = content
+        longer = [first.model_copy(update={"text": first.text + more}), *others]
+    return observation.model_copy(update={"content": longer})
 
 
 class StopHooks:

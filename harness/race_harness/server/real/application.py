@@ -18,6 +18,7 @@ from race_harness.server.real.observer import Observer
 from race_harness.server.recorder import STATUS_IN_SCOPE, recording
 from race_harness.server.rest_faults import RestFaults
 from race_harness.server.shown import State, state_in, tell_when_asked
+from race_harness.server.size import instructed
 from race_harness.server.wire import route_name
 
 SETTINGS = {
@@ -122,6 +123,8 @@ class RealServer:
         await self._late("request", number)
         if route == "POST run":
             self._trace.record("server", "run-requested")
+        elif route == "POST conversations" and self._schedule.script.state_kb:
+            receive = await self._instructed(receive)
         try:
             await self._app(scope, receive, answer)
         except Exception:
@@ -129,6 +132,26 @@ class RealServer:
             # request has waited for may fail like that.
             if not (status == 500 and route == "POST run" and self._waits_for_run):
                 raise
+
+    async def _instructed(self, receive: Receive) -> Receive:
+        """A request for a conversation, with an agent as the schedule wants it."""
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        request = instructed(json.loads(body), self._schedule.script.state_kb)
+        whole: Message = {"type": "http.request", "body": json.dumps(request).encode()}
+        read = False
+
+        async def received() -> Message:
+            nonlocal read
+            if read:
+                return await receive()
+            read = True
+            return whole
+
+        return received
 
     async def _late(self, what: str, number: int) -> None:
         late_ms = self._observer.late_ms_of(what, number)

@@ -445,4 +445,5 @@ def _use_tool(original: Any, executor: Any, *args: Any, fallible: bool, **option
     # Tools that run at once have threads without a context.
     run = run_of_task.get() or current().newest_run()
     agent.use_tool(run, current().timing.tool_ms, fallible=fallible)
-    return original(executor, *args, **options)
+    observation = original(executor, *args, **options)
+    return agent.enlarged(observation, current().event_kb) if fallible else observation

@@ -56,6 +56,7 @@ class Observer:
     def __init__(self, schedule: Schedule, trace: Trace, profile: Profile) -> None:
         self.profile = profile
         self.timing = schedule.server
+        self.event_kb = schedule.script.event_kb
         self.trace = trace
         self._acts: Counter[str] = Counter()
         self._script = schedule.script
