@@ -35,9 +35,10 @@ def install() -> None:
     if _installed:
         return
     _installed = True
-    # Its lock stays a real one, which nobody holds across a scheduling point: a logger takes it
-    # the first time that it is asked for its level, and first trials would differ from later ones.
-    importlib.import_module("logging")
+    # Their own locks stay real ones, and nobody holds those across a scheduling point. They guard
+    # what is found out once: first trials would differ from later ones.
+    for name in ("logging", "asyncio"):
+        importlib.import_module(name)
     kept: dict[int, tuple[object, Any]] = {}
     for owner, name, stand_in in _stand_ins():
         if not hasattr(owner, name):

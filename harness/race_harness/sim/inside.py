@@ -27,8 +27,6 @@ def inside(kernel: Kernel, network: SimNetwork, seed: int) -> Iterator[None]:
         raise RuntimeError("a trial is already running in this process")
     early.install()
     guard.install()
-    # It takes a lock the first time, and a first trial would differ from later ones.
-    asyncio.get_event_loop_policy()
     collecting = gc.isenabled()
     # What is collected inside may be of an earlier trial.
     gc.disable()

@@ -45,7 +45,7 @@ from race_harness.workers.protocol import (
 )
 from race_harness.workers.trial import Trial, not_run, run_trial, run_trial_in_real_time
 
-COLLECT_EVERY = 50
+COLLECT_EVERY = 10
 """Trials between two garbage collections: asyncio leaves cycles, and none runs inside a trial."""
 
 
