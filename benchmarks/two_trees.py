@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parents[1]
-WARM = 30
+WARM = 50
 """Trials before the measurement."""
 TURN = 50
 """Trials in a turn: as many as a worker runs between two garbage collections, or a multiple."""

@@ -6,7 +6,11 @@ take those places, and ask where they are each time they are called. `sim.patche
 which nobody keeps, for the length of a trial.
 """
 
-import importlib
+# The locks that these two have for themselves stay real ones, since they are imported first;
+# nobody holds them across a scheduling point. They guard what is found out once: first trials
+# would differ from later ones.
+import asyncio
+import logging  # noqa: F401
 import os
 import queue
 import random
@@ -35,10 +39,6 @@ def install() -> None:
     if _installed:
         return
     _installed = True
-    # Their own locks stay real ones, and nobody holds those across a scheduling point. They guard
-    # what is found out once: first trials would differ from later ones.
-    for name in ("logging", "asyncio"):
-        importlib.import_module(name)
     kept: dict[int, tuple[object, Any]] = {}
     for owner, name, stand_in in _stand_ins():
         if not hasattr(owner, name):
@@ -73,6 +73,7 @@ def _stand_ins() -> Iterator[tuple[object, str, Any]]:
     yield selectors.SelectSelector, "_select", staticmethod(select.select)
     yield selectors.PollSelector, "_selector_cls", staticmethod(polling.STAND_INS["poll"])
     yield selectors.EpollSelector, "_selector_cls", polling.Epoll
+    yield asyncio.BaseEventLoop, "time", virtual_time.loop_time(asyncio.BaseEventLoop.time)
     # The one in C waits where nobody sees it.
     yield queue, "SimpleQueue", queue._PySimpleQueue  # type: ignore[attr-defined]
     yield random.Random, "seed", entropy.seed_generator

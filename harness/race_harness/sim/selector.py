@@ -100,7 +100,8 @@ class SimSelector(selectors._BaseSelectorImpl):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         try:
-            if self._awake or (timeout is not None and timeout <= 0) or self._ready():
+            at_once = self._awake or (timeout is not None and timeout <= 0)
+            if at_once or (self._noted and self._ready()):
                 self._here.kernel.pause(self)
             else:
                 self._wait(timeout)
@@ -108,7 +109,7 @@ class SimSelector(selectors._BaseSelectorImpl):
             _excuse_tasks()
             raise
         self._awake = False
-        return self._ready()
+        return self._ready() if self._noted else []
 
     def _wait(self, timeout: float | None) -> None:
         kernel = self._here.kernel
@@ -148,8 +149,6 @@ class SimSelector(selectors._BaseSelectorImpl):
     # -- inside ------------------------------------------------------------------------------
 
     def _ready(self) -> list[tuple[selectors.SelectorKey, int]]:
-        if not self._noted:
-            return []
         ready, still = [], []
         for watch in self._noted:
             events = watch.events()

@@ -54,6 +54,7 @@ class Simulation:
         self.lines = Lines(self.kernel, interleaving, source)
         self._network = SimNetwork(self.kernel, schedule.network, schedule.entropy)
         self._seed = schedule.entropy
+        self._server: Strand | None = None
         self._network.mark_deliveries()
         self._moments = Moments(self.trace)
         Faults(self._network, self._moments, schedule.network.faults)
@@ -105,7 +106,7 @@ class Simulation:
             nonlocal happenings, digest, log
             try:
                 stop = self._start(site, shutdown)
-                self.kernel.probe = self.trace.probe = probe
+                self.kernel.probe = self.trace.probe = self._of_clients(probe)
                 with self.lines.watched():
                     body(URL)
             finally:
@@ -126,6 +127,16 @@ class Simulation:
         self._assert_whole()
         append_log(log, digest)
         return Ending(happenings, digest, self.kernel.stop_reason, self.kernel.stacks)
+
+    def _of_clients(self, probe: Callable[[], None]) -> Callable[[], None]:
+        """The server's own thread changes nothing that a client shows."""
+        kernel, server = self.kernel, self._server
+
+        def look() -> None:
+            if kernel.current is not server:
+                probe()
+
+        return look
 
     def _assert_whole(self, cause: Exception | None = None) -> None:
         if self.kernel.violations:
@@ -148,6 +159,7 @@ class Simulation:
                 await shutdown()
 
         def run() -> None:
+            self._server = self.kernel.strand_of_caller()
             try:
                 asyncio.run(serve())
             except Exception:
