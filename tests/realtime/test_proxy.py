@@ -142,6 +142,10 @@ def exchange(client, server):
         assert read(receiver, len(frame)) == frame
 
 
+def newest(network, kind):
+    return network.struck(Fault("reset", link=kind))
+
+
 def hears_nothing(end):
     readable, _, _ = select.select([end], [], [], 0)
     return not readable
@@ -158,7 +162,7 @@ def test_without_a_fault_bytes_pass_both_ways(rig, kind):
     big = bytes(range(256)) * 4_096
     threading.Thread(target=client.sendall, args=(big,)).start()
     assert read(server, len(big)) == big
-    assert here.proxy.newest(kind).kind == kind
+    assert newest(here.proxy, kind).kind == kind
 
 
 @pytest.mark.parametrize("client_first", [True, False])
@@ -183,6 +187,18 @@ def test_a_head_that_comes_in_pieces_is_understood(rig):
     here.sockets.append(server)
     assert read(server, len(head)) == head
     assert [connection.kind for connection in here.proxy.connections] == ["rest", "socket"]
+
+
+def test_what_is_no_head_of_http_passes_at_once(rig):
+    here = rig()
+    client = socket.create_connection((HOST, here.port), PATIENCE_S)
+    here.sockets.append(client)
+    client.sendall(b"\x10\x0c")
+    server, _ = here._listener.accept()
+    here.sockets.append(server)
+    assert read(server, 2) == b"\x10\x0c"
+    assert newest(here.proxy, "raw").number == 0
+    exchange(client, server)
 
 
 def test_where_no_server_listens_the_client_sees_a_reset(rig):

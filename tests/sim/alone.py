@@ -84,6 +84,7 @@ def void(_value: object) -> None:
 FIRST_BYTES = {
     "rest": b"GET / HTTP/1.1\r\n\r\n",
     "socket": b"GET / HTTP/1.1\r\nUpgrade: WebSocket\r\n\r\n",
+    "raw": b"\x10\x0c\x00\x04MQTT",
 }
 """Of a client, by what its connection is for."""
 

@@ -1,5 +1,6 @@
 """Faults: they strike at the moment that the schedule names, and do what their name says."""
 
+import time
 from errno import ECONNRESET
 from functools import partial
 
@@ -49,7 +50,7 @@ class Line:
     def _listen_in(self, kind):
         """On a connection that is made, for what it is for."""
         connection = self.alone.network.connections[len(self.ends) // 2]
-        connection.is_for(kind)
+        connection.is_for(kind, "/")
         for pipe in (connection.up, connection.down):
             ear = self.ends[kind, pipe is connection.up] = Ear(self.alone)
             pipe.attach(ear)
@@ -156,7 +157,7 @@ def test_a_close_says_goodbye_to_both_ends_and_hangs_up(code):
     line = Line(Fault("close", Moment("run-called"), code=code)).play(CALLED)
     assert line.heard("socket") == [(1, close_frame(code, masked=False)), (1, "end")]
     assert line.heard("socket", server=True) == [(1, close_frame(code, masked=True)), (1, "end")]
-    assert line.alone.network.newest("socket") is None
+    assert line.alone.network.struck(Fault("reset")) is None
 
 
 def test_a_half_open_link_is_silent_and_a_stalled_one_speaks_later():
@@ -208,6 +209,58 @@ def test_refusing_is_of_new_connections_of_one_kind_for_a_while(link):
     assert line.heard(link) == line.heard(link, server=True) == []
     (fault,) = [h for h in line.trace.happenings if h.what == "fault"]
     assert fault.detail == {"action": "refuse", "link": link, "for_ms": 500}
+
+
+def asking(path, *more):
+    return "\r\n".join((f"GET {path}?key=1 HTTP/1.1", *more, "", "")).encode()
+
+
+@pytest.mark.parametrize(
+    ("which", "reset"),
+    [
+        ({"link": "rest"}, [4]),
+        ({"link": "rest", "nth": 1}, [0]),
+        ({"link": "rest", "nth": 2}, [2]),
+        ({"link": "rest", "nth": 9}, []),
+        ({"link": "rest", "path": "/a"}, [2]),
+        ({"link": "rest", "path": "/a", "nth": 1}, [0]),
+        ({"link": "rest", "path": "/b/*"}, [4]),
+        ({"link": "rest", "path": "/c"}, []),
+        ({"link": "socket", "path": "/a"}, [1]),
+        ({"link": "raw"}, [3]),
+        ({"link": "raw", "path": "/a"}, []),
+    ],
+)
+@pytest.mark.parametrize("action", ["reset", "refuse"])
+def test_a_fault_may_say_which_connection_of_its_kind(action, which, reset):
+    """By number, or by the path of its first request. Without that a refusal is of all."""
+    alone = Alone(network=NetworkSchedule(rest=Link(0), socket=Link(0)))
+    alone.listener(PORT)
+    at = Moment("run-called")
+    Faults(
+        alone.network,
+        Moments(alone.kernel.trace),
+        [Fault(action, at, for_ms=100_000, **which)],
+    )
+    first_bytes = [
+        *(asking("/a"), asking("/a", "Upgrade: websocket"), asking("/a")),
+        *(FIRST_BYTES["raw"], asking("/b/1")),
+    ]
+    clients = []
+    for number, words in enumerate(first_bytes, 1):
+        alone.at(number * 100, lambda words=words: clients.append(alone.client(PORT, words)))
+    alone.at(
+        50 if action == "refuse" else 1_000,
+        lambda: alone.kernel.trace.record("client", "run-called"),
+    )
+    alone.run(lambda: time.sleep(5))
+    found = [number for number, client in enumerate(clients) if client.error == ECONNRESET]
+    if action == "refuse" and "nth" not in which:
+        reset = {
+            "{'link': 'rest'}": [0, 2, 4],
+            "{'link': 'rest', 'path': '/a'}": [0, 2],
+        }.get(str(which), reset)
+    assert found == reset
 
 
 def test_a_shorter_refusal_does_not_shorten_a_longer_one():

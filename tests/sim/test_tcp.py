@@ -18,6 +18,7 @@ from sim_rig import both, rest
 
 from race_harness.model.schedule import ConnectionLink, Fault, Link, Moment
 from race_harness.model.schedule import Network as NetworkSchedule
+from race_harness.network.connection import may_be_request, purpose_of
 from race_harness.network.pipe import SEGMENT, Pipe
 from race_harness.network.site import PORT
 from race_harness.sim.endpoint import State
@@ -50,6 +51,10 @@ def pipe(alone, *, latency_ms=10.0, jitter_ms=0.0, attach=True, **link):
     if attach:
         made.attach(ear)
     return made, ear
+
+
+def newest(network, kind):
+    return network.struck(Fault("reset", link=kind))
 
 
 def let_pass(alone, seconds=10):
@@ -328,13 +333,13 @@ def test_the_newest_living_connection_of_a_kind_is_found():
         alone.client(PORT, FIRST_BYTES[kind])
     alone.client(PORT)
     let_pass(alone)
-    assert network.newest("socket").number == 2
-    network.newest("socket").reset()
-    assert network.newest("socket").number == 1
+    assert newest(network, "socket").number == 2
+    newest(network, "socket").reset()
+    assert newest(network, "socket").number == 1
     # The last one has not said what it is for.
-    assert network.newest("rest").number == 3
-    network.newest("socket").alive = False
-    assert network.newest("socket") is None
+    assert newest(network, "rest").number == 3
+    newest(network, "socket").alive = False
+    assert newest(network, "socket") is None
     peers = [connection.peer for connection in network.connections]
     assert [network.by_peer(peer).peer for peer in peers] == peers
     assert network.by_peer(1) is None
@@ -353,6 +358,38 @@ def test_the_first_bytes_tell_what_a_connection_is_for():
     assert (plain.kind, plain.up.link.latency_ms) == ("rest", 1)
     clients[0].write(FIRST_BYTES["rest"])
     assert upgraded.kind == "socket"
+
+
+@pytest.mark.parametrize(
+    ("first_bytes", "purpose"),
+    [
+        (b"GET /a/b?c=d HTTP/1.1\r\n", ("rest", "/a/b")),
+        (b"POST http://127.0.0.1:80/a HTTP/1.1\r\n", ("rest", "/a")),
+        (b"OPTIONS * HTTP/1.1\r\n", ("rest", "*")),
+        (b"PRI * HTTP/2.0\r\n", ("rest", "*")),
+        (b"GET /s HTTP/1.1\r\nupgrade: websocket\r\n\r\n", ("socket", "/s")),
+        (b"EHLO example.org\r\n", ("raw", "")),
+        (b"get / HTTP/1.1\r\n", ("raw", "")),
+        (FIRST_BYTES["raw"], ("raw", "")),
+        (b"*1\r\n$4\r\nPING\r\n", ("raw", "")),
+    ],
+)
+def test_what_is_no_request_of_http_is_raw(first_bytes, purpose):
+    assert purpose_of(first_bytes) == purpose
+    for end in range(1, 5):
+        assert may_be_request(first_bytes[:end]) or purpose[0] == "raw"
+
+
+def test_a_raw_connection_has_the_link_of_rest_or_its_own():
+    own = ConnectionLink(50, kind="raw", nth=2)
+    alone = Alone(network=NetworkSchedule(Link(3), Link(77), (own,)))
+    alone.listener(PORT)
+    for number in range(3):
+        alone.at(100 * number, partial(alone.client, PORT, FIRST_BYTES["raw"]))
+    let_pass(alone)
+    connections = alone.network.connections
+    assert [each.kind for each in connections] == ["raw"] * 3
+    assert [each.up.link.latency_ms for each in connections] == [3, 50, 3]
 
 
 SECOND_SOCKET = NetworkSchedule(
@@ -532,7 +569,7 @@ def test_a_fault_strikes_a_request_that_waits(site, action, error, seconds):
         kernel, network = simulation.kernel, simulation._network
 
         def act():
-            connection = network.newest("rest")
+            connection = newest(network, "rest")
             if action == "reset":
                 connection.reset()
             elif action == "half-open":
@@ -641,7 +678,7 @@ def test_a_close_frame_tells_its_code_to_both_ends(site, code):
 def test_a_reset_is_seen_by_both_ends_of_a_socket(site):
     def strike(simulation):
         network = simulation._network
-        simulation.kernel.call_at(SECOND, lambda: network.newest("socket").reset())
+        simulation.kernel.call_at(SECOND, lambda: newest(network, "socket").reset())
 
     async def talk(socket):
         with pytest.raises(websockets.ConnectionClosedError) as closed:
@@ -659,7 +696,7 @@ def test_a_half_open_socket_is_noticed_by_the_keepalive_only(site):
 
     def strike(simulation):
         def act():
-            connection = simulation._network.newest("socket")
+            connection = newest(simulation._network, "socket")
             connection.up.drop()
             connection.down.drop()
 

@@ -155,7 +155,9 @@ class Link:
     and tcp_rmem)."""
 
 
-LinkKind = Literal["socket", "rest"]
+LinkKind = Literal["socket", "rest", "raw"]
+"""What a connection is for, which its client's first bytes tell: a WebSocket, other requests of
+HTTP, something else."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ class ConnectionLink(Link):
 
     kind: LinkKind = "socket"
     nth: Nth = 2
-    """Which connection of its kind, counted from one in the order of connecting."""
+    """Which connection of its kind, counted from one in the order of their first bytes."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that the network does to the newest connection of a kind.
+    """One thing that the network does to a connection, or to those that are yet to be made.
 
     reset      both ends see a TCP reset (RFC 9293, section 3.5.2)
     close      the server sends a WebSocket close frame (RFC 6455, section 5.5.1)
@@ -214,6 +216,11 @@ class Fault:
     action: Literal["reset", "close", "stall", "half-open", "refuse", "reject"]
     at: Moment = field(default_factory=Moment)
     link: LinkKind = "socket"
+    nth: Nth | None = None
+    """Which connection of that kind, counted from one in the order of connecting; None: the newest
+    that lives, or, of `refuse`, any."""
+    path: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Only those whose first request has this path, such as `/sockets/*`; `*` is anything."""
     code: Annotated[int, Field(ge=1000, le=4999)] = 1001
     """Of `close` and `reject` only."""
     for_ms: Milliseconds = 0.0
@@ -225,6 +232,7 @@ class Network:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     rest: Link = field(default_factory=Link)
+    """Also of what is raw."""
     socket: Link = field(default_factory=Link)
     connections: tuple[ConnectionLink, ...] = ()
     faults: tuple[Fault, ...] = ()

@@ -1,17 +1,22 @@
 """TCP connections: two pipes each, with the links that the schedule gives them."""
 
 import random
+import re
 import struct
 from collections import Counter
 from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Final
 
-from race_harness.model.schedule import Link, LinkKind
+from race_harness.model.schedule import Fault, Link, LinkKind
 from race_harness.model.schedule import Network as NetworkSchedule
 from race_harness.model.trace import Happening
 from race_harness.network.pipe import MILLISECOND, Clock, Pipe
 
-_KINDS: Final[tuple[LinkKind, ...]] = ("rest", "socket")
+_KINDS: Final[tuple[LinkKind, ...]] = ("rest", "socket", "raw")
+_REQUEST: Final = re.compile(rb"[A-Z]{3,10} (?:https?://[^/ ]*)?([/*][^ ?#]*)")
+"""How a client of HTTP begins (RFC 9112, section 3)."""
+_MAY_BE_REQUEST: Final = re.compile(rb"[A-Z]{1,10}(?: |\Z)")
 
 
 class Connection:
@@ -37,6 +42,8 @@ class Connection:
         """The client's port, by which the server knows the connection."""
         self.kind: LinkKind | None = None
         """None: it has said nothing yet."""
+        self.path = ""
+        """Of its first request."""
         self.alive = True
         self.on_kind: Callable[[LinkKind], None] | None = None
         """Called with the kind when it is known, before the first bytes are sent."""
@@ -56,14 +63,14 @@ class Connection:
     def client_writes(self, data: bytes) -> None:
         """The client's first bytes tell what the connection is for."""
         if self.kind is None and data:
-            self.is_for(kind_of(data))
+            self.is_for(*purpose_of(data))
         self.up.send(data)
 
-    def is_for(self, kind: LinkKind) -> None:
+    def is_for(self, kind: LinkKind, path: str) -> None:
         """Take the link of this kind. The client is about to send its first bytes."""
         link = self._next_link(kind)
         self._nth[kind] += 1
-        self.kind = kind
+        self.kind, self.path = kind, path
         self.up.link = self.down.link = link
         self.up.delay_next(2 * (round(link.latency_ms * MILLISECOND) - self.handshake_ns))
         if self.on_kind is not None:
@@ -96,23 +103,38 @@ class Connections:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.connections: list[Connection] = []
-        self._refused_until_ns: dict[LinkKind, int] = {}
+        self._refusals: list[tuple[Fault, int]] = []
+        self._purposes: list[tuple[LinkKind, str]] = []
+        """Of all connections that have said something, in that order."""
 
-    def refuse(self, kind: LinkKind, until_ns: int) -> None:
-        """Hang up on new connections of a kind, as a proxy does that cannot reach what is behind
-        it: a reset answers their first bytes, which tell of the kind."""
-        self._refused_until_ns[kind] = max(until_ns, self._refused_until_ns.get(kind, 0))
+    def refuse(self, fault: Fault, until_ns: int) -> None:
+        """Hang up on the new connections that it names, as a proxy does that cannot reach what is
+        behind it: a reset answers their first bytes, which tell what they are for."""
+        self._refusals.append((fault, until_ns))
 
-    def refuses(self, kind: LinkKind, at_ns: int) -> bool:
-        """Whether a connection of that kind is hung up on that was asked for at this instant."""
-        return at_ns < self._refused_until_ns.get(kind, 0)
+    def refuses(self, kind: LinkKind, path: str, at_ns: int) -> bool:
+        """Whether a connection is hung up on that was asked for at this instant. To be asked once
+        for each, when it has said what it is for."""
+        self._purposes.append((kind, path))
+        return any(
+            at_ns < until_ns
+            and _names(fault, kind, path)
+            and fault.nth in (None, sum(_names(fault, *one) for one in self._purposes))
+            for fault, until_ns in self._refusals
+        )
 
-    def newest(self, kind: LinkKind) -> Connection | None:
-        """The newest living connection of a kind, if there is one."""
-        for connection in reversed(self.connections):
-            if connection.alive and connection.kind == kind:
-                return connection
-        return None
+    def names(self, fault: Fault, connection: Connection) -> bool:
+        """Whether a fault is about that connection."""
+        return connection in self._named(fault)
+
+    def struck(self, fault: Fault) -> Connection | None:
+        """The newest living connection that a fault is about."""
+        living = [one for one in self._named(fault) if one.alive]
+        return living[-1] if living else None
+
+    def _named(self, fault: Fault) -> list[Connection]:
+        named = [one for one in self.connections if one.kind and _names(fault, one.kind, one.path)]
+        return named if fault.nth is None else named[fault.nth - 1 : fault.nth]
 
     def by_peer(self, peer: int) -> Connection | None:
         for connection in self.connections:
@@ -152,9 +174,24 @@ class Connections:
         trace.listeners.append(notice)
 
 
-def kind_of(first_bytes: bytes) -> LinkKind:
-    """A client's first bytes tell what its connection is for (RFC 6455, section 4.1)."""
-    return "socket" if b"upgrade: websocket" in first_bytes.lower() else "rest"
+def _names(fault: Fault, kind: LinkKind, path: str) -> bool:
+    """Whether a fault is about connections of that kind whose first request has that path."""
+    return kind == fault.link and (fault.path is None or fnmatchcase(path, fault.path))
+
+
+def purpose_of(first_bytes: bytes) -> tuple[LinkKind, str]:
+    """A client's first bytes tell what its connection is for (RFC 6455, section 4.1), and the path
+    of its first request."""
+    request = _REQUEST.match(first_bytes)
+    if request is None:
+        return "raw", ""
+    is_socket = b"upgrade: websocket" in first_bytes.lower()
+    return "socket" if is_socket else "rest", request[1].decode("latin-1")
+
+
+def may_be_request(first_bytes: bytes) -> bool:
+    """Whether a client that has begun so may be about to send a head of HTTP."""
+    return _MAY_BE_REQUEST.match(first_bytes) is not None
 
 
 def close_frame(code: int, *, masked: bool) -> bytes:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from race_harness.model.moments import Moments
-from race_harness.model.schedule import Fault, LinkKind
+from race_harness.model.schedule import Fault
 from race_harness.model.trace import Happening
 from race_harness.network.connection import Connection
 from race_harness.network.pipe import MILLISECOND, Clock
@@ -16,11 +16,13 @@ class FaultyNetwork(Protocol):
 
     clock: Clock
 
-    def newest(self, kind: LinkKind) -> Connection | None: ...
+    def struck(self, fault: Fault) -> Connection | None: ...
+
+    def names(self, fault: Fault, connection: Connection) -> bool: ...
 
     def by_peer(self, peer: int) -> Connection | None: ...
 
-    def refuse(self, kind: LinkKind, until_ns: int) -> None: ...
+    def refuse(self, fault: Fault, until_ns: int) -> None: ...
 
 
 class Faults:
@@ -46,12 +48,12 @@ class Faults:
         until_ns = self._clock.now_ns + round(fault.for_ms * MILLISECOND)
         if fault.action == "refuse":
             self._record(fault, for_ms=fault.for_ms)
-            self._network.refuse(fault.link, until_ns)
+            self._network.refuse(fault, until_ns)
             return
         if fault.action == "reject":
             self._rejections.append(fault)
             return
-        connection = self._network.newest(fault.link)
+        connection = self._network.struck(fault)
         if connection is None:
             return
         if fault.action == "close":
@@ -73,8 +75,11 @@ class Faults:
 
     def _subscribed(self, peer: int) -> None:
         connection = self._network.by_peer(peer)
-        if self._rejections and connection is not None:
-            self._close(connection, self._rejections.pop(0))
+        for fault in self._rejections:
+            if connection is not None and self._network.names(fault, connection):
+                self._rejections.remove(fault)
+                self._close(connection, fault)
+                return
 
     def _close(self, connection: Connection, fault: Fault) -> None:
         self._record(fault, peer=connection.peer, code=fault.code)

@@ -20,7 +20,12 @@ from typing import Any, Final
 from race_harness.model.schedule import LinkKind
 from race_harness.model.schedule import Network as NetworkSchedule
 from race_harness.model.trace import Trace
-from race_harness.network.connection import Connection, Connections, kind_of
+from race_harness.network.connection import (
+    Connection,
+    Connections,
+    may_be_request,
+    purpose_of,
+)
 from race_harness.network.loopback import HOST, listening_socket
 from race_harness.network.pipe import Pipe
 from race_harness.realtime.clock import LoopClock, precise_loop
@@ -97,8 +102,8 @@ class Proxy(Connections):
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, client: "Visitor", server: "Side", first_bytes: bytes) -> None:
-        kind = kind_of(first_bytes)
-        if self.refuses(kind, self.clock.now_ns):
+        kind, path = purpose_of(first_bytes)
+        if self.refuses(kind, path, self.clock.now_ns):
             client.broken()
             return
         try:
@@ -120,7 +125,7 @@ class Proxy(Connections):
         # The operating system has made the connection at once: the first bytes make up for all
         # of the schedule's handshake.
         connection.handshake_ns = 0
-        connection.is_for(kind)
+        connection.is_for(kind, path)
         self.connections.append(connection)
         up, down = connection.up, connection.down
         assert isinstance(down, Passage)
@@ -238,7 +243,7 @@ class Side(asyncio.Protocol):
 
 
 class Visitor(Side):
-    """The client's side. `opening` is called with its first bytes, a whole head of HTTP."""
+    """The client's side. `opening` is called with its first bytes: a whole head, if it is HTTP."""
 
     def __init__(self, opening: Callable[[bytes], None]) -> None:
         super().__init__()
@@ -255,7 +260,8 @@ class Visitor(Side):
             self._send(self._out, data)
             return
         self._early += data
-        if self._opening is not None and _HEAD_ENDS in self._early:
+        whole = _HEAD_ENDS in self._early or not may_be_request(self._early)
+        if self._opening is not None and whole:
             opening, self._opening = self._opening, None
             opening(self._early)
 

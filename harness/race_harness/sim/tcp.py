@@ -75,7 +75,7 @@ class SimNetwork(Connections):
     def _may_hang_up(self, opening: "_Opening", kind: LinkKind) -> None:
         """The client is about to send its first bytes: what would its SYN have met?"""
         one_way_ns = round(opening.connection.up.link.latency_ms * MILLISECOND)
-        if self.refuses(kind, opening.asked_ns + one_way_ns):
+        if self.refuses(kind, opening.connection.path, opening.asked_ns + one_way_ns):
             at_ns = max(self.kernel.now_ns, opening.asked_ns + 2 * one_way_ns)
             self.kernel.call_at(at_ns, opening.connection.reset)
 

@@ -60,7 +60,9 @@ def _(fault: Fault) -> str:
         "stall": f" ({fault.for_ms} ms)",
         "refuse": f" ({fault.for_ms} ms)",
     }
-    return f"{fault.action}{own.get(fault.action, '')} of {fault.link} at {value_text(fault.at)}"
+    which = fault.link if fault.nth is None else f"{fault.link} no. {fault.nth}"
+    which += "" if fault.path is None else f" ({fault.path})"
+    return f"{fault.action}{own.get(fault.action, '')} of {which} at {value_text(fault.at)}"
 
 
 @value_text.register
