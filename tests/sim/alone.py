@@ -5,6 +5,7 @@ from typing import Any
 
 from race_harness.model.schedule import Interleaving
 from race_harness.model.schedule import Network as NetworkSchedule
+from race_harness.sim.children import Children
 from race_harness.sim.choice import choice_of
 from race_harness.sim.endpoint import Endpoint, State
 from race_harness.sim.inside import inside
@@ -26,11 +27,13 @@ class Alone:
         limit_s: float = DAY_S,
         max_steps: int = 400_000,
         network: NetworkSchedule | None = None,
+        child_processes: bool = False,
     ) -> None:
         choice = choice or choice_of(Interleaving(seed))
         self.kernel = Kernel(choice, limit_ns=round(limit_s * SECOND), max_steps=max_steps)
         self.network = SimNetwork(self.kernel, network or NetworkSchedule(), entropy)
         self._entropy = entropy
+        self._children = Children(self.kernel) if child_processes else None
 
     def run(self, program: Callable[[], Any]) -> Any:
         """What the program returns; None if the trial had to be stopped."""
@@ -39,7 +42,7 @@ class Alone:
         def main() -> None:
             values.append(program())
 
-        with inside(self.kernel, self.network, self._entropy):
+        with inside(self.kernel, self.network, self._entropy, self._children):
             self.kernel.run(main)
         return values[-1]
 

@@ -70,11 +70,17 @@ def source_of(adapter: "Adapter") -> tuple[str, ...]:
     return getattr(adapter, "source", ())
 
 
+def may_start_processes(adapter: "Adapter") -> bool:
+    """Whether it says so."""
+    return bool(getattr(adapter, "child_processes", False))
+
+
 class Adapter(Protocol):
     """How to use one kind of client, and the server that it speaks with.
 
     Made once a process: importing a client is slow. A `server_version`, if it has one, is told in
-    reports.
+    reports. With `child_processes = True` its client and its server may start processes, which
+    then take no virtual time; else they are refused.
     """
 
     version: str

@@ -16,11 +16,13 @@ FIRST = (1, 0)
 
 
 class RealServed:
-    """The same client, with the server that is installed beside it.
+    """The same client, with the server that is installed beside it, which may run git and bash.
 
     Raises:
         ClientUnavailable: there is none, or it is too old.
     """
+
+    child_processes = True
 
     def __init__(self, adapter: Adapter) -> None:
         try:

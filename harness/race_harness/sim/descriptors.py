@@ -6,12 +6,15 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
+from race_harness.model.errors import WorldBroken
 from race_harness.network.loopback import HOST
 from race_harness.sim.endpoint import Endpoint, State
 from race_harness.sim.kernel import Kernel
 
 if TYPE_CHECKING:
     # A worker imports this before anything else.
+    from race_harness.sim.children import Children, RealEnd
+    from race_harness.sim.simulated_socket import SimSocket
     from race_harness.sim.tcp import SimNetwork
 
 FIRST: Final = 1 << 20
@@ -23,9 +26,15 @@ FIRST_PORT: Final = 40_001
 class Descriptors:
     """Which open socket each number means."""
 
-    def __init__(self, kernel: Kernel, network: "SimNetwork") -> None:
+    def __init__(
+        self, kernel: Kernel, network: "SimNetwork", children: "Children | None" = None
+    ) -> None:
+        """`children`: of the trial, if it may have any."""
         self.kernel = kernel
+        self.children = children
         self.network = network
+        self.pipes: dict[int, SimSocket] = {}
+        """What reads and writes at the ends of `os.pipe()`."""
         self._endpoints: dict[int, Endpoint] = {}
         self._numbers = count(FIRST)
         self._ports: dict[int, Endpoint] = {}
@@ -42,8 +51,27 @@ class Descriptors:
         self._endpoints[number] = endpoint
         return number
 
-    def get(self, number: int) -> Endpoint | None:
+    def get(self, number: int) -> "Endpoint | RealEnd | None":
+        """What can be waited for there: what leads to a child process as well."""
+        if number < FIRST and self.children is not None:
+            return self.children.end_at(number)
         return self._endpoints.get(number)
+
+    def watched(self, number: int) -> "Endpoint | RealEnd":
+        """The same, where there has to be something.
+
+        Raises:
+            OSError: EBADF.
+            WorldBroken: it is of the operating system, and the trial has no child processes.
+        """
+        found = self.get(number)
+        if found is None and number < FIRST:
+            raise self.refused(number)
+        return found or self.at(number)
+
+    def refused(self, number: int) -> WorldBroken:
+        """Of a descriptor of the operating system."""
+        return self.kernel.refusal(f"waiting for the real descriptor {number}")
 
     def at(self, number: int) -> Endpoint:
         """Raises OSError: EBADF."""

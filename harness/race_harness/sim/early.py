@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from race_harness.sim import dual_socket as sockets
-from race_harness.sim import entropy, lookup, polling, primitives, virtual_time
+from race_harness.sim import entropy, lookup, pipes, polling, primitives, virtual_time
 from race_harness.sim.selector import DefaultSelector
 
 _REAL: Final = {*sys.builtin_module_names, "_socket"}
@@ -60,6 +60,7 @@ def _stand_ins() -> Iterator[tuple[object, str, Any]]:
         (select, polling.STAND_INS),
         (socket, lookup.STAND_INS),
         (os, entropy.STAND_INS),
+        (os, pipes.STAND_INS),
     ):
         for name, stand_in in functions.items():
             yield module, name, _unbound(stand_in)

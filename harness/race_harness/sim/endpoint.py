@@ -53,6 +53,9 @@ class Inlet(Protocol):
 class Watch(Protocol):
     """One registration of a wait for several endpoints."""
 
+    def mask(self) -> int:
+        """What it is about, as poll(2) has it."""
+
     def changed(self) -> None:
         """The endpoint may be ready now."""
 

@@ -9,6 +9,7 @@ import _thread
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from race_harness.sim import kernel as kernels
 
@@ -30,6 +31,13 @@ REFUSED = {
     "os.system": "starting a process",
 }
 
+PROCESSES: Final = frozenset(
+    event
+    for event, what in REFUSED.items()
+    if what == "starting a process" and "fork" not in event
+)
+"""What a trial may do that may have child processes. A fork would have half of the simulation."""
+
 _installed = False
 _exempt: set[int] = set()
 
@@ -44,7 +52,8 @@ def install() -> None:
 
 @contextmanager
 def this_thread_exempted() -> Iterator[None]:
-    """The watchdog's own thread lives in real time. Another may get its number after it."""
+    """The watchdog's own thread lives in real time. Another may get its number after it. And so
+    does, for a moment, one that makes what leads to a child process."""
     me = _thread.get_ident()
     _exempt.add(me)
     try:
@@ -59,5 +68,7 @@ def _hook(event: str, args: tuple[object, ...]) -> None:
         return
     kernel = kernels.active
     if kernel is None or kernel.spawning or _thread.get_ident() in _exempt:
+        return
+    if kernel.outside is not None and event in PROCESSES:
         return
     raise kernel.refusal(what)

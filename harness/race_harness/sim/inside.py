@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from race_harness.sim import descriptors, early, guard, patches
 from race_harness.sim import entropy as random_bytes
 from race_harness.sim import kernel as kernels
+from race_harness.sim.children import Children
 from race_harness.sim.descriptors import Descriptors
 from race_harness.sim.entropy import Entropy
 from race_harness.sim.kernel import Kernel
@@ -17,8 +18,12 @@ from race_harness.sim.tcp import SimNetwork
 
 
 @contextlib.contextmanager
-def inside(kernel: Kernel, network: SimNetwork, seed: int) -> Iterator[None]:
+def inside(
+    kernel: Kernel, network: SimNetwork, seed: int, children: Children | None = None
+) -> Iterator[None]:
     """Let the kernel's threads, time and network be those of the process, and `seed` all chance.
+
+    Without `children`, whoever starts a process is refused.
 
     Raises:
         RuntimeError: a trial is already running in this process.
@@ -32,8 +37,9 @@ def inside(kernel: Kernel, network: SimNetwork, seed: int) -> Iterator[None]:
     gc.disable()
     with _process_state_kept():
         random.seed(seed)
-        restore = patches.install(patches.table(kernel))
-        descriptors.current = Descriptors(kernel, network)
+        restore = patches.install(patches.table(kernel, children))
+        descriptors.current = Descriptors(kernel, network, children)
+        kernel.outside = None if children is None else children.await_news
         random_bytes.current = Entropy(kernel, seed)
         kernels.active = kernel
         try:
@@ -43,6 +49,8 @@ def inside(kernel: Kernel, network: SimNetwork, seed: int) -> Iterator[None]:
             random_bytes.current = None
             descriptors.current = None
             restore()
+            if children is not None:
+                children.end()
             if collecting:
                 gc.enable()
 

@@ -129,6 +129,8 @@ class Kernel:
         """Whether a real thread that starts now is one of ours."""
         self.probe: Callable[[], None] | None = None
         """Called by a strand before another one may go on, or time pass; must not block."""
+        self.outside: Callable[[], bool] | None = None
+        """Called when no strand can go on, before time passes: whether one can now."""
         self._choice = choice
         self._max_steps = max_steps
         self._ready: deque[Strand] = deque()
@@ -296,6 +298,10 @@ class Kernel:
         """
         return self.now_ns + (max(1, round(seconds * SECOND)) if seconds > 0 else 0)
 
+    def has_ready(self) -> bool:
+        """Whether another strand could go on."""
+        return bool(self._ready)
+
     def strand_of_caller(self) -> Strand:
         return self._me()
 
@@ -328,7 +334,8 @@ class Kernel:
     def _next(self) -> Strand:
         """Take the strand that goes on, letting time pass until there is one."""
         while not self._ready and self.stop_reason is None:
-            self._advance()
+            if self.outside is None or not self.outside():
+                self._advance()
         if self.stop_reason is not None:
             return self.strands[0]
         if len(self._ready) == 1:

@@ -7,21 +7,24 @@ see `sim.early`.
 import concurrent.futures.thread as futures_thread
 import itertools
 import logging
+import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from race_harness.sim import tasks
+from race_harness.sim.children import Children, announced
 from race_harness.sim.kernel import Kernel
 from race_harness.sim.primitives import SimLock
 from race_harness.sim.tasks import Patch
 
 
-def table(kernel: Kernel) -> list[Patch]:
-    """Every replacement of one trial."""
+def table(kernel: Kernel, children: Children | None = None) -> list[Patch]:
+    """Every replacement of one trial; `children` are told of each process that is started."""
     return [
         *_threads(),
         *_last_words(kernel),
@@ -31,10 +34,24 @@ def table(kernel: Kernel) -> list[Patch]:
         # It takes real descriptors only; no signal comes in a trial.
         (signal, "set_wakeup_fd", lambda *_args, **_options: -1),
         *_tls(kernel),
+        *_processes(children),
         *_httpx(),
         *_aiohttp(),
         *_trio(),
     ]
+
+
+_STARTING: Final[tuple[tuple[Any, str], ...]] = (
+    (subprocess, "_fork_exec"),
+    (os, "posix_spawn"),
+    (os, "posix_spawnp"),
+)
+
+
+def _processes(children: Children | None) -> list[Patch]:
+    if children is None:
+        return []
+    return [(owner, name, announced(getattr(owner, name), children)) for owner, name in _STARTING]
 
 
 def install(patches: list[Patch]) -> Callable[[], None]:

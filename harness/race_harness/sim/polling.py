@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import Any, Final
 
 from race_harness.sim import descriptors
-from race_harness.sim.descriptors import Descriptors, error, number_of
+from race_harness.sim.children import RealEnd
+from race_harness.sim.descriptors import FIRST, Descriptors, error, number_of
 from race_harness.sim.endpoint import Endpoint
 from race_harness.sim.kernel import Strand
 
@@ -41,7 +42,7 @@ def wait(masks: dict[int, int], timeout_s: float | None) -> Events:
         return ready
     deadline_ns = None if timeout_s is None else kernel.after(timeout_s)
     me = kernel.strand_of_caller()
-    watched = [here.at(number) for number in masks]
+    watched = [here.watched(number) for number in masks]
     for endpoint in watched:
         endpoint.waiting.append(me)
     try:
@@ -59,6 +60,8 @@ def _look(here: Descriptors, masks: dict[int, int]) -> Events:
     found = []
     for number, mask in masks.items():
         endpoint = here.get(number)
+        if endpoint is None and number < FIRST:
+            raise here.refused(number)
         events = select.POLLNVAL if endpoint is None else endpoint.events() & (mask | _ALWAYS)
         if events:
             found.append((number, events))
@@ -122,7 +125,9 @@ class _EpollEntry:
 
     __slots__ = ("_armed", "_epoll", "_mask", "_number", "_seen", "endpoint")
 
-    def __init__(self, epoll: "SimEpoll", number: int, endpoint: Endpoint, mask: int) -> None:
+    def __init__(
+        self, epoll: "SimEpoll", number: int, endpoint: "Endpoint | RealEnd", mask: int
+    ) -> None:
         self.endpoint = endpoint
         self._epoll = epoll
         self._number = number
@@ -147,7 +152,10 @@ class _EpollEntry:
         if self._mask & select.EPOLLONESHOT:
             self._armed = False
 
-    # -- what its endpoint tells it (sim.endpoint.Watch) -------------------------------------
+    # -- what its endpoint asks, and tells (sim.endpoint.Watch) ------------------------------
+
+    def mask(self) -> int:
+        return self._mask & (_READ | _WRITE) if self._armed else 0
 
     def changed(self) -> None:
         if self.events():
@@ -196,7 +204,7 @@ class SimEpoll:
         number = number_of(fd)
         if number in self._entries:
             raise error(errno.EEXIST)
-        endpoint = self._here.at(number)
+        endpoint = self._here.watched(number)
         entry = self._entries[number] = _EpollEntry(self, number, endpoint, eventmask)
         endpoint.watches.append(entry)
         entry.changed()

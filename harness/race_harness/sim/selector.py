@@ -3,12 +3,14 @@
 It stands in for `selectors.DefaultSelector`, which asyncio's own loop takes.
 """
 
+import select
 import selectors
 import sys
 from math import ceil
 from typing import Any, Final
 
 from race_harness.sim import descriptors
+from race_harness.sim.children import RealEnd
 from race_harness.sim.descriptors import number_of
 from race_harness.sim.endpoint import Endpoint
 from race_harness.sim.kernel import SECOND, Strand
@@ -25,7 +27,7 @@ class _Watch:
     __slots__ = ("_endpoint", "_selector", "key", "noted")
 
     def __init__(
-        self, selector: "SimSelector", endpoint: Endpoint, key: selectors.SelectorKey
+        self, selector: "SimSelector", endpoint: Endpoint | RealEnd, key: selectors.SelectorKey
     ) -> None:
         self.key = key
         self.noted = False
@@ -44,7 +46,13 @@ class _Watch:
     def leave(self) -> None:
         self._endpoint.watches.remove(self)
 
-    # -- what its endpoint tells it (sim.endpoint.Watch) -------------------------------------
+    # -- what its endpoint asks, and tells (sim.endpoint.Watch) ------------------------------
+
+    def mask(self) -> int:
+        wanted = self.key.events
+        return (select.POLLIN if wanted & _READ else 0) | (
+            select.POLLOUT if wanted & _WRITE else 0
+        )
 
     def changed(self) -> None:
         self._selector.note(self)
@@ -68,7 +76,7 @@ class SimSelector(selectors._BaseSelectorImpl):
         self._awake = False
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        endpoint = self._here.at(number_of(fileobj))
+        endpoint = self._here.watched(number_of(fileobj))
         key: selectors.SelectorKey = super().register(fileobj, events, data)
         watch = self._watches[key.fd] = _Watch(self, endpoint, key)
         watch.changed()

@@ -17,6 +17,7 @@ from race_harness.model.schedule import Moment, Schedule
 from race_harness.model.trace import Happening, append_log
 from race_harness.network.faults import Faults
 from race_harness.network.site import URL, UvicornSite
+from race_harness.sim.children import Children
 from race_harness.sim.choice import choice_of
 from race_harness.sim.inside import inside
 from race_harness.sim.kernel import MILLISECOND, SECOND, Kernel, Strand
@@ -46,7 +47,9 @@ class Simulation:
     `source` names the modules of the client to whose lines the schedule may refer.
     """
 
-    def __init__(self, schedule: Schedule, source: Sequence[str] = ()) -> None:
+    def __init__(
+        self, schedule: Schedule, source: Sequence[str] = (), *, child_processes: bool = False
+    ) -> None:
         interleaving = schedule.interleaving
         limit_s = LIMIT_S + schedule.caller.settle_s + work_s(schedule)
         self.kernel = Kernel(choice_of(interleaving), limit_ns=round(limit_s * SECOND))
@@ -55,6 +58,7 @@ class Simulation:
         self._network = SimNetwork(self.kernel, schedule.network, schedule.entropy)
         self._seed = schedule.entropy
         self._server: Strand | None = None
+        self._children = Children(self.kernel) if child_processes else None
         self._network.mark_deliveries()
         self._moments = Moments(self.trace)
         Faults(self._network, self._moments, schedule.network.faults)
@@ -117,7 +121,7 @@ class Simulation:
             stop()
             self._let_leave()
 
-        with inside(self.kernel, self._network, self._seed):
+        with inside(self.kernel, self._network, self._seed, self._children):
             try:
                 self.kernel.run(main)
             except Exception as error:

@@ -19,6 +19,8 @@ Gate = Callable[[], None]
 LOOK_EVERY_S = 0.1
 FINISH = "finish"
 """The tool by which the agent says that it is done."""
+_UNREACHED = Void("unreached", "no reason given")
+"""Until there is a conversation."""
 
 
 class Program:
@@ -40,7 +42,7 @@ class Program:
         self._trace = trace
         self._acts = [(act, gate(act.at)) for act in schedule.caller.acts]
         self._client: Client | None = None
-        self._void: Void | None = Void("unreached", "no reason given")
+        self._void: Void | None = _UNREACHED
         self._calls: dict[int, CallOutcome] = {}
         self._numbers = itertools.count(1)
         self._settled: tuple[str, ...] = ()
@@ -278,6 +280,8 @@ class Program:
         """What came of it; `stopped` says why the trial was ended from outside, if it was."""
         visible = tuple(self._client.visible()) if self._client is not None else ()
         calls = tuple(self._calls[number] for number in sorted(self._calls))
+        if self._void is _UNREACHED and stopped is not None:
+            self._void = Void("unreached", f"connect() did not return: {stopped}")
         return Outcome(
             calls=calls,
             visible_settled=visible if stopped is not None else self._settled,

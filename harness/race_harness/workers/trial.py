@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from race_harness.clients import Adapter, source_of
+from race_harness.clients import Adapter, may_start_processes, source_of
 from race_harness.clients.undisturbed import UndisturbedAdapter
 from race_harness.model.outcome import Outcome, Void
 from race_harness.model.schedule import Schedule
@@ -49,7 +49,8 @@ def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
         WorldBroken: the simulation lost control; there is no verdict then.
     """
     began = time.perf_counter()
-    simulation = Simulation(schedule, source_of(adapter))
+    processes = may_start_processes(adapter)
+    simulation = Simulation(schedule, source_of(adapter), child_processes=processes)
     server = adapter.serve(schedule, simulation.trace)
     site.app = server.app
     if simulation.lines.needed:

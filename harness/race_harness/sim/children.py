@@ -1,0 +1,147 @@
+"""Child processes of a trial, where its subject may have any. They take no virtual time.
+
+What leads to them are descriptors of the operating system. Before virtual time passes, the kernel
+waits here, in real time, until one of them has news, or every child has ended or been silent for
+`PATIENCE_S`. So a child may take as long as it likes for what it says, and a trial repeats as far
+as its children do.
+"""
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from race_harness.sim.endpoint import Watch
+from race_harness.sim.kernel import Kernel, Strand
+
+PATIENCE_S: Final = 5.0
+"""Real seconds that a child may say nothing. From then on virtual time passes beside it, until it
+says something again: it may be a server, or wait for what comes later."""
+
+_real_poll, _real_monotonic = select.poll, time.monotonic
+
+
+class RealEnd:
+    """A descriptor of the operating system, for whoever waits for several.
+
+    It has what `polling` and `selector` ask of an `Endpoint`.
+    """
+
+    def __init__(self, kernel: Kernel, number: int) -> None:
+        self.kernel = kernel
+        self.number = number
+        self.edge = 0
+        self.waiting: list[Strand] = []
+        self.watches: list[Watch] = []
+
+    def events(self) -> int:
+        poller = _real_poll()
+        poller.register(self.number, select.POLLIN | select.POLLOUT)
+        return sum(events for _, events in poller.poll(0))
+
+    def readable(self) -> bool:
+        return bool(self.events() & (select.POLLIN | select.POLLHUP | select.POLLERR))
+
+    def writable(self) -> bool:
+        return bool(self.events() & (select.POLLOUT | select.POLLERR))
+
+    def wanted(self) -> int:
+        """What somebody waits for, as poll(2) has it."""
+        found = 0
+        for watch in self.watches:
+            found |= watch.mask()
+        if self.waiting:
+            # For which of the two is decided by which end of a pipe it is.
+            with contextlib.suppress(OSError):
+                mode = fcntl.fcntl(self.number, fcntl.F_GETFL) & os.O_ACCMODE
+                found |= select.POLLOUT if mode == os.O_WRONLY else select.POLLIN
+        return found
+
+    def changed(self) -> None:
+        self.edge += 1
+        for strand in self.waiting:
+            self.kernel.wake(strand)
+        for watch in self.watches:
+            watch.changed()
+
+
+class Children:
+    """Those of one trial."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._ends: dict[int, RealEnd] = {}
+        self._running: dict[int, int] = {}
+        """Process id to a descriptor of the process."""
+        self._silent: set[int] = set()
+
+    def end_at(self, number: int) -> RealEnd:
+        if number not in self._ends:
+            self._ends[number] = RealEnd(self._kernel, number)
+        return self._ends[number]
+
+    def started(self, pid: int) -> None:
+        self._running[pid] = os.pidfd_open(pid)
+
+    def await_news(self) -> bool:
+        """Whether a strand can go on for what came from outside; called when none can."""
+        silent_at = _real_monotonic() + PATIENCE_S
+        while True:
+            poller, busy = self._poller()
+            left_s = silent_at - _real_monotonic() if busy else 0.0
+            ready = poller.poll(max(0.0, left_s) * 1_000)
+            self._bury(number for number, _ in ready)
+            told = [self._ends[number] for number, _ in ready if number in self._ends]
+            for end in told:
+                end.changed()
+            if told:
+                self._silent.clear()
+            if told and self._kernel.has_ready():
+                return True
+            if not ready:
+                self._silent.update(self._running)
+                return False
+
+    def end(self) -> None:
+        """Kill what still runs."""
+        for pid, process in self._running.items():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+            os.close(process)
+        self._running.clear()
+
+    def _poller(self) -> tuple[Any, bool]:
+        """What has news of the children, and whether any is worth waiting for."""
+        poller = _real_poll()
+        for number, end in self._ends.items():
+            if wanted := end.wanted():
+                poller.register(number, wanted)
+        busy = [pid for pid in self._running if pid not in self._silent]
+        for pid in busy:
+            poller.register(self._running[pid], select.POLLIN)
+        return poller, bool(busy)
+
+    def _bury(self, numbers: Any) -> None:
+        """Forget those that have ended: whoever started them collects their status."""
+        ended = set(numbers)
+        for pid, process in list(self._running.items()):
+            if process in ended:
+                del self._running[pid]
+                os.close(process)
+
+
+def announced(start: Callable[..., int], children: Children) -> Callable[..., int]:
+    """A function that starts a process and gives its id, for the length of a trial."""
+
+    def started(*args: Any, **options: Any) -> int:
+        pid = start(*args, **options)
+        children.started(pid)
+        return pid
+
+    return started
