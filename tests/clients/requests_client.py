@@ -143,7 +143,8 @@ class BoardClient(Client):
 
     def close(self):
         self._session.close()
-        self._socket.close()
+        # close() would wait for the thread that reads, and that for a network that may be dead.
+        self._socket.abort()
         self._board.stop()
 
     def _listen(self):

@@ -10,7 +10,11 @@ from pathlib import Path
 import async_client
 import own_client
 import pytest
+import requests_client
 
+from race_harness.clients import may_start_processes
+from race_harness.clients.undisturbed import UndisturbedAdapter
+from race_harness.conformance.capture import CapturingAdapter
 from race_harness.model.errors import WorldBroken
 from race_harness.model.schedule import (
     Act,
@@ -38,8 +42,13 @@ RIGHT = {
     "threads": own_client.Right(),
     "httpx.AsyncClient": async_client.Http,
     "asyncio.open_connection": async_client.Plain,
+    "requests and websocket-client": requests_client.Right(),
 }
-RACY = {"threads": own_client.Racy(), "httpx.AsyncClient": async_client.RacyHttp}
+RACY = {
+    "threads": own_client.Racy(),
+    "httpx.AsyncClient": async_client.RacyHttp,
+    "requests and websocket-client": requests_client.Racy(),
+}
 
 
 def drawn(scenario, reps):
@@ -301,6 +310,39 @@ def test_threads_switch_at_lines_of_its_source():
     assert one.digest == again.digest
     assert one.digest != run_trial(schedule, own_client.Right(), SITE).digest, "it names none"
     assert one.judgement.verdicts == ("ok",)
+
+
+class Asking(own_client.JobClient):
+    """Starts a process whenever it sends a message."""
+
+    def send_message(self, text):
+        words = [sys.executable, "-c", f"print({text!r})"]
+        super().send_message(subprocess.run(words, capture_output=True, check=True).stdout)
+
+
+class WithProcesses(own_client.Right):
+    child_processes = True
+
+    def connect(self, url, on_event):
+        return Asking(url, on_event, False)
+
+
+def test_it_may_start_processes_if_it_says_so():
+    without = WithProcesses()
+    without.child_processes = False
+    with pytest.raises(WorldBroken, match="starting a process"):
+        run_trial(BENIGN, without, SITE)
+    found = [run_trial(BENIGN, WithProcesses(), SITE) for _ in range(3)]
+    assert [trial.judgement.verdicts for trial in found] == [("ok",)] * 3
+    assert len({trial.digest for trial in found}) == 1
+
+
+@pytest.mark.parametrize("leave", [True, False])
+def test_those_who_stand_before_an_adapter_keep_its_leave(leave):
+    adapter = WithProcesses()
+    adapter.child_processes = leave
+    for wrapped in (CapturingAdapter(adapter), UndisturbedAdapter(adapter, lambda: None)):
+        assert may_start_processes(wrapped) is leave
 
 
 def test_it_is_short_and_imports_no_openhands():

@@ -11,6 +11,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from race_harness.clients import Adapter
+from race_harness.model.errors import WorldBroken
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
 from race_harness.network.loopback import listening_socket
@@ -56,6 +57,8 @@ def serve(
         trace = SharedTrace(clock)
         trace.listeners.append(lambda happening: _tell(line, happening))
         server = adapter.serve(schedule, trace)
+        if server.app is None:
+            raise WorldBroken("a client that starts its server itself has no trials in real time")
         hearing = _Hearing(line, trace)
         site.app = hearing.before(server.app)
 

@@ -23,8 +23,9 @@ class Server(Protocol):
     """The server of one trial, made anew for each."""
 
     @property
-    def app(self) -> ASGIApp:
-        """Takes `http` and `websocket` scopes; there is no lifespan."""
+    def app(self) -> ASGIApp | None:
+        """Takes `http` and `websocket` scopes; there is no lifespan. None: the client starts its
+        server itself, which it can in the simulation alone."""
 
     async def aclose(self) -> None:
         """End what still runs, in the server's loop.
