@@ -359,6 +359,8 @@ def test_the_page_shows_the_file_whole():
     blocks = re.findall(r"```python\n(.*?)\n```", page, re.DOTALL)
     text = Path(own_client.__file__).read_text(encoding="utf-8")
     assert "\n\n\n".join(blocks) + "\n" == text
+    (part,) = re.findall(r"```py\n(.*?)\n```", page, re.DOTALL)
+    assert part in Path(requests_client.__file__).read_text(encoding="utf-8")
 
 
 def test_the_page_lists_what_has_to_be_told():

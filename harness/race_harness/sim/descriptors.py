@@ -14,7 +14,6 @@ from race_harness.sim.kernel import Kernel
 if TYPE_CHECKING:
     # A worker imports this before anything else.
     from race_harness.sim.children import Children, RealEnd
-    from race_harness.sim.simulated_socket import SimSocket
     from race_harness.sim.tcp import SimNetwork
 
 FIRST: Final = 1 << 20
@@ -33,8 +32,8 @@ class Descriptors:
         self.kernel = kernel
         self.children = children
         self.network = network
-        self.pipes: dict[int, SimSocket] = {}
-        """What reads and writes at the ends of `os.pipe()`."""
+        self.pipes: dict[int, Any] = {}
+        """A `SimSocket` for each end of an `os.pipe()`."""
         self._endpoints: dict[int, Endpoint] = {}
         self._numbers = count(FIRST)
         self._ports: dict[int, Endpoint] = {}
