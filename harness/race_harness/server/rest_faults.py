@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from race_harness.model.schedule import RestFault, Route
 from race_harness.model.trace import Happening, Trace
+from race_harness.server.bodies import body_of, replayed
 from race_harness.server.wire import encode
 
 ROUTES: dict[str, Route] = {
@@ -81,7 +82,7 @@ class SpoilingProxy:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = self._fault
-        body = await _body(receive)
+        body = await body_of(receive)
         if not fault.acted:
             await asyncio.sleep(fault.delay_ms / 1000)
         answer: list[Message] = []
@@ -107,29 +108,12 @@ class SpoilingProxy:
 
     async def _answer(self, scope: Scope, receive: Receive, body: bytes) -> list[Message]:
         answer: list[Message] = []
-        given = False
-
-        async def replay() -> Message:
-            nonlocal given
-            if given:
-                return await receive()
-            given = True
-            return {"type": "http.request", "body": body, "more_body": False}
 
         async def keep(message: Message) -> None:
             answer.append(message)
 
-        await self._app(scope, replay, keep)
+        await self._app(scope, replayed(body, receive), keep)
         return answer
-
-
-async def _body(receive: Receive) -> bytes:
-    body = b""
-    while True:
-        message = await receive()
-        body += bytes(message.get("body", b""))
-        if not message.get("more_body"):
-            return body
 
 
 async def _send_json(send: Send, status: int, content: object) -> None:

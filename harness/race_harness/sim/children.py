@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from race_harness.sim.endpoint import Watch
-from race_harness.sim.kernel import Kernel, Strand
+from race_harness.sim.endpoint import Waitable
+from race_harness.sim.kernel import Kernel
 
 PATIENCE_S: Final = 5.0
 """Real seconds that a child may say nothing. From then on virtual time passes beside it, until it
@@ -25,18 +25,15 @@ says something again: it may be a server, or wait for what comes later."""
 _real_poll, _real_monotonic = select.poll, time.monotonic
 
 
-class RealEnd:
+class RealEnd(Waitable):
     """A descriptor of the operating system, for whoever waits for several.
 
     It has what `polling` and `selector` ask of an `Endpoint`.
     """
 
     def __init__(self, kernel: Kernel, number: int) -> None:
-        self.kernel = kernel
+        super().__init__(kernel)
         self.number = number
-        self.edge = 0
-        self.waiting: list[Strand] = []
-        self.watches: list[Watch] = []
 
     def events(self) -> int:
         poller = _real_poll()
@@ -60,13 +57,6 @@ class RealEnd:
                 mode = fcntl.fcntl(self.number, fcntl.F_GETFL) & os.O_ACCMODE
                 found |= select.POLLOUT if mode == os.O_WRONLY else select.POLLIN
         return found
-
-    def changed(self) -> None:
-        self.edge += 1
-        for strand in self.waiting:
-            self.kernel.wake(strand)
-        for watch in self.watches:
-            watch.changed()
 
 
 class Children:

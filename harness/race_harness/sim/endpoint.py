@@ -63,18 +63,38 @@ class Watch(Protocol):
         """Its last descriptor is gone, and the registration with it."""
 
 
-class Endpoint:
-    """One open socket."""
+class Waitable:
+    """What strands wait for, by itself or together with others."""
 
-    __slots__ = (
-        "accepted", "backlog", "edge", "error", "holders", "inlet", "kernel", "name", "on_close",
-        "options", "outlet", "over", "paired", "peer_name", "received_bytes", "state", "told",
-        "waiting",
-        "watches", "write", "write_shut",
-    )  # fmt: skip
+    __slots__ = ("edge", "kernel", "waiting", "watches")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
+        self.edge = 0
+        """How often something changed: what an edge-triggered watcher has not seen yet."""
+        self.waiting: list[Strand] = []
+        self.watches: list[Watch] = []
+
+    def changed(self) -> None:
+        """Tell whoever waits."""
+        self.edge += 1
+        for strand in self.waiting:
+            self.kernel.wake(strand)
+        for watch in self.watches:
+            watch.changed()
+
+
+class Endpoint(Waitable):
+    """One open socket."""
+
+    __slots__ = (
+        "accepted", "backlog", "error", "holders", "inlet", "name", "on_close", "options",
+        "outlet", "over", "paired", "peer_name", "received_bytes", "state", "told", "write",
+        "write_shut",
+    )  # fmt: skip
+
+    def __init__(self, kernel: Kernel) -> None:
+        super().__init__(kernel)
         self.state = State.FRESH
         self.holders = 0
         """Descriptors that refer to it."""
@@ -99,10 +119,6 @@ class Endpoint:
         self.paired = False
         """Whether it is one of a `socketpair()`: no network lies between the two."""
         self.on_close: list[Callable[[], None]] = []
-        self.edge = 0
-        """How often something changed: what an edge-triggered watcher has not seen yet."""
-        self.waiting: list[Strand] = []
-        self.watches: list[Watch] = []
 
     # -- what it tells -----------------------------------------------------------------------
 
@@ -138,14 +154,6 @@ class Endpoint:
 
     def room(self) -> int:
         return 0 if self.outlet is None else self.outlet.room()
-
-    def changed(self) -> None:
-        """Tell whoever waits."""
-        self.edge += 1
-        for strand in self.waiting:
-            self.kernel.wake(strand)
-        for watch in self.watches:
-            watch.changed()
 
     # -- what the network tells it (network.pipe.End) ----------------------------------------
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
 from race_harness.server.between import release_seen
+from race_harness.server.bodies import body_of, replayed
 from race_harness.server.profile import Profile
 from race_harness.server.real import dates, home, hooks
 from race_harness.server.real.observer import Observer
@@ -135,23 +136,9 @@ class RealServer:
 
     async def _instructed(self, receive: Receive) -> Receive:
         """A request for a conversation, with an agent as the schedule wants it."""
-        body, more = b"", True
-        while more:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        request = instructed(json.loads(body), self._schedule.script.state_kb)
-        whole: Message = {"type": "http.request", "body": json.dumps(request).encode()}
-        read = False
-
-        async def received() -> Message:
-            nonlocal read
-            if read:
-                return await receive()
-            read = True
-            return whole
-
-        return received
+        request = json.loads(await body_of(receive))
+        request = instructed(request, self._schedule.script.state_kb)
+        return replayed(json.dumps(request).encode(), receive)
 
     async def _late(self, what: str, number: int) -> None:
         late_ms = self._observer.late_ms_of(what, number)
