@@ -664,6 +664,25 @@ def epoll_wakes_who_waits() -> Any:
 
 
 @program
+def a_selector_of_ones_own() -> Any:
+    class Counting(selectors.DefaultSelector):
+        looks = 0
+
+        def select(self, timeout: float | None = None) -> Any:
+            Counting.looks += 1
+            return super().select(timeout)
+
+    with connected() as (client, server), Counting() as selector:
+        selector.register(server, selectors.EVENT_READ)
+        nothing = selector.select(0)
+        client.sendall(b"x")
+        ((_, events),) = selector.select(5)
+        kinds = isinstance(selector, Counting), isinstance(selector, selectors.DefaultSelector)
+        others = isinstance(selectors.DefaultSelector(), Counting)
+        return nothing, events, Counting.looks, kinds, others
+
+
+@program
 def every_selector() -> Any:
     seen = []
     for kind in (

@@ -6,6 +6,7 @@ It stands in for `selectors.DefaultSelector`, which asyncio's own loop takes.
 import select
 import selectors
 import sys
+from abc import ABCMeta
 from math import ceil
 from typing import Any, Final
 
@@ -183,15 +184,20 @@ def _excuse_tasks() -> None:
             task._log_destroy_pending = False
 
 
-class _Default(type):
+class _Default(ABCMeta):
     """Makes the one or the other; both pass for a `DefaultSelector`."""
 
     def __call__(cls, *args: Any, **options: Any) -> Any:
+        if cls is not DefaultSelector:
+            return super().__call__(*args, **options)
         return (RealDefault if descriptors.current is None else SimSelector)(*args, **options)
 
     def __instancecheck__(cls, instance: object) -> bool:
+        if cls is not DefaultSelector:
+            return super().__instancecheck__(instance)
         return isinstance(instance, RealDefault | SimSelector)
 
 
-class DefaultSelector(metaclass=_Default):
-    """Takes the place of the class `selectors.DefaultSelector`."""
+class DefaultSelector(RealDefault, metaclass=_Default):
+    """Takes the place of the class `selectors.DefaultSelector`. A class that is derived from it
+    waits by epoll, which works inside and outside of trials."""
