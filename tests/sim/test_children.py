@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import select
+import selectors
 import subprocess
 import sys
 import threading
@@ -126,14 +128,41 @@ def test_without_leave_starting_a_process_is_refused_by_name(start):
         alone.run(start)
 
 
-def test_with_leave_a_fork_is_refused_still():
+@pytest.mark.parametrize(
+    "start", [os.fork, lambda: os.execv(sys.executable, [sys.executable, "-c", ""])]
+)
+def test_with_leave_a_fork_is_refused_still(start):
     with pytest.raises(WorldBroken, match="starting a process"):
-        family(os.fork)
+        family(start)
+
+
+def test_with_leave_a_shell_may_be_asked():
+    assert family(lambda: os.system("exit 3"))[0] == 3 << 8
+
+
+def test_a_descriptor_that_is_none_is_told_so():
+    def program():
+        poller = select.poll()
+        poller.register(999)
+        return poller.poll(1_000)
+
+    assert family(program)[0] == [(999, select.POLLNVAL)]
+
+
+def test_a_pipe_that_has_hung_up_is_told():
+    def program():
+        listener = subprocess.Popen(["true"], stdin=subprocess.PIPE)
+        listener.wait()
+        with selectors.DefaultSelector() as selector:
+            selector.register(listener.stdin, selectors.EVENT_READ)
+            found = selector.select(10)
+        listener.stdin.close()
+        return len(found)
+
+    assert family(program) == (1, 0, None)
 
 
 def test_a_descriptor_of_the_operating_system_is_refused_by_name_without_leave():
-    import select
-
     with pytest.raises(WorldBroken, match="waiting for the real descriptor 0"):
         Alone().run(lambda: select.select([0], [], [], 1))
 

@@ -92,7 +92,8 @@ class Children:
                 self._silent.clear()
             if told and self._kernel.has_ready():
                 return True
-            if not ready:
+            # What is told again and again, and wakes nobody, is not worth waiting for either.
+            if not ready or left_s <= 0:
                 self._silent.update(self._running)
                 return False
 

@@ -48,11 +48,12 @@ def _of(number: Any) -> SimSocket | None:
 def _close(real: Callable[[int], None]) -> Callable[[int], None]:
     def close(fd: int) -> None:
         here = descriptors.current
-        if here is None or fd < FIRST:
+        if not isinstance(fd, int) or fd < FIRST:
             real(fd)
-            return
-        here.pipes.pop(fd, None)
-        here.close(fd)
+        elif here is not None:
+            here.pipes.pop(fd, None)
+            here.close(fd)
+        # After its trial there is nothing left to close.
 
     return close
 

@@ -15,7 +15,7 @@ from race_harness.sim.descriptors import FIRST, Descriptors, error, number_of
 from race_harness.sim.endpoint import Endpoint
 from race_harness.sim.kernel import Strand
 
-_ALWAYS: Final = select.POLLERR | select.POLLHUP
+_ALWAYS: Final = select.POLLERR | select.POLLHUP | select.POLLNVAL
 """Told whether or not it was asked for."""
 _READ: Final = select.POLLIN | select.POLLHUP | select.POLLERR
 _WRITE: Final = select.POLLOUT | select.POLLERR
