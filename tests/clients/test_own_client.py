@@ -31,6 +31,7 @@ from race_harness.model.schedule import (
 from race_harness.network.site import UvicornSite
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
+from race_harness.sim import children
 from race_harness.workers.trial import run_trial
 
 REPS = 200
@@ -335,6 +336,27 @@ def test_it_may_start_processes_if_it_says_so():
     found = [run_trial(BENIGN, WithProcesses(), SITE) for _ in range(3)]
     assert [trial.judgement.verdicts for trial in found] == [("ok",)] * 3
     assert len({trial.digest for trial in found}) == 1
+
+
+@pytest.mark.parametrize("seconds", ["0.1", "60"])
+def test_a_trial_that_ends_beside_a_silent_child_has_no_verdict(seconds, monkeypatch):
+    """Virtual time had passed, and nobody knows what it would have said."""
+    monkeypatch.setattr(children, "PATIENCE_S", 0.5)
+
+    class Building(own_client.JobClient):
+        def run(self, **options):
+            subprocess.run(["sleep", seconds], capture_output=True, check=True)
+            super().run(**options)
+
+    class Adapter(WithProcesses):
+        def connect(self, url, on_event):
+            return Building(url, on_event, False)
+
+    if seconds == "0.1":
+        assert run_trial(BENIGN, Adapter(), SITE).judgement.verdicts == ("ok",)
+    else:
+        with pytest.raises(WorldBroken, match=r"a child process said nothing .* no verdict"):
+            run_trial(BENIGN, Adapter(), SITE)
 
 
 @pytest.mark.parametrize("leave", [True, False])

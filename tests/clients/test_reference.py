@@ -1,6 +1,7 @@
-"""The reference client passes schedules that it, or the oracle, once got wrong.
+"""The reference client passes schedules that it, or the oracle, once got wrong, or would without
+being told how long narrow links were busy.
 
-They were found by running all families of faults together; `hard_schedules.json` has them by name.
+Most were found by running all families of faults together; `hard_schedules.json` has them by name.
 """
 
 import json

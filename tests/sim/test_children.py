@@ -113,6 +113,20 @@ def test_time_passes_beside_a_child_that_says_nothing_for_long(monkeypatch):
         os.kill(pid, 0)
 
 
+def test_where_nothing_else_can_happen_a_child_may_be_silent_for_longer(monkeypatch):
+    """Else the trial would be called a deadlock."""
+    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
+    assert family(run) == ("HELLO", 0, None)
+
+
+def test_a_deadlock_without_any_child_is_still_one():
+    def program():
+        subprocess.run(["true"], check=True)
+        threading.Event().wait()
+
+    assert "deadlock" in family(program)[2]
+
+
 def test_a_trial_leaves_no_descriptor_of_a_child():
     family(run)
     before = sorted(os.listdir("/proc/self/fd"))

@@ -96,7 +96,7 @@ LIMITS: tuple[Limit, ...] = (
     Limit(
         "a frame that the Python client takes: 1 MiB",
         "remote_conversation.py:269; websockets, `max_size`",
-        "kept: the client's own, which hangs up with code 1009 and connects again",
+        "kept: the client's own, which hangs up with code 1009",
         ("observations larger than a client takes",),
     ),
     Limit(

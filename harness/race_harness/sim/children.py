@@ -12,7 +12,8 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from math import inf
 from typing import Any, Final
 
 from race_harness.sim.endpoint import Waitable
@@ -68,6 +69,8 @@ class Children:
         self._running: dict[int, int] = {}
         """Process id to a descriptor of the process."""
         self._silent: set[int] = set()
+        self.left_alone = False
+        """Whether time had passed beside one that still ran in the end."""
 
     def end_at(self, number: int) -> RealEnd:
         if number not in self._ends:
@@ -81,11 +84,10 @@ class Children:
         """Whether a strand can go on for what came from outside; called when none can."""
         silent_at = _real_monotonic() + PATIENCE_S
         while True:
-            poller, busy = self._poller()
-            left_s = silent_at - _real_monotonic() if busy else 0.0
-            ready = poller.poll(max(0.0, left_s) * 1_000)
-            self._bury(number for number, _ in ready)
-            told = [self._ends[number] for number, _ in ready if number in self._ends]
+            left_s = self._patience_s(silent_at)
+            ready = {number for number, _ in self._poller().poll(_milliseconds(left_s))}
+            self._bury(ready)
+            told = [end for number, end in self._ends.items() if number in ready]
             for end in told:
                 end.changed()
             if told:
@@ -99,6 +101,7 @@ class Children:
 
     def end(self) -> None:
         """Kill what still runs."""
+        self.left_alone = not self._silent.isdisjoint(self._running)
         for pid, process in self._running.items():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -107,24 +110,37 @@ class Children:
             os.close(process)
         self._running.clear()
 
-    def _poller(self) -> tuple[Any, bool]:
-        """What has news of the children, and whether any is worth waiting for."""
+    def _patience_s(self, silent_at: float) -> float:
+        """For how many real seconds more the children are worth waiting for."""
+        if not self._running:
+            return 0.0
+        if not self._kernel.has_timers():
+            return inf  # Nothing else can happen any more.
+        if self._silent.issuperset(self._running):
+            return 0.0
+        return max(0.0, silent_at - _real_monotonic())
+
+    def _poller(self) -> Any:
+        """Of all that has news of the children."""
         poller = _real_poll()
         for number, end in self._ends.items():
             if wanted := end.wanted():
                 poller.register(number, wanted)
-        busy = [pid for pid in self._running if pid not in self._silent]
-        for pid in busy:
-            poller.register(self._running[pid], select.POLLIN)
-        return poller, bool(busy)
+        for process in self._running.values():
+            poller.register(process, select.POLLIN)
+        return poller
 
-    def _bury(self, numbers: Any) -> None:
+    def _bury(self, ready: Collection[int]) -> None:
         """Forget those that have ended: whoever started them collects their status."""
-        ended = set(numbers)
         for pid, process in list(self._running.items()):
-            if process in ended:
+            if process in ready:
                 del self._running[pid]
                 os.close(process)
+
+
+def _milliseconds(seconds: float) -> float | None:
+    """As poll(2) wants them."""
+    return None if seconds == inf else seconds * 1_000
 
 
 def announced(start: Callable[..., int], children: Children) -> Callable[..., int]:

@@ -48,8 +48,7 @@ def install() -> None:
 
 @contextmanager
 def this_thread_exempted() -> Iterator[None]:
-    """The watchdog's own thread lives in real time. Another may get its number after it. And so
-    does, for a moment, one that makes what leads to a child process."""
+    """The watchdog's own thread lives in real time. Another may get its number after it."""
     me = _thread.get_ident()
     _exempt.add(me)
     try:

@@ -302,6 +302,10 @@ class Kernel:
         """Whether another strand could go on."""
         return bool(self._ready)
 
+    def has_timers(self) -> bool:
+        """Whether anything is going to happen if time passes."""
+        return any(timer.action is not None for _, _, timer in self._timers)
+
     def strand_of_caller(self) -> Strand:
         return self._me()
 

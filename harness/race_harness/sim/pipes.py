@@ -14,15 +14,13 @@ from race_harness.sim.descriptors import FIRST
 from race_harness.sim.endpoint import pair
 from race_harness.sim.simulated_socket import SimSocket
 
-_FOR_PROCESSES: Final = frozenset({"subprocess", "asyncio.unix_events", "multiprocessing.util"})
-"""Modules whose pipes lead to other processes."""
-
 _real_pipe, _real_pipe2 = os.pipe, os.pipe2
 
 
 def _made(flags: int, real: Callable[[], tuple[int, int]]) -> tuple[int, int]:
     here = descriptors.current
-    if here is None or sys._getframe(2).f_globals.get("__name__") in _FOR_PROCESSES:
+    # Those of `subprocess`, which asyncio's processes are made by as well, lead to children.
+    if here is None or sys._getframe(2).f_globals.get("__name__") == "subprocess":
         return real()
     timeout = 0.0 if flags & os.O_NONBLOCK else None
     numbers = [here.open(end) for end in pair(here.kernel)]

@@ -126,7 +126,7 @@ class _EpollEntry:
     __slots__ = ("_armed", "_epoll", "_mask", "_number", "_seen", "endpoint")
 
     def __init__(
-        self, epoll: "SimEpoll", number: int, endpoint: "Endpoint | RealEnd", mask: int
+        self, epoll: "SimEpoll", number: int, endpoint: Endpoint | RealEnd, mask: int
     ) -> None:
         self.endpoint = endpoint
         self._epoll = epoll

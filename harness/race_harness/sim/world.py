@@ -17,7 +17,7 @@ from race_harness.model.schedule import Moment, Schedule
 from race_harness.model.trace import Happening, append_log
 from race_harness.network.faults import Faults
 from race_harness.network.site import URL, UvicornSite
-from race_harness.sim.children import Children
+from race_harness.sim.children import PATIENCE_S, Children
 from race_harness.sim.choice import choice_of
 from race_harness.sim.inside import inside
 from race_harness.sim.kernel import MILLISECOND, SECOND, Kernel, Strand
@@ -129,6 +129,13 @@ class Simulation:
                 self._assert_whole(error)
                 raise
         self._assert_whole()
+        if self.kernel.stop_reason is not None and self._children and self._children.left_alone:
+            # It may have been just about to say what was waited for.
+            raise WorldBroken(
+                f"a child process said nothing for {PATIENCE_S:g} s of real time, and virtual "
+                f"time passed beside it until the trial was stopped ({self.kernel.stop_reason}): "
+                "there is no verdict. Let it speak or end sooner, or do without it in trials"
+            )
         append_log(log, digest)
         return Ending(happenings, digest, self.kernel.stop_reason, self.kernel.stacks)
 
