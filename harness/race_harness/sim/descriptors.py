@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
@@ -120,6 +121,15 @@ class Descriptors:
 
 current: Descriptors | None = None
 """Of the trial that is running in this process, if any."""
+
+
+def either(real: Callable[..., Any], simulated: Callable[..., Any]) -> Callable[..., Any]:
+    """The one or the other, whether or not a trial is running when it is called."""
+
+    def call(*args: Any, **options: Any) -> Any:
+        return (real if current is None else simulated)(*args, **options)
+
+    return call
 
 
 def error(number: int, says: str | None = None) -> OSError:

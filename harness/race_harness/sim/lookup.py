@@ -7,6 +7,7 @@ from typing import Any
 
 from race_harness.network.loopback import HOST
 from race_harness.sim import descriptors
+from race_harness.sim.descriptors import either
 
 Answer = tuple[int, int, int, str, tuple[str, int]]
 
@@ -71,20 +72,13 @@ def _gethostbyname_ex(host: str) -> tuple[str, list[str], list[str]]:
     return host, [], [_address(host)]
 
 
-def _inside(real: Callable[..., Any], simulated: Callable[..., Any]) -> Callable[..., Any]:
-    def call(*args: Any, **options: Any) -> Any:
-        return (real if descriptors.current is None else simulated)(*args, **options)
-
-    return call
-
-
 STAND_INS: dict[str, Callable[..., Any]] = {
-    "getaddrinfo": _inside(socket.getaddrinfo, _getaddrinfo),
-    "getnameinfo": _inside(socket.getnameinfo, _getnameinfo),
-    "gethostbyname": _inside(socket.gethostbyname, _address),
-    "gethostbyname_ex": _inside(socket.gethostbyname_ex, _gethostbyname_ex),
-    "gethostbyaddr": _inside(socket.gethostbyaddr, _gethostbyaddr),
-    "getfqdn": _inside(socket.getfqdn, lambda _name="": "localhost"),
-    "gethostname": _inside(socket.gethostname, lambda: "localhost"),
+    "getaddrinfo": either(socket.getaddrinfo, _getaddrinfo),
+    "getnameinfo": either(socket.getnameinfo, _getnameinfo),
+    "gethostbyname": either(socket.gethostbyname, _address),
+    "gethostbyname_ex": either(socket.gethostbyname_ex, _gethostbyname_ex),
+    "gethostbyaddr": either(socket.gethostbyaddr, _gethostbyaddr),
+    "getfqdn": either(socket.getfqdn, lambda _name="": "localhost"),
+    "gethostname": either(socket.gethostname, lambda: "localhost"),
 }
 """By their names in `socket`."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from race_harness.sim import descriptors
 from race_harness.sim.children import RealEnd
-from race_harness.sim.descriptors import FIRST, Descriptors, error, number_of
+from race_harness.sim.descriptors import FIRST, Descriptors, either, error, number_of
 from race_harness.sim.endpoint import Endpoint
 from race_harness.sim.kernel import Strand
 
@@ -270,13 +270,6 @@ class SimEpoll:
             raise ValueError("I/O operation on closed epoll object")
 
 
-def _inside(real: Callable[..., Any], simulated: Callable[..., Any]) -> Callable[..., Any]:
-    def call(*args: Any, **options: Any) -> Any:
-        return (real if descriptors.current is None else simulated)(*args, **options)
-
-    return call
-
-
 class _Epoll(type):
     """Makes the one or the other; both pass for an `epoll`."""
 
@@ -294,8 +287,8 @@ class Epoll(metaclass=_Epoll):
 
 
 STAND_INS: Final[dict[str, Callable[..., Any]]] = {
-    "select": _inside(real_select, sim_select),
-    "poll": _inside(real_poll, SimPoll),
+    "select": either(real_select, sim_select),
+    "poll": either(real_poll, SimPoll),
     "epoll": Epoll,
 }
 """By their names in `select`."""
