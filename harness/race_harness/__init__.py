@@ -20,18 +20,19 @@ if TYPE_CHECKING:
     from race_harness.model.scenario import Scenario
     from race_harness.model.schedule import Schedule
     from race_harness.model.trace import Trace
+    from race_harness.network.dialect import Dialect
     from race_harness.server import Server
-    from race_harness.server.recorder import STATUS_IN_SCOPE, Recorder
+    from race_harness.server.rest_proxy import RestProxy
     from race_harness.testing import assert_schedule_passes
 
 
 __all__ = [
-    "STATUS_IN_SCOPE",
     "Adapter",
     "Client",
     "ClientUnavailable",
+    "Dialect",
     "HarnessError",
-    "Recorder",
+    "RestProxy",
     "Scenario",
     "Schedule",
     "SeenEvent",
@@ -44,12 +45,12 @@ __all__ = [
 ]
 
 _MODULES: Final = {
-    "STATUS_IN_SCOPE": "server.recorder",
     "Adapter": "clients",
     "Client": "clients",
     "ClientUnavailable": "model.errors",
+    "Dialect": "network.dialect",
     "HarnessError": "model.errors",
-    "Recorder": "server.recorder",
+    "RestProxy": "server.rest_proxy",
     "Scenario": "model.scenario",
     "Schedule": "model.schedule",
     "SeenEvent": "clients",

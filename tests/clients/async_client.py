@@ -11,7 +11,7 @@ import threading
 
 import httpx
 import websockets
-from own_client import JobServer
+from own_client import DIALECT, JobServer
 
 from race_harness import Client, SeenEvent
 
@@ -110,6 +110,7 @@ class AsyncClient(Client):
 
 class Adapter:
     version = "1.0"
+    dialect = DIALECT
 
     def __init__(self, rest=HttpxRest, racy=False):
         self._rest, self._racy = rest, racy

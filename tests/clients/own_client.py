@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route, WebSocketRoute
 
-from race_harness import STATUS_IN_SCOPE, Client, Recorder, SeenEvent
+from race_harness import Client, Dialect, RestProxy, SeenEvent
 
 
 class JobClient(Client):
@@ -64,12 +64,24 @@ class JobClient(Client):
                 self._on_event(SeenEvent(line["event"], line["kind"]))
 
 
-ROUTES = {  # What schedules and timelines call them.
-    "POST /jobs/{id}/log": "send-message",
-    "POST /jobs/{id}/start": "run",
-    "GET /jobs/{id}": "conversation",
-    "GET /jobs/{id}/log": "events",
-}
+class JobDialect(Dialect):
+    """What the bytes on the wire mean."""
+
+    def execution_status(self, route, body):
+        return json.loads(body).get("state") if route == "GET conversation" else None
+
+    def frame(self, message):
+        return json.loads(message)  # `event` and `kind`, as they are sent.
+
+
+DIALECT = JobDialect(
+    {  # What schedules and timelines call them.
+        "POST /jobs/{id}/log": "send-message",
+        "POST /jobs/{id}/start": "run",
+        "GET /jobs/{id}": "conversation",
+        "GET /jobs/{id}/log": "events",
+    }
+)
 
 
 class JobServer:
@@ -85,14 +97,13 @@ class JobServer:
             Route("/jobs/{id}/log", self._read_or_write, methods=["GET", "POST"]),
             WebSocketRoute("/jobs/{id}/stream", self._stream),
         ]
-        self.app = Recorder(Starlette(routes=handlers), schedule, trace, ROUTES)
+        self.app = RestProxy(Starlette(routes=handlers), schedule, trace, DIALECT)
 
     async def aclose(self):
         for run in self._runs:
             run.result() if run.done() else run.cancel()
 
     async def _tell_state(self, request):
-        request.scope[STATUS_IN_SCOPE] = self._state
         return JSONResponse({"id": 1, "state": self._state})
 
     async def _read_or_write(self, request):
@@ -129,12 +140,12 @@ class JobServer:
                 await self._grown.wait()
             await asyncio.sleep(self._timing.publish_ms / 1000)
             await socket.send_json(self._log[sent])
-            self._trace.record("socket", "frame-sent", **self._log[sent], peer=peer)
             sent += 1
 
 
 class Right:
     version = "1.0"
+    dialect = DIALECT
     racy = False
 
     def connect(self, url, on_event):

@@ -16,9 +16,19 @@ import websocket
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import serve
 
-from race_harness import Client, SeenEvent
+from race_harness import Client, Dialect, SeenEvent
 
 HOST = "127.0.0.1"
+
+
+class BoardDialect(Dialect):
+    """What the bytes on the wire mean."""
+
+    def execution_status(self, route, body):
+        return json.loads(body) if route == "GET conversation" else None
+
+    def frame(self, message):
+        return json.loads(message)  # `event` and `kind`, as they are sent.
 
 
 class Board:
@@ -80,7 +90,6 @@ class Board:
                     self._grown.wait_for(lambda sent=sent: sent < len(self._notes))
                 time.sleep(self._timing.publish_ms / 1000)
                 connection.send(json.dumps(self._notes[sent]))
-                self._trace.record("socket", "frame-sent", **self._notes[sent], peer=peer)
                 sent += 1
 
     def _handler(self):
@@ -161,6 +170,9 @@ class BoardClient(Client):
 
 class Right:
     version = "1.0"
+    dialect = BoardDialect(
+        {"POST /notes": "send-message", "POST /work": "run", "GET /state": "conversation"}
+    )
     racy = False
 
     def serve(self, schedule, trace):

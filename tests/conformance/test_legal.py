@@ -160,8 +160,9 @@ ACTS = st.builds(
 
 
 def schedules() -> st.SearchStrategy[Schedule]:
-    """Every family of faults, and single acts that are late. No socket buffer is full."""
-    drawn = with_faults(st.just(Schedule("legal")), list(FAMILIES))
+    """Every family of faults, and single acts that are late. No socket buffer is full: where links
+    are narrow, frames wait in the server's own."""
+    drawn = with_faults(st.just(Schedule("legal")), [name for name in FAMILIES if name != "size"])
 
     def with_late(schedule: Schedule, late: list[Late]) -> Schedule:
         server = replace(schedule.server, late=tuple(late), status_overtakes=0)

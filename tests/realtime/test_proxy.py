@@ -12,6 +12,7 @@ import pytest
 
 from race_harness.model.moments import Moments
 from race_harness.model.schedule import ConnectionLink, Fault, Link, Moment, Network
+from race_harness.network.dialect import Dialect
 from race_harness.network.faults import Faults
 from race_harness.network.loopback import HOST, listening_socket
 from race_harness.realtime.proxy import Proxy, Side
@@ -38,6 +39,11 @@ def goodbye(code, masked=False):
     return (b"\x88\x82" + bytes(4) if masked else b"\x88\x02") + payload
 
 
+class Words(Dialect):
+    def frame(self, message):
+        return {"event": message}
+
+
 class Rig:
     """A proxy before a listening socket, with faults that strike when told."""
 
@@ -52,8 +58,7 @@ class Rig:
         self._listener = listening_socket()
         self._listener.settimeout(PATIENCE_S)
         port = self._listener.getsockname()[1]
-        self.proxy = Proxy(self.trace, schedule, 0, port, self._failed)
-        self.proxy.mark_deliveries()
+        self.proxy = Proxy(self.trace, schedule, 0, port, self._failed, Words())
         Faults(self.proxy, Moments(self.trace), faults)
         self.trace.listeners.append(self._notify)
         self.port = self.proxy.start()
@@ -369,10 +374,8 @@ def test_a_stall_delivers_nothing_for_a_while_and_then_all(rig):
     here = rig(Fault("stall", at=NOW, for_ms=400))
     client, server = here.connect()
     fault = here.strike()
-    peer = server.getpeername()[1]
     frames = text(b"one") + text(b"two")
     server.sendall(frames)
-    here.trace.record("socket", "frame-sent", event="two", peer=peer)
     assert read(client, len(frames)) == frames
     assert here.happening("frame-delivered").at_ns >= fault.at_ns + 400_000_000
     exchange(client, server)
@@ -435,25 +438,26 @@ def test_refusing_is_of_new_connections_of_one_kind_for_a_while(rig):
 def test_a_frame_is_delivered_when_its_last_byte_has_been_passed_on(rig):
     here = rig(socket=Link(100))
     client, server = here.connect()
-    peer = server.getpeername()[1]
-    server.sendall(text(b"one"))
-    sent = here.trace.record("socket", "frame-sent", event="one", kind="X", peer=peer)
-    assert read(client, 5) == text(b"one")
-    delivered = here.happening("frame-delivered")
-    assert delivered.detail == {"event": "one", "peer": peer}
-    assert delivered.at_ns >= sent.at_ns + 99_000_000
-
-
-def test_a_delivery_that_is_told_late_keeps_its_time(rig):
-    """The server process's word may come after the bytes have been passed on."""
-    here = rig()
-    client, server = here.connect()
     server.sendall(text(b"one"))
     assert read(client, 5) == text(b"one")
     seen_ns = here.trace.now_ns()
+    delivered, sent = here.happening("frame-delivered"), here.happening("frame-sent")
+    assert sent.detail == delivered.detail == {"event": "one", "peer": server.getpeername()[1]}
+    assert sent.at_ns + 99_000_000 <= delivered.at_ns <= seen_ns
+
+
+def test_a_request_comes_before_its_answer_and_both_are_told(rig):
+    here = rig(rest=Link(20))
+    client, server = here.connect("rest")
+    server.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+    assert read(client, 5) == b"HTTP/"
+    assert here.all("answer") == []
+    server.sendall(b"ok")
+    answer, request = here.happening("answer"), here.happening("request")
     peer = server.getpeername()[1]
-    here.trace.record("socket", "frame-sent", event="one", peer=peer)
-    assert here.happening("frame-delivered").at_ns <= seen_ns
+    assert request.detail == {"method": "GET", "route": "GET /r", "number": 1, "peer": peer}
+    assert answer.detail == {"number": 1, "status": 200}
+    assert answer.at_ns > request.at_ns >= 20_000_000
 
 
 def test_a_frame_of_a_dead_connection_is_never_delivered(rig):
@@ -461,7 +465,7 @@ def test_a_frame_of_a_dead_connection_is_never_delivered(rig):
     client, server = here.connect()
     here.strike()
     server.sendall(text(b"one"))
-    here.trace.record("socket", "frame-sent", event="one", peer=server.getpeername()[1])
+    assert here.happening("frame-sent").detail["event"] == "one"
     exchange(*here.connect())
-    assert here.all("frame-delivered") == []
+    assert "one" not in [happening.detail["event"] for happening in here.all("frame-delivered")]
     assert hears_nothing(client)

@@ -10,13 +10,16 @@ from functools import wraps
 from typing import Any
 
 import httpx
+from starlette.types import ASGIApp
 
 from race_harness.model.schedule import Late, RestFault, Schedule, Script, ServerTiming
 from race_harness.model.trace import Happening, Trace
+from race_harness.server.access_log import AccessLog
 from race_harness.server.fake.app import create_app
 from race_harness.server.fake.conversation import Conversation
 from race_harness.server.fake.event_service import AgentServer
 from race_harness.server.profile import Profile
+from race_harness.server.wire import AgentServerDialect
 
 OLD, NEW = "1.10.0", "1.58.0"
 CONVERSATION = "11111111-2222-4333-8444-555555555555"
@@ -35,6 +38,7 @@ class ClientSocket:
 
     def __init__(
         self,
+        app: ASGIApp,
         query: str = "",
         *,
         conversation: str = CONVERSATION,
@@ -56,7 +60,7 @@ class ClientSocket:
             "client": ("127.0.0.1", port),
             "subprotocols": [],
         }
-        self.task = asyncio.create_task(APP(scope, self._incoming.get, self._send))
+        self.task = asyncio.create_task(app(scope, self._incoming.get, self._send))
 
     @property
     def frames(self) -> list[dict[str, Any]]:
@@ -91,8 +95,9 @@ class ClientSocket:
 
 
 class Rig:
-    def __init__(self, server: AgentServer, rest: httpx.AsyncClient) -> None:
+    def __init__(self, server: AgentServer, app: ASGIApp, rest: httpx.AsyncClient) -> None:
         self.server = server
+        self.app = app
         self.trace = server.trace
         self.rest = rest
         self.sockets: list[ClientSocket] = []
@@ -116,7 +121,7 @@ class Rig:
         return socket
 
     def dial(self, query: str = "", **how: Any) -> ClientSocket:
-        socket = ClientSocket(query, **how)
+        socket = ClientSocket(self.app, query, **how)
         self.sockets.append(socket)
         return socket
 
@@ -190,11 +195,12 @@ async def rig(
     profile = release if isinstance(release, Profile) else Profile.of(release)
     server = AgentServer(schedule, trace, profile, session_api_keys=keys)
     APP.state.server = server
-    transport = httpx.ASGITransport(APP)
+    app = AccessLog(APP, trace, AgentServerDialect())
+    transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://test", headers=headers
     ) as rest:
-        subject = Rig(server, rest)
+        subject = Rig(server, app, rest)
         try:
             yield subject
         finally:

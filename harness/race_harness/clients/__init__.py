@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
+from race_harness.network.dialect import Dialect
 from race_harness.server import Server
 
 OnEvent = Callable[["SeenEvent"], None]
@@ -70,6 +71,11 @@ def source_of(adapter: "Adapter") -> tuple[str, ...]:
     return getattr(adapter, "source", ())
 
 
+def dialect_of(adapter: "Adapter") -> Dialect:
+    """The words of its server; those of any, if it has none of its own."""
+    return getattr(adapter, "dialect", None) or Dialect()
+
+
 def may_start_processes(adapter: "Adapter") -> bool:
     """Whether it says so."""
     return bool(getattr(adapter, "child_processes", False))
@@ -88,6 +94,9 @@ class Adapter(Protocol):
     source: tuple[str, ...]
     """Modules, or packages of them, that are the client's: a schedule may refer to their lines.
     May be left out."""
+    dialect: Dialect
+    """The words for what goes over the connections to its server: which requests are polls, which
+    frames are about which events. May be left out."""
 
     def connect(self, url: str, on_event: OnEvent) -> Client:
         """Create a conversation; `on_event` is its public callback.

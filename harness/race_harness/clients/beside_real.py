@@ -3,7 +3,7 @@
 import importlib.metadata
 from typing import Any
 
-from race_harness.clients import Adapter, Client, OnEvent, source_of
+from race_harness.clients import Adapter, Client, OnEvent, dialect_of, source_of
 from race_harness.model.errors import ClientUnavailable
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
@@ -43,6 +43,7 @@ class RealServed:
         dates.install()
         self.version = adapter.version
         self.source = source_of(adapter)
+        self.dialect = dialect_of(adapter)
         self._adapter = adapter
 
     def connect(self, url: str, on_event: OnEvent, **options: Any) -> Client:

@@ -11,9 +11,11 @@ from typing import Any
 from race_harness.clients import Client, OnEvent, SeenEvent
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
+from race_harness.network.dialect import Dialect
 from race_harness.server import Server
 from race_harness.server.between import release_seen
 from race_harness.server.fake.app import FakeServer
+from race_harness.server.wire import AgentServerDialect
 
 # Read at import: no price list from the network, no banner on the terminal.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -132,6 +134,8 @@ class OpenHandsAdapter:
         "openhands.sdk.conversation.base",
         "openhands.sdk.workspace.remote.base",
     )
+
+    dialect: Dialect = AgentServerDialect()
 
     def __init__(self) -> None:
         self.version, self.server_version = VERSION, release_seen(VERSION)

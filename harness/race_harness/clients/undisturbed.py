@@ -4,7 +4,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from race_harness.clients import Adapter, Client, OnEvent, may_start_processes, source_of
+from race_harness.clients import (
+    Adapter,
+    Client,
+    OnEvent,
+    dialect_of,
+    may_start_processes,
+    source_of,
+)
 
 
 class UndisturbedAdapter:
@@ -13,6 +20,7 @@ class UndisturbedAdapter:
     def __init__(self, adapter: Adapter, look: Callable[[], AbstractContextManager[None]]) -> None:
         self.version = adapter.version
         self.source = source_of(adapter)
+        self.dialect = dialect_of(adapter)
         self.child_processes = may_start_processes(adapter)
         self.serve = adapter.serve
         self._adapter = adapter

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from race_harness.clients import Adapter, may_start_processes, source_of
+from race_harness.clients import Adapter, dialect_of, may_start_processes, source_of
 from race_harness.conformance.shapes import Bodies, Capture
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
@@ -15,6 +15,7 @@ class CapturingAdapter:
     def __init__(self, adapter: Adapter) -> None:
         self.version = adapter.version
         self.source = source_of(adapter)
+        self.dialect = dialect_of(adapter)
         self.child_processes = may_start_processes(adapter)
         self.connect = adapter.connect
         self.bodies: Bodies | None = None

@@ -11,7 +11,7 @@ client   run-called {call}, run-returned {call}, run-raised {call, error},
          callback {event, kind}, callback-done {event}, callback-raised {event}, visible {event},
          state-read {values, errors}, close-called, close-returned, close-raised {error},
          line-stalled {function, line, thread, for_ms}
-rest     request {method, route, number}, fault {action, number, status?, delay_ms?},
+rest     request {method, route, number, peer}, fault {action, number, peer, status?, delay_ms?},
          answer {number, status, execution_status?, cut?}, unanswered {number}
 server   run-requested, run-refused {status}, run-accepted {run}, run-started {run},
          status {status, run}, status-readable {status}, run-ended {run, status},

@@ -10,8 +10,9 @@ from typing import Final
 
 from race_harness.model.schedule import Fault, Link, LinkKind
 from race_harness.model.schedule import Network as NetworkSchedule
-from race_harness.model.trace import Happening
+from race_harness.network.dialect import Dialect
 from race_harness.network.pipe import MILLISECOND, Clock, Pipe
+from race_harness.network.tap import Tap, Taps
 
 _KINDS: Final[tuple[LinkKind, ...]] = ("rest", "socket", "raw")
 _REQUEST: Final = re.compile(rb"[A-Z]{3,10} (?:https?://[^/ ]*)?([/*][^ ?#]*)")
@@ -29,6 +30,7 @@ class Connection:
 
     def __init__(
         self,
+        taps: Taps,
         clock: Clock,
         schedule: NetworkSchedule,
         entropy: int,
@@ -47,7 +49,8 @@ class Connection:
         self.alive = True
         self.on_kind: Callable[[LinkKind], None] | None = None
         """Called with the kind when it is known, before the first bytes are sent."""
-        self._clock = clock
+        self._taps = taps
+        self._tap: Tap | None = None
         self._schedule = schedule
         self._nth = nth
         latency_ms = min(self._next_link(kind).latency_ms for kind in _KINDS)
@@ -65,12 +68,31 @@ class Connection:
         if self.kind is None and data:
             self.is_for(*purpose_of(data))
         self.up.send(data)
+        if self._tap is not None:
+            self._tap.client_wrote(data)
+
+    def server_writes(self, data: bytes) -> None:
+        self.down.send(data)
+        if self._tap is not None:
+            self._tap.server_wrote(data)
+
+    def client_left(self) -> None:
+        """The client has closed its end."""
+        self.alive = False
+
+    def server_left(self) -> None:
+        """The server has closed its end."""
+        self.alive = False
+        if self._tap is not None:
+            self._tap.server_left()
 
     def is_for(self, kind: LinkKind, path: str) -> None:
         """Take the link of this kind. The client is about to send its first bytes."""
         link = self._next_link(kind)
         self._nth[kind] += 1
         self.kind, self.path = kind, path
+        if kind != "raw":
+            self._tap = self._taps.on(self.up, self.down, self.peer)
         self.up.link = self.down.link = link
         self.up.delay_next(2 * (round(link.latency_ms * MILLISECOND) - self.handshake_ns))
         if self.on_kind is not None:
@@ -100,8 +122,9 @@ class Connection:
 class Connections:
     """All connections of a trial, in the order in which they were made."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, dialect: Dialect, failed: Callable[[str], None]) -> None:
         self.clock = clock
+        self.taps = Taps(clock.trace, dialect, failed)
         self.connections: list[Connection] = []
         self._refusals: list[tuple[Fault, int]] = []
         self._purposes: list[tuple[LinkKind, str]] = []
@@ -153,25 +176,6 @@ class Connections:
                     peer=connection.peer,
                     for_ms=busy_ns / MILLISECOND,
                 )
-
-    def mark_deliveries(self) -> None:
-        """Note when a frame that the server wrote has reached the client."""
-        trace = self.clock.trace
-
-        def notice(happening: Happening) -> None:
-            if happening.what == "frame-sent":
-                self.clock.do(lambda: mark(**happening.detail))
-
-        def mark(event: str, peer: int, **_: object) -> None:
-            connection = self.by_peer(peer)
-            if connection is not None:
-                connection.down.mark(
-                    lambda at_ns: trace.record(
-                        "socket", "frame-delivered", at_ns=at_ns, event=event, peer=peer
-                    )
-                )
-
-        trace.listeners.append(notice)
 
 
 def _names(fault: Fault, kind: LinkKind, path: str) -> bool:

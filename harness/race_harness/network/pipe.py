@@ -136,12 +136,14 @@ class Pipe:
         self.send(data)
         self.finish()
 
-    def mark(self, action: Callable[[int], object]) -> None:
-        """Do `action`, with the instant, when everything sent so far has been delivered."""
-        if self._delivered >= self.sent:
+    def mark(self, action: Callable[[int], object], *, before: int = 0) -> None:
+        """Do `action`, with the instant, when everything sent so far has been delivered, but for
+        the last `before` bytes. A later mark may not be about less."""
+        position = self.sent - before
+        if self._delivered >= position:
             action(self._clock.now_ns)
         else:
-            self._marks.append((self.sent, action))
+            self._marks.append((position, action))
 
     def stall(self, until_ns: int) -> None:
         self._stalled_until_ns = max(self._stalled_until_ns, until_ns)
@@ -206,7 +208,9 @@ class Pipe:
 
     def _pass(self, data: bytes) -> None:
         assert self.end is not None
+        # In real time it may be read, and answered, before anything else is done here.
+        at_ns = self._clock.now_ns
         self._delivered += len(data)
         self.end.received(data)
         while self._marks and self._marks[0][0] <= self._delivered:
-            self._marks.popleft()[1](self._clock.now_ns)
+            self._marks.popleft()[1](at_ns)

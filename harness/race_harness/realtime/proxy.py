@@ -7,14 +7,13 @@ its first bytes tell. The latency comes on top of what the loopback device takes
 
 import asyncio
 import contextlib
-import fcntl
 import socket
 import struct
-import termios
 import threading
 import traceback
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Final
 
 from race_harness.model.schedule import LinkKind
@@ -26,10 +25,11 @@ from race_harness.network.connection import (
     may_be_request,
     purpose_of,
 )
+from race_harness.network.dialect import Dialect
 from race_harness.network.loopback import HOST, listening_socket
 from race_harness.network.pipe import Pipe
 from race_harness.realtime.clock import LoopClock, precise_loop
-from race_harness.realtime.passage import Passage, SocketPassage
+from race_harness.realtime.passage import SocketPassage
 
 _HEAD_ENDS: Final = b"\r\n\r\n"
 _LINGER_NOT: Final = struct.pack("ii", 1, 0)
@@ -38,7 +38,8 @@ _LINGER_NOT: Final = struct.pack("ii", 1, 0)
 class Proxy(Connections):
     """The network of one trial, in a thread of its own.
 
-    `failed` is called, in that thread, with the stack of a mistake of the proxy's own.
+    `failed` is called, in that thread, with the stack of a mistake of the proxy's own, or what
+    the dialect failed with.
     """
 
     def __init__(
@@ -48,12 +49,13 @@ class Proxy(Connections):
         entropy: int,
         server_port: int,
         failed: Callable[[str], None],
+        dialect: Dialect | None = None,
     ) -> None:
         self._loop = precise_loop()
         self._loop.set_exception_handler(lambda _, context: self._note(context))
         self._failed = failed
         self._clock = LoopClock(trace, self._loop)
-        super().__init__(self._clock)
+        super().__init__(self._clock, dialect or Dialect(), failed)
         self._schedule = schedule
         self._entropy = entropy
         self._server_port = server_port
@@ -114,13 +116,14 @@ class Proxy(Connections):
             client.broken()
             return
         connection = Connection(
+            self.taps,
             self.clock,
             self._schedule,
             self._entropy,
             len(self.connections),
             transport.get_extra_info("sockname")[1],
             self._nth,
-            pipe=SocketPassage if kind == "socket" else Passage,
+            pipe=SocketPassage if kind == "socket" else Pipe,
         )
         # The operating system has made the connection at once: the first bytes make up for all
         # of the schedule's handshake.
@@ -128,46 +131,43 @@ class Proxy(Connections):
         connection.is_for(kind, path)
         self.connections.append(connection)
         up, down = connection.up, connection.down
-        assert isinstance(down, Passage)
-        down.unread = server.unread
         up.attach(server)
         down.attach(client)
-        server.join(connection, down, into=up)
-        client.join(connection, up, into=down)
+        server.join(_Way(connection.server_writes, down, up, connection.server_left))
+        client.join(_Way(connection.client_writes, up, down, connection.client_left))
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Where the bytes of one side go."""
+
+    write: Callable[[bytes], None]
+    """What is read is written with it, as fast as `out` takes it."""
+    out: Pipe
+    into: Pipe
+    """Comes here."""
+    over: Callable[[], None]
+    """Called when nothing more is read."""
 
 
 class Side(asyncio.Protocol):
-    """One of the two sockets of a connection. What it reads goes into the pipe `out`, and it is
-    the end of the other pipe."""
+    """One of the two sockets of a connection. What it reads goes into one pipe, and it is the end
+    of the other."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
-        self._connection: Connection | None = None
-        self._out: Pipe | None = None
-        self._in: Pipe | None = None
+        self._way: _Way | None = None
         self._heard_end = self._told_end = False
         self._full = False
         """Whether the peer does not read, and the operating system takes no more for it."""
         self._kept = 0
         """Bytes that were given to the transport since."""
 
-    def join(self, connection: Connection, out: Pipe, into: Pipe) -> None:
-        """Send what is read to `out`, as fast as that takes it; `into` comes here."""
-        self._connection = connection
-        self._out, self._in = out, into
-        out.sender = self
+    def join(self, way: _Way) -> None:
+        self._way = way
+        way.out.sender = self
         if self._heard_end:
             self._over()
-
-    def unread(self) -> int:
-        """Bytes that the operating system has, for us to read."""
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return 0
-        answer = fcntl.ioctl(
-            transport.get_extra_info("socket").fileno(), termios.FIONREAD, bytes(4)
-        )
-        return int(struct.unpack("i", answer)[0])
 
     # -- asyncio.Protocol --------------------------------------------------------------------
 
@@ -176,12 +176,10 @@ class Side(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if self._out is not None:
-            self._send(self._out, data)
-
-    def _send(self, out: Pipe, data: bytes) -> None:
-        out.send(data)
-        if out.room() <= 0 and self._transport is not None:
+        if self._way is None:
+            return
+        self._way.write(data)
+        if self._way.out.room() <= 0 and self._transport is not None:
             self._transport.pause_reading()
 
     def pause_writing(self) -> None:
@@ -190,8 +188,8 @@ class Side(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._full = False
         kept, self._kept = self._kept, 0
-        if self._in is not None:
-            self._in.taken(kept)
+        if self._way is not None:
+            self._way.into.taken(kept)
 
     def eof_received(self) -> bool:
         self._over()
@@ -202,9 +200,9 @@ class Side(asyncio.Protocol):
 
     def _over(self) -> None:
         self._heard_end = True
-        if self._connection is not None and self._out is not None:
-            self._connection.alive = False
-            self._out.finish()
+        if self._way is not None:
+            self._way.over()
+            self._way.out.finish()
         self._close_if_over()
 
     # -- race_harness.network.pipe: Sender and End -------------------------------------------
@@ -218,8 +216,8 @@ class Side(asyncio.Protocol):
             self._transport.write(data)
         if self._full:
             self._kept += len(data)
-        elif self._in is not None:
-            self._in.taken(len(data))
+        elif self._way is not None:
+            self._way.into.taken(len(data))
 
     def ended(self) -> None:
         self._told_end = True
@@ -251,13 +249,13 @@ class Visitor(Side):
         self._early = b""
         """What was read before there was a pipe for it."""
 
-    def join(self, connection: Connection, out: Pipe, into: Pipe) -> None:
-        out.send(self._early)
-        super().join(connection, out, into)
+    def join(self, way: _Way) -> None:
+        way.write(self._early)
+        super().join(way)
 
     def data_received(self, data: bytes) -> None:
-        if self._out is not None:
-            self._send(self._out, data)
+        if self._way is not None:
+            super().data_received(data)
             return
         self._early += data
         whole = _HEAD_ENDS in self._early or not may_be_request(self._early)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from race_harness.clients import Adapter
+from race_harness.clients import Adapter, dialect_of
 from race_harness.model.errors import WorldBroken
 from race_harness.model.moments import Moments
 from race_harness.model.outcome import Outcome
@@ -92,6 +92,7 @@ class _TrialProcess:
         self._trace = SharedTrace(clock)
         self._trace.listeners.append(self._tell_server)
         self._moments = Moments(self._trace)
+        self._dialect = dialect_of(adapter)
         self._program = _WatchedProgram(schedule, adapter, self._trace, self._gate)
         self._news: queue.SimpleQueue[TrialTrouble | None] = queue.SimpleQueue()
         self._server_done = threading.Event()
@@ -104,9 +105,10 @@ class _TrialProcess:
             return
         network = self._schedule.network
         failed = self._fail
-        proxy = Proxy(self._trace, network, self._schedule.entropy, ready.port, failed)
+        proxy = Proxy(
+            *(self._trace, network, self._schedule.entropy, ready.port, failed), self._dialect
+        )
         self._proxy = proxy
-        proxy.mark_deliveries()
         Faults(proxy, self._moments, network.faults)
         url = f"http://{HOST}:{proxy.start()}"
         for work in (self._hear_server, self._keep_looking, self._end):

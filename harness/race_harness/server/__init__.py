@@ -5,13 +5,14 @@ becomes so, with no `await` in between:
 
 server   run-accepted {run}, run-started {run}, run-ended {run, status}, run-refused {status},
          persisted {event, kind}
-socket   subscribed {peer}, frame-sent {event, kind, peer}
+socket   subscribed {peer}
 
 Runs are numbered from one; a status of `error` or `stuck` is a failure, which `run()` has to
 raise. Event ids are those that the client shows. `peer` is the client's port,
 `scope["client"][1]`.
-`race_harness.Recorder` adds what goes over REST. docs/your-own-client.md says why each is needed
-and has an example; all else that `model.trace` knows of is optional and shows in timelines.
+What goes over its connections is read off the wire, in the words of `network.dialect`.
+docs/your-own-client.md says why each is needed and has an example; all else that `model.trace`
+knows of is optional and shows in timelines.
 """
 
 from typing import Protocol

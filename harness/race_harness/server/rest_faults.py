@@ -12,21 +12,11 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from race_harness.model.schedule import RestFault, Route
+from race_harness.model.schedule import RestFault
 from race_harness.model.trace import Happening, Trace
+from race_harness.network.dialect import ROUTES
 from race_harness.server.bodies import body_of, replayed
 from race_harness.server.wire import encode
-
-ROUTES: dict[str, Route] = {
-    "GET conversation": "conversation",
-    "GET events/search": "events",
-    "POST conversations": "create",
-    "POST events": "send-message",
-    "POST run": "run",
-    "POST pause": "pause",
-    "POST interrupt": "interrupt",
-}
-"""The recording's name of a route, to the schedule's."""
 
 
 class CutOffError(OSError):
@@ -45,7 +35,7 @@ class RestFaults:
             trace.listeners.append(self._notice)
 
     def of_request(self, name: str) -> RestFault | None:
-        """The fault of the next request of a route, by the recording's name; counts it."""
+        """The fault of the next request of a route, by the dialect's name; counts it."""
         route = ROUTES.get(name)
         scopes = (False, True) if self._running else (False,)
         for since_run in scopes:
@@ -58,14 +48,14 @@ class RestFaults:
                 return fault
         return None
 
-    def record(self, fault: RestFault, number: int) -> None:
-        """Note that it strikes."""
+    def record(self, fault: RestFault, peer: int) -> None:
+        """Note that it strikes the request that has come last on the connection of that peer."""
         told: dict[str, Any] = {}
         if fault.action == "status":
             told["status"] = fault.status
         if fault.delay_ms:
             told["delay_ms"] = fault.delay_ms
-        self._trace.record("rest", "fault", action=fault.action, number=number, **told)
+        self._trace.record("rest", "fault", action=fault.action, peer=peer, **told)
 
     def _notice(self, happening: Happening) -> None:
         self._running = self._running or happening.what == "run-called"
@@ -74,11 +64,9 @@ class RestFaults:
 class SpoilingProxy:
     """Stands before an application and spoils one request."""
 
-    def __init__(self, app: ASGIApp, fault: RestFault, hidden: str) -> None:
+    def __init__(self, app: ASGIApp, fault: RestFault) -> None:
         self._app = app
         self._fault = fault
-        self._hidden = hidden
-        """What the handler leaves in the scope about an answer that the client does not get."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         fault = self._fault
@@ -94,7 +82,6 @@ class SpoilingProxy:
             for message in answer:
                 await send(message)
             return
-        scope.pop(self._hidden, None)
         match fault.action:
             case "timeout":
                 while (await receive())["type"] != "http.disconnect":

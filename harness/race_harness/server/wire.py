@@ -1,7 +1,11 @@
 """What goes over the wire: names and forms that the fake and the real server have in common."""
 
 import json
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
+
+from race_harness.network.dialect import Dialect
 
 Event = dict[str, Any]
 
@@ -13,6 +17,7 @@ encode = json.JSONEncoder(separators=(",", ":")).encode
 """Compact JSON, as the real server's."""
 
 
+@lru_cache(maxsize=256)
 def route_name(method: str, path: str) -> str:
     """Short and free of ids: `POST run`, `GET conversation`, `GET events/search`."""
     parts = [part for part in path.split("/") if part and part not in ("api", "acp")]
@@ -25,3 +30,43 @@ def route_name(method: str, path: str) -> str:
             return f"{method} event"
         case rest:
             return f"{method} {'/'.join(rest)}"
+
+
+def describe(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What a happening says of an event: `event`, `kind`, of a tool's event its `tool_name` and,
+    of a state update, its `key` and `value` (of a full state, only the status)."""
+    told = {"event": event["id"], "kind": event.get("kind", "")}
+    if event.get("tool_name") is not None:
+        told["tool_name"] = event["tool_name"]
+    if event.get("key") is not None:
+        value = event["value"]
+        if event["key"] == FULL_STATE:
+            value = value.get("execution_status")
+        told["key"] = event["key"]
+        # Some are large, and none of those is of interest.
+        told["value"] = value if isinstance(value, str) else None
+    return told
+
+
+class AgentServerDialect(Dialect):
+    """The words of the agent server, fake or real."""
+
+    def route(self, method: str, path: str) -> str:
+        return route_name(method, path)
+
+    def execution_status(self, route: str, body: bytes) -> str | None:
+        if route not in ("GET conversation", "POST conversations"):
+            return None
+        answer = _json(body)
+        return answer.get("execution_status") if isinstance(answer, dict) else None
+
+    def frame(self, message: str | bytes) -> Mapping[str, Any] | None:
+        event = _json(message)
+        return describe(event) if isinstance(event, dict) and "id" in event else None
+
+
+def _json(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

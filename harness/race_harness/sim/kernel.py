@@ -122,6 +122,8 @@ class Kernel:
         self.trace = Trace(lambda: self.now_ns)
         self.strands: list[Strand] = []
         self.current: Strand | None = None
+        self.between_strands = False
+        """Whether the network acts now, and no strand has run since the last probe."""
         self.stop_reason: str | None = None
         self.stacks: dict[str, str] = {}
         self.violations: list[str] = []
@@ -362,7 +364,9 @@ class Kernel:
                 self._stop(f"virtual-time limit: {self.limit_ns / SECOND:g} s")
                 return
             self.now_ns = at_ns
+            self.between_strands = True
             action()
+            self.between_strands = False
             return
         self._stop("deadlock: every thread waits and no timer is left")
 

@@ -8,6 +8,7 @@ from typing import Final
 from race_harness.model.schedule import LinkKind
 from race_harness.model.schedule import Network as NetworkSchedule
 from race_harness.network.connection import Connection, Connections
+from race_harness.network.dialect import Dialect
 from race_harness.network.loopback import HOST
 from race_harness.sim.endpoint import Endpoint, State
 from race_harness.sim.kernel import MILLISECOND, SECOND, Kernel
@@ -22,8 +23,14 @@ after twice as long (RFC 6298, section 2)."""
 class SimNetwork(Connections):
     """Listeners and connections of one trial."""
 
-    def __init__(self, kernel: Kernel, schedule: NetworkSchedule, entropy: int) -> None:
-        super().__init__(kernel)
+    def __init__(
+        self,
+        kernel: Kernel,
+        schedule: NetworkSchedule,
+        entropy: int,
+        dialect: Dialect | None = None,
+    ) -> None:
+        super().__init__(kernel, dialect or Dialect(), kernel.violations.append)
         self.kernel = kernel
         self._schedule = schedule
         self._entropy = entropy
@@ -46,7 +53,7 @@ class SimNetwork(Connections):
         number = next(self._numbers)
         peer = FIRST_CLIENT_PORT + number
         connection = Connection(
-            self.kernel, self._schedule, self._entropy, number, peer, self._nth
+            self.taps, self.kernel, self._schedule, self._entropy, number, peer, self._nth
         )
         client.state = State.CONNECTING
         client.over = client.write_shut = client.told = False
@@ -102,20 +109,17 @@ class _Opening:
             connection.up.finish()
             return
         client.join(connection.client_writes, connection.up, connection.down)
-        client.on_close.append(self._lost)
+        client.on_close.append(connection.client_left)
 
     def accepted(self, listener: Endpoint) -> None:
         connection = self.connection
         server = Endpoint(listener.kernel)
         server.name, server.peer_name = (HOST, self.port), (HOST, connection.peer)
-        server.join(connection.down.send, connection.down, connection.up)
-        server.on_close.append(self._lost)
+        server.join(connection.server_writes, connection.down, connection.up)
+        server.on_close.append(connection.server_left)
         if listener.state is State.LISTENING:
             server.options.update(listener.options)
             listener.accepted.append(server)
             listener.changed()
         else:
             server.close(reset=True)
-
-    def _lost(self) -> None:
-        self.connection.alive = False

@@ -15,6 +15,7 @@ from race_harness.model.limits import work_s
 from race_harness.model.moments import Moments
 from race_harness.model.schedule import Moment, Schedule
 from race_harness.model.trace import Happening, append_log
+from race_harness.network.dialect import Dialect
 from race_harness.network.faults import Faults
 from race_harness.network.site import URL, UvicornSite
 from race_harness.sim.children import PATIENCE_S, Children
@@ -44,22 +45,27 @@ class Ending:
 class Simulation:
     """The world of one trial. `trace` is there before anything runs.
 
-    `source` names the modules of the client to whose lines the schedule may refer.
+    `source` names the modules of the client to whose lines the schedule may refer; `dialect` has
+    the words for what goes over its connections.
     """
 
     def __init__(
-        self, schedule: Schedule, source: Sequence[str] = (), *, child_processes: bool = False
+        self,
+        schedule: Schedule,
+        source: Sequence[str] = (),
+        dialect: Dialect | None = None,
+        *,
+        child_processes: bool = False,
     ) -> None:
         interleaving = schedule.interleaving
         limit_s = LIMIT_S + schedule.caller.settle_s + work_s(schedule)
         self.kernel = Kernel(choice_of(interleaving), limit_ns=round(limit_s * SECOND))
         self.trace = self.kernel.trace
         self.lines = Lines(self.kernel, interleaving, source)
-        self._network = SimNetwork(self.kernel, schedule.network, schedule.entropy)
+        self._network = SimNetwork(self.kernel, schedule.network, schedule.entropy, dialect)
         self._seed = schedule.entropy
         self._server: Strand | None = None
         self._children = Children(self.kernel) if child_processes else None
-        self._network.mark_deliveries()
         self._moments = Moments(self.trace)
         Faults(self._network, self._moments, schedule.network.faults)
 
@@ -140,11 +146,11 @@ class Simulation:
         return Ending(happenings, digest, self.kernel.stop_reason, self.kernel.stacks)
 
     def _of_clients(self, probe: Callable[[], None]) -> Callable[[], None]:
-        """The server's own thread changes nothing that a client shows."""
+        """The server's own thread changes nothing that a client shows, nor does the network."""
         kernel, server = self.kernel, self._server
 
         def look() -> None:
-            if kernel.current is not server:
+            if kernel.current is not server and not kernel.between_strands:
                 probe()
 
         return look

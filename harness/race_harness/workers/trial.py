@@ -4,9 +4,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from race_harness.clients import Adapter, may_start_processes, source_of
+from race_harness.clients import Adapter, dialect_of, may_start_processes, source_of
 from race_harness.clients.undisturbed import UndisturbedAdapter
 from race_harness.model.outcome import Outcome, Void
+from race_harness.model.requests import with_numbers
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
 from race_harness.model.verdict import Judgement, TrialResult
@@ -50,7 +51,9 @@ def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
     """
     began = time.perf_counter()
     processes = may_start_processes(adapter)
-    simulation = Simulation(schedule, source_of(adapter), child_processes=processes)
+    simulation = Simulation(
+        schedule, source_of(adapter), dialect_of(adapter), child_processes=processes
+    )
     server = adapter.serve(schedule, simulation.trace)
     site.app = server.app
     if simulation.lines.needed:
@@ -91,6 +94,7 @@ def _judged(
     began: float,
 ) -> Trial:
     """With the oracle's judgement; `began` is as of `time.perf_counter()`."""
+    happenings = with_numbers(happenings)
     return Trial(
         schedule=schedule,
         outcome=outcome,

@@ -19,7 +19,7 @@ from server_rig import (
 )
 
 from race_harness.model.schedule import Script
-from race_harness.server.fake.entrance import route_name
+from race_harness.server.wire import route_name
 
 
 @instant
@@ -168,10 +168,10 @@ async def test_requests_and_answers_are_recorded() -> None:
         await subject.rest.get(f"{BASE}/unheard-of")
         requests = [h.detail for h in subject.all("request")]
         assert requests == [
-            {"method": "POST", "route": "POST conversations", "number": 1},
-            {"method": "POST", "route": "POST run", "number": 2},
-            {"method": "GET", "route": "GET conversation", "number": 3},
-            {"method": "GET", "route": "GET unheard-of", "number": 4},
+            {"method": "POST", "route": "POST conversations", "number": 1, "peer": 123},
+            {"method": "POST", "route": "POST run", "number": 2, "peer": 123},
+            {"method": "GET", "route": "GET conversation", "number": 3, "peer": 123},
+            {"method": "GET", "route": "GET unheard-of", "number": 4, "peer": 123},
         ]
         assert [h.detail for h in subject.all("answer")] == [
             {"number": 1, "status": 201, "execution_status": "idle"},

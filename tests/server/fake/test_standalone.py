@@ -45,7 +45,7 @@ def test_a_person_can_watch_and_stop_it() -> None:
         told, _ = process.communicate(timeout=20)
         assert process.returncode == 0
         request, answer = told.splitlines()
-        assert request.endswith("method=POST route=POST conversations number=1")
+        assert "method=POST route=POST conversations number=1 peer=" in request
         assert " ms  rest " in answer
         assert answer.endswith("number=1 status=201 execution_status=idle")
 

@@ -8,8 +8,10 @@ from race_harness.model.errors import UsageError
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
 from race_harness.model.version import __version__
+from race_harness.network.dialect import Dialect
 from race_harness.server import Server
 from race_harness.server.fake.app import FakeServer
+from race_harness.server.wire import AgentServerDialect
 
 KINDS: dict[str, type[ReferenceClient]] = {"none": ReferenceClient, **BUGS, **FAULTS}
 """What can be asked for by name: the right client, crude bugs, the zoo's planted faults."""
@@ -25,6 +27,7 @@ class ReferenceAdapter:
     version = __version__
     server_version = "1.58.0"
     source: tuple[str, ...] = ("race_harness.clients.reference",)
+    dialect: Dialect = AgentServerDialect()
 
     def __init__(self, bug: str = "none") -> None:
         if bug not in KINDS:

@@ -12,7 +12,7 @@ from starlette.routing import Route, WebSocketRoute
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
 from race_harness.server.fake import rest, sockets
-from race_harness.server.fake.entrance import Recording
+from race_harness.server.fake.entrance import Entrance
 from race_harness.server.fake.event_service import AgentServer
 from race_harness.server.profile import Profile
 from race_harness.server.shown import State, state_in, tell_when_asked
@@ -39,7 +39,7 @@ def create_app(server: AgentServer | None = None) -> FastAPI:
     """While `app.state.server` is None, every request is answered 503."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.server = server
-    app.add_middleware(Recording)
+    app.add_middleware(Entrance)
     routes = app.router.routes
     routes.append(WebSocketRoute("/sockets/events/{conversation_id}", sockets.events_socket))
     for method, path, handler in rest.ROUTES:

@@ -9,9 +9,9 @@ from race_harness.server.fake.context import Context
 from race_harness.server.fake.event_factory import EventFactory
 from race_harness.server.fake.event_log import PersistedLog
 from race_harness.server.fake.locks import StateLock
-from race_harness.server.fake.pub_sub import PubSub, describe
+from race_harness.server.fake.pub_sub import PubSub
 from race_harness.server.shown import statistics
-from race_harness.server.wire import FINAL, FULL_STATE, Event
+from race_harness.server.wire import FINAL, FULL_STATE, Event, describe
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The outermost layer of the app: records requests and answers, and checks the key."""
+"""The outermost layer of the app: spoils requests, lets them wait, and checks the key."""
 
 from functools import partial
 
@@ -8,11 +8,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from race_harness.server.fake.event_service import AgentServer
 from race_harness.server.fake.rest import JsonAnswer
-from race_harness.server.recorder import recording
+from race_harness.server.rest_proxy import spoiled
 from race_harness.server.wire import route_name
 
 
-class Recording:
+class Entrance:
     """Pure ASGI, since this is on the path of every request."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -30,8 +30,7 @@ class Recording:
             number = server.context.next_request()
             route = route_name(scope["method"], scope["path"])
             app = partial(self._serve, server, number)
-            recorded = recording(app, server.trace, server.rest_faults, number, route)
-            await recorded(scope, receive, send)
+            await spoiled(app, server.rest_faults, scope, route)(scope, receive, send)
 
     async def _serve(
         self, server: AgentServer, number: int, scope: Scope, receive: Receive, send: Send

@@ -3,11 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Set
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from race_harness.server.fake.context import Context
-from race_harness.server.wire import FINAL, FULL_STATE, Event, encode
+from race_harness.server.wire import FINAL, Event, encode
 
 
 class Socket(Protocol):
@@ -144,15 +145,9 @@ class PubSub:
             await self.send(subscriber, event)
 
     async def send(self, subscriber: Subscriber, event: Event) -> None:
-        trace = self._context.trace
-        # It may have reached the client before it is recorded.
-        at_ns = trace.now_ns()
-        try:
+        # As broad as upstream's: any failure is the subscriber's own.
+        with suppress(Exception):
             await subscriber.socket.send_text(encode(event))
-        except Exception:  # As broad as upstream's: any failure is the subscriber's own.
-            return
-        told = describe(event)
-        trace.record("socket", "frame-sent", at_ns=at_ns, **told, peer=subscriber.peer)
 
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()
@@ -178,16 +173,3 @@ class PubSub:
     def _done(self, done: asyncio.Future[None]) -> None:
         done.set_result(None)
         self._pending.pop(done, None)
-
-
-def describe(event: Event) -> dict[str, Any]:
-    """What a happening says of an event: `event`, `kind`, of a tool's event its `tool_name` and,
-    of a state update, its `key` and `value` (of a full state, only the status)."""
-    told = {"event": event["id"], "kind": event["kind"]}
-    if "tool_name" in event:
-        told["tool_name"] = event["tool_name"]
-    if "key" in event:
-        full = event["key"] == FULL_STATE
-        told["key"] = event["key"]
-        told["value"] = event["value"]["execution_status"] if full else event["value"]
-    return told

@@ -20,7 +20,6 @@ from race_harness.server.fake.event_service import (
     EventService,
     FailedRunError,
 )
-from race_harness.server.recorder import STATUS_IN_SCOPE
 from race_harness.server.size import instructed
 from race_harness.server.wire import encode
 
@@ -75,13 +74,6 @@ async def _body(request: Request) -> dict[str, Any]:
     return body
 
 
-def _info(
-    request: Request, conversation: EventService, status: str, code: int = 200
-) -> JsonAnswer:
-    request.scope[STATUS_IN_SCOPE] = status
-    return JsonAnswer(conversation.info(status), code)
-
-
 # Conversations
 
 
@@ -97,12 +89,12 @@ async def create_conversation(request: Request) -> Response:
     if new:
         await conversation.open()
     status = await conversation.read_status()
-    return _info(request, conversation, status, 201 if new else 200)
+    return JsonAnswer(conversation.info(status), 201 if new else 200)
 
 
 async def get_conversation(request: Request) -> Response:
     conversation = _conversation_of(request)
-    return _info(request, conversation, await conversation.read_status())
+    return JsonAnswer(conversation.info(await conversation.read_status()))
 
 
 async def delete_conversation(request: Request) -> Response:

@@ -11,9 +11,11 @@ import uvicorn
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening, Trace
 from race_harness.network.loopback import HOST, listening_socket
+from race_harness.server.access_log import AccessLog
 from race_harness.server.fake.app import create_app
 from race_harness.server.fake.event_service import AgentServer
 from race_harness.server.profile import Profile
+from race_harness.server.wire import AgentServerDialect
 
 
 def serve(schedule: Schedule, *, port: int, version: str) -> None:
@@ -35,9 +37,8 @@ async def _serve(schedule: Schedule, profile: Profile, listener: socket.socket) 
     trace = Trace(lambda: time.monotonic_ns() - began)
     trace.listeners.append(lambda happening: print(line(happening), flush=True))
     server = AgentServer(schedule, trace, profile, epoch=datetime.now())
-    config = uvicorn.Config(
-        create_app(server), ws="websockets-sansio", lifespan="off", log_level="warning"
-    )
+    app = AccessLog(create_app(server), trace, AgentServerDialect())
+    config = uvicorn.Config(app, ws="websockets-sansio", lifespan="off", log_level="warning")
     port = listener.getsockname()[1]
     print(
         f"http://{HOST}:{port} plays agent server {profile.version}; Ctrl-C stops it", flush=True

@@ -16,8 +16,8 @@ from race_harness.server.bodies import body_of, replayed
 from race_harness.server.profile import Profile
 from race_harness.server.real import dates, home, hooks
 from race_harness.server.real.observer import Observer
-from race_harness.server.recorder import STATUS_IN_SCOPE, recording
 from race_harness.server.rest_faults import RestFaults
+from race_harness.server.rest_proxy import spoiled
 from race_harness.server.shown import State, state_in, tell_when_asked
 from race_harness.server.size import instructed
 from race_harness.server.wire import route_name
@@ -101,24 +101,19 @@ class RealServer:
             number = self._requests
             route = route_name(scope["method"], scope["path"])
             request = functools.partial(self._request, number)
-            recorded = recording(request, self._trace, self._faults, number, route)
-            await recorded(scope, receive, send)
+            await spoiled(request, self._faults, scope, route)(scope, receive, send)
 
     async def _request(self, number: int, scope: Scope, receive: Receive, send: Send) -> None:
         route = route_name(scope["method"], scope["path"])
-        body, status = b"", 0
+        status = 0
 
         async def answer(message: Message) -> None:
-            nonlocal body, status
+            nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 await self._late("answer", number)
                 if route == "POST run":
                     await self._run_answered(message["status"])
-            elif route in ("GET conversation", "POST conversations"):
-                body += message.get("body", b"")
-                if not message.get("more_body"):
-                    scope[STATUS_IN_SCOPE] = _status_in(body)
             await send(message)
 
         await self._late("request", number)
@@ -164,24 +159,10 @@ class RealServer:
                 why = f"code {message.get('code', 1005)}"
             return message
 
-        async def sent(message: Message) -> None:
-            at_ns = self._trace.now_ns()
-            await send(message)
-            if message["type"] == "websocket.send" and message.get("text"):
-                self._observer.sent(json.loads(message["text"]), peer, at_ns)
-
         try:
-            await self._app(scope, received, sent)
+            await self._app(scope, received, send)
         finally:
             self._observer.disconnected(peer, why)
-
-
-def _status_in(body: bytes) -> str | None:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return None
-    return found.get("execution_status") if isinstance(found, dict) else None
 
 
 class Conversations:

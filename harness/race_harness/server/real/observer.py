@@ -12,7 +12,7 @@ from typing import Any, Literal
 from race_harness.model.schedule import Schedule, Turn
 from race_harness.model.trace import Trace
 from race_harness.server.profile import Profile
-from race_harness.server.wire import FINAL, FULL_STATE
+from race_harness.server.wire import FINAL
 
 
 class AgentRun:
@@ -130,8 +130,10 @@ class Observer:
             self.trace.record("server", "status-readable", status=status)
 
     def persisted(self, event: Any) -> None:
-        told = tell(event_id=event.id, kind=type(event).__name__, event=event)
-        told.pop("value", None)
+        told = {"event": event.id, "kind": type(event).__name__}
+        for name in ("tool_name", "key"):
+            if getattr(event, name, None) is not None:
+                told[name] = getattr(event, name)
         statistics_of = self._statistics.get(event.id)
         run = statistics_of or run_of_task.get()
         if run is not None:
@@ -162,30 +164,5 @@ class Observer:
         self.listened = True
         self.trace.record("socket", "subscribed", peer=peer)
 
-    def sent(self, frame: dict[str, Any], peer: int, at_ns: int) -> None:
-        """`at_ns` is when it was given to the socket: the client may have it by now."""
-        if "id" in frame:
-            told = tell(event_id=frame["id"], kind=frame.get("kind", ""), event=frame)
-            self.trace.record("socket", "frame-sent", at_ns=at_ns, **told, peer=peer)
-
     def disconnected(self, peer: int, why: str) -> None:
         self.trace.record("socket", "disconnected", peer=peer, why=why)
-
-
-def tell(event_id: str, kind: str, event: Any) -> dict[str, Any]:
-    """As `server.fake.pub_sub.describe` does, of an event as JSON or of a model."""
-
-    def field(name: str) -> Any:
-        return event.get(name) if isinstance(event, dict) else getattr(event, name, None)
-
-    told: dict[str, Any] = {"event": event_id, "kind": kind}
-    if field("tool_name") is not None:
-        told["tool_name"] = field("tool_name")
-    if field("key") is not None:
-        value = field("value")
-        if field("key") == FULL_STATE:
-            value = value.get("execution_status")
-        told["key"] = field("key")
-        # Some are large, and none of those is of interest.
-        told["value"] = value if isinstance(value, str) else None
-    return told

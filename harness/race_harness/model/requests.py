@@ -1,0 +1,24 @@
+"""Which request is meant where only its connection is known."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from race_harness.model.trace import Happening
+
+
+def with_numbers(happenings: Iterable[Happening]) -> tuple[Happening, ...]:
+    """The happenings, with the number of its request in each fault of REST.
+
+    The server's proxy knows the client's port, and whoever listens on the wire has given each
+    request a number. A connection has one request under way, the last that has come.
+    """
+    numbers: dict[int, int] = {}
+    told = []
+    for happening in happenings:
+        detail, peer = happening.detail, happening.detail.get("peer", 0)
+        if (happening.lane, happening.what) == ("rest", "request"):
+            numbers[peer] = detail["number"]
+        elif (happening.lane, happening.what) == ("rest", "fault"):
+            happening = replace(happening, detail={**detail, "number": numbers.get(peer, 0)})
+        told.append(happening)
+    return tuple(told)

@@ -1,0 +1,90 @@
+"""The messages of a WebSocket, from the bytes of one direction (RFC 6455, section 5.4)."""
+
+from collections.abc import Generator
+
+from websockets.exceptions import WebSocketException
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import PerMessageDeflate
+from websockets.frames import Frame, Opcode
+from websockets.headers import parse_extension
+from websockets.streams import StreamReader
+
+
+class UnreadableError(Exception):
+    """These bytes are no frames that we can read."""
+
+
+class Messages:
+    """Puts together what the server sends. `extensions` is the header of its handshake.
+
+    Raises:
+        UnreadableError: it uses an extension that is not known here.
+    """
+
+    def __init__(self, extensions: str) -> None:
+        self._extensions = _agreed(extensions) if extensions else []
+        self._reader = StreamReader()
+        self._frame = self._next_frame()
+        self._parts: list[bytes] = []
+        self._is_text = False
+
+    def feed(self, data: bytes) -> list[tuple[str | bytes, int]]:
+        """The messages that end in `data`, each with how many bytes of `data` come after it.
+
+        Raises:
+            UnreadableError: there is something else.
+        """
+        try:
+            return self._feed(data)
+        except (WebSocketException, UnicodeDecodeError) as error:
+            raise UnreadableError(str(error)) from error
+
+    def _feed(self, data: bytes) -> list[tuple[str | bytes, int]]:
+        self._reader.feed_data(data)
+        found: list[tuple[str | bytes, int]] = []
+        while (frame := self._whole_frame()) is not None:
+            if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
+                self._is_text = frame.opcode is Opcode.TEXT
+            elif frame.opcode is not Opcode.CONT:
+                continue  # Pings, pongs and goodbyes, which may come between two parts.
+            self._parts.append(bytes(frame.data))
+            if frame.fin:
+                message = b"".join(self._parts)
+                self._parts.clear()
+                found.append(
+                    (message.decode() if self._is_text else message, len(self._reader.buffer))
+                )
+        return found
+
+    def _whole_frame(self) -> Frame | None:
+        try:
+            next(self._frame)
+        except StopIteration as whole:
+            self._frame = self._next_frame()
+            frame: Frame = whole.value
+            return frame
+        return None
+
+    def _next_frame(self) -> Generator[None, None, Frame]:
+        return Frame.parse(
+            self._reader.read_exact, mask=False, max_size=None, extensions=self._extensions
+        )
+
+
+def _agreed(header: str) -> list[Extension]:
+    """What server and client have agreed upon: compression, or nothing (RFC 7692, section 7)."""
+    try:
+        ((name, parameters),) = parse_extension(header)
+        given = dict(parameters)
+        if name != "permessage-deflate":
+            raise UnreadableError(f"unknown extension {name}")
+        return [
+            PerMessageDeflate(
+                remote_no_context_takeover="server_no_context_takeover" in given,
+                local_no_context_takeover="client_no_context_takeover" in given,
+                remote_max_window_bits=int(given.get("server_max_window_bits") or 15),
+                local_max_window_bits=int(given.get("client_max_window_bits") or 15),
+            )
+        ]
+    except (WebSocketException, ValueError) as error:
+        raise UnreadableError(f"extensions: {header}") from error

@@ -1,0 +1,198 @@
+"""Listens in on connections: requests, answers and frames, from nothing but their bytes.
+
+A request is told when the last byte of its head has been delivered to the server, an answer when
+its last byte has been written, a message of a WebSocket then and when it has been delivered. What
+is neither HTTP/1.1 nor a WebSocket is left alone.
+"""
+
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from race_harness.model.trace import Trace
+from race_harness.network.dialect import Dialect
+from race_harness.network.framing import Head, Reading, StrangeError, Stream
+from race_harness.network.messages import Messages, UnreadableError
+from race_harness.network.pipe import Pipe
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """A request and its answer."""
+
+    method: str
+    route: str
+    opens_socket: bool
+    """Whether it asks for a WebSocket. Those are told by their messages alone."""
+    number: int | None = None
+    """None: the request has not reached the server yet."""
+    status: int | None = None
+    body: list[bytes] = field(default_factory=list)
+
+
+class Taps:
+    """The taps of one network: requests are numbered from one, over all connections.
+
+    `failed` is told why there can be no verdict, should the dialect fail.
+    """
+
+    def __init__(self, trace: Trace, dialect: Dialect, failed: Callable[[str], None]) -> None:
+        self.trace = trace
+        self.dialect = dialect
+        self.failed = failed
+        self.numbers: Iterator[int] = count(1)
+
+    def on(self, up: Pipe, down: Pipe, peer: int) -> "Tap":
+        return Tap(self, up, down, peer)
+
+
+class Tap:
+    """What is heard on one connection. Bytes are told after they were given to its pipes."""
+
+    def __init__(self, taps: Taps, up: Pipe, down: Pipe, peer: int) -> None:
+        self._taps = taps
+        self._trace = taps.trace
+        self._dialect = taps.dialect
+        self._up = up
+        self._down = down
+        self._peer = peer
+        self._deaf = False
+        self._exchanges: deque[_Exchange] = deque()
+        """Those that have no whole answer yet."""
+        self._asked, self._told = Stream(), Stream()
+        self._requests, self._answers = self._read_requests(), self._read_answers()
+        self._messages: Messages | None = None
+
+    def client_wrote(self, data: bytes) -> None:
+        if self._messages is None:
+            self._asked.unread += data
+            self._go_on(self._requests)
+
+    def server_wrote(self, data: bytes) -> None:
+        if not self._deaf:
+            self._told.unread += data
+            self._go_on(self._answers)
+
+    def server_left(self) -> None:
+        """It has closed its end: what it has not answered yet remains without an answer."""
+        if self._told.over or self._messages is not None:
+            return
+        self._told.over = True
+        self._go_on(self._answers)
+        for exchange in self._exchanges:
+            if exchange.number is None or exchange.opens_socket:
+                continue
+            if exchange.status is None:
+                self._trace.record("rest", "unanswered", number=exchange.number)
+            else:
+                self._tell_answer(exchange, cut=True)
+
+    def _go_on(self, reading: Reading) -> None:
+        """Read what has come; stop listening where this is no HTTP, or none that can be read."""
+        if self._deaf:
+            return
+        try:
+            next(reading)
+        except (StrangeError, UnreadableError):
+            self._deaf = True
+        except Exception:  # Ours, and not to be raised where somebody writes to a socket.
+            self._deaf = True
+            self._taps.failed(f"nobody can listen in:\n{traceback.format_exc()}")
+
+    # -- up ----------------------------------------------------------------------------------
+
+    def _read_requests(self) -> Reading:
+        while True:
+            head = yield from self._asked.head()
+            method, target = head.asked()
+            path = _path(target)
+            route = self._words(self._dialect.route, method, path) or path
+            exchange = _Exchange(method, route, head.wants_websocket)
+            self._exchanges.append(exchange)
+            self._up.mark(partial(self._came, exchange), before=len(self._asked.unread))
+            yield from self._asked.body_of_request(head)
+
+    def _came(self, exchange: _Exchange, at_ns: int) -> None:
+        if self._told.over:
+            return
+        if exchange.opens_socket:
+            exchange.number = 0
+            return
+        exchange.number = next(self._taps.numbers)
+        self._trace.record(
+            *("rest", "request"),
+            at_ns=at_ns,
+            method=exchange.method,
+            route=exchange.route,
+            number=exchange.number,
+            peer=self._peer,
+        )
+
+    # -- down --------------------------------------------------------------------------------
+
+    def _read_answers(self) -> Reading:
+        while True:
+            head = yield from self._told.head()
+            status = head.status()
+            if not self._exchanges:
+                raise StrangeError("an answer that nobody has asked for")
+            if status == 101:
+                yield from self._read_messages(head)
+            if status < 200:
+                continue
+            exchange = self._exchanges[0]
+            exchange.status = status
+            yield from self._told.body_of_answer(head, exchange.method, exchange.body)
+            self._exchanges.popleft()
+            if exchange.number is not None and not exchange.opens_socket:
+                self._tell_answer(exchange)
+
+    def _tell_answer(self, exchange: _Exchange, *, cut: bool = False) -> None:
+        told: dict[str, Any] = {"number": exchange.number, "status": exchange.status}
+        if cut:
+            told["cut"] = True
+        else:
+            body = b"".join(exchange.body)
+            status = self._words(self._dialect.execution_status, exchange.route, body)
+            if status is not None:
+                told["execution_status"] = status
+        self._trace.record("rest", "answer", **told)
+
+    def _read_messages(self, head: Head) -> Reading:
+        """From here on it is a WebSocket, or something else that is left alone."""
+        if not head.wants_websocket:
+            raise StrangeError("no WebSocket")
+        agreed = head.fields.get(b"sec-websocket-extensions", b"")
+        self._messages = Messages(agreed.decode("latin-1"))
+        while True:
+            data = bytes(self._told.unread)
+            self._told.unread.clear()
+            for message, left in self._messages.feed(data):
+                told = self._words(self._dialect.frame, message)
+                if told is not None:
+                    self._trace.record("socket", "frame-sent", **told, peer=self._peer)
+                    self._down.mark(partial(self._delivered, told.get("event")), before=left)
+            yield
+
+    def _delivered(self, event: str | None, at_ns: int) -> None:
+        told = {"peer": self._peer} if event is None else {"event": event, "peer": self._peer}
+        self._trace.record("socket", "frame-delivered", at_ns=at_ns, **told)
+
+    def _words[**P, T](self, of: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            return of(*args, **kwargs)
+        except Exception as error:
+            says = f"{type(error).__name__}: {error}"
+            self._taps.failed(f"{type(self._dialect).__name__}.{of.__name__} failed: {says}")
+            return None
+
+
+def _path(target: str) -> str:
+    """Without its query, decoded (RFC 9112, section 3.2)."""
+    path = target.partition("?")[0] if target.startswith("/") else urlsplit(target).path
+    return unquote(path) if "%" in path else path

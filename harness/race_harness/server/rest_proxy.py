@@ -1,0 +1,35 @@
+"""The proxy before an application: it spoils the requests that the schedule says."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Trace
+from race_harness.network.dialect import Dialect
+from race_harness.server.rest_faults import RestFaults, SpoilingProxy
+
+
+class RestProxy:
+    """Stands before the application of one trial. `dialect` has the names of its routes."""
+
+    def __init__(self, app: ASGIApp, schedule: Schedule, trace: Trace, dialect: Dialect) -> None:
+        self._app = app
+        self._faults = RestFaults(schedule.rest, trace)
+        self._dialect = dialect
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._app
+        if scope["type"] == "http":
+            app = spoiled(
+                app, self._faults, scope, self._dialect.route(scope["method"], scope["path"])
+            )
+        await app(scope, receive, send)
+
+
+def spoiled(app: ASGIApp, faults: RestFaults, scope: Scope, route: str) -> ASGIApp:
+    """The application for one request, which is spoiled if it is its turn."""
+    fault = faults.of_request(route)
+    if fault is None:
+        return app
+    client = scope.get("client")
+    faults.record(fault, client[1] if client else 0)
+    return SpoilingProxy(app, fault)
