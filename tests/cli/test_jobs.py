@@ -18,7 +18,7 @@ from race_harness.model.failure import Failure
 
 RUN_TRIALS = {
     *("demo", "compare", "run", "soak", "bisect", "bisect-run", "replay", "confirm", "atlas"),
-    "conform",
+    *("conform", "test"),
 }
 
 ONE_AFTER_ANOTHER = {"hunt", "show"}

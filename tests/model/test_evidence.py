@@ -68,6 +68,26 @@ SENTENCES = [
         "run() raised # s after the server was done",
     ),
     (
+        Evidence("failed", "test-failed", error="AssertionError: assert 1 == 2", where="f: x"),
+        "AssertionError: assert 1 == 2 at f: x",
+        "AssertionError at f: x",
+    ),
+    (
+        Evidence("error", "teardown-failed", error="OSError: 7", where="f: close()"),
+        "teardown: OSError: 7 at f: close()",
+        "teardown: OSError at f: close()",
+    ),
+    (
+        Evidence("thread-died", "thread-died", error="KeyError: 3", where="f: x", thread="t-1"),
+        "thread 't-1' died of KeyError: 3 at f: x",
+        "thread 't-#' died of KeyError at f: x",
+    ),
+    (
+        Evidence("hang", "test-hung", stopped="virtual-time limit: 300 s"),
+        "the test never ended (virtual-time limit: 300 s)",
+        "the test never ended (virtual-time limit: # s)",
+    ),
+    (
         Evidence("lost", "never-seen", TWO),
         "2 events persisted and never visible",
         "# events persisted and never visible",

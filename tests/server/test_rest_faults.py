@@ -20,7 +20,7 @@ from race_harness.server.fake.event_service import AgentServer
 from race_harness.server.profile import Profile
 from race_harness.server.rest_faults import RestFaults
 from race_harness.server.wire import AgentServerDialect
-from race_harness.sim.world import Simulation
+from race_harness.sim.serving import Simulation
 
 # -- which request
 

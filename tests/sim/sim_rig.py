@@ -14,7 +14,8 @@ from race_harness.model.schedule import Interleaving, Link, Schedule
 from race_harness.model.schedule import Network as NetworkSchedule
 from race_harness.network.site import UvicornSite
 from race_harness.sim.kernel import SECOND
-from race_harness.sim.world import Ending, Simulation
+from race_harness.sim.serving import Simulation
+from race_harness.sim.world import Ending
 
 
 @dataclass

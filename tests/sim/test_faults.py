@@ -116,9 +116,8 @@ def test_some_time_after_the_moment(after_ms):
 @pytest.mark.parametrize(("lane", "what"), NAMES)
 def test_every_moment_of_the_table_is_noticed(lane, what):
     line = Line(Fault("half-open", Moment(NAMES[lane, what])))
-    line.play(
-        CALLED if what != "run-called" else PERSISTED, (lane, what, {"event": "e", "peer": 1})
-    )
+    before = CALLED if NAMES[lane, what] != "run-called" else PERSISTED
+    line.play(before, (lane, what, {"event": "e", "peer": 1}))
     assert line.strikes == [2]
 
 

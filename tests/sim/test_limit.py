@@ -4,7 +4,8 @@ import pytest
 
 from race_harness.model.schedule import Act, Caller, Schedule, Script, ServerTiming, Turn
 from race_harness.sim.kernel import SECOND
-from race_harness.sim.world import LIMIT_S, Simulation
+from race_harness.sim.serving import Simulation
+from race_harness.sim.world import LIMIT_S
 
 
 def limit_s(schedule):

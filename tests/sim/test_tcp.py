@@ -336,7 +336,7 @@ def test_a_far_server_runs_into_the_connect_timeout(site):
 )
 def test_a_fault_strikes_a_request_that_waits(site, action, error, seconds):
     def strike(simulation):
-        kernel, network = simulation.kernel, simulation._network
+        kernel, network = simulation.kernel, simulation.network
 
         def act():
             connection = newest(network, "rest")
@@ -424,7 +424,7 @@ def test_a_close_frame_tells_its_code_to_both_ends(site, code):
         from race_harness.network.faults import Faults
 
         faults = (Fault("close", Moment("run-called"), code=code),)
-        Faults(simulation._network, Moments(simulation.trace), faults)
+        Faults(simulation.network, Moments(simulation.trace), faults)
 
         def act():
             simulation.trace.record("client", "run-called")
@@ -447,7 +447,7 @@ def test_a_close_frame_tells_its_code_to_both_ends(site, code):
 
 def test_a_reset_is_seen_by_both_ends_of_a_socket(site):
     def strike(simulation):
-        network = simulation._network
+        network = simulation.network
         simulation.kernel.call_at(SECOND, lambda: newest(network, "socket").reset())
 
     async def talk(socket):
@@ -466,7 +466,7 @@ def test_a_half_open_socket_is_noticed_by_the_keepalive_only(site):
 
     def strike(simulation):
         def act():
-            connection = newest(simulation._network, "socket")
+            connection = newest(simulation.network, "socket")
             connection.up.drop()
             connection.down.drop()
 

@@ -14,7 +14,7 @@ from race_harness.model.trace import Happening
 from race_harness.network.site import UvicornSite
 from race_harness.oracle.judge import judge
 from race_harness.server.fake.app import create_app
-from race_harness.sim.world import Simulation
+from race_harness.sim.serving import Simulation
 from race_harness.subjects.program import Program
 from race_harness.workers.trial import run_trial
 

@@ -16,6 +16,7 @@ from race_harness.model.verdict import Judgement, TrialResult
 from race_harness.store.series import SeriesRecord
 from race_harness.workers.pool import Workers
 from race_harness.workers.protocol import WholeTrial
+from race_harness.workers.selection import Selection
 
 FAILURES = Path(".race/failures")
 """Where failure files go, below the current directory."""
@@ -135,6 +136,7 @@ def whole_failure(
         unreached = "" if result.void.kind == "not-run" else "run() was never reached: "
         notes += (f"void, {unreached}{result.void.says}",)
     server_version = workers.server_version or None
+    selection = Selection.from_adapter(client.adapter)
     version = client.resolved_version
     failed = result.void is None and not result.passed
     return Failure(
@@ -148,6 +150,8 @@ def whole_failure(
         world=client.world,
         happenings=whole.happenings,
         stacks=whole.stacks,
+        source=() if selection is None else selection.source,
+        child_processes=selection is not None and selection.child_processes,
         void=result.void,
         confirmed=(
             by_itself(client.combination, result.verdicts, version, server_version)

@@ -44,6 +44,10 @@ class ClientSummary:
     campaign_digest: str
     first_failure: str | None
     """Path of the failure file of the first failing trial."""
+    grades: dict[str, int] | None = None
+    """Of a test: how many of its failures have each grade."""
+    strategies: dict[str, tuple[int, int]] | None = None
+    """Of a test: by strategy, how many trials failed and how many there were."""
 
     def has_passed(self, *, strict: bool = False) -> bool:
         """Whether every trial did; `strict`: and was `ok`."""
@@ -56,7 +60,9 @@ class ClientSummary:
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form: the fields by name, `ci95` as `[low, high]`."""
-        return {**asdict(self), "ci95": list(self.ci95)}
+        known = {**asdict(self), "ci95": list(self.ci95)}
+        of_tests = ("grades", "strategies")
+        return {name: value for name, value in known.items() if value or name not in of_tests}
 
 
 @dataclass(frozen=True)
@@ -83,12 +89,14 @@ class Comparison:
     pairs: tuple[Pair, ...]
     world: str = "sim"
     server: str = "fake"
+    is_test: bool = False
+    """Whether `scenario` is the name of a test of somebody's own."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
         return {
             "schema": SCHEMA,
-            "scenario": self.scenario,
+            "test" if self.is_test else "scenario": self.scenario,
             "seed": self.seed,
             "world": self.world,
             "server": self.server,
@@ -153,6 +161,7 @@ def compare(
     *,
     world: str = "sim",
     server: str = "fake",
+    is_test: bool = False,
 ) -> Comparison:
     """The comparison of all clients, with a pair for every two of them, in the given order."""
     return Comparison(
@@ -165,6 +174,7 @@ def compare(
         ),
         world=world,
         server=server,
+        is_test=is_test,
     )
 
 

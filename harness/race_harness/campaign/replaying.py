@@ -1,5 +1,6 @@
 """A failure's schedule once more, and whether it does the same."""
 
+import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,13 +8,15 @@ from itertools import batched
 
 from race_harness.campaign.campaign import whole_failure
 from race_harness.campaign.progress import Progress
-from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded
+from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded, tests_here
+from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.model.version import __version__
 from race_harness.store.store import CampaignRecord
 from race_harness.workers.pool import Workers, jobs_in
+from race_harness.workers.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ class Replayer:
     jobs: int | None
     record: CampaignRecord
     progress: Progress
+    test: str | None = None
+    """The test of somebody's own that may be run; a file alone has none run."""
 
     def replay(self, failures: Sequence[Failure]) -> list[Replayed]:
         """Run each schedule so many times; those of one client together.
@@ -89,6 +94,8 @@ class Replayer:
             ClientUnavailable: there is no such client, or server.
             WorldBroken: a trial left its world.
         """
+        if any(failure.schedule.test is not None for failure in failures):
+            return [self._of_test(failure) for failure in failures]
         clients: dict[tuple[str, str, str], list[int]] = defaultdict(list)
         for number, failure in enumerate(failures):
             clients[self._client_of(failure)].append(number)
@@ -98,6 +105,21 @@ class Replayer:
             several = self._on(client, [failures[number] for number in numbers])
             replayed |= zip(numbers, several, strict=True)
         return [replayed[number] for number in range(len(failures))]
+
+    def _of_test(self, failure: Failure) -> Replayed:
+        if failure.schedule.test is None or failure.schedule.test != self.test:
+            named = failure.schedule.test
+            raise UsageError(
+                "failures of tests and others are replayed one by one"
+                if named is None
+                else f"that is a failure of the test {named}, which a file alone does not have "
+                f"run: add --test {shlex.quote(named)}"
+            )
+        if (self.client, self.server, self.world) != (None, None, None):
+            raise UsageError("a test is replayed here: leave out --client, --server and --world")
+        selection = Selection((self.test,), "", failure.source, failure.child_processes)
+        (replayed,) = self._on(tests_here(selection), [failure])
+        return replayed
 
     def _client_of(self, failure: Failure) -> tuple[str, str, str]:
         argument, server = recorded(failure)

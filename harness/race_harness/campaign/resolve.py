@@ -14,6 +14,8 @@ from race_harness.model.extras import extra
 from race_harness.model.version import __version__
 from race_harness.store.series import Series
 from race_harness.workers.pool import Workers
+from race_harness.workers.selection import PREFIX as TESTS
+from race_harness.workers.selection import Selection
 
 if TYPE_CHECKING:
     from race_harness.environments import Environment
@@ -53,6 +55,8 @@ class ClientUnderTest:
     @property
     def anywhere(self) -> str:
         """The argument as it can be given in any directory."""
+        if self.adapter.startswith(TESTS):
+            return self.argument
         return self.adapter if own_clients.split(self.adapter) else self.argument
 
     def workers(self, jobs: int = 1) -> Workers:
@@ -135,6 +139,23 @@ def find_client(
     environment = _environment(argument, progress, combination)
     version, python = environment.resolved_version, environment.python
     return ClientUnderTest(argument, version, python, "openhands", combination)
+
+
+def tests_here(selection: Selection) -> ClientUnderTest:
+    """Tests of somebody's own, in the environment that the harness runs in.
+
+    Raises:
+        ClientUnavailable: there is no pytest.
+    """
+    try:
+        importlib.metadata.version("pytest")
+    except importlib.metadata.PackageNotFoundError:
+        raise ClientUnavailable(
+            "pytest is not installed in this environment, beside race-harness: install it"
+        ) from None
+    here = Path(sys.executable)
+    adapter = selection.to_adapter()
+    return ClientUnderTest(INSTALLED, INSTALLED, here, adapter, Combination("sim", "own"))
 
 
 class Met(Protocol):

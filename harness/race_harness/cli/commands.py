@@ -25,6 +25,7 @@ COMMANDS: Final[dict[str, Command]] = {
         "measuring:compare", "Compare pass rates of clients on the same schedules."
     ),
     "run": Command("measuring:run", "Run a scenario against one client."),
+    "test": Command("tests:run_tests", "Run pytest tests of your own many times."),
     "hunt": Command("hunt:hunt", "Search for schedules that a client fails, and shrink them."),
     "soak": Command("soak:soak", "Run many trials; compare them with a baseline."),
     "bisect": Command("bisect:bisect", "Find the first release or commit that is bad, or good."),

@@ -35,6 +35,10 @@ def replay(
         str | None, typer.Option(metavar="sim|real", help="Another world than in the file.")
     ] = None,
     times: Annotated[int, typer.Option(min=1, help="How often.")] = 1,
+    test: Annotated[
+        str | None,
+        typer.Option(metavar="PATH::NAME", help="The test of your own that the file is about."),
+    ] = None,
     jobs: Jobs = None,
     record: RecordFile = None,
 ) -> None:
@@ -57,6 +61,7 @@ def replay(
             jobs=jobs,
             record=campaign,
             progress=progress,
+            test=test,
         )
         several = replayer.replay(befores)
     if len(several) == 1:

@@ -80,6 +80,8 @@ def _of_real_world(schedule: Schedule) -> Iterator[str]:
     interleaving = schedule.interleaving
     if interleaving.seed is not None:
         yield "interleaving.seed: nobody tells real threads when to switch"
+    if interleaving.step_us:
+        yield "interleaving.step_us: real threads take the time that they take"
     if interleaving.at_lines:
         yield "interleaving.at_lines: nobody tells real threads when to switch"
     for index, _ in enumerate(interleaving.stalls):

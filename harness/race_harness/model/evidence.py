@@ -66,6 +66,11 @@ class Evidence:
     """What was asked for and did not happen, such as `run() 2 of 3`."""
     differences: tuple[StateField, ...] = ()
     """Fields of the state that are not as they are on the server."""
+    where: str | None = None
+    """Of a test: the innermost line in it, or in the modules that it is about, as
+    `function: text of the line`."""
+    thread: str | None = None
+    """The name of the thread that died."""
 
     @property
     def says(self) -> str:
@@ -81,7 +86,8 @@ class Evidence:
             events=(),
             call=None if self.call is None else 0,
             calls=min(self.calls, 2),
-            error=None if self.error is None else numberless(self.error),
+            error=None if self.error is None else self._kind_of_error(),
+            thread=None if self.thread is None else numberless(self.thread),
             stopped=None if self.stopped is None else numberless(self.stopped),
             after_s=None if self.after_s is None else 0.0,
             timeout_s=None if self.timeout_s is None else 0.0,
@@ -96,6 +102,11 @@ class Evidence:
                 for each in self.differences
             ),
         )
+
+    def _kind_of_error(self) -> str | None:
+        """The message of an assertion holds whatever the values were."""
+        error = self.error or ""
+        return error.partition(":")[0] if self.where is not None else numberless(error)
 
     @property
     def kind_says(self) -> str:
@@ -282,6 +293,22 @@ def _events_swapped(_entry: Evidence, _number: Numbers) -> str:
     return "state.events is in another order than the server's log"
 
 
+def _test_failed(entry: Evidence, _number: Numbers) -> str:
+    return f"{entry.error} at {entry.where}"
+
+
+def _teardown_failed(entry: Evidence, _number: Numbers) -> str:
+    return f"teardown: {entry.error} at {entry.where}"
+
+
+def _thread_died(entry: Evidence, _number: Numbers) -> str:
+    return f"thread {entry.thread!r} died of {entry.error} at {entry.where}"
+
+
+def _test_hung(entry: Evidence, _number: Numbers) -> str:
+    return f"the test never ended ({entry.stopped})"
+
+
 FACTS: Final[Mapping[str, Callable[[Evidence, Numbers], str]]] = {
     "never-returned": _never_returned,
     "no-run": _no_run,
@@ -305,6 +332,10 @@ FACTS: Final[Mapping[str, Callable[[Evidence, Numbers], str]]] = {
     "given-twice": _given_twice,
     "callbacks-swapped": _callbacks_swapped,
     "events-swapped": _events_swapped,
+    "test-failed": _test_failed,
+    "teardown-failed": _teardown_failed,
+    "thread-died": _thread_died,
+    "test-hung": _test_hung,
 }
 """Every fact that the oracle may find, by its name, with its words."""
 

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -53,6 +54,10 @@ class Failure:
     neighbour: str | None = None
     """Which smallest change of the schedule was seen to pass, in words; None: not tried."""
     harness_version: str = __version__
+    source: tuple[str, ...] = ()
+    """Of a test: the modules that it is about, besides those of its own project."""
+    child_processes: bool = False
+    """Of a test: whether it may start processes."""
     void: Void | None = None
     """Why the trial has no verdict, if it has none; a file holds no such trial."""
 
@@ -84,11 +89,17 @@ class Failure:
             },
             "confirmed": {name: one.to_dict() for name, one in self.confirmed.items()},
             "neighbour": self.neighbour,
+            **self._of_test(),
             "schedule": self.schedule.to_dict(),
             "digest": self.digest,
             "stacks": self.stacks,
             "happenings": list(self.happenings),
         }
+
+    def _of_test(self) -> dict[str, Any]:
+        if self.schedule.test is None:
+            return {}
+        return {"source": list(self.source), "child_processes": self.child_processes}
 
     def write(self, path: Path) -> None:
         """Write the file whole or not at all.
@@ -96,7 +107,8 @@ class Failure:
         Raises:
             UsageError: the place cannot be written.
         """
-        _write(path, {"replay": f"race replay {path}", **self.to_dict()})
+        test = "" if self.schedule.test is None else f" --test {shlex.quote(self.schedule.test)}"
+        _write(path, {"replay": f"race replay {path}{test}", **self.to_dict()})
 
     @staticmethod
     def read(path: Path) -> "Failure":
@@ -152,6 +164,8 @@ class Failure:
                 for name, one in checked.get("confirmed", {}).items()
             },
             neighbour=checked.get("neighbour"),
+            source=tuple(checked.get("source", ())),
+            child_processes=checked.get("child_processes", False),
             harness_version=checked["harness_version"],
         )
 
@@ -302,6 +316,8 @@ class _Evidence(TypedDict):
     reason: NotRequired[str]
     undone: NotRequired[list[str]]
     differences: NotRequired[list[_Difference]]
+    where: NotRequired[str]
+    thread: NotRequired[str]
 
 
 def _combination(name: str) -> str:
@@ -335,6 +351,8 @@ class _File(TypedDict):
     server: str
     server_version: NotRequired[str | None]
     neighbour: NotRequired[str | None]
+    source: NotRequired[list[str]]
+    child_processes: NotRequired[bool]
     confirmed: NotRequired[dict[Annotated[str, AfterValidator(_combination)], _Confirmation]]
     world: str
     happenings: list[_Happening]

@@ -8,6 +8,7 @@ from race_harness.model.trace import Happening, Trace
 
 NAMES = {
     ("client", "run-called"): "run-called",
+    ("client", "test-called"): "run-called",
     ("client", "run-returned"): "run-returned",
     ("client", "run-raised"): "run-returned",
     ("server", "run-requested"): "run-requested",

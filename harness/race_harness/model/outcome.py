@@ -11,9 +11,10 @@ class Void:
     not-run     its combination, or its release, cannot run the schedule
     unreached   no conversation could be had
     unfit       the client has no such thing as the schedule asks for
+    setup       a test was skipped, or its setup failed
     """
 
-    kind: Literal["not-run", "unreached", "unfit"]
+    kind: Literal["not-run", "unreached", "unfit", "setup"]
     reason: str
 
     @property

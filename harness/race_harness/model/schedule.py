@@ -345,6 +345,10 @@ class Interleaving:
     at_lines: bool = False
     """Whether every line of the client's source is a scheduling point, too."""
     stalls: tuple[LineStall, ...] = ()
+    step_us: Annotated[float, Field(ge=0, le=1_000)] = 0.0
+    """Virtual microseconds that each scheduling point, and each look at a clock, takes: a machine
+    that works takes time, and what is due meanwhile comes in between. In a test of one's own at
+    least 1."""
 
 
 @dataclass(frozen=True)
@@ -370,6 +374,12 @@ class Schedule:
 
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), sort_keys=True)
+
+    @property
+    def test(self) -> str | None:
+        """The name of the test of somebody's own that is run, as pytest has it; None: it is a
+        scenario's, whose names have no colons."""
+        return self.scenario if "::" in self.scenario else None
 
     def departures(self) -> tuple[str, ...]:
         """Where it lets the server do what no released server does, each with its field."""

@@ -7,6 +7,8 @@ chunk, so two trials with equal digests did the same thing.
 Happenings, by lane (times are nanoseconds since the trial began):
 
 client   run-called {call}, run-returned {call}, run-raised {call, error},
+         test-called {call}, test-passed {call}, test-failed {call, error, where},
+         thread-died {thread, error, where},
          act-called {act, number}, act-returned {act, number}, act-raised {act, number, error},
          callback {event, kind}, callback-done {event}, callback-raised {event}, visible {event},
          state-read {values, errors}, close-called, close-returned, close-raised {error},

@@ -8,7 +8,11 @@ from race_harness.model.evidence import Cause, Evidence
 from race_harness.model.outcome import Void
 
 MEANINGS: Final[dict[str, str]] = {
-    "hang": "run() or another act never returned within the limit of the trial; deadlock included",
+    "hang": "run() or another act, or a test, never returned within the limit of the trial; "
+    "deadlock included",
+    "failed": "a test of your own failed",
+    "error": "the teardown of a test failed",
+    "thread-died": "a test passed, and a thread of it died of an exception that nobody caught",
     "lost": "persisted, not visible at return nor after settling",
     "unrun": "run() returned, but the server's run for it never began, even after settling",
     "early": "run() returned before the server's run for it ended",

@@ -98,6 +98,13 @@ class Connection:
         if self.on_kind is not None:
             self.on_kind(kind)
 
+    def follow(self, schedule: NetworkSchedule) -> None:
+        """Take the links of another schedule, from now on."""
+        self._schedule = schedule
+        if self.kind is not None:
+            self.up.link = self.down.link = self._next_link(self.kind)
+            self._nth[self.kind] += 1
+
     def reset(self) -> None:
         """Both ends see a reset."""
         self.alive = False

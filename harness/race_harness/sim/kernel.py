@@ -121,6 +121,8 @@ class Kernel:
         self.steps = 0
         self.trace = Trace(lambda: self.now_ns)
         self.strands: list[Strand] = []
+        self.step_ns = 0
+        """What a scheduling point takes. With 0, what is due waits until no strand can go on."""
         self.current: Strand | None = None
         self.between_strands = False
         """Whether the network acts now, and no strand has run since the last probe."""
@@ -214,6 +216,10 @@ class Kernel:
         self._timers.clear()
         self.current = None
 
+    def choose_by(self, choice: Choice) -> None:
+        """From now on this one decides which strand goes on."""
+        self._choice = choice
+
     # -- what strands call -------------------------------------------------------------------
 
     def controls(self) -> bool:
@@ -229,6 +235,8 @@ class Kernel:
         if self._closing:
             return
         self._step()
+        if self.step_ns:
+            self._let_come()
         if self.ending:
             self._switch(self._me())
         elif self._choice.preempts and self._ready:
@@ -327,8 +335,19 @@ class Kernel:
             raise RuntimeError("a thread that the simulation does not control called into it")
         return current
 
+    def read_clock(self) -> int:
+        """The time for a strand that asks: asking takes time as well."""
+        self.now_ns += self.step_ns
+        return self.now_ns
+
+    def _let_come(self) -> None:
+        """Let what is due by now come, though strands could go on."""
+        while self._timers and self._timers[0][0] <= self.now_ns:
+            self._advance()
+
     def _step(self) -> None:
         self.steps += 1
+        self.now_ns += self.step_ns
         if self.steps > self._max_steps:
             self._stop(f"step limit: {self._max_steps} scheduling steps")
 
@@ -339,6 +358,8 @@ class Kernel:
 
     def _next(self) -> Strand:
         """Take the strand that goes on, letting time pass until there is one."""
+        if self.step_ns:
+            self._let_come()
         while not self._ready and self.stop_reason is None:
             if self.outside is None or not self.outside():
                 self._advance()
@@ -363,7 +384,7 @@ class Kernel:
             if at_ns > self.limit_ns:
                 self._stop(f"virtual-time limit: {self.limit_ns / SECOND:g} s")
                 return
-            self.now_ns = at_ns
+            self.now_ns = max(self.now_ns, at_ns)
             self.between_strands = True
             action()
             self.between_strands = False

@@ -38,6 +38,14 @@ class SimNetwork(Connections):
         self._numbers = count()
         self._nth: Counter[LinkKind] = Counter()
 
+    def follow(self, schedule: NetworkSchedule) -> None:
+        """Have the links of another schedule, from now on; connections are counted anew."""
+        self._schedule = schedule
+        self._nth.clear()
+        for connection in self.connections:
+            if connection.alive:
+                connection.follow(schedule)
+
     def listen(self, port: int, listener: Endpoint) -> None:
         """Connections to the port are accepted there."""
         self._listeners[port] = listener

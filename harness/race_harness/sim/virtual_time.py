@@ -48,11 +48,11 @@ def _clock(name: str, start_ns: int) -> dict[str, Callable[..., Any]]:
 
     def seconds() -> Any:
         kernel = kernels.active
-        return real() if kernel is None else (start_ns + kernel.now_ns) / SECOND
+        return real() if kernel is None else (start_ns + kernel.read_clock()) / SECOND
 
     def nanoseconds() -> Any:
         kernel = kernels.active
-        return real_ns() if kernel is None else start_ns + kernel.now_ns
+        return real_ns() if kernel is None else start_ns + kernel.read_clock()
 
     return {name: seconds, f"{name}_ns": nanoseconds}
 
@@ -75,7 +75,7 @@ def _clock_gettime(real: Callable[[int], Any], per_second: int) -> Callable[[int
         kernel = kernels.active
         if kernel is None or clock not in _IDS:
             return real(clock)
-        now_ns = _IDS[clock] * SECOND + kernel.now_ns
+        now_ns = _IDS[clock] * SECOND + kernel.read_clock()
         return now_ns if per_second == SECOND else now_ns / SECOND
 
     return gettime
@@ -105,7 +105,7 @@ def loop_time(real: Callable[[Any], float]) -> Callable[[Any], float]:
 
     def of_loop(loop: Any) -> float:
         kernel = kernels.active
-        return real(loop) if kernel is None else (start_ns + kernel.now_ns) / SECOND
+        return real(loop) if kernel is None else (start_ns + kernel.read_clock()) / SECOND
 
     return of_loop
 
@@ -133,7 +133,7 @@ _EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 def _moment(kernel: kernels.Kernel) -> datetime.datetime:
     """The present, in UTC."""
-    now_us = (EPOCH_S * SECOND + kernel.now_ns) // 1_000
+    now_us = (EPOCH_S * SECOND + kernel.read_clock()) // 1_000
     return _EPOCH + datetime.timedelta(microseconds=now_us)
 
 

@@ -4,20 +4,17 @@ Everything in it is made anew for each trial and gone after it; only what is slo
 keeps no state of a trial (the imported client, the loaded application) outlives it.
 """
 
-import asyncio
-import threading
-import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from race_harness.model.errors import WorldBroken
 from race_harness.model.limits import work_s
 from race_harness.model.moments import Moments
-from race_harness.model.schedule import Moment, Schedule
+from race_harness.model.schedule import Interleaving, Moment, Schedule
+from race_harness.model.schedule import Network as NetworkSchedule
 from race_harness.model.trace import Happening, append_log
 from race_harness.network.dialect import Dialect
 from race_harness.network.faults import Faults
-from race_harness.network.site import URL, UvicornSite
 from race_harness.sim.children import PATIENCE_S, Children
 from race_harness.sim.choice import choice_of
 from race_harness.sim.inside import inside
@@ -32,6 +29,10 @@ LEAVE_S = 60
 """Virtual seconds that threads have to end by themselves after a trial, before they are killed."""
 
 
+LEAST_STEP_NS = 1_000
+"""What a step takes in a world that is held: tests measure times, and expect some."""
+
+
 @dataclass(frozen=True)
 class Ending:
     """How a trial ended: all that happened until then, and why it had to be stopped, if so."""
@@ -42,11 +43,12 @@ class Ending:
     stacks: dict[str, str]
 
 
-class Simulation:
+class World:
     """The world of one trial. `trace` is there before anything runs.
 
-    `source` names the modules of the client to whose lines the schedule may refer; `dialect` has
-    the words for what goes over its connections.
+    `source` names the modules to whose lines the schedule may refer; `dialect` has the words for
+    what goes over its connections. In a world that is `held`, the schedule's network and its
+    interleaving wait for `begin()`.
     """
 
     def __init__(
@@ -56,18 +58,30 @@ class Simulation:
         dialect: Dialect | None = None,
         *,
         child_processes: bool = False,
+        held: bool = False,
     ) -> None:
         interleaving = schedule.interleaving
         limit_s = LIMIT_S + schedule.caller.settle_s + work_s(schedule)
-        self.kernel = Kernel(choice_of(interleaving), limit_ns=round(limit_s * SECOND))
+        at_first = Interleaving() if held else interleaving
+        network = NetworkSchedule() if held else schedule.network
+        self.kernel = Kernel(choice_of(at_first), limit_ns=round(limit_s * SECOND))
+        self.kernel.step_ns = _step_ns(at_first, least_ns=LEAST_STEP_NS if held else 0)
         self.trace = self.kernel.trace
         self.lines = Lines(self.kernel, interleaving, source)
-        self._network = SimNetwork(self.kernel, schedule.network, schedule.entropy, dialect)
-        self._seed = schedule.entropy
-        self._server: Strand | None = None
+        self.network = SimNetwork(self.kernel, network, schedule.entropy, dialect)
+        self._schedule = schedule
         self._children = Children(self.kernel) if child_processes else None
         self._moments = Moments(self.trace)
-        Faults(self._network, self._moments, schedule.network.faults)
+        if not held:
+            Faults(self.network, self._moments, schedule.network.faults)
+
+    def begin(self) -> None:
+        """Let a world that is held follow its schedule from now on. `lines` are the caller's."""
+        schedule = self._schedule
+        Faults(self.network, self._moments, schedule.network.faults)
+        self.network.follow(schedule.network)
+        self.kernel.choose_by(choice_of(schedule.interleaving))
+        self.kernel.step_ns = _step_ns(schedule.interleaving, LEAST_STEP_NS)
 
     def gate(self, moment: Moment) -> Callable[[], None]:
         """What blocks the thread that calls it until the moment has come, and its `after_ms`."""
@@ -93,17 +107,10 @@ class Simulation:
         self._moments.when(moment, come)
         return wait
 
-    def run(
-        self,
-        site: UvicornSite,
-        body: Callable[[str], None],
-        probe: Callable[[], None],
-        shutdown: Callable[[], Awaitable[None]],
+    def play(
+        self, body: Callable[[], None], after: Callable[[], None], leave_s: float = LEAVE_S
     ) -> Ending:
-        """Serve `site` and run `body` against its URL, under control.
-
-        `probe` is called before another thread may go on, time pass, or something be recorded;
-        `shutdown` in the server's loop when `body` is done.
+        """Run `body` as the trial's main thread, and then `after`, which is no part of it.
 
         Raises:
             WorldBroken: something escaped the simulation or reached for something real.
@@ -115,19 +122,16 @@ class Simulation:
         def main() -> None:
             nonlocal happenings, digest, log
             try:
-                stop = self._start(site, shutdown)
-                self.kernel.probe = self.trace.probe = self._of_clients(probe)
-                with self.lines.watched():
-                    body(URL)
+                body()
             finally:
                 self.kernel.probe = self.trace.probe = None
-                self._network.tell_busy()
+                self.network.tell_busy()
                 happenings = tuple(self.trace.happenings)
                 digest, log = self.trace.digest(), self.trace.log()
-            stop()
-            self._let_leave()
+            after()
+            self._let_leave(leave_s)
 
-        with inside(self.kernel, self._network, self._seed, self._children):
+        with inside(self.kernel, self.network, self._schedule.entropy, self._children):
             try:
                 self.kernel.run(main)
             except Exception as error:
@@ -145,56 +149,18 @@ class Simulation:
         append_log(log, digest)
         return Ending(happenings, digest, self.kernel.stop_reason, self.kernel.stacks)
 
-    def _of_clients(self, probe: Callable[[], None]) -> Callable[[], None]:
-        """The server's own thread changes nothing that a client shows, nor does the network."""
-        kernel, server = self.kernel, self._server
-
-        def look() -> None:
-            if kernel.current is not server and not kernel.between_strands:
-                probe()
-
-        return look
-
     def _assert_whole(self, cause: Exception | None = None) -> None:
         if self.kernel.violations:
             what = f"the simulation lost control: {self.kernel.violations[0]}"
             raise WorldBroken(what) from cause
 
-    def _start(
-        self, site: UvicornSite, shutdown: Callable[[], Awaitable[None]]
-    ) -> Callable[[], None]:
-        """Start the server's thread; the result stops it."""
-        started = threading.Event()
-        stopping: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
-
-        async def serve() -> None:
-            stop = asyncio.Event()
-            stopping.append((asyncio.get_running_loop(), stop))
-            try:
-                await site.serve(started.set, stop)
-            finally:
-                await shutdown()
-
-        def run() -> None:
-            self._server = self.kernel.strand_of_caller()
-            try:
-                asyncio.run(serve())
-            except Exception:
-                self.kernel.violations.append(f"the server failed:\n{traceback.format_exc()}")
-                started.set()
-
-        threading.Thread(target=run, name="server", daemon=True).start()
-        started.wait()
-
-        def stop_server() -> None:
-            loop, stop = stopping[0]
-            loop.call_soon_threadsafe(stop.set)
-
-        return stop_server
-
-    def _let_leave(self) -> None:
+    def _let_leave(self, leave_s: float) -> None:
         """Threads that end by themselves leave nothing half done; the rest is killed."""
-        deadline_ns = self.kernel.now_ns + LEAVE_S * SECOND
+        deadline_ns = self.kernel.now_ns + round(leave_s * SECOND)
         for strand in self.kernel.strands[1:]:
             if not self.kernel.join(strand, deadline_ns):
                 return
+
+
+def _step_ns(interleaving: Interleaving, least_ns: int) -> int:
+    return max(least_ns, round(1_000 * interleaving.step_us))

@@ -143,9 +143,11 @@ def _bars(failure: Failure) -> Iterator[tuple[Column, float, float, str]]:
     for happening in failure.happenings:
         at_ms = float(happening["at_ms"])
         match happening["what"]:
-            case "run-called":
+            case "run-called" | "test-called":
                 called[happening.get("call", 1)] = at_ms
-            case "run-returned" | "run-raised" if happening.get("call", 1) in called:
+            case "run-returned" | "run-raised" | "test-passed" | "test-failed" if (
+                happening.get("call", 1) in called
+            ):
                 yield "client", called.pop(happening.get("call", 1)), at_ms, "run()"
             case "run-started":
                 started[happening.get("run")] = at_ms

@@ -74,6 +74,11 @@ class RequestSpan:
     """Position of the answer in the happenings."""
 
 
+CALLED: Final = ("run-called", "test-called")
+ENDED: Final = ("run-returned", "run-raised", "test-passed", "test-failed")
+"""What begins and what ends that which a trial is about."""
+
+
 def requests(failure: Failure) -> list[RequestSpan]:
     """All requests in the order in which they were asked."""
     ends = {
@@ -111,9 +116,9 @@ def blamed_call(failure: Failure) -> tuple[int | None, int | None]:
     for position, happening in enumerate(failure.happenings):
         if happening.get("call", 1) != number:
             continue
-        if happening["what"] == "run-called":
+        if happening["what"] in CALLED:
             begin = position
-        elif happening["what"] in ("run-returned", "run-raised"):
+        elif happening["what"] in ENDED:
             end = position
     return begin, end
 
@@ -121,11 +126,7 @@ def blamed_call(failure: Failure) -> tuple[int | None, int | None]:
 def since_run(failure: Failure) -> Failure:
     """The failure with its times counted from the call of `run()`, if it was called."""
     called_ms = next(
-        (
-            happening["at_ms"]
-            for happening in failure.happenings
-            if happening["what"] == "run-called"
-        ),
+        (happening["at_ms"] for happening in failure.happenings if happening["what"] in CALLED),
         0.0,
     )
 
@@ -191,5 +192,7 @@ def way(event: dict[str, Any], names: Names) -> str:
     return f"{name}: {', '.join(steps)}" if steps else name
 
 
-def replay_command(path: Path | None) -> str:
-    return f"replay: race replay {'FILE' if path is None else shlex.quote(str(path))}"
+def replay_command(path: Path | None, test: str | None = None) -> str:
+    """`test`: which test of somebody's own it is; a file alone has none run."""
+    told = "" if test is None else f" --test {shlex.quote(test)}"
+    return f"replay: race replay {'FILE' if path is None else shlex.quote(str(path))}{told}"

@@ -70,7 +70,7 @@ def add_story(
         _add(parent, heading, f"where thread {thread} was")
         _add(parent, "pre", stack)
     _add(parent, heading, "again")
-    _add(parent, "pre", replay_command(path).removeprefix("replay: "))
+    _add(parent, "pre", replay_command(path, failure.schedule.test).removeprefix("replay: "))
 
 
 def style() -> str:

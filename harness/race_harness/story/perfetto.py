@@ -40,6 +40,7 @@ _STEP_US: Final = 1
 
 _LASTING: Final = {
     "run-called": ("client", "run()", ("run-returned", "run-raised")),
+    "test-called": ("client", "the test", ("test-passed", "test-failed")),
     "act-called": ("client", "act", ("act-returned", "act-raised")),
     "close-called": ("client", "close()", ("close-returned", "close-raised")),
     "run-started": ("server", "run", ("run-ended",)),

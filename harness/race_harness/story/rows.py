@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, NamedTuple
 
 from race_harness.model.failure import Failure
+from race_harness.story.facts import CALLED
 from race_harness.story.joining import introduced, joined
 from race_harness.story.names import FULL_STATE, Names, clock, endpoint, several
 from race_harness.story.row import Column, Row, Sort, Tone
@@ -73,9 +74,7 @@ class Telling:
 def tell(failure: Failure, names: Names, *, everything: bool = False) -> Telling:
     """Choose and join the rows of a failure's timeline; `everything`: each by itself, from the
     trial's begin."""
-    called = next(
-        (n for n, entry in enumerate(failure.happenings) if entry["what"] == "run-called"), 0
-    )
+    called = next((n for n, entry in enumerate(failure.happenings) if entry["what"] in CALLED), 0)
     teller = _Teller(failure, names)
     rows: list[Row] = []
     left_out = 0
@@ -194,6 +193,20 @@ class _Teller:
                 self._server_run = "not begun"
                 which = self._call(happening)
                 return _row(happening, "client", f"{which} called", tone=Tone.CALLED)
+            case "test-called":
+                return _row(happening, "client", "the test begins", tone=Tone.CALLED)
+            case "test-passed":
+                return _row(happening, "client", "the test passes", tone=Tone.ENDED)
+            case "test-failed":
+                says = f"the test fails: {_raised(happening)}"
+                return _row(happening, "client", says, tone=Tone.ENDED)
+            case "thread-died":
+                says = f"thread {happening.get('thread')!r} dies: {_raised(happening)}"
+                return _row(happening, "client", says, tone=Tone.FAULT)
+            case "frame-sent" | "frame-delivered" if "event" not in happening:
+                size = f" of {happening['size']} bytes" if "size" in happening else ""
+                side, did = _STEPS[what]
+                return _row(happening, side, f"frame{size}{self._peer(happening)}", did)
             case "run-returned":
                 return self._end(happening, f"{self._call(happening)} returns")
             case "run-raised":
@@ -388,6 +401,11 @@ def _row(
     tone: Tone = Tone.PLAIN,
 ) -> Row:
     return Row(float(happening["at_ms"]), column, subject, (did,) if did else (), about, tone)
+
+
+def _raised(happening: dict[str, Any]) -> str:
+    error = _clipped(str(happening.get("error", "an error")))
+    return f"{error} at {happening.get('where', 'an unknown line')}"
 
 
 def _unknown(happening: dict[str, Any]) -> Row:

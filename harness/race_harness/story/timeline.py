@@ -92,7 +92,8 @@ def short_story(failure: Failure, path: Path | None = None) -> str:
     if len(evidence) > _STORY_EVIDENCE:
         lines.append(f"... and {len(evidence) - _STORY_EVIDENCE} more findings")
     differs = "; ".join(differences(failure.schedule)) or "nothing"
-    return "\n".join([*lines, f"differs from a benign schedule: {differs}", replay_command(path)])
+    again = replay_command(path, failure.schedule.test)
+    return "\n".join([*lines, f"differs from a benign schedule: {differs}", again])
 
 
 class _Story:
@@ -139,7 +140,8 @@ class _Story:
         for difference in differences(failure.schedule) or ["nothing"]:
             yield _indented(difference)
         # Folded, it could not be pasted.
-        yield Text(replay_command(self._path), style="bold", no_wrap=True, overflow="ignore")
+        again = replay_command(self._path, failure.schedule.test)
+        yield Text(again, style="bold", no_wrap=True, overflow="ignore")
 
 
 def _lanes(rows: Sequence[Row], width: int) -> Iterator[RenderableType]:

@@ -17,7 +17,7 @@ from race_harness.model.errors import ClientUnavailable, UsageError, WorldBroken
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import LOG_VARIABLE
 from race_harness.model.verdict import TrialResult
-from race_harness.workers import bootstrap
+from race_harness.workers import bootstrap, selection
 from race_harness.workers.protocol import (
     ListLines,
     Ready,
@@ -58,7 +58,8 @@ class Workers:
     Raises:
         ClientUnavailable: there is no such client in the file that was named, or no real server
             in the environment.
-        UsageError: the file that RACE_DIGEST_LOG names cannot be written.
+        UsageError: the file that RACE_DIGEST_LOG names cannot be written; there is no such test of
+            somebody's own.
         WorldBroken: a worker could not be started or import the client, lost control of a trial,
             or died.
     """
@@ -71,6 +72,12 @@ class Workers:
         combination: Combination = SIM_FAKE,
     ) -> None:
         environment = _environment()
+        self._of_tests = adapter.startswith(selection.PREFIX)
+        if self._of_tests:
+            # As pytest would have it here; and sets are to have one order.
+            environment["PYTHONHASHSEED"] = "0"
+            if (paths := os.environ.get("PYTHONPATH")) is not None:
+                environment["PYTHONPATH"] = paths
         pairs = [socket.socketpair() for _ in range(jobs)]
         theirs = [their.fileno() for _, their in pairs]
         self._log = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed in close()
@@ -103,6 +110,7 @@ class Workers:
             for _, their in pairs:
                 their.close()
         self.version = self.server_version = ""
+        self.tests: tuple[str, ...] = ()
 
     def __enter__(self) -> "Workers":
         return self
@@ -134,6 +142,7 @@ class Workers:
         for connection in self._connections:
             ready = self._receive(connection, Ready)
             self.version, self.server_version = ready.version, ready.server_version
+            self.tests = ready.tests
 
     def run(
         self,
@@ -244,8 +253,12 @@ class Workers:
         except (EOFError, OSError):
             raise self._trouble() from None
         if isinstance(answer, Trouble):
-            unavailable = answer.exit_code == ClientUnavailable.exit_code
-            raise (ClientUnavailable if unavailable else WorldBroken)(answer.says.strip())
+            says = answer.says.strip()
+            if answer.exit_code == ClientUnavailable.exit_code:
+                raise ClientUnavailable(says)
+            if answer.exit_code == UsageError.exit_code and self._of_tests:
+                raise UsageError(says)
+            raise WorldBroken(says)
         assert isinstance(answer, expected)
         return answer
 

@@ -47,6 +47,8 @@ class Ready:
     version: str
     server_version: str
     """Empty if the server has none."""
+    tests: tuple[str, ...] = ()
+    """What was collected, where it is tests that are run."""
     kind: Literal["ready"] = "ready"
 
 

@@ -13,7 +13,7 @@ from race_harness.model.trace import Happening
 from race_harness.model.verdict import Judgement, TrialResult
 from race_harness.network.site import UvicornSite
 from race_harness.oracle.judge import judge
-from race_harness.sim.world import Simulation
+from race_harness.sim.serving import Simulation
 from race_harness.subjects.program import Program
 
 
@@ -112,7 +112,7 @@ def _run_seconds(happenings: tuple[Happening, ...]) -> float:
     for happening in happenings:
         if happening.detail.get("call") != 1:
             continue
-        if happening.what == "run-called":
+        if happening.what in ("run-called", "test-called"):
             called = happening.at_ns
         else:
             ended = happening.at_ns

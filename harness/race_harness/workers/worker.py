@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from typing import Protocol
 
 from race_harness.clients import Adapter, own_clients, source_of
 from race_harness.conformance.capture import CapturingAdapter
@@ -43,6 +44,8 @@ from race_harness.workers.protocol import (
     encode,
     request_of,
 )
+from race_harness.workers.repeating import collected
+from race_harness.workers.selection import Selection
 from race_harness.workers.trial import Trial, not_run, run_trial, run_trial_in_real_time
 
 COLLECT_EVERY = 10
@@ -60,28 +63,54 @@ def main(arguments: list[str]) -> None:
 
     watchdog = Watchdog(lambda report: tell_all(Trouble(report)))
     watchdog.start()
+
+    def serve(bench: AnyBench) -> None:
+        watchdog.stop()
+        children = [_fork_job(connections, mine, bench) for mine in connections]
+        for connection in connections:
+            connection.close()
+        for child in children:
+            os.waitpid(child, 0)
+
     try:
-        bench = prepare(adapter_name, Combination(world, server))
+        tests = Selection.from_adapter(adapter_name)
+        if tests is None:
+            serve(prepare(adapter_name, Combination(world, server)))
+        else:
+            collected(tests, serve)
     except Exception as error:
         tell_all(_trouble(error))
         sys.exit(1)
-    watchdog.stop()
-    children = [_fork_job(connections, mine, bench) for mine in connections]
-    for connection in connections:
-        connection.close()
-    for child in children:
-        os.waitpid(child, 0)
+
+
+class AnyBench(Protocol):
+    """What the trials of one process are run on, one after another."""
+
+    @property
+    def combination(self) -> Combination: ...
+
+    def ready(self) -> Ready: ...
+
+    def run(self, schedule: Schedule) -> Trial: ...
+
+    def source_lines(self) -> tuple[source.Line, ...]: ...
 
 
 @dataclass(frozen=True)
 class TrialBench:
-    """What the trials of one process are run on, one after another."""
+    """The bench for clients of one kind."""
 
     adapter: Adapter
     combination: Combination
     site: UvicornSite
     profile: Profile | None = None
     """Of the agent server, where it is one."""
+
+    def ready(self) -> Ready:
+        return Ready(self.adapter.version, _server_version(self.adapter))
+
+    def source_lines(self) -> tuple[source.Line, ...]:
+        return tuple(source.lines(source_of(self.adapter)))
 
     def run(self, schedule: Schedule) -> Trial:
         """Run one trial; a void one where the combination, or the release, cannot.
@@ -125,7 +154,7 @@ def prepare(adapter_name: str, combination: Combination = SIM_FAKE) -> TrialBenc
     return bench
 
 
-def run_trials(bench: TrialBench, schedules: Iterable[Schedule], job: int = 0) -> Iterator[Trial]:
+def run_trials(bench: AnyBench, schedules: Iterable[Schedule], job: int = 0) -> Iterator[Trial]:
     """Run a trial of each schedule, on one core, collecting garbage in between now and then.
 
     `job` is the number of the core to begin with. In real time threads and processes of a trial
@@ -148,7 +177,7 @@ def run_trials(bench: TrialBench, schedules: Iterable[Schedule], job: int = 0) -
         yield trial
 
 
-def _fork_job(connections: list[Connection], mine: Connection, bench: TrialBench) -> int:
+def _fork_job(connections: list[Connection], mine: Connection, bench: AnyBench) -> int:
     child = os.fork()
     if child:
         return child
@@ -166,14 +195,15 @@ def _fork_job(connections: list[Connection], mine: Connection, bench: TrialBench
     os._exit(0)
 
 
-def _work(connection: Connection, bench: TrialBench, job: int) -> None:
-    adapter = CapturingAdapter(bench.adapter)
-    ready = Ready(adapter.version, _server_version(bench.adapter))
-    bench = replace(bench, adapter=adapter)
-    # In real time trials are forked, and limited, by their world: no thread may be here.
-    if not bench.combination.in_real_time:
-        Watchdog(lambda report: _send(connection, Trouble(report))).start()
-    _send(connection, ready)
+def _work(connection: Connection, bench: AnyBench, job: int) -> None:
+    _send(connection, bench.ready())
+    adapter = None
+    if isinstance(bench, TrialBench):
+        adapter = CapturingAdapter(bench.adapter)
+        bench = replace(bench, adapter=adapter)
+        # Where trials are forked, their world limits them: no thread may be here.
+        if not bench.combination.in_real_time:
+            Watchdog(lambda report: _send(connection, Trouble(report))).start()
     asked: RunTrial
     told: set[tuple[str, Cause]] = set()
 
@@ -183,17 +213,19 @@ def _work(connection: Connection, bench: TrialBench, job: int) -> None:
             while True:
                 request = request_of(connection.recv_bytes())
                 if isinstance(request, ListLines):
-                    _send(connection, SourceLines(tuple(source.lines(source_of(adapter)))))
+                    _send(connection, SourceLines(bench.source_lines()))
                     continue
                 asked = request
-                adapter.bodies = Bodies() if asked.whole == "bodies" else None
+                if adapter is not None:
+                    adapter.bodies = Bodies() if asked.whole == "bodies" else None
                 yield asked.schedule
 
     try:
         for trial in run_trials(bench, requested(), job):
             result = trial.result(asked.index)
             whole = _whole(trial) if _is_wanted(asked.whole, trial, result, told) else None
-            bodies = None if adapter.bodies is None else adapter.bodies.to_dict()
+            seen = None if adapter is None else adapter.bodies
+            bodies = None if seen is None else seen.to_dict()
             _send(connection, TrialDone(result, whole, bodies))
     except HarnessError as error:
         _send(connection, _trouble(error))

@@ -1,0 +1,70 @@
+"""The verdict of one repetition of a test. Pure.
+
+There is no model of what is right, other than the test itself: what it asserts, that it ends, and
+that none of its threads dies.
+"""
+
+from race_harness.model.evidence import Evidence
+from race_harness.model.outcome import Void
+from race_harness.model.repetition import PhaseReport, Repetition
+from race_harness.model.verdict import ORDER, Judgement
+
+
+def judge_repetition(repetition: Repetition) -> Judgement | Void:
+    """The verdicts, gravest first; Void where the test was not run to judge by.
+
+    A skip, or a setup that fails, says nothing about a race: the schedule begins with the test
+    itself. So does a test that is expected to fail, and does. A setup that never ends is void as
+    well.
+    """
+    by_phase = {report.phase: report for report in repetition.phases}
+    setup, call = by_phase.get("setup"), by_phase.get("call")
+    if setup is None or setup.outcome != "passed" or call is None:
+        return Void("setup", _why_not(setup, repetition))
+    if call.outcome == "skipped":
+        return Void("setup", _told(call, "skipped"))
+    evidence = [*_found(call, by_phase.get("teardown"), repetition)]
+    evidence.sort(key=lambda entry: ORDER.index(entry.verdict))
+    verdicts = tuple(dict.fromkeys(entry.verdict for entry in evidence)) or ("ok",)
+    return Judgement(verdicts, tuple(evidence), _notes(repetition))
+
+
+def _found(
+    call: PhaseReport, teardown: PhaseReport | None, repetition: Repetition
+) -> list[Evidence]:
+    if repetition.stopped is not None:
+        # What the test raised then is that it was stopped.
+        return [Evidence("hang", "test-hung", stopped=repetition.stopped)]
+    found = []
+    for report, verdict, fact in (
+        (call, "failed", "test-failed"),
+        (teardown, "error", "teardown-failed"),
+    ):
+        if report is not None and report.outcome == "failed":
+            raised = report.raised
+            error, where = (raised.error, raised.where) if raised else ("unknown", "unknown")
+            found.append(Evidence(verdict, fact, error=error, where=where))
+    for death in repetition.deaths:
+        error, where = death.raised.error, death.raised.where
+        found.append(
+            Evidence("thread-died", "thread-died", error=error, where=where, thread=death.thread)
+        )
+    return found
+
+
+def _why_not(setup: PhaseReport | None, repetition: Repetition) -> str:
+    if setup is not None and setup.outcome == "skipped":
+        return _told(setup, "skipped")
+    if repetition.stopped is not None:
+        return f"its setup never ended ({repetition.stopped})"
+    return "its setup failed" if setup is None else _told(setup, "its setup failed")
+
+
+def _told(report: PhaseReport, what: str) -> str:
+    return what if report.raised is None else f"{what}: {report.raised.error}"
+
+
+def _notes(repetition: Repetition) -> tuple[str, ...]:
+    if not repetition.left:
+        return ()
+    return (f"threads that the test left behind: {', '.join(repetition.left)}",)

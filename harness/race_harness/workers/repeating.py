@@ -1,0 +1,220 @@
+"""The bench for tests of somebody's own: each repetition in a process forked for it.
+
+So nothing of a repetition is left in the next: modules, caches, threads, files in the folders for
+temporary files. The process that forks has imported all that the test needs, and runs no test.
+"""
+
+import gc
+import importlib
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from race_harness.model.combination import Combination
+from race_harness.model.errors import WorldBroken
+from race_harness.model.outcome import Outcome, Void
+from race_harness.model.repetition import Raised, Repetition, ThreadDeath
+from race_harness.model.requests import with_numbers
+from race_harness.model.schedule import Schedule
+from race_harness.oracle.of_test import judge_repetition
+from race_harness.realtime.processes import Parent, fork
+from race_harness.sim import source
+from race_harness.sim.watchdog import Watchdog
+from race_harness.sim.world import World
+from race_harness.workers import scratch
+from race_harness.workers.protocol import Ready
+from race_harness.workers.selection import Selection
+from race_harness.workers.trial import Trial
+
+if TYPE_CHECKING:
+    import pytest
+
+    from race_harness.subjects.pytest_item import Collected, Player
+
+LEAVE_S: Final = 5.0
+"""Virtual seconds that threads have to end by themselves after a test, before they are noted."""
+
+
+class RepeatingBench:
+    """What the repetitions of some tests are run on, one after another."""
+
+    combination = Combination("sim", "own")
+
+    def __init__(self, tests: Selection, player: "Player", collected: "Collected") -> None:
+        self._tests = tests
+        self._player = player
+        self._items = collected.items
+        self._root = collected.root
+        self._sources: dict[str, tuple[str, ...]] = {}
+
+    def ready(self) -> Ready:
+        return Ready("installed", "", tuple(self._items))
+
+    def source_lines(self) -> tuple[source.Line, ...]:
+        """Of all tests, their own modules and those that were named."""
+        modules = [module for name in self._items for module in self._source(name)]
+        return tuple(source.lines(list(dict.fromkeys(modules))))
+
+    def warm_up(self) -> None:
+        """Import what the tests import when they run. A fork finds out what that is."""
+        for name in self._items:
+            new, _ = self._forked(Schedule(name))
+            for module in new:
+                with suppress(BaseException):
+                    importlib.import_module(module)
+        gc.collect()
+        gc.freeze()
+
+    def run(self, schedule: Schedule) -> Trial:
+        """One repetition of the test of that name.
+
+        Raises:
+            WorldBroken: it escaped its world, or its process died.
+        """
+        _, trial = self._forked(schedule)
+        return trial
+
+    def _forked(self, schedule: Schedule) -> tuple[list[str], Trial]:
+        item = self._items.get(schedule.scenario)
+        if item is None:
+            raise WorldBroken(f"there is no test {schedule.scenario} here")
+        modules = self._source(schedule.scenario)
+        child = fork(lambda parent: self._repeat(parent, item, schedule, modules))
+        try:
+            told = child.line.receive()
+        except EOFError:
+            child.end(1.0)
+            raise WorldBroken(
+                f"the process of a repetition of {schedule.scenario} died ({child.status})"
+            ) from None
+        finally:
+            child.close()
+        if isinstance(told, str):
+            raise WorldBroken(told)
+        new, trial = told
+        return new, trial
+
+    def _source(self, name: str) -> tuple[str, ...]:
+        from race_harness.subjects.pytest_item import own_modules
+
+        own = own_modules(self._items[name], self._root)
+        return tuple(dict.fromkeys([*own, *self._tests.source]))
+
+    # -- in the process of a repetition ------------------------------------------------------
+
+    def _repeat(
+        self, parent: Parent, item: "pytest.Item", schedule: Schedule, modules: Sequence[str]
+    ) -> None:
+        try:
+            _own_folder()
+            Watchdog(parent.line.send).start()
+            known = set(sys.modules)
+            trial = self._play(item, schedule, modules)
+            parent.line.send(([name for name in sys.modules if name not in known], trial))
+        except WorldBroken as broken:
+            parent.line.send(str(broken))
+        except BaseException:
+            parent.line.send(traceback.format_exc())
+
+    def _play(self, item: "pytest.Item", schedule: Schedule, modules: Sequence[str]) -> Trial:
+        began = time.perf_counter()
+        children = self._tests.child_processes
+        world = World(schedule, modules, child_processes=children, held=True)
+        self._player.source = modules
+        phases: list[Any] = []
+        deaths = _Deaths(world, modules)
+        left: list[str] = []
+
+        def body() -> None:
+            with ExitStack() as lines:
+
+                def begin() -> None:
+                    world.trace.record("client", "test-called", call=1)
+                    world.begin()
+                    lines.enter_context(world.lines.watched())
+
+                phases.extend(self._player.play(item, begin, world.trace))
+
+        def after() -> None:
+            left.extend(thread.name for thread in _others() if thread.is_alive())
+
+        ending = world.play(body, after, LEAVE_S)
+        repetition = Repetition(
+            tuple(phases), tuple(deaths.found), ending.stopped, tuple(sorted(left))
+        )
+        judged = judge_repetition(repetition)
+        void = judged if isinstance(judged, Void) else None
+        return Trial(
+            schedule=schedule,
+            outcome=Outcome((), (), void, ending.stopped),
+            judgement=None if isinstance(judged, Void) else judged,
+            happenings=with_numbers(ending.happenings),
+            digest=ending.digest,
+            stacks=ending.stacks,
+            wall_ms=(time.perf_counter() - began) * 1e3,
+        )
+
+
+class _Deaths:
+    """Notes threads that die of an exception. pytest would only warn."""
+
+    def __init__(self, world: World, modules: Sequence[str]) -> None:
+        self.found: list[ThreadDeath] = []
+        self._trace = world.trace
+        self._modules = modules
+        threading.excepthook = self._note
+
+    def _note(self, args: threading.ExceptHookArgs) -> None:
+        from race_harness.subjects.pytest_item import raised_of
+
+        if args.exc_value is None or isinstance(args.exc_value, SystemExit):
+            return
+        raised: Raised = raised_of(args.exc_value, args.exc_traceback, self._modules)
+        name = args.thread.name if args.thread is not None else "unknown"
+        self.found.append(ThreadDeath(name, raised))
+        self._trace.record(
+            "client", "thread-died", thread=name, error=raised.error, where=raised.where
+        )
+
+
+def _others() -> list[threading.Thread]:
+    return [one for one in threading.enumerate() if one is not threading.main_thread()]
+
+
+def _own_folder() -> None:
+    """Where this is not allowed, names of folders differ, and so may digests."""
+    point = scratch.place()
+    try:
+        scratch.enter(point)
+    except OSError:
+        # Removed with the worker's.
+        point = Path(os.environ["TMPDIR"]) / f"repetition-{os.getpid()}"
+        point.mkdir()
+    scratch.furnish(point)
+
+
+def collected(tests: Selection, serve: Callable[[RepeatingBench], None]) -> None:
+    """Collect the tests, warm up, and call `serve` within pytest's session.
+
+    Raises:
+        UsageError: there are none, or they cannot be collected.
+        WorldBroken: a first repetition of one left the simulation.
+    """
+    from race_harness.subjects import pytest_item
+
+    logging.disable(logging.NOTSET)
+
+    def serve_what_was_found(found: "Collected") -> None:
+        bench = RepeatingBench(tests, player, found)
+        bench.warm_up()
+        serve(bench)
+
+    player = pytest_item.Player(serve_what_was_found)
+    pytest_item.collect(tests.paths, tests.keyword, scratch.place() / "pytest", player)

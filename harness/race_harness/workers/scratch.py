@@ -1,0 +1,58 @@
+"""A folder of a trial's own, with the same name in every process: paths are in bytes, too.
+
+Linux lets a process have mounts that nobody else sees (mount_namespaces(7)). Each repetition has
+an empty file system in memory at one place, which is gone with it.
+"""
+
+import ctypes
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+_MS_REC, _MS_PRIVATE = 0x4000, 1 << 18
+
+
+def place() -> Path:
+    """Where it is; the folder is there."""
+    found = Path("/tmp") / f"race-trial-{os.getuid()}"
+    found.mkdir(mode=0o700, exist_ok=True)
+    return found
+
+
+def enter(point: Path) -> None:
+    """Put an empty folder there, for this process and its children alone. It may have no thread.
+
+    Raises:
+        OSError: the machine does not allow it.
+    """
+    user, group = os.getuid(), os.getgid()
+    if user == 0:
+        os.unshare(os.CLONE_NEWNS)
+    else:
+        os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNS)
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    _mount(None, "/", None, _MS_REC | _MS_PRIVATE)
+    _mount("tmpfs", str(point), "tmpfs", 0)
+
+
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def _mount(source: str | None, target: str, kind: str | None, flags: int) -> None:
+    texts = (text and text.encode() for text in (source, target, kind))
+    if _LIBC.mount(*texts, flags, None) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), target)
+
+
+def furnish(point: Path) -> None:
+    """Make it home and the folder for temporary files of this process."""
+    for name, variable in (("home", "HOME"), ("tmp", "TMPDIR")):
+        folder = point / name
+        folder.mkdir()
+        os.environ[variable] = str(folder)
+    # It keeps what it has found.
+    tempfile.tempdir = None
