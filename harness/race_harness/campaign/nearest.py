@@ -3,6 +3,7 @@
 from race_harness.campaign.campaign import examine
 from race_harness.campaign.progress import Progress, ProgressBar
 from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded
+from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import passes as has_passed
@@ -20,6 +21,8 @@ def find_nearest(failure: Failure, record: CampaignRecord, progress: Progress) -
         AlreadyPasses: the client passes the schedule now.
         ClientUnavailable, WorldBroken: as with any campaign.
     """
+    if failure.schedule.test is not None:
+        raise UsageError(f"{failure.schedule.test} is a test: its neighbours are not searched")
     argument, server = recorded(failure)
     client = find_client(argument, progress.step, server=server, world=failure.world)
     with (

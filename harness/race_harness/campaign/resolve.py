@@ -178,7 +178,8 @@ class Met(Protocol):
 
 def recorded(met: Met, combination: Combination | None = None) -> tuple[str, str]:
     """Client and server of a trial, as `find_client` takes them; or those for trying it in another
-    combination."""
+    combination.
+    """
     wanted = combination or met.combination
     # `latest` may have moved on since.
     argument = met.resolved_version if met.client == "latest" else met.client

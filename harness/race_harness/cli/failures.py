@@ -50,7 +50,7 @@ def replay(
     Exit status 0 when it was reproduced (every time), 1 when not, 2 for an unreadable file.
     """
     befores = [Failure.read(file) for file in files]
-    itself = [client] if client is not None else [of_failure(one)[0] for one in befores]
+    itself = [client] if client is not None else [_client_of(one) for one in befores]
     plan = {"failure": [*map(str, files)], "clients": [*dict.fromkeys(itself)], "times": times}
     with recorded(record, "replay", plan) as campaign, campaign_progress() as progress:
         replayer = Replayer(
@@ -73,6 +73,10 @@ def replay(
         output.print(f"{count} of {len(several)} reproduced", style="bold", highlight=False)
     if not all(replayed.reproduced for replayed in several):
         raise typer.Exit(1)
+
+
+def _client_of(failure: Failure) -> str:
+    return failure.client if failure.schedule.test is not None else of_failure(failure)[0]
 
 
 def _tell(replayed: Replayed, file: Path) -> None:

@@ -58,7 +58,7 @@ def show(
 
     The client is run only to find that change, where the file does not tell it.
     """
-    failure = read_schedule(file)
+    failure = read_schedule(file, of_tests=True)
     if isinstance(failure, Schedule):
         if mermaid or html is not None or perfetto is not None or neighbour:
             raise UsageError(f"{file} holds a schedule that has not been run: {_run(file)} first")
@@ -95,8 +95,8 @@ def _nearest(failure: Failure, record: Path | None, *, asked: bool) -> str:
     """What the file tells, or what is found; without being asked, failing to find is no error."""
     if not asked and failure.neighbour is not None:
         return failure.neighbour
-    if not asked and failure.combination.in_real_time:
-        return ""  # it would take minutes
+    if not asked and (failure.combination.in_real_time or failure.schedule.test is not None):
+        return ""  # it would take minutes, or run a test that nobody has named
     try:
         argument, _ = of_failure(failure)
         plan = {"clients": [argument], "scenario": failure.schedule.scenario}

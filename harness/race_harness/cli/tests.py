@@ -110,7 +110,7 @@ def run_tests(
 
 
 def _schedule(file: Path) -> Schedule:
-    found = read_schedule(file)
+    found = read_schedule(file, of_tests=True)
     return found.schedule if isinstance(found, Failure) else found
 
 

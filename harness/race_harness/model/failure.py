@@ -170,14 +170,27 @@ class Failure:
         )
 
 
-def read_schedule(path: Path) -> "Failure | Schedule":
+def read_schedule(path: Path, *, of_tests: bool = False) -> "Failure | Schedule":
     """Read a failure file, or a plain schedule: the value of `schedule` in one, in which what is
     left out is benign, and the name of the scenario is that of the file.
+
+    `of_tests`: whether it may be about a test of somebody's own, too.
 
     Raises:
         UsageError: it cannot be read, or is neither; one line with the file, the field and the
             reason.
     """
+    found = _read_schedule(path)
+    test = (found.schedule if isinstance(found, Failure) else found).test
+    if test is not None and not of_tests:
+        raise UsageError(
+            f"{path} is about the test {test}: race test --schedule, race show and race replay "
+            "take it"
+        )
+    return found
+
+
+def _read_schedule(path: Path) -> "Failure | Schedule":
     text = text_of(path)
     try:
         data = json.loads(text)

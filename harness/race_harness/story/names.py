@@ -89,7 +89,7 @@ def endpoint(method: object, route: object) -> str:
         parts = parts[1:]
     if parts[0:1] == ["conversations"] and len(parts) > 1:
         parts = parts[2:] or ["conversation"]
-    return f"{method} {'/'.join(parts)}"
+    return f"{method} {'/'.join(parts) or '/'}"
 
 
 def clock(at_ms: float) -> str:

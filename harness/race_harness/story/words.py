@@ -65,7 +65,11 @@ class _Words:
         }
 
     def sentences(self) -> Iterator[str]:
-        if self._called < 0:
+        if self._failure.schedule.test is not None:
+            yield from self._faults()
+            at_ms = clock(self._end_ms)
+            yield f"The test had run for {at_ms} ms." if self._called >= 0 else "It never began."
+        elif self._called < 0:
             yield "run() was never called."
         else:
             yield from self._faults()

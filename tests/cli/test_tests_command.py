@@ -1,0 +1,125 @@
+"""`race test`, as people call it, and what becomes of the files that it writes."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from cli_rig import Race
+
+VOTES = Path(__file__).parents[1] / "workers" / "votes.py"
+DOC = Path(__file__).parents[2] / "docs" / "your-own-test.md"
+TEST = "test_votes.py::test_every_vote_counts"
+STALLED = {
+    "interleaving": {
+        "stalls": [
+            {"function": "Votes.do_POST", "line": "Votes.count = before + 1", "for_ms": 50.0}
+        ]
+    }
+}
+
+
+@pytest.fixture
+def votes(tmp_path: Path) -> Path:
+    """A folder with the flaky test of the documentation."""
+    shutil.copy(VOTES, tmp_path / "test_votes.py")
+    (tmp_path / "stalled.json").write_text(json.dumps(STALLED))
+    return tmp_path
+
+
+def test_a_test_that_loses_a_race(votes: Path, race_process: Race) -> None:
+    done = race_process(
+        *("test", TEST, "--schedule", "stalled.json", "--reps", "4", "--json", "out.json")
+    )
+    assert done.returncode == 1
+    assert "0 / 4 = 0.0 %" in done.stdout
+    assert f"{TEST}: 4 needs a stall; stalls 4 of 4" in " ".join(done.stdout.split())
+    assert "AssertionError: assert 1 == 2 at test_every_vote_counts" in done.stderr
+    numbers = json.loads((votes / "out.json").read_text())
+    assert (numbers["test"], "scenario" in numbers) == (TEST, False)
+    (client,) = numbers["clients"]
+    assert client["grades"] == {"order": 0, "stall": 4, "fault": 0}
+    assert client["strategies"] == {"stalls": [4, 4]}
+    # It is kept, and shorter: 50 ms were more than it needs.
+    failure = json.loads((votes / client["first_failure"]).read_text())
+    (stall,) = failure["schedule"]["interleaving"]["stalls"]
+    assert 0 < stall["for_ms"] < 50
+    assert failure["replay"].endswith(f"--test {TEST}")
+
+
+def test_the_grade_decides_what_counts(votes: Path, race_process: Race) -> None:
+    stalled = ("test", TEST, "--schedule", "stalled.json", "--reps", "2")
+    assert race_process(*stalled, "--grade", "order").returncode == 0
+    assert race_process(*stalled, "--grade", "stall").returncode == 1
+
+
+def test_a_file_alone_has_no_test_run(votes: Path, race_process: Race) -> None:
+    race_process("test", TEST, "--schedule", "stalled.json", "--reps", "1")
+    (file,) = (votes / ".race" / "failures").glob("*.json")
+    refused = race_process("replay", str(file))
+    assert refused.returncode == 2
+    assert f"add --test {TEST}" in refused.stderr
+    assert race_process("replay", str(file), "--test", "other.py::test").returncode == 2
+    done = race_process("replay", str(file), "--test", TEST)
+    assert done.returncode == 0
+    assert "the test fails: AssertionError" in " ".join(done.stdout.split())
+    assert "reproduced" in done.stdout
+    shown = race_process("show", str(file))
+    assert shown.returncode == 0
+    assert "The test had run for" in shown.stdout
+
+
+@pytest.mark.parametrize("command", [["confirm"], ["export"], ["run", "reference", "--schedule"]])
+def test_what_cannot_be_done_with_it_is_one_line(
+    votes: Path, race_process: Race, command: list[str]
+) -> None:
+    file = votes / "failure.json"
+    file.write_text(json.dumps({"scenario": TEST, **STALLED}))
+    done = race_process(*command, str(file))
+    assert done.returncode == 2
+    assert f"is about the test {TEST}" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere.py"], "nowhere.py"),
+        ([f"{TEST}_in_vain"], "test_every_vote_counts_in_vain"),
+        (["test_votes.py", "-k", "nothing"], "no test in test_votes.py is selected"),
+        ([TEST, "--grade", "a"], "no grade 'a'; there are: order, stall, fault"),
+        ([TEST, "--faults", "a"], "no fault family 'a'"),
+    ],
+)
+def test_what_cannot_be_run_is_one_line(
+    votes: Path, race_process: Race, arguments: list[str], says: str
+) -> None:
+    done = race_process("test", *arguments)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_several_tests_have_a_row_each(tmp_path: Path, race_process: Race) -> None:
+    (tmp_path / "test_two.py").write_text(
+        "def test_a():\n    pass\n\n\ndef test_b():\n    pass\n\n\ndef test_c():\n    pass\n"
+    )
+    done = race_process(*("test", "test_two.py", "-k", "a or b", "--reps", "3", "--json", "-"))
+    assert done.returncode == 0
+    told = [test["test"] for test in json.loads(done.stdout)["tests"]]
+    assert told == ["test_two.py::test_a", "test_two.py::test_b"]
+    markdown = race_process(*("test", "test_two.py", "--reps", "2", "--markdown")).stdout
+    assert markdown.splitlines()[2].startswith("| `test_two.py::test_a` | 2 | 2 / 2 = 100.0 %")
+
+
+def test_a_test_that_is_only_skipped_has_not_passed(tmp_path: Path, race_process: Race) -> None:
+    (tmp_path / "test_skip.py").write_text("import pytest\n\n\ndef test_a():\n    pytest.skip()\n")
+    done = race_process("test", "test_skip.py", "--reps", "2")
+    assert done.returncode == 1
+    assert "2 repetitions are void" in done.stderr
+
+
+def test_the_page_shows_the_file_whole() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
+    assert block == VOTES.read_text(encoding="utf-8")
