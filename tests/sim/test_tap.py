@@ -161,6 +161,16 @@ def test_what_is_not_answered_when_the_server_leaves():
     assert here.told()[1:] == [(20, "unanswered", 1)]
 
 
+def test_an_answer_that_nobody_is_there_to_get_is_none():
+    here = Rig()
+    here.client(0, GET + GET)
+    here.alone.at(20, here.tap.client_left)
+    here.server(30, OK)
+    here.server(40, OK[:-1])
+    here.leaves(50)
+    assert here.told()[2:] == [(30, "unanswered", 1), (50, "unanswered", 2)]
+
+
 def test_an_answer_that_breaks_off():
     here = Rig()
     here.client(0, GET)

@@ -79,6 +79,8 @@ class Connection:
     def client_left(self) -> None:
         """The client has closed its end."""
         self.alive = False
+        if self._tap is not None:
+            self._tap.client_left()
 
     def server_left(self) -> None:
         """The server has closed its end."""

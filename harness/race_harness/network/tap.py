@@ -62,6 +62,7 @@ class Tap:
         self._down = down
         self._peer = peer
         self._deaf = False
+        self._client_left = False
         self._exchanges: deque[_Exchange] = deque()
         """Those that have no whole answer yet."""
         self._asked, self._told = Stream(), Stream()
@@ -78,6 +79,10 @@ class Tap:
             self._told.unread += data
             self._go_on(self._answers)
 
+    def client_left(self) -> None:
+        """It has closed its end: whatever the server still writes, nobody is there to get it."""
+        self._client_left = True
+
     def server_left(self) -> None:
         """It has closed its end: what it has not answered yet remains without an answer."""
         if self._told.over or self._messages is not None:
@@ -85,11 +90,7 @@ class Tap:
         self._told.over = True
         self._go_on(self._answers)
         for exchange in self._exchanges:
-            if exchange.number is None or exchange.opens_socket:
-                continue
-            if exchange.status is None:
-                self._trace.record("rest", "unanswered", number=exchange.number)
-            else:
+            if exchange.number is not None and not exchange.opens_socket:
                 self._tell_answer(exchange, cut=True)
 
     def _go_on(self, reading: Reading) -> None:
@@ -153,6 +154,10 @@ class Tap:
                 self._tell_answer(exchange)
 
     def _tell_answer(self, exchange: _Exchange, *, cut: bool = False) -> None:
+        """`cut`: no more of it comes."""
+        if self._client_left or exchange.status is None:
+            self._trace.record("rest", "unanswered", number=exchange.number)
+            return
         told: dict[str, Any] = {"number": exchange.number, "status": exchange.status}
         if cut:
             told["cut"] = True
