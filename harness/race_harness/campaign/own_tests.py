@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from race_harness.campaign.campaign import FAILURES, examine, keep, run_campaign
-from race_harness.campaign.comparison import Comparison, compare
+from race_harness.campaign.comparison import ClientSummary, Comparison, compare
 from race_harness.campaign.progress import Progress, ProgressBar
-from race_harness.campaign.resolve import ClientUnderTest, tests_here
+from race_harness.campaign.resolve import INSTALLED, ClientUnderTest, find_tests
 from race_harness.model.failure import Failure
 from race_harness.model.grade import GRADES, Grade, grade_of, lesser, strategy_of
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
+from race_harness.model.verdict import TrialResult
 from race_harness.search import families as fault_families
 from race_harness.search.draw import draw_schedules
 from race_harness.search.reduction import reduced
@@ -28,6 +29,9 @@ class TestsAsked:
 
     selection: Selection
     reps: int
+    clients: tuple[str, ...] = (INSTALLED,)
+    requirements: tuple[str, ...] = ()
+    """What their environments hold besides; not for `installed`."""
     seed: int = 0
     jobs: int | None = None
     families: tuple[str, ...] = ()
@@ -36,41 +40,84 @@ class TestsAsked:
     """One schedule in place of drawn ones."""
 
 
+@dataclass(frozen=True)
+class MeasuredTest:
+    """One test on every client, on the same schedules."""
+
+    comparison: Comparison
+    failures: tuple[Failure | None, ...]
+    """The first failure of each client, reduced."""
+
+
 def measure_tests(
     asked: TestsAsked, record: CampaignRecord, progress: Progress
-) -> list[tuple[Comparison, Failure | None]]:
-    """Run each test so many times; its numbers, and its first failure, reduced.
+) -> list[MeasuredTest]:
+    """Run each test so many times on each client.
 
     Raises:
+        ClientUnavailable: one of the clients cannot be had.
         UsageError: there is no such test or family of faults; the record cannot be written.
         WorldBroken: a repetition left the simulation, or did not repeat.
     """
     fault_families.check(asked.families)
-    client = tests_here(asked.selection)
+    clients = [
+        find_tests(argument, asked.selection, asked.requirements, progress.step)
+        for argument in asked.clients
+    ]
     jobs = min(jobs_in("sim", asked.jobs), asked.reps)
-    measured = []
-    with client.workers(jobs) as workers:
-        with progress.bar("collecting", 0):
-            workers.wait_ready()
-        lines = workers.source_lines()
-        for position, test in enumerate(workers.tests):
-            scenario = _scenario(test, lines, asked)
-            schedules = list(draw_schedules(scenario, asked.seed, asked.reps))
-            series = record.series(
-                client.series(
-                    "",
-                    test,
-                    seed=asked.seed,
-                    position=position,
-                    drawn=asked.schedule is None,
-                    reps=asked.reps,
+    schedules: dict[str, list[Schedule]] = {}
+    of_tests: dict[str, list[_OneClient]] = {}
+    for position, client in enumerate(clients):
+        with client.workers(jobs) as workers:
+            with progress.bar(f"{client.resolved_version:>10} collecting", 0):
+                workers.wait_ready()
+            lines = workers.source_lines()
+            for test in workers.tests:
+                if test not in schedules:
+                    # The lines are those of the first client that has the test: on others, a stall
+                    # at a line that they do not have is none.
+                    scenario = _scenario(test, lines, asked)
+                    schedules[test] = [*draw_schedules(scenario, asked.seed, asked.reps)]
+                series = record.series(
+                    client.series(
+                        "",
+                        test,
+                        seed=asked.seed,
+                        position=position,
+                        drawn=asked.schedule is None,
+                        reps=asked.reps,
+                    )
                 )
-            )
-            with progress.bar(test, asked.reps) as bar:
-                bar.begin()
-                measured.append(_measured(client, workers, schedules, asked.seed, series, bar))
-            _tell_voids(measured[-1][0], progress)
-    return measured
+                with progress.bar(f"{client.resolved_version:>10} {test}", asked.reps) as bar:
+                    bar.begin()
+                    one = _measured(client, workers, schedules[test], series, bar)
+                of_tests.setdefault(test, []).append(one)
+                if one.summary.void:
+                    reason = next(result.void.says for result in one.results if result.void)
+                    progress.step(
+                        f"{test}: {one.summary.void} repetitions are void, the first because: "
+                        f"{reason}"
+                    )
+    return [
+        MeasuredTest(
+            compare(
+                test,
+                asked.seed,
+                [(one.summary, one.results) for one in several],
+                server="own",
+                is_test=True,
+            ),
+            tuple(one.failure for one in several),
+        )
+        for test, several in of_tests.items()
+    ]
+
+
+@dataclass(frozen=True)
+class _OneClient:
+    summary: ClientSummary
+    results: tuple[TrialResult, ...]
+    failure: Failure | None
 
 
 def _scenario(test: str, lines: Sequence[tuple[str, str]], asked: TestsAsked) -> Scenario:
@@ -92,10 +139,9 @@ def _measured(
     client: ClientUnderTest,
     workers: Workers,
     schedules: Sequence[Schedule],
-    seed: int,
     series: SeriesRecord,
     bar: ProgressBar,
-) -> tuple[Comparison, Failure | None]:
+) -> _OneClient:
     campaign = run_campaign(
         client,
         schedules,
@@ -121,14 +167,7 @@ def _measured(
             for strategy, tried in sorted(Counter(map(strategy_of, schedules)).items())
         },
     )
-    comparison = compare(
-        schedules[0].scenario,
-        seed,
-        [(summary, campaign.results)],
-        server=client.server,
-        is_test=True,
-    )
-    return comparison, failure
+    return _OneClient(summary, campaign.results, failure)
 
 
 def _graded(workers: Workers, schedules: Sequence[Schedule]) -> list[tuple[Grade, Schedule]]:
@@ -160,9 +199,3 @@ def _kept(
 
     failure = examine(client, workers, reduced(schedule, fails), series)
     return failure, keep(failure, FAILURES, series)
-
-
-def _tell_voids(comparison: Comparison, progress: Progress) -> None:
-    (client,) = comparison.clients
-    if client.void:
-        progress.step(f"{comparison.scenario}: {client.void} repetitions are void")

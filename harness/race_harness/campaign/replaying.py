@@ -8,7 +8,7 @@ from itertools import batched
 
 from race_harness.campaign.campaign import whole_failure
 from race_harness.campaign.progress import Progress
-from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded, tests_here
+from race_harness.campaign.resolve import ClientUnderTest, find_client, find_tests, recorded
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
@@ -115,10 +115,12 @@ class Replayer:
                 else f"that is a failure of the test {named}, which a file alone does not have "
                 f"run: add --test {shlex.quote(named)}"
             )
-        if (self.client, self.server, self.world) != (None, None, None):
-            raise UsageError("a test is replayed here: leave out --client, --server and --world")
+        if (self.server, self.world) != (None, None):
+            raise UsageError("a test brings its own server: leave out --server and --world")
         selection = Selection((self.test,), "", failure.source, failure.child_processes)
-        (replayed,) = self._on(tests_here(selection), [failure])
+        argument = self.client or failure.client
+        client = find_tests(argument, selection, (), self.progress.step)
+        (replayed,) = self._on(client, [failure])
         return replayed
 
     def _client_of(self, failure: Failure) -> tuple[str, str, str]:

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -141,21 +141,35 @@ def find_client(
     return ClientUnderTest(argument, version, python, "openhands", combination)
 
 
-def tests_here(selection: Selection) -> ClientUnderTest:
-    """Tests of somebody's own, in the environment that the harness runs in.
+def find_tests(
+    argument: str,
+    selection: Selection,
+    requirements: Sequence[str],
+    progress: Callable[[str], None],
+) -> ClientUnderTest:
+    """Tests of somebody's own, in the environment that the harness runs in, for `installed`; or in
+    that of a client, a release or a tree, with its server and these requirements.
 
     Raises:
-        ClientUnavailable: there is no pytest.
+        ClientUnavailable: it cannot be had; there is no pytest.
+        UsageError: requirements are for other environments than this one.
     """
+    adapter, combination = selection.to_adapter(), Combination("sim", "own")
+    if argument != INSTALLED:
+        from race_harness.environments import prepare_for_tests
+
+        found = prepare_for_tests(argument, requirements, progress=progress)
+        version, python = found.resolved_version, found.python
+        return ClientUnderTest(argument, version, python, adapter, combination)
+    if requirements:
+        raise UsageError("--with is for the environment of a client: install it here yourself")
     try:
         importlib.metadata.version("pytest")
     except importlib.metadata.PackageNotFoundError:
         raise ClientUnavailable(
             "pytest is not installed in this environment, beside race-harness: install it"
         ) from None
-    here = Path(sys.executable)
-    adapter = selection.to_adapter()
-    return ClientUnderTest(INSTALLED, INSTALLED, here, adapter, Combination("sim", "own"))
+    return ClientUnderTest(INSTALLED, INSTALLED, Path(sys.executable), adapter, combination)
 
 
 class Met(Protocol):

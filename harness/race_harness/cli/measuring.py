@@ -7,6 +7,7 @@ import typer
 
 from race_harness.campaign.comparison import Comparison
 from race_harness.campaign.measure import measure
+from race_harness.campaign.own_tests import TestsAsked
 from race_harness.cli.console import (
     Jobs,
     JsonFile,
@@ -26,9 +27,37 @@ from race_harness.cli.console import (
 )
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.cli.tables import comparison_markdown, comparison_table
+from race_harness.cli.tests import (
+    ChildProcesses,
+    Faults,
+    GradeLimit,
+    Source,
+    check_grade,
+    raise_if_failed,
+    schedule_of,
+    tests_measured,
+)
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure
 from race_harness.story.timeline import short_story
+from race_harness.workers.selection import Selection
+
+TestPaths = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--test",
+        metavar="PATH::NAME",
+        help="A pytest test of your own in place of a scenario; may be given several times.",
+    ),
+]
+Requirements = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        metavar="REQUIREMENT",
+        help="Of --test: what the client's environment holds besides its own packages and pytest.",
+    ),
+]
 
 DEFAULT_SCENARIO: Final = "final-events"
 
@@ -38,6 +67,12 @@ def run(
         str, typer.Argument(help="A release, `latest`, PATH, PATH@REVISION, or FILE.py[:NAME].")
     ],
     scenario: Scenario = None,
+    test: TestPaths = None,
+    with_: Requirements = None,
+    faults: Faults = "",
+    source: Source = None,
+    child_processes: ChildProcesses = False,
+    grade: GradeLimit = "fault",
     schedule: ScheduleFile = None,
     reps: Reps = 1_000,
     seed: Seed = 0,
@@ -49,7 +84,24 @@ def run(
     markdown: Markdown = False,
     record: RecordFile = None,
 ) -> None:
-    """Run a scenario against one client; exit status 0 only if every trial passed, else 1."""
+    """Run a scenario, or tests of your own, against one client.
+
+    Exit status 0 only if every trial passed, else 1.
+    """
+    if test:
+        check_grade(grade)
+        asked = _tests(
+            *([client], test, with_, faults, source),
+            child_processes=child_processes,
+            others=(scenario, server, world),
+            schedule=schedule,
+            reps=reps,
+            seed=seed,
+            jobs=jobs,
+        )
+        measured = tests_measured("run", asked, json_file, markdown=markdown, record=record)
+        raise_if_failed(measured, grade)
+        return
     comparison = _measured(
         "run",
         [client],
@@ -83,6 +135,11 @@ def compare(
         ),
     ],
     scenario: Scenario = None,
+    test: TestPaths = None,
+    with_: Requirements = None,
+    faults: Faults = "",
+    source: Source = None,
+    child_processes: ChildProcesses = False,
     schedule: ScheduleFile = None,
     reps: Reps = 1_000,
     seed: Seed = 0,
@@ -94,6 +151,18 @@ def compare(
     record: RecordFile = None,
 ) -> None:
     """Run the same schedules against several clients and compare their pass rates."""
+    if test:
+        asked = _tests(
+            *(clients, test, with_, faults, source),
+            child_processes=child_processes,
+            others=(scenario, server, world),
+            schedule=schedule,
+            reps=reps,
+            seed=seed,
+            jobs=jobs,
+        )
+        tests_measured("compare", asked, json_file, markdown=markdown, record=record)
+        return
     _measured(
         "compare",
         clients,
@@ -107,6 +176,38 @@ def compare(
         json_file=json_file,
         markdown=markdown,
         record=record,
+    )
+
+
+def _tests(
+    clients: list[str],
+    test: list[str],
+    requirements: list[str] | None,
+    faults: str,
+    source: list[str] | None,
+    *,
+    child_processes: bool,
+    others: tuple[str | None, str, str],
+    schedule: Path | None,
+    reps: int,
+    seed: int,
+    jobs: int | None,
+) -> TestsAsked:
+    """Raises UsageError: an option was given that is about scenarios alone."""
+    if others != (None, "fake", "sim"):
+        raise UsageError(
+            "a test brings its own server, and runs in the simulation: leave out --scenario, "
+            "--server and --world"
+        )
+    return TestsAsked(
+        Selection(tuple(test), "", tuple(source or ()), child_processes),
+        reps,
+        clients=tuple(clients),
+        requirements=tuple(requirements or ()),
+        seed=seed,
+        jobs=jobs,
+        families=tuple(name for name in faults.split(",") if name),
+        schedule=None if schedule is None else schedule_of(schedule),
     )
 
 

@@ -41,7 +41,8 @@ def comparison_table(comparison: Comparison) -> RenderableType:
     table.add_column("reps", justify="right", no_wrap=True)
     table.add_column("pass rate\n[95 % interval]", no_wrap=True)
     table.add_column("verdicts", overflow="fold")
-    table.add_column(f"run()\n{_clock(comparison)} s\np50 / p95", justify="right", no_wrap=True)
+    what = "test" if comparison.is_test else "run()"
+    table.add_column(f"{what}\n{_clock(comparison)} s\np50 / p95", justify="right", no_wrap=True)
     table.add_column("wall ms\nper trial\nmean / p95", justify="right", no_wrap=True)
     table.add_column("trials\n/s", justify="right", no_wrap=True)
     for client in comparison.clients:
@@ -67,10 +68,12 @@ def comparison_table(comparison: Comparison) -> RenderableType:
 
 def comparison_markdown(comparison: Comparison) -> str:
     """The comparison as GitHub-flavoured Markdown, with the verdicts' meanings."""
+    what = "test" if comparison.is_test else "run()"
     lines = [
         f"**{_caption(comparison)}**",
         "",
-        f"| client | reps | pass rate [95 %] | verdicts | run() {_clock(comparison)} s, p50 / p95 "
+        "| client | reps | pass rate [95 %] | verdicts | "
+        f"{what} {_clock(comparison)} s, p50 / p95 "
         "| wall ms, mean / p95 | trials/s |",
         "|---|--:|---|---|--:|--:|--:|",
     ]

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from race_harness.campaign.comparison import ClientSummary, Comparison
-from race_harness.campaign.own_tests import TestsAsked, measure_tests
+from race_harness.campaign.own_tests import MeasuredTest, TestsAsked, measure_tests
 from race_harness.cli.console import (
     Jobs,
     JsonFile,
@@ -23,6 +23,7 @@ from race_harness.cli.console import (
     write_json,
 )
 from race_harness.cli.recorded import RecordFile, recorded
+from race_harness.cli.tables import comparison_markdown, comparison_table
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure, read_schedule
 from race_harness.model.grade import GRADES, MEANINGS
@@ -33,42 +34,47 @@ from race_harness.statistics.phrases import number
 from race_harness.story.timeline import short_story
 from race_harness.workers.selection import Selection
 
+Keyword = Annotated[
+    str, typer.Option("-k", metavar="EXPRESSION", help="Only these, as `pytest -k`.")
+]
+Faults = Annotated[
+    str, typer.Option(metavar="FAMILY,...", help="Families of faults to add, such as `socket`.")
+]
+Source = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MODULE",
+        help="A module or package that tests are about: threads switch and stall at its lines, "
+        "too. Those of your own project count anyway.",
+    ),
+]
+ChildProcesses = Annotated[
+    bool, typer.Option("--child-processes", help="Let tests start processes; see the docs.")
+]
+GradeLimit = Annotated[
+    str,
+    typer.Option(
+        "--grade",
+        metavar="order|stall|fault",
+        help="Exit with 1 only for failures of this grade or a lower one.",
+    ),
+]
+
 
 def run_tests(
     paths: Annotated[
         list[str],
         typer.Argument(metavar="PATH[::NAME]...", help="Tests, as pytest takes them."),
     ],
-    keyword: Annotated[
-        str, typer.Option("-k", metavar="EXPRESSION", help="Only these, as `pytest -k`.")
-    ] = "",
+    keyword: Keyword = "",
     schedule: ScheduleFile = None,
     reps: Annotated[int, typer.Option(min=1, help="Repetitions of each test.")] = 1_000,
     seed: Seed = 0,
     jobs: Jobs = None,
-    faults: Annotated[
-        str,
-        typer.Option(metavar="FAMILY,...", help="Families of faults to add, such as `socket`."),
-    ] = "",
-    source: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MODULE",
-            help="A module or package that the tests are about: threads switch and stall at its "
-            "lines, too. Those of your own project count anyway.",
-        ),
-    ] = None,
-    grade: Annotated[
-        str,
-        typer.Option(
-            metavar="order|stall|fault",
-            help="Exit with 1 only for failures of this grade or a lower one.",
-        ),
-    ] = GRADES[-1],
-    child_processes: Annotated[
-        bool,
-        typer.Option("--child-processes", help="Let the tests start processes; see the docs."),
-    ] = False,
+    faults: Faults = "",
+    source: Source = None,
+    grade: GradeLimit = GRADES[-1],
+    child_processes: ChildProcesses = False,
     json_file: JsonFile = None,
     markdown: Markdown = False,
     record: RecordFile = None,
@@ -78,38 +84,78 @@ def run_tests(
     Each repetition has simulated sockets, threads and time, and a process of its own. Exit status
     0 only if every repetition passed, else 1.
     """
-    if grade not in GRADES:
-        raise UsageError(f"no grade {grade!r}; there are: {', '.join(GRADES)}")
-    check_outputs(json_file, markdown=markdown)
+    check_grade(grade)
     asked = TestsAsked(
         Selection(tuple(paths), keyword, tuple(source or ()), child_processes),
         reps,
-        seed,
-        jobs,
-        tuple(name for name in faults.split(",") if name),
-        None if schedule is None else _schedule(schedule),
+        seed=seed,
+        jobs=jobs,
+        families=tuple(name for name in faults.split(",") if name),
+        schedule=None if schedule is None else schedule_of(schedule),
     )
-    plan = {"clients": ["installed"], "tests": paths, "reps": reps, "seed": seed}
-    with recorded(record, "test", plan) as campaign, campaign_progress() as progress:
-        measured = measure_tests(asked, campaign, progress)
-    comparisons = [comparison for comparison, _ in measured]
-    several = [comparison.to_dict() for comparison in comparisons]
-    write_json(json_file, several[0] if len(several) == 1 else {"schema": 1, "tests": several})
-    if markdown:
-        print("\n".join(_markdown(comparisons)))
-    elif str(json_file) != "-":
-        _print(comparisons)
-    for comparison, failure in measured:
-        if failure is not None:
-            (client,) = comparison.clients
-            path = Path(client.first_failure or "")
-            story = short_story(failure, path)
-            errors.print(story, markup=False, highlight=False, soft_wrap=True)
-    if any(_has_failed(comparison.clients[0], grade) for comparison in comparisons):
+    measured = tests_measured("test", asked, json_file, markdown=markdown, record=record)
+    raise_if_failed(measured, grade)
+
+
+def check_grade(grade: str) -> None:
+    """Raises UsageError: there is no such grade."""
+    if grade not in GRADES:
+        raise UsageError(f"no grade {grade!r}; there are: {', '.join(GRADES)}")
+
+
+def raise_if_failed(measured: list[MeasuredTest], grade: str) -> None:
+    """Raises typer.Exit: one of them failed, by that grade or a lower one."""
+    if any(_has_failed(client, grade) for one in measured for client in one.comparison.clients):
         raise typer.Exit(1)
 
 
-def _schedule(file: Path) -> Schedule:
+def tests_measured(
+    command: str,
+    asked: TestsAsked,
+    json_file: Path | None,
+    *,
+    markdown: bool,
+    record: Path | None,
+) -> list[MeasuredTest]:
+    """Run them, print what came of them in the form that was asked for, and the failures' stories.
+
+    Raises:
+        UsageError, ClientUnavailable, WorldBroken: as `measure_tests`.
+    """
+    check_outputs(json_file, markdown=markdown)
+    plan = {
+        "clients": asked.clients,
+        "tests": asked.selection.paths,
+        "reps": asked.reps,
+        "seed": asked.seed,
+    }
+    with recorded(record, command, plan) as campaign, campaign_progress() as progress:
+        measured = measure_tests(asked, campaign, progress)
+    comparisons = [one.comparison for one in measured]
+    several = [comparison.to_dict() for comparison in comparisons]
+    write_json(json_file, several[0] if len(several) == 1 else {"schema": 1, "tests": several})
+    alone = len(asked.clients) == 1
+    if markdown:
+        tables = _markdown(comparisons) if alone else map(comparison_markdown, comparisons)
+        print("\n".join([*tables, *([] if alone else _found_by(comparisons))]))
+    elif str(json_file) != "-":
+        if alone:
+            output.print(_table(comparisons))
+        else:
+            for comparison in comparisons:
+                output.print(comparison_table(comparison))
+        for line in _found_by(comparisons):
+            output.print(line, markup=False, highlight=False)
+    for one in measured:
+        for client, failure in zip(one.comparison.clients, one.failures, strict=True):
+            if failure is not None:
+                story = short_story(failure, Path(client.first_failure or ""))
+                errors.print(story, markup=False, highlight=False, soft_wrap=True)
+    return measured
+
+
+def schedule_of(file: Path) -> Schedule:
+    """The schedule of a failure file of a test, or a plain one. Raises UsageError."""
     found = read_schedule(file, of_tests=True)
     return found.schedule if isinstance(found, Failure) else found
 
@@ -150,7 +196,7 @@ def _two(spread: Spread | None, first: str) -> str:
     return f"{number(getattr(spread, first))} /\n{number(spread.p95)}"
 
 
-def _print(comparisons: list[Comparison]) -> None:
+def _table(comparisons: list[Comparison]) -> Table:
     table = Table(
         box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
     )
@@ -165,9 +211,7 @@ def _print(comparisons: list[Comparison]) -> None:
         cells = [Text(cell) for cell in _cells(comparison)]
         cells[2].stylize("yellow" if client.pass_rate is None else "green" if passed else "red")
         table.add_row(*cells)
-    output.print(table)
-    for line in _found_by(comparisons):
-        output.print(line, markup=False, highlight=False)
+    return table
 
 
 def _markdown(comparisons: list[Comparison]) -> list[str]:
@@ -183,20 +227,21 @@ def _markdown(comparisons: list[Comparison]) -> list[str]:
 
 
 def _found_by(comparisons: list[Comparison]) -> list[str]:
-    """Which strategies found failures, and how often."""
+    """How much the failures need, and which strategies found them how often."""
     lines = []
     for comparison in comparisons:
-        (client,) = comparison.clients
-        found = [
-            f"{strategy} {failed} of {tried}"
-            for strategy, (failed, tried) in (client.strategies or {}).items()
-            if failed
-        ]
-        if found:
+        for client in comparison.clients:
+            found = [
+                f"{strategy} {failed} of {tried}"
+                for strategy, (failed, tried) in (client.strategies or {}).items()
+                if failed
+            ]
             grades = [
                 f"{count} {MEANINGS[grade]}"
                 for grade in GRADES
                 if (count := (client.grades or {}).get(grade, 0))
             ]
-            lines.append(f"{comparison.scenario}: {', '.join(grades)}; {', '.join(found)}")
+            named = comparison.scenario if len(comparison.clients) == 1 else client.client
+            if found:
+                lines.append(f"{named}: {', '.join(grades)}; {', '.join(found)}")
     return lines

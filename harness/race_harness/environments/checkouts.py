@@ -8,7 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from race_harness.environments.git import GitError, git
-from race_harness.environments.package import PACKAGE, PLACES, WITH_SERVER, declares_package
+from race_harness.environments.package import (
+    PACKAGE,
+    PLACES,
+    WITH_SERVER,
+    WORKSPACE,
+    declares_package,
+)
 from race_harness.environments.recipe import PLUS_SERVER, Recipe
 from race_harness.model.errors import ClientUnavailable
 
@@ -56,14 +62,19 @@ class Snapshot:
                 target.chmod(0o755)
 
 
-def checkout_recipe(path: Path, *, with_server: bool = False) -> Recipe:
+def checkout_recipe(
+    path: Path, *, with_server: bool = False, with_workspace: bool = False
+) -> Recipe:
     """How to install the package as it is now below `path`, the package's or the monorepo's root.
 
-    `with_server`: and the server that lies beside it in the monorepo. Raises `ClientUnavailable`
+    `with_server`: and the server that lies beside it in the monorepo; `with_workspace`: and the
+    workspace, if there is one. Raises `ClientUnavailable`
     when it is no such directory, or a file in it cannot be read.
     """
     package = _package_directory(path)
     found = _with_server(package, path) if with_server else {PACKAGE: package}
+    if with_workspace and _is_project(beside := package.absolute().parent / WORKSPACE, WORKSPACE):
+        found[WORKSPACE] = beside
     try:
         snapshots = {name: take_snapshot(directory) for name, directory in found.items()}
     except OSError as error:
@@ -125,14 +136,18 @@ def _with_server(package: Path, path: Path) -> dict[str, Path]:
     found = {}
     for name in WITH_SERVER:
         directory = package if name == PACKAGE else package.absolute().parent / name
-        pyproject = directory / "pyproject.toml"
-        if not (pyproject.is_file() and declares_package(pyproject.read_bytes(), name)):
+        if not _is_project(directory, name):
             raise ClientUnavailable(
                 f"'{path}' has no {name} beside {PACKAGE}, which the real server needs: name a "
                 "checkout of the whole repository, or run against the fake server"
             )
         found[name] = directory
     return found
+
+
+def _is_project(directory: Path, package: str) -> bool:
+    pyproject = directory / "pyproject.toml"
+    return pyproject.is_file() and declares_package(pyproject.read_bytes(), package)
 
 
 def _listed_by_git(directory: Path) -> list[str]:

@@ -13,6 +13,9 @@ WITH_SERVER: Final = (PACKAGE, "openhands-tools", SERVER)
 """What the real server needs of its own monorepo. It imports the tools without requiring them,
 and requires the SDK without saying which, so all three are taken of one release or one tree."""
 
+WORKSPACE: Final = "openhands-workspace"
+"""What tests of the server need besides; not every release has it."""
+
 PLACES = ("", f"{PACKAGE}/")
 """Where the package may be below a checkout's root: the root itself, or the monorepo's folder."""
 

@@ -1,6 +1,6 @@
 """From a client argument to its environment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from race_harness.environments.builder import ClientUnresolvable, obtain
 from race_harness.environments.cache import Cache, cache_root
@@ -81,3 +81,27 @@ def _prepare_latest(
     raise ClientUnavailable(
         f"none of the newest {len(releases)} releases can be resolved ({cause}): name an older one"
     )
+
+
+def prepare_for_tests(
+    client: str, requirements: Sequence[str], *, progress: Callable[[str], None] = _silent
+) -> Environment:
+    """Find or build the environment in which tests of somebody's own run with a client: SDK,
+    server, tools and workspace of that release or tree, pytest, and `requirements`.
+
+    `client` is as for `prepare`, without `latest`. Raises `ClientUnavailable`.
+    """
+    cache = Cache(cache_root(), base_interpreter())
+    match parse(client):
+        case Latest():
+            raise ClientUnavailable("tests need a release by its version: name it, such as 1.58.2")
+        case Release(version):
+            progress(f"resolving {client}")
+            recipe = find_release(version).recipe_for_tests(requirements)
+        case Checkout(path):
+            recipe = checkout_recipe(path, with_server=True, with_workspace=True)
+            recipe = recipe.for_tests(requirements)
+        case Revision(repository, revision):
+            recipe = revision_recipe(repository, revision, with_server=True, with_workspace=True)
+            recipe = recipe.for_tests(requirements)
+    return obtain(recipe, client, cache, progress)

@@ -1,13 +1,18 @@
 """What one environment is made of."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 PLUS_SERVER: Final = "-with-server"
 """Ends the key of an environment that holds the real server, too."""
+
+
+TEST_RUNNER: Final = "pytest"
+"""As of the client's own date, since plugins that come with it may not go with a newer one."""
 
 
 @dataclass(frozen=True)
@@ -25,3 +30,14 @@ class Recipe:
     requirements."""
     local: str = ""
     """The local part that the resolved version gets: empty for a release."""
+
+    def for_tests(self, requirements: Sequence[str]) -> "Recipe":
+        """The same with what tests need besides: a runner, and these."""
+        more = [TEST_RUNNER, *requirements]
+        digest = hashlib.sha256("\n".join(sorted(more)).encode()).hexdigest()[:8]
+        return replace(
+            self,
+            key=f"{self.key.removesuffix(PLUS_SERVER)}-with-tests-{digest}",
+            title=f"{self.title} and what tests need",
+            stage=lambda directory: [*self.stage(directory), *more],
+        )

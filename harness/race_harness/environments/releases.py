@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 from pypi_simple import NoSuchProjectError, PyPISimple
 from pypi_simple.errors import UnsupportedContentTypeError, UnsupportedRepoVersionError
 
-from race_harness.environments.package import PACKAGE, WITH_SERVER
+from race_harness.environments.package import PACKAGE, WITH_SERVER, WORKSPACE
 from race_harness.environments.recipe import PLUS_SERVER, Recipe
 from race_harness.model.errors import ClientUnavailable, OutOfReach
 
@@ -48,6 +49,17 @@ class Published:
             exclude_newer=self._dated() + _GRACE,
             stage=lambda _: [self._requirement],
         )
+
+    def recipe_for_tests(self, requirements: Sequence[str]) -> Recipe:
+        """With server, tools and workspace of the same version, pytest, and these requirements.
+
+        Raises as `recipe_with_server`.
+        """
+        more = [*requirements]
+        # Not every release has it.
+        with suppress(NoSuchRelease):
+            more.append(find_release(self.version, WORKSPACE)._requirement)
+        return self.recipe_with_server().for_tests(more)
 
     def recipe_with_server(self) -> Recipe:
         """How to install it with the server of the same version.

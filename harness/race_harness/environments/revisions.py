@@ -8,21 +8,36 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from race_harness.environments.git import GitError, git
-from race_harness.environments.package import PACKAGE, PLACES, WITH_SERVER, declares_package
+from race_harness.environments.package import (
+    PACKAGE,
+    PLACES,
+    WITH_SERVER,
+    WORKSPACE,
+    declares_package,
+)
 from race_harness.environments.recipe import PLUS_SERVER, Recipe
 from race_harness.model.errors import ClientUnavailable
 
 
-def revision_recipe(repository: Path, revision: str, *, with_server: bool = False) -> Recipe:
+def revision_recipe(
+    repository: Path,
+    revision: str,
+    *,
+    with_server: bool = False,
+    with_workspace: bool = False,
+) -> Recipe:
     """How to install the package as of a commit.
 
     `repository` is a work tree, a directory inside one, or a git directory. `with_server`: and the
-    server of the same commit. Raises `ClientUnavailable` when it is none of these, lacks the
-    revision, or that lacks a package.
+    server of the same commit; `with_workspace`: and the workspace, if it has one. Raises
+    `ClientUnavailable` when it is none of these, lacks the revision, or that lacks a package.
     """
     tree, inside = _commit(repository, revision)
     place = tree.place_of_package(inside)
     trees = tree.with_server(place) if with_server else {PACKAGE: place}
+    beside = tree.beside(place, WORKSPACE)
+    if with_workspace and place and tree.declares(beside, WORKSPACE):
+        trees[WORKSPACE] = beside
     seconds = git(
         *(tree.objects, "log", "-1", "--no-show-signature", "--format=%ct", tree.sha),
         directory=repository,
@@ -101,9 +116,9 @@ class _Tree:
 
     def with_server(self, place: str) -> dict[str, str]:
         """Where each package is that the server needs: beside the SDK, at `place`."""
-        parent = place.rstrip("/").rpartition("/")[0]
-        beside = f"{parent}/" if parent else ""
-        places = {name: place if name == PACKAGE else f"{beside}{name}/" for name in WITH_SERVER}
+        places = {
+            name: place if name == PACKAGE else self.beside(place, name) for name in WITH_SERVER
+        }
         for name, other in places.items():
             # At the repository's root nothing lies beside it.
             if name != PACKAGE and not (place and self.declares(other, name)):
@@ -113,6 +128,12 @@ class _Tree:
                     "repository, or run against the fake server"
                 )
         return places
+
+    @staticmethod
+    def beside(place: str, name: str) -> str:
+        """The folder of that name beside one."""
+        parent = place.rstrip("/").rpartition("/")[0]
+        return f"{parent}/{name}/" if parent else f"{name}/"
 
     def declares(self, place: str, package: str) -> bool:
         """Whether the package's project is there."""

@@ -76,6 +76,8 @@ class Workers:
         if self._of_tests:
             # As pytest would have it here; and sets are to have one order.
             environment["PYTHONHASHSEED"] = "0"
+            # Where the tests are about an SDK with it, it would ask the network at its import.
+            environment.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
             if (paths := os.environ.get("PYTHONPATH")) is not None:
                 environment["PYTHONPATH"] = paths
         pairs = [socket.socketpair() for _ in range(jobs)]

@@ -113,7 +113,7 @@ class RepeatingBench:
         self, parent: Parent, item: "pytest.Item", schedule: Schedule, modules: Sequence[str]
     ) -> None:
         try:
-            _own_folder()
+            _own_folders(self._root)
             Watchdog(parent.line.send).start()
             known = set(sys.modules)
             trial = self._play(item, schedule, modules)
@@ -188,11 +188,14 @@ def _others() -> list[threading.Thread]:
     return [one for one in threading.enumerate() if one is not threading.main_thread()]
 
 
-def _own_folder() -> None:
-    """Where this is not allowed, names of folders differ, and so may digests."""
+def _own_folders(root: Path) -> None:
+    """Where this is not allowed, names of folders differ, and so may digests; and repetitions that
+    run at once write to one project."""
     point = scratch.place()
     try:
         scratch.enter(point)
+        with suppress(OSError):
+            scratch.keep_as_it_is(root, point)
     except OSError:
         # Removed with the worker's.
         point = Path(os.environ["TMPDIR"]) / f"repetition-{os.getpid()}"

@@ -1,7 +1,8 @@
-"""A folder of a trial's own, with the same name in every process: paths are in bytes, too.
+"""Folders of a trial's own, with the same names in every process: paths are in bytes, too.
 
 Linux lets a process have mounts that nobody else sees (mount_namespaces(7)). Each repetition has
-an empty file system in memory at one place, which is gone with it.
+an empty file system in memory at one place, which is gone with it; and what it writes to the
+project that it is a test of is written there as well, so that no repetition sees another's.
 """
 
 import ctypes
@@ -41,9 +42,28 @@ def enter(point: Path) -> None:
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
-def _mount(source: str | None, target: str, kind: str | None, flags: int) -> None:
+def keep_as_it_is(folder: Path, point: Path) -> None:
+    """Let this process write to the folder without anybody else seeing it, nor anything of it
+    being left (overlayfs; kernel documentation, filesystems/overlayfs). After `enter`.
+
+    Raises:
+        OSError: the machine does not allow it.
+    """
+    here = Path.cwd()
+    upper, work = point / "written", point / "work"
+    upper.mkdir()
+    work.mkdir()
+    layers = f"lowerdir={folder},upperdir={upper},workdir={work}"
+    _mount("overlay", str(folder), "overlay", 0, layers)
+    # The working directory is still the one below.
+    os.chdir(here)
+
+
+def _mount(
+    source: str | None, target: str, kind: str | None, flags: int, data: str | None = None
+) -> None:
     texts = (text and text.encode() for text in (source, target, kind))
-    if _LIBC.mount(*texts, flags, None) != 0:
+    if _LIBC.mount(*texts, flags, data and data.encode()) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), target)
 
