@@ -101,6 +101,25 @@ def test_what_cannot_be_run_is_one_line(
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_run_and_compare_take_tests_in_place_of_a_scenario(
+    votes: Path, race_process: Race
+) -> None:
+    stalled = ("--test", TEST, "--schedule", "stalled.json", "--reps", "2")
+    done = race_process("run", "installed", *stalled)
+    assert done.returncode == 1
+    assert "0 / 2 = 0.0 %" in done.stdout
+    assert race_process("run", "installed", *stalled, "--grade", "order").returncode == 0
+    both = race_process("compare", "installed", "installed", *stalled, "--json", "both.json")
+    assert both.returncode == 0
+    assert "only in installed 0, both 2" in " ".join(both.stdout.split())
+    numbers = json.loads((votes / "both.json").read_text())
+    assert [client["passed"] for client in numbers["clients"]] == [0, 0]
+    for wrong in (("--server", "real"), ("--scenario", "clean"), ("--with", "requests")):
+        refused = race_process("run", "installed", *stalled, *wrong)
+        assert refused.returncode == 2
+        assert len(refused.stderr.splitlines()) == 1
+
+
 def test_several_tests_have_a_row_each(tmp_path: Path, race_process: Race) -> None:
     (tmp_path / "test_two.py").write_text(
         "def test_a():\n    pass\n\n\ndef test_b():\n    pass\n\n\ndef test_c():\n    pass\n"

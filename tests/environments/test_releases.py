@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from packaging.version import Version
 
+from race_harness.environments.recipe import key_for_tests
 from race_harness.environments.releases import (
     NoSuchRelease,
     candidates,
@@ -181,6 +182,29 @@ def test_a_server_is_of_the_release_and_dated_by_the_last_that_came(index: Index
     assert recipe.key == "release-1.35-with-server"
     # The client alone stays where it was.
     assert found.recipe().key == "release-1.35"
+
+
+@pytest.mark.parametrize("workspace", [True, False])
+def test_for_tests_there_is_a_workspace_too_if_the_release_has_one(
+    index: Index, workspace: bool
+) -> None:
+    date = "2026-07-10T22:15:02Z"
+    there = (*SERVER_PARTS, "openhands_workspace")
+    index.files = [wheel("1.35.0", date, project) for project in there[: 3 + workspace]]
+    index.files.append(wheel("1.0", date, "openhands_workspace"))
+    found = find_release(Version("1.35"))
+    recipe = found.recipe_for_tests(["trio", "requests"])
+    with_server = found.recipe_with_server()
+    beside = ["openhands-workspace==1.35.0"] * workspace
+    assert recipe.stage(Path()) == [
+        *with_server.stage(Path()),
+        *beside,
+        *("pytest", "trio", "requests"),
+    ]
+    assert recipe.exclude_newer == with_server.exclude_newer
+    # Found again without asking the index, in whichever order they are named.
+    assert recipe.key == key_for_tests("release-1.35", ["requests", "trio"])
+    assert recipe.key not in (found.recipe_for_tests([]).key, with_server.key)
 
 
 @pytest.mark.parametrize(

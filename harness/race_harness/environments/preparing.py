@@ -7,7 +7,7 @@ from race_harness.environments.cache import Cache, cache_root
 from race_harness.environments.checkouts import checkout_recipe
 from race_harness.environments.environment import Environment
 from race_harness.environments.installer import base_interpreter
-from race_harness.environments.recipe import Recipe
+from race_harness.environments.recipe import Recipe, key_for_tests
 from race_harness.environments.releases import (
     NoSuchRelease,
     Published,
@@ -89,13 +89,16 @@ def prepare_for_tests(
     """Find or build the environment in which tests of somebody's own run with a client: SDK,
     server, tools and workspace of that release or tree, pytest, and `requirements`.
 
-    `client` is as for `prepare`, without `latest`. Raises `ClientUnavailable`.
+    `client` is as for `prepare`, without `latest`; a release whose environment exists needs no
+    package index. Raises `ClientUnavailable`.
     """
     cache = Cache(cache_root(), base_interpreter())
     match parse(client):
         case Latest():
             raise ClientUnavailable("tests need a release by its version: name it, such as 1.58.2")
         case Release(version):
+            if found := cache.find(key_for_tests(release_key(version), requirements), client):
+                return found
             progress(f"resolving {client}")
             recipe = find_release(version).recipe_for_tests(requirements)
         case Checkout(path):

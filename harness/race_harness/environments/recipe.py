@@ -31,13 +31,19 @@ class Recipe:
     local: str = ""
     """The local part that the resolved version gets: empty for a release."""
 
-    def for_tests(self, requirements: Sequence[str]) -> "Recipe":
-        """The same with what tests need besides: a runner, and these."""
-        more = [TEST_RUNNER, *requirements]
-        digest = hashlib.sha256("\n".join(sorted(more)).encode()).hexdigest()[:8]
+    def for_tests(self, requirements: Sequence[str], beside: Sequence[str] = ()) -> "Recipe":
+        """The same with what tests need besides: a runner, and these; `beside` are packages of the
+        client's own, which follow from the key."""
+        more = [*beside, TEST_RUNNER, *requirements]
         return replace(
             self,
-            key=f"{self.key.removesuffix(PLUS_SERVER)}-with-tests-{digest}",
+            key=key_for_tests(self.key.removesuffix(PLUS_SERVER), requirements),
             title=f"{self.title} and what tests need",
             stage=lambda directory: [*self.stage(directory), *more],
         )
+
+
+def key_for_tests(client: str, requirements: Sequence[str]) -> str:
+    """The key of the environment for tests with the client that has the key `client`."""
+    named = "\n".join([TEST_RUNNER, *sorted(requirements)])
+    return f"{client}-with-tests-{hashlib.sha256(named.encode()).hexdigest()[:8]}"

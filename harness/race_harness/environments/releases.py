@@ -55,11 +55,11 @@ class Published:
 
         Raises as `recipe_with_server`.
         """
-        more = [*requirements]
+        beside = []
         # Not every release has it.
         with suppress(NoSuchRelease):
-            more.append(find_release(self.version, WORKSPACE)._requirement)
-        return self.recipe_with_server().for_tests(more)
+            beside.append(find_release(self.version, WORKSPACE)._requirement)
+        return self.recipe_with_server().for_tests(requirements, beside)
 
     def recipe_with_server(self) -> Recipe:
         """How to install it with the server of the same version.
