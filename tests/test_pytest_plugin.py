@@ -389,7 +389,7 @@ def test_a_number_of_repetitions_that_is_none(pytester: pytest.Pytester, reps: s
 def test_options_and_mark_are_documented(pytester: pytest.Pytester) -> None:
     text = run(pytester, "--help", "--markers").stdout
     text.fnmatch_lines(["*pytest -m race*", "*--race-client=CLIENT*", "*--race-reps=N*"])
-    run(pytester, "--markers").stdout.fnmatch_lines(["@pytest.mark.race: *"])
+    run(pytester, "--markers").stdout.fnmatch_lines(["@pytest.mark.race(reps, *): *"])
 
 
 LOADED = """
@@ -409,3 +409,116 @@ def test_loading_and_collecting_imports_neither_client_nor_simulation(
     )
     assert done.stdout.splitlines()[-1] == "loaded: []", done.stdout + done.stderr
     assert "clean" in done.stdout
+
+
+# -- tests of one's own
+
+OWN_TESTS = """
+import threading
+
+import pytest
+
+
+class Box:
+    count = 0
+
+    @classmethod
+    def add(cls):
+        before = cls.count
+        after = before + 1
+        cls.count = after
+
+
+@pytest.fixture(autouse=True)
+def not_in_this_process():
+    import race_harness.sim.kernel as kernels
+    assert kernels.active is not None
+
+
+@pytest.mark.race(reps=400)
+def test_lost_update():
+    threads = [threading.Thread(target=Box.add) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Box.count == 2
+
+
+@pytest.mark.race(reps=5)
+@pytest.mark.parametrize("number", [1, 2])
+def test_with_parameters(number):
+    assert number
+
+
+class TestInAClass:
+    def test_unmarked(self, tmp_path):
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.race(reps=3)
+def test_skipped():
+    pytest.skip("not here")
+
+
+@pytest.mark.race(repetitions=3)
+def test_misspelt():
+    pass
+"""
+
+
+@pytest.fixture
+def own_tests(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester.makepyfile(test_own=OWN_TESTS)
+    return pytester
+
+
+WITHOUT_SCENARIOS = ("-k", "test_own", "--race-record", "record.db")
+
+
+@pytest.mark.slow
+def test_marked_tests_are_repeated_in_workers(own_tests: pytest.Pytester) -> None:
+    result = run_alone(own_tests, "-m", "race", *WITHOUT_SCENARIOS)
+    outcomes = result.parseoutcomes()
+    assert (outcomes["passed"], outcomes["failed"], outcomes["skipped"]) == (2, 2, 1)
+    result.stdout.fnmatch_lines(
+        [
+            "failed * of 400 repetitions; the smallest that fails:",
+            "failed: AssertionError: assert 1 == 2 at test_lost_update: assert Box.count == 2",
+            "replay: race replay * --test test_own.py::test_lost_update",
+            "test_own.py::test_misspelt: pytest.mark.race takes child_processes, faults, reps, *",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*Traceback*")
+
+
+def test_every_selected_test_is_repeated_with_race(own_tests: pytest.Pytester) -> None:
+    options = ("--race", "--race-reps", "3", "--race-record", "record.db", "-n", "2")
+    result = run_alone(own_tests, *options, "-k", "parameters or unmarked")
+    result.assert_outcomes(passed=3)
+    with closing(sqlite3.connect(own_tests.path / "record.db")) as record:
+        rows = record.execute(
+            "SELECT scenario, count(*) FROM trials JOIN series ON series.id = "
+            "series GROUP BY scenario ORDER BY scenario"
+        ).fetchall()
+    assert rows == [
+        ("test_own.py::TestInAClass::test_unmarked", 3),
+        ("test_own.py::test_with_parameters[1]", 3),
+        ("test_own.py::test_with_parameters[2]", 3),
+    ]
+
+
+def test_without_the_option_they_are_tests_like_any_other(own_tests: pytest.Pytester) -> None:
+    result = run_alone(own_tests, "-k", "unmarked or parameters")
+    result.assert_outcomes(errors=3)
+
+
+def test_without_a_client_only_marked_tests_are_run(
+    own_tests: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = run(own_tests, "-m", "race", "--collect-only", "-q")
+    listed = [line for line in result.outlines if "::" in line]
+    assert len(listed) == 5
+    assert all(line.startswith("test_own.py::") for line in listed)
+    result.stderr.fnmatch_lines(["race: openhands-sdk is not installed: *"])

@@ -4,8 +4,11 @@ those that come with the harness, and those of the folders that pytest's configu
 It works in any repository, also in one without tests: the tests come from here. Loading it imports
 neither a client nor the simulation; both live in worker processes.
 
-A test is a whole campaign of fixed seed. In a release that is known to fail the scenario it is a
-strict xfail, so that a fix (or a harness that has gone blind) is noticed.
+Tests of one's own with `@pytest.mark.race` are run as subjects of trials by `-m race`, and with
+`--race` all that are selected.
+
+A scenario is a whole campaign of fixed seed. In a release that is known to fail the scenario it is
+a strict xfail, so that a fix (or a harness that has gone blind) is noticed.
 """
 
 import re
@@ -39,7 +42,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a release, latest, PATH, PATH@REVISION, FILE.py[:NAME], or installed (the default)",
     )
     group.addoption(
-        "--race-reps", type=_positive, default=REPS, metavar="N", help="repetitions a scenario"
+        "--race",
+        action="store_true",
+        help="run every selected test many times in the simulation, marked or not",
+    )
+    group.addoption(
+        "--race-reps",
+        type=_positive,
+        metavar="N",
+        help=f"repetitions of a scenario, or of a test of your own ({REPS})",
     )
     group.addoption(
         "--race-seed", type=int, default=SEED, metavar="SEED", help="seed of the schedules"
@@ -72,19 +83,42 @@ def pytest_configure(config: pytest.Config) -> None:
     for folder in config.getini("race_scenarios"):
         if not folder.is_dir():
             raise pytest.UsageError(f"race_scenarios: no folder '{folder}'")
-    config.addinivalue_line("markers", "race: a race scenario, run in the simulation")
+    config.addinivalue_line(
+        "markers",
+        "race(reps, seed, faults, source, child_processes): a race scenario, or a test of your "
+        "own, run in the simulation by -m race",
+    )
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> Iterator[None]:
-    """Add the scenarios before anybody selects or groups."""
+    """Add the scenarios, and what stands for tests, before anybody selects or groups."""
     asked = "race" in re.findall(r"\w+", config.option.markexpr)
+    everything = config.getoption("--race")
+    if asked or everything:
+        own = [item for item in items if everything or item.get_closest_marker("race")]
+        if own:
+            from race_harness.campaign.own_items import standing_for
+
+            items[:] = [standing_for(item) if item in own else item for item in items]
+        if everything or (own and _there_is_no_client(config)):
+            return (yield)
     paths_named = config.args_source is pytest.Config.ArgsSource.ARGS
     if asked or (config.getini("race") and not paths_named):
         items += Scenarios.from_parent(session, name="race", nodeid="race").collect()
     return (yield)
+
+
+def _there_is_no_client(config: pytest.Config) -> bool:
+    """Whether the scenarios have no client to be run on; says so."""
+    from importlib.util import find_spec
+
+    if config.getoption("--race-client") != "installed" or find_spec("openhands") is not None:
+        return False
+    _warn("openhands-sdk is not installed: of the race tests, only your own marked ones are run")
+    return True
 
 
 class Scenarios(pytest.Collector):
@@ -126,7 +160,8 @@ class Scenarios(pytest.Collector):
 
         client = self.client()
         option = self.config.getoption
-        schedules = list(draw_schedules(scenario, option("--race-seed"), option("--race-reps")))
+        reps = option("--race-reps") or REPS
+        schedules = list(draw_schedules(scenario, option("--race-seed"), reps))
         try:
             if self._workers is None:
                 self._workers = client.workers(CORES)
@@ -159,7 +194,7 @@ class Scenarios(pytest.Collector):
             option = self.config.getoption
             plan = {
                 "clients": [option("--race-client")],
-                "reps": option("--race-reps"),
+                "reps": option("--race-reps") or REPS,
                 "seed": option("--race-seed"),
             }
             session = getattr(self.config, "workerinput", {}).get("testrunuid")
@@ -241,7 +276,7 @@ class RaceItem(pytest.Item):
     def _is_the_judged_campaign(self) -> bool:
         """Fewer repetitions or another seed may miss what the specifier was found with."""
         option = self.config.getoption
-        return bool(option("--race-seed") == SEED and option("--race-reps") >= REPS)
+        return bool(option("--race-seed") == SEED and (option("--race-reps") or REPS) >= REPS)
 
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None

@@ -1,0 +1,119 @@
+"""Tests of somebody's own within their pytest session: each runs as often as it is to, in workers.
+
+The session that people started is left as it is. It selects, and reports; the test itself is
+collected once more, and repeated, in a worker.
+"""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from race_harness.campaign.own_tests import TestsAsked, measure_tests
+from race_harness.campaign.progress import ProgressBar
+from race_harness.model.errors import HarnessError, UsageError
+from race_harness.store.recording import recorded
+from race_harness.story.timeline import short_story
+from race_harness.workers.selection import Selection
+
+REPS: Final = 200
+
+_OPTIONS: Final = {"reps", "seed", "faults", "source", "child_processes"}
+
+
+class OwnTestItem(pytest.Item):
+    """Stands for a test: passes if every repetition does."""
+
+    def __init__(self, of: pytest.Item, **options: Any) -> None:
+        super().__init__(**options)
+        self._of: Final = of
+        self.own_markers = [*of.own_markers]
+        self.keywords.update(of.keywords)
+        self.add_marker(pytest.mark.race)
+        if of.get_closest_marker("timeout") is None:
+            self.add_marker(pytest.mark.timeout(self.config.getoption("--race-timeout")))
+
+    def runtest(self) -> None:
+        asked = self._asked()
+        path = self.config.getoption("--race-record")
+        plan = {"clients": asked.clients, "tests": asked.selection.paths, "reps": asked.reps}
+        with recorded(path, "pytest", plan, warn=_warn) as campaign:
+            (measured,) = measure_tests(asked, campaign, _Silent())
+        (client,) = measured.comparison.clients
+        self.user_properties.append(("race", client.to_dict()))
+        (failure,) = measured.failures
+        if failure is not None:
+            failed = client.reps - client.void - client.passed
+            raise RaceLostError(
+                f"failed {failed} of {client.reps} repetitions; the smallest that fails:\n"
+                f"{short_story(failure, Path(client.first_failure or ''))}"
+            )
+        if client.void == client.reps:
+            pytest.skip("every repetition is void: the test was skipped, or its setup failed")
+
+    def _asked(self) -> TestsAsked:
+        marker = self._of.get_closest_marker("race")
+        given = {} if marker is None else marker.kwargs
+        unknown = sorted(given.keys() - _OPTIONS)
+        if unknown or (marker is not None and marker.args):
+            raise UsageError(
+                f"{self.nodeid}: pytest.mark.race takes {', '.join(sorted(_OPTIONS))} by name"
+            )
+        reps = self.config.getoption("--race-reps")
+        name = self.nodeid.partition("::")[2]
+        return TestsAsked(
+            Selection(
+                (f"{self.path}::{name}",),
+                "",
+                tuple(given.get("source", ())),
+                bool(given.get("child_processes", False)),
+            ),
+            # What is asked for at the command line is for all.
+            given.get("reps", REPS) if reps is None else reps,
+            seed=given.get("seed", self.config.getoption("--race-seed")),
+            # Beside others of pytest-xdist it has a core of its own.
+            jobs=1 if hasattr(self.config, "workerinput") else None,
+            families=tuple(given.get("faults", ())),
+        )
+
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None
+    ) -> str | Any:
+        if isinstance(excinfo.value, RaceLostError | HarnessError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        place, line, name = self._of.reportinfo()
+        return Path(place), line, name
+
+
+class RaceLostError(Exception):
+    """Repetitions failed; the message is the short story of the smallest."""
+
+
+def standing_for(item: pytest.Item) -> OwnTestItem:
+    """What runs in the place of a test."""
+    assert item.parent is not None
+    made: OwnTestItem = OwnTestItem.from_parent(item.parent, name=item.name, of=item)
+    return made
+
+
+class _Silent:
+    def step(self, text: str) -> None:
+        """Nobody listens."""
+
+    @contextlib.contextmanager
+    def bar(self, label: str, total: int) -> Iterator[ProgressBar]:
+        yield self
+
+    def begin(self) -> None: ...
+
+    def advance(self, *, passed: bool) -> None: ...
+
+
+def _warn(text: str) -> None:
+    print(f"race: {text}", file=sys.stderr)
