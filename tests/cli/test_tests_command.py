@@ -101,6 +101,41 @@ def test_what_cannot_be_run_is_one_line(
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_a_sweep_tries_every_line_and_names_those_that_lose(
+    votes: Path, race_process: Race
+) -> None:
+    done = race_process("test", TEST, "--sweep", "50", "--json", "swept.json")
+    assert done.returncode == 1
+    first, losing, again = done.stdout.splitlines()
+    assert first.startswith(f"{TEST}: 13 lines, 13 of them reached and stalled for 50")
+    assert first.endswith("1 lose the race")
+    assert losing == "  failed: Votes.do_POST: Votes.count = before + 1"
+    assert again.endswith(f"--test {TEST}")
+    (numbers,) = json.loads((votes / "swept.json").read_text())["tests"]
+    assert (numbers["lines"], numbers["reached"], len(numbers["losing"])) == (13, 13, 1)
+    assert race_process("test", TEST, "--sweep", "50", "--grade", "order").returncode == 0
+    flaky = "        before = Votes.count\n        Votes.count = before + 1\n"
+    right = "        with LOCK:\n" + flaky.replace("        ", "            ")
+    text = (votes / "test_votes.py").read_text()
+    assert flaky in text
+    (votes / "test_votes.py").write_text(
+        f"{text.replace(flaky, right)}\n\nLOCK = threading.Lock()\n"
+    )
+    done = race_process("test", TEST, "--sweep", "50")
+    assert done.returncode == 0
+    assert "14 lines, 14 of them reached" in done.stdout
+    assert "0 lose the race" in done.stdout
+
+
+def test_a_sweep_blames_no_line_where_a_test_fails_anyway(
+    tmp_path: Path, race_process: Race
+) -> None:
+    (tmp_path / "test_bad.py").write_text("def test_a():\n    assert not [1]\n")
+    done = race_process("test", "test_bad.py", "--sweep", "5")
+    assert done.returncode == 1
+    assert done.stdout == "test_bad.py::test_a: fails as it is, so no line was tried\n"
+
+
 def test_run_and_compare_take_tests_in_place_of_a_scenario(
     votes: Path, race_process: Race
 ) -> None:

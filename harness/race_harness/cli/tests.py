@@ -1,5 +1,6 @@
 """`race test`: tests of your own, each run many times."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from race_harness.campaign import sweeping
 from race_harness.campaign.comparison import ClientSummary, Comparison
 from race_harness.campaign.own_tests import MeasuredTest, TestsAsked, measure_tests
 from race_harness.cli.console import (
@@ -31,6 +33,7 @@ from race_harness.model.schedule import Schedule
 from race_harness.statistics import phrases
 from race_harness.statistics.intervals import Spread
 from race_harness.statistics.phrases import number
+from race_harness.story.facts import replay_command
 from race_harness.story.timeline import short_story
 from race_harness.workers.selection import Selection
 
@@ -74,6 +77,15 @@ def run_tests(
     faults: Faults = "",
     source: Source = None,
     grade: GradeLimit = GRADES[-1],
+    sweep: Annotated[
+        float | None,
+        typer.Option(
+            metavar="MS",
+            min=0.1,
+            help="Instead: one repetition for each line of the source, with a stall of so many "
+            "virtual milliseconds there.",
+        ),
+    ] = None,
     child_processes: ChildProcesses = False,
     json_file: JsonFile = None,
     markdown: Markdown = False,
@@ -93,8 +105,57 @@ def run_tests(
         families=tuple(name for name in faults.split(",") if name),
         schedule=None if schedule is None else schedule_of(schedule),
     )
+    if sweep is not None:
+        lost = _sweep(asked, sweep, json_file, record)
+        if lost and grade != "order":
+            raise typer.Exit(1)
+        return
     measured = tests_measured("test", asked, json_file, markdown=markdown, record=record)
     raise_if_failed(measured, grade)
+
+
+def _sweep(asked: TestsAsked, for_ms: float, json_file: Path | None, record: Path | None) -> bool:
+    """Whether a test lost at some line, or fails anyway."""
+    check_outputs(json_file, markdown=False)
+    plan = {"clients": asked.clients, "tests": asked.selection.paths, "sweep": for_ms}
+    with recorded(record, "test", plan) as campaign, campaign_progress() as progress:
+        swept = sweeping.sweep(asked, for_ms, campaign, progress)
+    write_json(
+        json_file, {"schema": 1, "for_ms": for_ms, "tests": [_numbers(one) for one in swept]}
+    )
+    if str(json_file) != "-":
+        for one in swept:
+            for line in _swept_in_words(one, for_ms):
+                output.print(line, markup=False, highlight=False, soft_wrap=True)
+    return any(one.losing or not one.passes_as_it_is for one in swept)
+
+
+def _numbers(one: sweeping.Swept) -> dict[str, object]:
+    return {
+        "test": one.test,
+        "passes_as_it_is": one.passes_as_it_is,
+        "lines": one.lines,
+        "reached": one.reached,
+        "losing": [
+            {"function": function, "line": line, "verdicts": list(verdicts)}
+            for (function, line), verdicts in one.losing
+        ],
+        "first_failure": None if one.path is None else str(one.path),
+    }
+
+
+def _swept_in_words(one: sweeping.Swept, for_ms: float) -> Iterator[str]:
+    if not one.passes_as_it_is:
+        yield f"{one.test}: fails as it is, so no line was tried"
+        return
+    yield (
+        f"{one.test}: {one.lines} lines, {one.reached} of them reached and stalled for "
+        f"{number(for_ms)} ms, {len(one.losing)} lose the race"
+    )
+    for (function, line), verdicts in one.losing:
+        yield f"  {', '.join(verdicts)}: {function}: {line}"
+    if one.path is not None:
+        yield replay_command(one.path, one.test)
 
 
 def check_grade(grade: str) -> None:

@@ -3,10 +3,8 @@
 import asyncio
 import threading
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
-from race_harness.model.schedule import Schedule
-from race_harness.network.dialect import Dialect
 from race_harness.network.site import URL, UvicornSite
 from race_harness.sim.kernel import Strand
 from race_harness.sim.world import Ending, World
@@ -15,16 +13,7 @@ from race_harness.sim.world import Ending, World
 class Simulation(World):
     """The world of one trial of a conversation."""
 
-    def __init__(
-        self,
-        schedule: Schedule,
-        source: Sequence[str] = (),
-        dialect: Dialect | None = None,
-        *,
-        child_processes: bool = False,
-    ) -> None:
-        super().__init__(schedule, source, dialect, child_processes=child_processes)
-        self._server: Strand | None = None
+    _server: Strand | None = None
 
     def run(
         self,
