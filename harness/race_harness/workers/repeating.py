@@ -69,6 +69,7 @@ class RepeatingBench:
             for module in new:
                 with suppress(BaseException):
                     importlib.import_module(module)
+        self._sources.clear()
         gc.collect()
         gc.freeze()
 
@@ -104,8 +105,10 @@ class RepeatingBench:
     def _source(self, name: str) -> tuple[str, ...]:
         from race_harness.subjects.pytest_item import own_modules
 
-        own = own_modules(self._items[name], self._root)
-        return tuple(dict.fromkeys([*own, *self._tests.source]))
+        if name not in self._sources:
+            own = own_modules(self._items[name], self._root)
+            self._sources[name] = tuple(dict.fromkeys([*own, *self._tests.source]))
+        return self._sources[name]
 
     # -- in the process of a repetition ------------------------------------------------------
 
@@ -113,7 +116,7 @@ class RepeatingBench:
         self, parent: Parent, item: "pytest.Item", schedule: Schedule, modules: Sequence[str]
     ) -> None:
         try:
-            _own_folders(self._root)
+            _own_folders(self._root, item)
             Watchdog(parent.line.send).start()
             known = set(sys.modules)
             trial = self._play(item, schedule, modules)
@@ -188,7 +191,7 @@ def _others() -> list[threading.Thread]:
     return [one for one in threading.enumerate() if one is not threading.main_thread()]
 
 
-def _own_folders(root: Path) -> None:
+def _own_folders(root: Path, item: "pytest.Item") -> None:
     """Where this is not allowed, names of folders differ, and so may digests; and repetitions that
     run at once write to one project."""
     point = scratch.place()
@@ -200,6 +203,8 @@ def _own_folders(root: Path) -> None:
         # Removed with the worker's.
         point = Path(os.environ["TMPDIR"]) / f"repetition-{os.getpid()}"
         point.mkdir()
+        # pytest gives no other way to change it after it has been told.
+        item.config._tmp_path_factory._given_basetemp = point / "pytest"  # type: ignore[attr-defined]
     scratch.furnish(point)
 
 
