@@ -567,3 +567,42 @@ def test_a_call_from_a_thread_out_of_control_is_noted():
     outside()
     assert errors == ["a thread that the simulation does not control called into it"]
     assert "in outside" in alone.kernel.violations[0]
+
+
+@pytest.mark.parametrize(("step_ns", "came"), [(0, False), (100_000, True)])
+def test_where_steps_take_time_what_is_due_comes_in_between(step_ns, came):
+    alone = Alone()
+    alone.kernel.step_ns = step_ns
+    heard = []
+    alone.at(1, lambda: heard.append(alone.now_s))
+
+    def program():
+        lock = threading.Lock()
+        for _ in range(20):
+            lock.acquire()
+            lock.release()
+        return bool(heard), time.monotonic() - began
+
+    began = 0.0
+
+    def timed():
+        nonlocal began
+        began = time.monotonic()
+        return program()
+
+    found, took_s = alone.run(timed)
+    assert found is came
+    assert (took_s > 0.001) is came
+    assert len(heard) == came
+
+
+def test_looking_at_the_clock_takes_time_where_steps_do():
+    def program():
+        return [time.monotonic_ns() for _ in range(3)]
+
+    still = run_alone(program)
+    assert len(set(still)) == 1
+    alone = Alone()
+    alone.kernel.step_ns = 1_000
+    first, second, third = alone.run(program)
+    assert (second - first, third - second) == (1_000, 1_000)

@@ -816,3 +816,39 @@ def test_outside_a_trial_all_is_real():
 def test_a_trial_inside_a_trial_is_refused():
     with pytest.raises(RuntimeError, match="already running"):
         run_alone(lambda: Alone().run(int))
+
+
+def test_a_lock_is_let_go_just_when_a_waiter_has_waited_long_enough():
+    """Where steps take time, both can be due before the waiter goes on."""
+
+    def program():
+        lock, got = threading.Lock(), []
+        lock.acquire()
+
+        def wait():
+            if lock.acquire(timeout=0.01):
+                got.append(True)
+                lock.release()
+            else:
+                got.append(False)
+
+        threads = [threading.Thread(target=wait) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.0098)
+        for _ in range(8):
+            threading.Lock().acquire()
+        lock.release()
+        for thread in threads:
+            thread.join()
+        assert not lock.locked()
+        return tuple(got)
+
+    found = set()
+    for seed in range(60):
+        alone = Alone(seed=seed)
+        alone.kernel.step_ns = 20_000
+        found.add(alone.run(program))
+        assert alone.kernel.violations == []
+    assert len(found) > 3
+    assert {True, False} <= {each for got in found for each in got}

@@ -53,7 +53,8 @@ class SimLock:
         while True:
             self._waiters.append(me)
             woken = kernel.block("lock", deadline_ns, self)
-            if not woken:
+            if not woken and me in self._waiters:
+                # Else it was let go in the very instant in which it had waited long enough.
                 self._waiters.remove(me)
             if self._lock.acquire(False):
                 self._taken_in = kernel
