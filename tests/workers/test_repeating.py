@@ -28,6 +28,8 @@ def started(*paths, jobs=1, **selected):
 def folder(tmp_path_factory):
     """A project with nothing but the small tests, so that no configuration of ours is theirs."""
     made = tmp_path_factory.mktemp("project")
+    # Names are told from here, wherever pytest is called.
+    (made / "pytest.ini").write_text("[pytest]\n")
     shutil.copy(FILE, made / "small_tests.py")
     return made
 
