@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from race_harness.environments import prepare
+from race_harness.campaign.resolve import find_tests
+from race_harness.environments import prepare, prepare_for_tests
 from race_harness.environments.releases import Published, find_release
 from race_harness.model.errors import ClientUnavailable
+from race_harness.model.schedule import Schedule
+from race_harness.workers.selection import Selection
 
 
 def unresolvable() -> Published:
@@ -75,6 +78,35 @@ def test_a_release_with_its_server_as_of_its_date(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9")
     assert prepare("1.10", with_server=True, progress=pytest.fail).path == environment.path
+
+
+@pytest.mark.index
+def test_tests_of_ones_own_have_a_client_with_its_server_and_pytest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = prepare_for_tests("1.10.0", ["xmltodict"])
+    names = ("openhands-agent-server", "openhands-workspace", "pytest", "xmltodict")
+    code = f"from importlib.metadata import version as v; print(*map(v, {names!r}))"
+    asked = [str(environment.python), "-I", "-c", code]
+    server, workspace, *_ = subprocess.run(
+        asked, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert (server, workspace) == ("1.10.0", "1.10.0")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9")
+    again = prepare_for_tests("1.10", ["xmltodict"], progress=pytest.fail)
+    assert again.path == environment.path
+
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    file = tmp_path / "test_version.py"
+    file.write_text(
+        "from importlib.metadata import version\n\n\n"
+        "def test_version():\n    assert version('openhands-sdk') == '1.10.0'\n"
+    )
+    client = find_tests("1.10.0", Selection((str(file),)), ["xmltodict"], pytest.fail)
+    with client.workers() as workers:
+        workers.wait_ready()
+        result, _ = workers.run_whole(Schedule("test_version.py::test_version"))
+    assert (client.resolved_version, result.verdicts) == ("1.10.0", ("ok",))
 
 
 @pytest.mark.index

@@ -243,6 +243,33 @@ def test_a_revision_with_its_server(package: FakePackage, tmp_path: Path) -> Non
         assert (out / name / "flavour.py").read_text() == "NAME = 'plain'\n"
 
 
+def test_for_tests_a_tree_brings_its_workspace_if_it_has_one(
+    package: FakePackage, tmp_path: Path
+) -> None:
+    root = package.directory.parent
+    add_server(root, tmp_path)
+
+    def staged(name: str) -> list[list[str]]:
+        commit_all(root, name)
+        recipes = [
+            checkout_recipe(root, with_server=True, with_workspace=True),
+            revision_recipe(root, "HEAD", with_server=True, with_workspace=True),
+        ]
+        found = []
+        for number, recipe in enumerate(recipes):
+            out = tmp_path / f"{name} {number}"
+            out.mkdir()
+            found.append([line.partition(" @ ")[0] for line in recipe.stage(out)])
+        return found
+
+    three = ["openhands-sdk", "openhands-tools", "openhands-agent-server"]
+    assert staged("without") == [three, three]
+    (root / "openhands-workspace").mkdir()
+    project = root / "openhands-workspace" / "pyproject.toml"
+    project.write_text('[project]\nname = "openhands-workspace"\n')
+    assert staged("with") == [[*three, "openhands-workspace"]] * 2
+
+
 def test_a_checkout_of_the_client_alone_has_no_server(
     package: FakePackage, tmp_path: Path
 ) -> None:
