@@ -148,8 +148,8 @@ def test_the_portfolio_finds_a_race_and_nothing_in_its_right_twin(small, race):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("race", RACES)
-def test_a_right_test_passes_a_thousand_times(small, race):
-    results = small.run(drawn(small, f"test_{race}_right", 1_000, seed=1))
+def test_a_right_test_passes_every_time(small, race):
+    results = small.run(drawn(small, f"test_{race}_right", 400, seed=1))
     assert {result.verdicts for result in results} == {("ok",)}
 
 
