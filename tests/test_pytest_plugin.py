@@ -464,6 +464,16 @@ def test_skipped():
 @pytest.mark.race(repetitions=3)
 def test_misspelt():
     pass
+
+
+@pytest.fixture
+def broken():
+    raise OSError("cannot begin")
+
+
+@pytest.mark.race(reps=3)
+def test_without_a_setup(broken):
+    pass
 """
 
 
@@ -480,7 +490,7 @@ WITHOUT_SCENARIOS = ("-k", "test_own", "--race-record", "record.db")
 def test_marked_tests_are_repeated_in_workers(own_tests: pytest.Pytester) -> None:
     result = run_alone(own_tests, "-m", "race", *WITHOUT_SCENARIOS)
     outcomes = result.parseoutcomes()
-    assert (outcomes["passed"], outcomes["failed"], outcomes["skipped"]) == (2, 2, 1)
+    assert (outcomes["passed"], outcomes["failed"], outcomes["skipped"]) == (2, 3, 1)
     result.stdout.fnmatch_lines(
         [
             "failed * of 400 repetitions; the smallest that fails:",
@@ -489,6 +499,7 @@ def test_marked_tests_are_repeated_in_workers(own_tests: pytest.Pytester) -> Non
             "test_own.py::test_misspelt: pytest.mark.race takes child_processes, faults, reps, *",
         ]
     )
+    result.stdout.fnmatch_lines(["3 of 3 repetitions are void: its setup failed: OSError: *"])
     result.stdout.no_fnmatch_line("*Traceback*")
 
 
@@ -519,6 +530,6 @@ def test_without_a_client_only_marked_tests_are_run(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     result = run(own_tests, "-m", "race", "--collect-only", "-q")
     listed = [line for line in result.outlines if "::" in line]
-    assert len(listed) == 5
+    assert len(listed) == 6
     assert all(line.startswith("test_own.py::") for line in listed)
     result.stderr.fnmatch_lines(["race: openhands-sdk is not installed: *"])

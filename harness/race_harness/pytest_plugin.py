@@ -98,11 +98,12 @@ def pytest_collection_modifyitems(
     asked = "race" in re.findall(r"\w+", config.option.markexpr)
     everything = config.getoption("--race")
     if asked or everything:
-        own = [item for item in items if everything or item.get_closest_marker("race")]
-        if own:
-            from race_harness.campaign.own_items import standing_for
+        own = False
+        for place, item in enumerate(items):
+            if everything or item.get_closest_marker("race"):
+                from race_harness.campaign.own_items import standing_for
 
-            items[:] = [standing_for(item) if item in own else item for item in items]
+                own, items[place] = True, standing_for(item, REPS)
         if everything or (own and _there_is_no_client(config)):
             return (yield)
     paths_named = config.args_source is pytest.Config.ArgsSource.ARGS

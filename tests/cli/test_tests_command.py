@@ -133,7 +133,7 @@ def test_a_sweep_blames_no_line_where_a_test_fails_anyway(
     (tmp_path / "test_bad.py").write_text("def test_a():\n    assert not [1]\n")
     done = race_process("test", "test_bad.py", "--sweep", "5")
     assert done.returncode == 1
-    assert done.stdout == "test_bad.py::test_a: fails as it is, so no line was tried\n"
+    assert done.stdout == "test_bad.py::test_a: does not pass as it is, so no line was tried\n"
 
 
 def test_run_and_compare_take_tests_in_place_of_a_scenario(
@@ -172,6 +172,27 @@ def test_a_test_that_is_only_skipped_has_not_passed(tmp_path: Path, race_process
     done = race_process("test", "test_skip.py", "--reps", "2")
     assert done.returncode == 1
     assert "2 repetitions are void" in done.stderr
+
+
+def test_a_setup_that_fails_now_and_then_is_no_success(tmp_path: Path, race_process: Race) -> None:
+    (tmp_path / "test_set.py").write_text(
+        "import random\n\nimport pytest\n\n\n@pytest.fixture\ndef luck():\n"
+        "    assert random.random() < 0.5\n\n\ndef test_a(luck):\n    pass\n"
+    )
+    done = race_process("test", "test_set.py", "--reps", "20", "--json", "-")
+    (client,) = json.loads(done.stdout)["clients"]
+    assert 0 < client["passed"] < 20
+    assert client["passed"] + client["void"] == 20
+    assert done.returncode == 1
+
+
+def test_a_client_that_is_a_folder_has_to_be_named_again(votes: Path, race_process: Race) -> None:
+    race_process("test", TEST, "--schedule", "stalled.json", "--reps", "1")
+    (file,) = (votes / ".race" / "failures").glob("*.json")
+    file.write_text(file.read_text().replace('"client": "installed"', '"client": "./evil@HEAD"'))
+    done = race_process("replay", str(file), "--test", TEST)
+    assert done.returncode == 2
+    assert "add --client ./evil@HEAD" in done.stderr
 
 
 def test_the_page_shows_the_file_whole() -> None:

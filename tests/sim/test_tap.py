@@ -197,6 +197,15 @@ def test_what_is_no_http_is_left_alone(strange):
     assert here.failures == []
 
 
+@pytest.mark.parametrize("length", [b"-5", b"+5", b"1_0", b"", b"9" * 30])
+def test_a_length_that_is_none_is_left_alone(length):
+    here = Rig()
+    here.client(0, GET)
+    here.server(20, OK.replace(b": 2", b": " + length))
+    here.leaves(30)
+    assert here.told()[1:] == [(30, "answer", True)]
+
+
 def test_an_answer_that_is_none_is_left_alone():
     here = Rig()
     here.client(0, GET)

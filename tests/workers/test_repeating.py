@@ -105,7 +105,7 @@ def test_verdicts(small, test, verdicts, says):
 def test_what_says_nothing_of_a_race_is_void(small, test, reason):
     result, _ = whole(small, test)
     assert result.verdicts == ()
-    assert result.void.kind == "setup"
+    assert result.void.kind == ("setup" if test == "test_setup_fails" else "skipped")
     assert result.void.says.startswith(reason)
 
 
@@ -213,6 +213,32 @@ def test_a_file_that_is_not_there_is_one_line(folder):
     with started(folder / "nowhere.py") as workers, pytest.raises(UsageError) as raised:
         workers.wait_ready()
     assert "nowhere.py" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "is_ours"),
+    [
+        # The first fails within the simulation, the others raise as real ones do.
+        ("kernels.active.join(None)", True),
+        ("threading.Lock().release()", False),
+        ("socket.create_connection(('127.0.0.1', 1))", False),
+        ("threading.Lock().acquire(timeout=-7)", False),
+        ("{}['missing']", False),
+    ],
+)
+def test_a_mistake_of_the_harness_is_no_failure_of_the_test(folder, body, is_ours):
+    (folder / "mistaken.py").write_text(
+        "import socket, threading\nimport race_harness.sim.kernel as kernels\n\n\n"
+        f"def test_mistaken():\n    {body}\n"
+    )
+    with started(folder / "mistaken.py") as workers:
+        if is_ours:
+            with pytest.raises(WorldBroken, match="the simulation itself failed: AttributeError"):
+                workers.wait_ready()
+        else:
+            workers.wait_ready()
+            result, _ = workers.run_whole(Schedule("mistaken.py::test_mistaken"))
+            assert result.verdicts == ("failed",)
 
 
 def test_a_process_is_refused_unless_it_is_allowed(folder):

@@ -20,6 +20,7 @@ from race_harness.workers.selection import Selection
 
 FAILURES = Path(".race/failures")
 """Where failure files go, below the current directory."""
+_LONGEST_NAME = 150
 
 
 @dataclass(frozen=True)
@@ -185,4 +186,5 @@ def failure_name(failure: Failure) -> str:
         for name in (failure.schedule.scenario, failure.resolved_version)
     )
     headline = failure.judgement.headline
-    return f"{scenario}-{version}-{headline}-{failure.digest[:8]}.json"
+    # Names of tests can be longer than those of files may be.
+    return f"{scenario[:_LONGEST_NAME]}-{version}-{headline}-{failure.digest[:8]}.json"

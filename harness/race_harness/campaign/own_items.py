@@ -19,17 +19,17 @@ from race_harness.store.recording import recorded
 from race_harness.story.timeline import short_story
 from race_harness.workers.selection import Selection
 
-REPS: Final = 200
-
 _OPTIONS: Final = {"reps", "seed", "faults", "source", "child_processes"}
 
 
 class OwnTestItem(pytest.Item):
     """Stands for a test: passes if every repetition does."""
 
-    def __init__(self, of: pytest.Item, **options: Any) -> None:
+    def __init__(self, of: pytest.Item, reps: int, **options: Any) -> None:
         super().__init__(**options)
         self._of: Final = of
+        self._reps: Final = reps
+        """Where neither the marker nor the command line says how often."""
         self.own_markers = [*of.own_markers]
         self.keywords.update(of.keywords)
         self.add_marker(pytest.mark.race)
@@ -51,8 +51,13 @@ class OwnTestItem(pytest.Item):
                 f"failed {failed} of {client.reps} repetitions; the smallest that fails:\n"
                 f"{short_story(failure, Path(client.first_failure or ''))}"
             )
-        if client.void == client.reps:
-            pytest.skip("every repetition is void: the test was skipped, or its setup failed")
+        voids = measured.voids[0]
+        broken = [void for void in voids if void.kind != "skipped"]
+        if broken:
+            told = f"{len(broken)} of {client.reps} repetitions are void"
+            raise RaceLostError(f"{told}: {broken[0].says}")
+        if voids:
+            pytest.skip(f"{client.void} of {client.reps} repetitions: {voids[0].says}")
 
     def _asked(self) -> TestsAsked:
         marker = self._of.get_closest_marker("race")
@@ -72,7 +77,7 @@ class OwnTestItem(pytest.Item):
                 bool(given.get("child_processes", False)),
             ),
             # What is asked for at the command line is for all.
-            given.get("reps", REPS) if reps is None else reps,
+            given.get("reps", self._reps) if reps is None else reps,
             seed=given.get("seed", self.config.getoption("--race-seed")),
             # Beside others of pytest-xdist it has a core of its own.
             jobs=1 if hasattr(self.config, "workerinput") else None,
@@ -92,13 +97,13 @@ class OwnTestItem(pytest.Item):
 
 
 class RaceLostError(Exception):
-    """Repetitions failed; the message is the short story of the smallest."""
+    """Repetitions failed, or had a setup that did; the message says how."""
 
 
-def standing_for(item: pytest.Item) -> OwnTestItem:
-    """What runs in the place of a test."""
+def standing_for(item: pytest.Item, reps: int) -> OwnTestItem:
+    """What runs in the place of a test, so often unless somebody says otherwise."""
     assert item.parent is not None
-    made: OwnTestItem = OwnTestItem.from_parent(item.parent, name=item.name, of=item)
+    made: OwnTestItem = OwnTestItem.from_parent(item.parent, name=item.name, of=item, reps=reps)
     return made
 
 

@@ -11,6 +11,7 @@ from race_harness.campaign.progress import Progress, ProgressBar
 from race_harness.campaign.resolve import INSTALLED, ClientUnderTest, find_tests
 from race_harness.model.failure import Failure
 from race_harness.model.grade import GRADES, Grade, grade_of, lesser, strategy_of
+from race_harness.model.outcome import Void
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
@@ -47,6 +48,8 @@ class MeasuredTest:
     comparison: Comparison
     failures: tuple[Failure | None, ...]
     """The first failure of each client, reduced."""
+    voids: tuple[tuple[Void, ...], ...]
+    """Of each client, why repetitions have no verdict."""
 
 
 def measure_tests(
@@ -108,6 +111,10 @@ def measure_tests(
                 is_test=True,
             ),
             tuple(one.failure for one in several),
+            tuple(
+                tuple(result.void for result in one.results if result.void is not None)
+                for one in several
+            ),
         )
         for test, several in of_tests.items()
     ]

@@ -1,5 +1,6 @@
 """A failure's schedule once more, and whether it does the same."""
 
+import re
 import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +9,13 @@ from itertools import batched
 
 from race_harness.campaign.campaign import whole_failure
 from race_harness.campaign.progress import Progress
-from race_harness.campaign.resolve import ClientUnderTest, find_client, find_tests, recorded
+from race_harness.campaign.resolve import (
+    INSTALLED,
+    ClientUnderTest,
+    find_client,
+    find_tests,
+    recorded,
+)
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
@@ -69,6 +76,11 @@ class Replayed:
         return self.same_verdict == times and digests
 
 
+def _is_by_name(client: str) -> bool:
+    """Whether it is this environment, or a release, and no folder of anybody's."""
+    return client == INSTALLED or re.fullmatch(r"\d+(\.\w+)*", client) is not None
+
+
 @dataclass(frozen=True)
 class Replayer:
     """Runs schedules of failures again, each with the client of its file unless another is named.
@@ -119,6 +131,11 @@ class Replayer:
             raise UsageError("a test brings its own server: leave out --server and --world")
         selection = Selection((self.test,), "", failure.source, failure.child_processes)
         argument = self.client or failure.client
+        if self.client is None and not _is_by_name(argument):
+            raise UsageError(
+                f"the file names the client {argument}, which a file alone does not have built: "
+                f"add --client {shlex.quote(argument)}"
+            )
         client = find_tests(argument, selection, (), self.progress.step)
         (replayed,) = self._on(client, [failure])
         return replayed

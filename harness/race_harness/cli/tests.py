@@ -146,7 +146,7 @@ def _numbers(one: sweeping.Swept) -> dict[str, object]:
 
 def _swept_in_words(one: sweeping.Swept, for_ms: float) -> Iterator[str]:
     if not one.passes_as_it_is:
-        yield f"{one.test}: fails as it is, so no line was tried"
+        yield f"{one.test}: does not pass as it is, so no line was tried"
         return
     yield (
         f"{one.test}: {one.lines} lines, {one.reached} of them reached and stalled for "
@@ -222,10 +222,10 @@ def schedule_of(file: Path) -> Schedule:
 
 
 def _has_failed(client: ClientSummary, grade: str) -> bool:
-    """A test without any repetition that had a verdict has not passed, either."""
-    counted = GRADES[: GRADES.index(grade) + 1]
-    failed = sum((client.grades or {}).get(one, 0) for one in counted)
-    return failed > 0 or client.reps == client.void
+    """Void repetitions have not passed, either: a setup that fails is no success."""
+    tolerated = GRADES[GRADES.index(grade) + 1 :]
+    forgiven = sum((client.grades or {}).get(one, 0) for one in tolerated)
+    return client.passed + forgiven != client.reps
 
 
 _HEADERS = (

@@ -103,7 +103,7 @@ class Evidence:
             ),
         )
 
-    def _kind_of_error(self) -> str | None:
+    def _kind_of_error(self) -> str:
         """The message of an assertion holds whatever the values were."""
         error = self.error or ""
         return error.partition(":")[0] if self.where is not None else numberless(error)

@@ -11,10 +11,11 @@ class Void:
     not-run     its combination, or its release, cannot run the schedule
     unreached   no conversation could be had
     unfit       the client has no such thing as the schedule asks for
-    setup       a test was skipped, or its setup failed
+    skipped     a test was skipped, or failed as it was expected to
+    setup       the setup of a test failed, or never ended
     """
 
-    kind: Literal["not-run", "unreached", "unfit", "setup"]
+    kind: Literal["not-run", "unreached", "unfit", "skipped", "setup"]
     reason: str
 
     @property

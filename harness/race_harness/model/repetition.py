@@ -15,6 +15,8 @@ class Raised:
     where: str
     """The innermost line of the test, or of the modules that it is about, as `function: text of
     the line`; what a library raised is not told by a line of that library."""
+    ours: bool = False
+    """Whether the harness itself has made a mistake: it is no failure of the test then."""
 
 
 @dataclass(frozen=True)

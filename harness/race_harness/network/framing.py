@@ -19,6 +19,7 @@ _FIELDS: Final = re.compile(
     rb"\r\n(content-length|transfer-encoding|upgrade|sec-websocket-extensions):[ \t]*([^\r]*)",
     re.IGNORECASE,
 )
+_NUMBERS: Final = {10: re.compile(rb"\d{1,18}"), 16: re.compile(rb"[0-9a-fA-F]{1,15}")}
 _WITHOUT_BODY: Final = (204, 304)
 
 Reading = Generator[None, None, None]
@@ -139,7 +140,7 @@ class Stream:
 
 
 def _number(text: bytes, base: int) -> int:
-    try:
-        return int(text, base)
-    except ValueError:
-        raise StrangeError(f"no number: {text!r}") from None
+    # `int` also takes signs and underscores.
+    if _NUMBERS[base].fullmatch(text) is None:
+        raise StrangeError(f"no number: {text[:20]!r}")
+    return int(text, base)

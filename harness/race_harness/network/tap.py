@@ -70,7 +70,7 @@ class Tap:
         self._messages: Messages | None = None
 
     def client_wrote(self, data: bytes) -> None:
-        if self._messages is None:
+        if self._messages is None and not self._deaf:
             self._asked.unread += data
             self._go_on(self._requests)
 

@@ -20,9 +20,11 @@ def judge_repetition(repetition: Repetition) -> Judgement | Void:
     by_phase = {report.phase: report for report in repetition.phases}
     setup, call = by_phase.get("setup"), by_phase.get("call")
     if setup is None or setup.outcome != "passed" or call is None:
+        if setup is not None and setup.outcome == "skipped":
+            return Void("skipped", _told(setup, "skipped"))
         return Void("setup", _why_not(setup, repetition))
-    if call.outcome == "skipped":
-        return Void("setup", _told(call, "skipped"))
+    if call.outcome == "skipped" and repetition.stopped is None:
+        return Void("skipped", _told(call, "skipped"))
     evidence = [*_found(call, by_phase.get("teardown"), repetition)]
     evidence.sort(key=lambda entry: ORDER.index(entry.verdict))
     verdicts = tuple(dict.fromkeys(entry.verdict for entry in evidence)) or ("ok",)
@@ -53,8 +55,6 @@ def _found(
 
 
 def _why_not(setup: PhaseReport | None, repetition: Repetition) -> str:
-    if setup is not None and setup.outcome == "skipped":
-        return _told(setup, "skipped")
     if repetition.stopped is not None:
         return f"its setup never ended ({repetition.stopped})"
     return "its setup failed" if setup is None else _told(setup, "its setup failed")

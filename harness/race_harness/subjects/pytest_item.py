@@ -27,12 +27,14 @@ _OFF: Final = (
 )
 """Plugins by the names under which pytest knows them. Those that are not there do not matter."""
 
+_HARNESS: Final = str(Path(__file__).parents[1])
+
 _LONGEST: Final = 300
 """Characters of an error that are kept."""
 
 
 class Collected:
-    """The tests that were found, or what hindered it."""
+    """The tests that were found, by name, and the root of their project."""
 
     def __init__(self, items: Sequence[pytest.Item], root: Path) -> None:
         self.items = {item.nodeid: item for item in items}
@@ -182,12 +184,27 @@ def raised_of(
     """In one line each: what was raised, and where in these modules."""
     first = (str(error).strip().splitlines() or [""])[0]
     said = f"{type(error).__name__}: {first}" if first else type(error).__name__
-    where = "no line of the test"
+    where, ours = "no line of the test", False
     while traceback is not None:
         frame = traceback.tb_frame
+        ours = _is_mistake(error, frame.f_code.co_filename, traceback.tb_lineno)
         name = str(frame.f_globals.get("__name__", ""))
         if any(name == module or name.startswith(f"{module}.") for module in modules):
             text = linecache.getline(frame.f_code.co_filename, traceback.tb_lineno).strip()
             where = f"{frame.f_code.co_qualname}: {text}"
         traceback = traceback.tb_next
-    return Raised(said[:_LONGEST], where[:_LONGEST])
+    return Raised(said[:_LONGEST], where[:_LONGEST], ours)
+
+
+def _is_mistake(error: BaseException, file: str, line: int) -> bool:
+    """Whether a stand-in of the simulation failed, and did not raise as what it stands in for.
+
+    Stand-ins raise on purpose with `raise`. What Python raises in them for a caller's sake are the
+    errors of locks and of wrong types.
+    """
+    return (
+        file.startswith(_HARNESS)
+        and not isinstance(error, OSError | RuntimeError | TypeError)
+        and isinstance(error, Exception)
+        and not linecache.getline(file, line).lstrip().startswith("raise")
+    )

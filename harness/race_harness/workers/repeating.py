@@ -67,7 +67,7 @@ class RepeatingBench:
         for name in self._items:
             new, _ = self._forked(Schedule(name))
             for module in new:
-                with suppress(BaseException):
+                with suppress(Exception, SystemExit):
                     importlib.import_module(module)
         self._sources.clear()
         gc.collect()
@@ -152,6 +152,7 @@ class RepeatingBench:
         repetition = Repetition(
             tuple(phases), tuple(deaths.found), ending.stopped, tuple(sorted(left))
         )
+        _check_ours(repetition)
         judged = judge_repetition(repetition)
         void = judged if isinstance(judged, Void) else None
         return Trial(
@@ -163,6 +164,14 @@ class RepeatingBench:
             stacks=ending.stacks,
             wall_ms=(time.perf_counter() - began) * 1e3,
         )
+
+
+def _check_ours(repetition: Repetition) -> None:
+    """Raises WorldBroken: the harness has failed, and there is no verdict."""
+    raised = [report.raised for report in repetition.phases if report.outcome == "failed"]
+    for one in [*raised, *(death.raised for death in repetition.deaths)]:
+        if one is not None and one.ours:
+            raise WorldBroken(f"the simulation itself failed: {one.error} (at {one.where})")
 
 
 class _Deaths:

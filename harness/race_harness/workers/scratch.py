@@ -8,16 +8,26 @@ project that it is a test of is written there as well, so that no repetition see
 import ctypes
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+from race_harness.model.errors import UsageError
 
 _MS_REC, _MS_PRIVATE = 0x4000, 1 << 18
 
 
 def place() -> Path:
-    """Where it is; the folder is there."""
+    """Where it is; the folder is there.
+
+    Raises:
+        UsageError: somebody else has made something of that name.
+    """
     found = Path("/tmp") / f"race-trial-{os.getuid()}"
-    found.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        found.mkdir(mode=0o700)
+    if found.is_symlink() or not found.is_dir() or found.stat().st_uid != os.getuid():
+        raise UsageError(f"{found} is no folder of yours: have it removed, since trials use it")
     return found
 
 
