@@ -13,6 +13,7 @@ from race_harness.bisect.by_number import Around, NumberQuestion
 from race_harness.bisect.judged import Judged, Point
 from race_harness.bisect.questions import Conclusion, Question
 from race_harness.bisect.result import BisectReport, in_words
+from race_harness.campaign.finding import ForScenarios
 from race_harness.environments.releases import Published
 from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
@@ -80,7 +81,7 @@ def bisect(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Bise
             kind,
             repository=None,
             paths=[],
-            server="fake",
+            finder=ForScenarios(),
             jobs=1,
             fresh=fresh,
             record=cast(Any, None),

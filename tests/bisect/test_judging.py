@@ -1,11 +1,17 @@
 """The judge, with real workers."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from race_harness.bisect.by_number import BetweenEnds, NumberQuestion, compared
 from race_harness.bisect.judged import Point
 from race_harness.bisect.judging import Judge
-from race_harness.bisect.questions import Drawn, ScenarioQuestion
+from race_harness.bisect.questions import Drawn, ScenarioQuestion, ScheduleQuestion
+from race_harness.campaign.finding import ForTest
+from race_harness.model.errors import UsageError
+from race_harness.model.schedule import Interleaving, LineStall, Schedule
 from race_harness.search import library
 from race_harness.statistics.sequential import SequentialTest
 from race_harness.store.store import Store
@@ -53,3 +59,53 @@ def test_the_ends_are_measured_and_what_is_between_is_like_one_of_them() -> None
     assert [one.judgement for one in again] == ["bad", "good"]
     assert again[0].shown_by == between.of_end(more).shown_by
     assert judge.failures["reference:poll"].judgement.headline == "late"
+
+
+VOTES = Path(__file__).parents[1] / "workers" / "votes.py"
+HELD_UP = LineStall("Votes.do_POST", "Votes.count = before + 1", for_ms=50.0)
+
+
+@pytest.fixture
+def votes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The flaky test of the documentation, in a project of its own."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    shutil.copy(VOTES, tmp_path / "test_votes.py")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "test_votes.py"
+
+
+@pytest.mark.slow
+def test_a_test_of_ones_own_is_judged(votes: Path) -> None:
+    stalled = Schedule("as typed", interleaving=Interleaving(stalls=(HELD_UP,)))
+    question = ScheduleQuestion(stalled, "failed", 4)
+    here = Point("installed", "installed", "installed")
+    judge = Judge(question, finder=ForTest("test_votes.py"))
+    flaky = judge(here)
+    assert (flaky.judgement, flaky.reps) == ("bad", 4)
+    assert "the first: AssertionError: assert 1 == 2" in flaky.says
+    assert judge.failures["installed"].schedule.test == "test_votes.py::test_every_vote_counts"
+    # What fails otherwise than it is asked about cannot tell.
+    other = Judge(question, finder=ForTest("test_votes.py", error="KeyError"))(here)
+    assert other.judgement == "unclear"
+    assert "it fails otherwise: AssertionError: assert 1 == 2" in other.says
+    meant = Judge(question, finder=ForTest("test_votes.py", error="assert 1 == 2"))(here)
+    assert meant.judgement == "bad"
+    flaky_lines = "        before = Votes.count\n        Votes.count = before + 1\n"
+    right = "        with LOCK:\n" + flaky_lines.replace("        ", "            ")
+    text = votes.read_text()
+    assert flaky_lines in text
+    votes.write_text(text.replace(flaky_lines, right) + "\n\nLOCK = threading.Lock()\n")
+    repaired = Judge(question, finder=ForTest("test_votes.py"))(here)
+    assert repaired.judgement == "good"
+    gone = Judge(question, finder=ForTest("test_votes.py::test_nothing"))(here)
+    assert gone.judgement == "unclear"
+    assert "test_nothing" in gone.says
+
+
+def test_another_file_is_another_question(votes: Path) -> None:
+    before = ForTest("test_votes.py").identity()
+    assert ForTest("test_votes.py").identity() == before
+    votes.write_text("def test_a():\n    pass\n")
+    assert ForTest("test_votes.py").identity() != before
+    with pytest.raises(UsageError, match=r"there is no file nowhere\.py"):
+        ForTest("nowhere.py").identity()

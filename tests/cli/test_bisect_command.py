@@ -192,7 +192,7 @@ def test_a_schedule_is_tried_on_one_commit_after_the_other(
     )
 
     def find(
-        argument: str, progress: Callable[[str], None], *, server: str = "fake"
+        argument: str, progress: Callable[[str], None], *, server: str, world: str
     ) -> ClientUnderTest:
         repository, _, sha = argument.rpartition("@")
         name = git(Path(repository), "show", f"{sha}:openhands-sdk/client")
@@ -200,8 +200,7 @@ def test_a_schedule_is_tried_on_one_commit_after_the_other(
             raise ClientUnavailable("cannot install it: SyntaxError")
         return replace(find_client(name, progress), argument=argument)
 
-    monkeypatch.setattr("race_harness.bisect.judging.find_client", find)
-    monkeypatch.setattr("race_harness.bisect.session.find_client", find)
+    monkeypatch.setattr("race_harness.campaign.finding.find_client", find)
     ends = ("--good", history[0][:8], "--bad", "HEAD", "--repo", "clone")
     options = ("--reps", 10, "--jobs", 1, "--schedule", EARLY, "--json", "found.json")
     done = race("bisect", *ends, *options)

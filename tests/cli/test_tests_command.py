@@ -155,6 +155,53 @@ def test_run_and_compare_take_tests_in_place_of_a_scenario(
         assert len(refused.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
+def test_a_hunt_finds_what_a_test_loses_by_and_how_much_it_needs(
+    votes: Path, race_process: Race
+) -> None:
+    done = race_process(
+        *("hunt", "installed", "--test", TEST, "--examples", "40", "--json", "hunt.json")
+    )
+    assert done.returncode == 1
+    (found,) = json.loads((votes / "hunt.json").read_text())["failures"]
+    assert (found["verdict"], found["grade"]) == ("failed", "order")
+    assert race_process("replay", found["path"], "--test", TEST).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_soak_of_tests_counts_and_keeps(votes: Path, race_process: Race) -> None:
+    (votes / "test_right.py").write_text("def test_a():\n    pass\n")
+    both = ("--test", TEST, "--test", "test_right.py")
+    done = race_process("soak", *both, "--reps", "100", "--json", "soak.json")
+    assert done.returncode == 1
+    assert f"--test {TEST}" in " ".join(done.stdout.split())
+    numbers = json.loads((votes / "soak.json").read_text())
+    passed = {one["scenario"]: one["clients"][0]["passed"] for one in numbers["scenarios"]}
+    assert passed["test_right.py::test_a"] == 100
+    assert passed[TEST] < 100
+    assert race_process("soak", "--test", "test_right.py", "--decide").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["hunt", "installed", "--server", "real"], "--server: not for a test of your own"),
+        (["hunt", "installed", "--scenario", "clean"], "--scenario: not for a test"),
+        (["hunt", "installed", "--grade", "order", "--faults", "socket"], "give one of them"),
+        (["soak", "--reps", "1", "--dask", "tcp://127.0.0.1:1"], "--dask: not for a test"),
+        (["soak", "--reps", "1", "--faults", "wind"], "--faults makes what --grade order"),
+        (["bisect", "--good", "1.0.0", "--bad", "1.1.0", "--by", "early"], "--by: not for a"),
+    ],
+)
+def test_what_is_about_scenarios_alone_is_one_line(
+    votes: Path, race_process: Race, arguments: list[str], says: str
+) -> None:
+    done = race_process(*arguments, "--test", TEST)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_several_tests_have_a_row_each(tmp_path: Path, race_process: Race) -> None:
     (tmp_path / "test_two.py").write_text(
         "def test_a():\n    pass\n\n\ndef test_b():\n    pass\n\n\ndef test_c():\n    pass\n"

@@ -46,17 +46,22 @@ def test_clients_are_prepared_in_their_order_whatever_comes_of_them(
 ) -> None:
     from race_harness.model.errors import ClientUnavailable
 
-    prepared: list[tuple[str, bool]] = []
+    prepared: list[tuple[str, object]] = []
 
     def prepare(client: str, *, with_server: bool) -> None:
         prepared.append((client, with_server))
         raise ClientUnavailable("no such client")
 
     monkeypatch.setattr(ahead_module, "prepare", prepare)
+    monkeypatch.setattr(
+        ahead_module, "prepare_for_tests", lambda client, tests: prepared.append((client, tests))
+    )
     monkeypatch.setattr(ahead_module, "_end_with_owner", lambda: None)
-    ahead_module.main("real", "1.0.0", "1.1.0")
+    ahead_module.main("[true, null]", "1.0.0", "1.1.0")
     assert prepared == [("1.0.0", True), ("1.1.0", True)]
-    assert capfd.readouterr().out == "1.0.0\n1.1.0\n"
+    ahead_module.main('[false, ["attrs"]]', "1.2.0")
+    assert prepared[2:] == [("1.2.0", ["attrs"])]
+    assert capfd.readouterr().out == "1.0.0\n1.1.0\n1.2.0\n"
 
 
 def test_nothing_wanted_starts_nothing() -> None:

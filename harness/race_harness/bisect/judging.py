@@ -1,35 +1,45 @@
 """Judging one client: its environment, its workers, the question's trials."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from race_harness.bisect.judged import Judged, Point, Times
 from race_harness.bisect.questions import Conclusion, Question
 from race_harness.campaign.campaign import examine
-from race_harness.campaign.resolve import ClientUnderTest, find_client
-from race_harness.model.errors import ClientUnavailable, OutOfReach, WorldBroken, in_one_line
+from race_harness.campaign.finding import Finder, ForScenarios
+from race_harness.campaign.resolve import ClientUnderTest
+from race_harness.model.errors import (
+    ClientUnavailable,
+    OutOfReach,
+    UsageError,
+    WorldBroken,
+    in_one_line,
+)
 from race_harness.model.failure import Failure
+from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.store.series import SeriesRecord
 from race_harness.store.store import CampaignRecord
 from race_harness.workers.pool import Workers
+from race_harness.workers.protocol import WholeTrial
 
 
 class Judge:
     """Asks one client after another the same question, in the simulation.
 
-    Clients that cannot be had or imported, or that break out of the simulation, cannot tell.
-    `jobs` trials run at once, which decides nothing but how long it takes. `on_installed` is
-    called when the environment is there and trials are to begin. `record`: where trials go.
+    `finder` finds them. Clients that cannot be had or imported, or that break out of the
+    simulation, cannot tell. `jobs` trials run at once, which decides nothing but how long it
+    takes. `on_installed` is called when the environment is there and trials are to begin.
+    `record`: where trials go.
     """
 
     def __init__(
         self,
         question: Question,
         *,
-        server: str = "fake",
+        finder: Finder | None = None,
         jobs: int = 1,
         progress: Callable[[str], None] = lambda _line: None,
         on_installed: Callable[[], None] = lambda: None,
@@ -37,7 +47,7 @@ class Judge:
     ) -> None:
         self.question = question
         """What is asked of the next client."""
-        self._server = server
+        self._finder = finder or ForScenarios()
         self._jobs = jobs
         self._progress = progress
         self._on_installed = on_installed
@@ -55,7 +65,7 @@ class Judge:
         """
         began = time.monotonic()
         try:
-            client = find_client(point.client, self._progress, server=self._server)
+            client = self._finder.find(point.client, self._progress)
         except OutOfReach:
             raise
         except (ClientUnavailable, WorldBroken) as error:
@@ -65,7 +75,7 @@ class Judge:
         began = time.monotonic()
         try:
             with client.workers(self._jobs) as workers:
-                workers.wait_ready()
+                _start(workers)
                 times = replace(times, start=_since(began))
                 began = time.monotonic()
                 judged = self._tried(client, workers)
@@ -81,8 +91,9 @@ class Judge:
         results: list[TrialResult] = []
         answer: Conclusion | None = None
         series = self._series(client, workers)
-        for chunk in self.question.chunks():
-            found = workers.run(chunk, None if series is None else series.batch(chunk))
+        for asked in self.question.chunks():
+            chunk = [self._finder.named(schedule, workers) for schedule in asked]
+            found = self._run(chunk, workers, None if series is None else series.batch(chunk))
             results += [replace(each, index=each.index + len(schedules)) for each in found]
             schedules += chunk
             answer = self.question.answer(results, all_run=False)
@@ -96,6 +107,7 @@ class Judge:
             failure = self.failures[client.argument] = examine(client, workers, shown_by)
             if series is not None:
                 series.failure(failure)
+            answer = _with_error(answer, failure)
         return Judged(
             judgement=answer.judgement,
             says=answer.says,
@@ -105,16 +117,49 @@ class Judge:
             numbers=answer.numbers,
         )
 
+    def _run(
+        self,
+        schedules: Sequence[Schedule],
+        workers: Workers,
+        ended: Callable[[TrialResult], None] | None,
+    ) -> list[TrialResult]:
+        """The trials; those that fail with another error than is asked about are void."""
+        wanted = self._finder.error
+        if wanted is None:
+            return workers.run(schedules, ended)
+        others: dict[int, Void] = {}
+
+        def failed(result: TrialResult, whole: WholeTrial) -> None:
+            errors = [str(entry.error) for entry in whole.evidence]
+            if not any(wanted in error for error in errors):
+                others[result.index] = Void("otherwise", f"it fails otherwise: {errors[0]}")
+
+        return [
+            replace(result, verdicts=(), void=others[result.index])
+            if result.index in others
+            else result
+            for result in workers.run(schedules, ended, failed)
+        ]
+
     def _series(self, client: ClientUnderTest, workers: Workers) -> SeriesRecord | None:
         if self._record is None:
             return None
-        first = next(iter(self.question.chunks()))[0]
+        first = self._finder.named(next(iter(self.question.chunks()))[0], workers)
         self._judged += 1
         return self._record.series(
             client.series(
                 workers.server_version, first.scenario, position=self._judged - 1, drawn=False
             )
         )
+
+
+def _start(workers: Workers) -> None:
+    """Raises ClientUnavailable, WorldBroken: the client cannot be imported, or the test cannot be
+    collected beside it."""
+    try:
+        workers.wait_ready()
+    except UsageError as error:
+        raise ClientUnavailable(in_one_line(error)) from error
 
 
 def tell(client: ClientUnderTest, schedule: Schedule) -> Failure:
@@ -138,6 +183,14 @@ def _with_lines(answer: Conclusion, schedules: list[Schedule], workers: Workers)
         function, line = min(lacking)
         return Conclusion("unclear", f"it has no line `{line}` in {function} to stop at")
     return answer
+
+
+def _with_error(answer: Conclusion, failure: Failure) -> Conclusion:
+    """With what the first failure of a test says: another one may be meant."""
+    if failure.schedule.test is None or not failure.judgement.evidence:
+        return answer
+    error = failure.judgement.evidence[0].error
+    return answer if error is None else replace(answer, says=f"{answer.says}, the first: {error}")
 
 
 def _since(began: float) -> float:

@@ -11,16 +11,16 @@ from race_harness.bisect.questions import (
     ScenarioQuestion,
     ScheduleQuestion,
 )
-from race_harness.campaign.own_scenarios import find_scenario
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import read_schedule
+from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import ORDER
 from race_harness.statistics.sequential import SequentialTest
 
 
 def about_scenario(
-    name: str,
+    scenario: Scenario,
     reps: int | None,
     seed: int,
     rates: tuple[float, float],
@@ -30,15 +30,14 @@ def about_scenario(
     """The question about the failure rate of a scenario, or about the rate of one verdict.
 
     Raises:
-        UsageError: there is no such scenario or verdict, or the rates make no test.
+        UsageError: there is no such verdict, or the rates make no test.
     """
     _check(verdict)
     try:
         test = SequentialTest(*rates, *errors)
     except ValueError as error:
         raise UsageError(f"the test of the pass rate: {error}") from None
-    chosen = find_scenario(name)
-    return ScenarioQuestion(chosen, seed, reps or SCENARIO_REPS, test, verdict)
+    return ScenarioQuestion(scenario, seed, reps or SCENARIO_REPS, test, verdict)
 
 
 def about_schedule(
@@ -48,9 +47,11 @@ def about_schedule(
     *,
     verdict: str | None = None,
     any_verdict: bool = False,
+    test: str | None = None,
 ) -> tuple[Question, str]:
     """The question about the schedule of a failure file, and the server in it; or about a plain
     schedule, of which any failure is bad, on the fake server. `verdict`: which one is bad instead.
+    `test`: the test of somebody's own that is asked about.
 
     Raises:
         UsageError: the file cannot be read, holds a trial that passed, or one of another protocol.
@@ -58,21 +59,21 @@ def about_schedule(
     _check(verdict)
     if verdict is not None and any_verdict:
         raise UsageError("--verdict and --any-verdict are two questions: give one of them")
-    schedule, its, server = _read(file)
+    schedule, its, server = _read(file, test)
     asked = None if any_verdict else verdict or its
     return ScheduleQuestion(schedule, asked, reps or SCHEDULE_REPS, share), server
 
 
 def by_number_in_scenario(
-    verdict: str, name: str, reps: int | None, seed: int, errors: tuple[float, float]
+    verdict: str, scenario: Scenario, reps: int | None, seed: int, errors: tuple[float, float]
 ) -> NumberQuestion:
     """The question how many events a verdict concerns in the schedules of a scenario.
 
     Raises:
-        UsageError: there is no such scenario or verdict, or the errors make no test.
+        UsageError: there is no such verdict, or the errors make no test.
     """
     _check(verdict)
-    return _by_number(verdict, Drawn(find_scenario(name), seed, reps or SCENARIO_REPS), errors)
+    return _by_number(verdict, Drawn(scenario, seed, reps or SCENARIO_REPS), errors)
 
 
 def by_number_in_schedule(
@@ -96,14 +97,18 @@ def _by_number(verdict: str, schedules: Schedules, errors: tuple[float, float]) 
         raise UsageError(f"the test of the numbers: {error}") from None
 
 
-def _read(file: Path) -> tuple[Schedule, str | None, str]:
+def _read(file: Path, test: str | None = None) -> tuple[Schedule, str | None, str]:
     """Schedule, gravest verdict and server of a failure file; of a plain schedule nobody knows the
     verdict, and it is for the fake server."""
-    failure = read_schedule(file)
+    failure = read_schedule(file, of_tests=test is not None)
     if isinstance(failure, Schedule):
         return failure, None, "fake"
     its = failure.judgement.headline
-    if failure.server == "own":
+    if test is not None:
+        if failure.schedule.test != test:
+            of = failure.schedule.test or f"the scenario {failure.schedule.scenario}"
+            raise UsageError(f"{file} is about {of}, not {test}: name that, or another file")
+    elif failure.server == "own":
         raise UsageError(f"{file} is of a client with a server of its own, which has no releases")
     if its in ("ok", "void"):
         raise UsageError(f"{file} holds no failure but {its}: there is nothing to look for")

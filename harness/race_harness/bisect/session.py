@@ -16,7 +16,7 @@ from race_harness.bisect.questions import Question
 from race_harness.bisect.ranges import Range
 from race_harness.bisect.result import BisectReport
 from race_harness.campaign.campaign import keep
-from race_harness.campaign.resolve import find_client
+from race_harness.campaign.finding import Finder
 from race_harness.environments.ahead import Ahead
 from race_harness.environments.history import Repository
 from race_harness.model.errors import OutOfReach
@@ -32,7 +32,7 @@ def run(
     *,
     repository: Path | None,
     paths: Sequence[str],
-    server: str,
+    finder: Finder,
     jobs: int,
     fresh: bool,
     record: CampaignRecord,
@@ -47,15 +47,18 @@ def run(
         OutOfReach: the index does not answer, or the cache cannot be written.
     """
     began = time.monotonic()
-    with Ahead(with_server=server == "real") as ahead:
-        bisecting = _Bisecting(question, server, jobs, fresh, say, ahead, record)
+    with_server = finder.server == "real"
+    with Ahead(with_server=with_server, tests=finder.requirements) as ahead:
+        bisecting = _Bisecting(question, finder, jobs, fresh, say, ahead, record)
         try:
             if repository is None:
                 found = ranges.release_range(*ends, kind)
                 outcomes, searched = [bisecting.bisected(found, kind)], [found]
             else:
+                # An environment for tests has the server of its tree, too.
+                whole = with_server or finder.requirements is not None
                 outcomes, searched = _bisect_commits(
-                    bisecting, Repository(repository), ends, kind, paths, whole=server == "real"
+                    bisecting, Repository(repository), ends, kind, paths, whole=whole
                 )
         except OutOfReach as error:
             if not bisecting.made:
@@ -64,7 +67,9 @@ def run(
                 f"{error}; {bisecting.made} judgements are kept: the same command goes on from "
                 "there"
             ) from error
-    report = BisectReport(bisecting.question, server, outcomes, searched, time.monotonic() - began)
+    report = BisectReport(
+        bisecting.question, finder.server, outcomes, searched, time.monotonic() - began
+    )
     return report, bisecting.judge.failures
 
 
@@ -74,21 +79,21 @@ class _Bisecting:
     def __init__(
         self,
         question: Question,
-        server: str,
+        finder: Finder,
         jobs: int,
         fresh: bool,
         say: Callable[[str], None],
         ahead: Ahead,
         record: CampaignRecord,
     ) -> None:
-        self._server = server
+        self._finder = finder
         self._fresh = fresh
         self._say = say
         self._ahead = ahead
         self._likely: Sequence[Point] = ()
         self.judge = Judge(
             question,
-            server=server,
+            finder=finder,
             jobs=jobs,
             progress=say,
             on_installed=self._build_ahead,
@@ -100,7 +105,7 @@ class _Bisecting:
 
     def _ask(self, question: Question) -> None:
         self.question = self.judge.question = question
-        identity = {**question.identity(), "server": self._server}
+        identity = {**question.identity(), **self._finder.identity()}
         self._journal = Journal(identity, fresh=self._fresh)
 
     def bisected(self, found: Range, kind: Kind) -> Bisected:
@@ -207,7 +212,10 @@ class Stories:
 
 
 def stories(
-    report: BisectReport, failures: Mapping[str, Failure], say: Callable[[str], None]
+    report: BisectReport,
+    finder: Finder,
+    failures: Mapping[str, Failure],
+    say: Callable[[str], None],
 ) -> Stories | None:
     """Run it on both sides, where that was not done; the failure goes to a file.
 
@@ -226,7 +234,7 @@ def stories(
         return None
 
     def told(point: Point, schedule: Schedule) -> Failure:
-        return tell(find_client(point.client, say, server=report.server), schedule)
+        return tell(finder.find(point.client, say), schedule)
 
     failing = failures.get(bad.client) or told(bad, judged.shown_by)
     path = keep(failing)

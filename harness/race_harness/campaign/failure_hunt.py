@@ -14,9 +14,34 @@ from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
 from race_harness.search.families import STALLS
 from race_harness.search.hunting import Finding, Tally, add_faults, hunt
+from race_harness.search.portfolio import scenario_of
 from race_harness.store.series import SeriesRecord
 from race_harness.store.store import CampaignRecord
 from race_harness.workers.pool import Workers
+
+
+def in_scenarios(
+    scenarios: Sequence[Scenario], families: Sequence[str]
+) -> Callable[[Workers], Sequence[Scenario]]:
+    """Search in these, with faults of the families added; in faults alone where there are none."""
+
+    def chosen(workers: Workers) -> Sequence[Scenario]:
+        if not families:
+            return scenarios
+        lines = workers.source_lines() if STALLS in families else []
+        return add_faults(scenarios, families, lines)
+
+    return chosen
+
+
+def in_tests(families: Sequence[str], *, stalls: bool) -> Callable[[Workers], Sequence[Scenario]]:
+    """Search in the portfolio of each test that the workers have collected."""
+
+    def chosen(workers: Workers) -> Sequence[Scenario]:
+        lines = workers.source_lines() if stalls else ()
+        return [scenario_of(test, lines, families) for test in workers.tests]
+
+    return chosen
 
 
 class FailureHunt:
@@ -47,15 +72,14 @@ class FailureHunt:
 
     def run(
         self,
-        scenarios: Sequence[Scenario],
-        families: Sequence[str],
+        scenarios: Callable[[Workers], Sequence[Scenario]],
         *,
         examples: int | None,
         seconds: float,
         on_begin: Callable[[], None],
         on_found: Callable[[Failure, Path], None],
     ) -> None:
-        """Search in the scenarios with faults of the families added, or in faults alone.
+        """Search in the scenarios, which may depend on what workers that are ready tell.
 
         At most so many schedules (None: no limit), and for so many wall seconds.
 
@@ -71,10 +95,7 @@ class FailureHunt:
         ):
             workers.wait_ready()
             bar.begin()
-            chosen = scenarios
-            if families:
-                lines = workers.source_lines() if STALLS in families else []
-                chosen = add_faults(scenarios, families, lines)
+            chosen = scenarios(workers)
             on_begin()
             try:
                 for found in hunt(

@@ -12,11 +12,11 @@ from race_harness.campaign.resolve import INSTALLED, ClientUnderTest, find_tests
 from race_harness.model.failure import Failure
 from race_harness.model.grade import GRADES, Grade, grade_of, lesser, strategy_of
 from race_harness.model.outcome import Void
-from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.search import families as fault_families
 from race_harness.search.draw import draw_schedules
+from race_harness.search.portfolio import scenario_of
 from race_harness.search.reduction import reduced
 from race_harness.store.series import SeriesRecord
 from race_harness.store.store import CampaignRecord
@@ -79,7 +79,7 @@ def measure_tests(
                 if test not in schedules:
                     # The lines are those of the first client that has the test: on others, a stall
                     # at a line that they do not have is none.
-                    scenario = _scenario(test, lines, asked)
+                    scenario = scenario_of(test, lines, asked.families, asked.schedule)
                     schedules[test] = [*draw_schedules(scenario, asked.seed, asked.reps)]
                 series = record.series(
                     client.series(
@@ -125,21 +125,6 @@ class _OneClient:
     summary: ClientSummary
     results: tuple[TrialResult, ...]
     failure: Failure | None
-
-
-def _scenario(test: str, lines: Sequence[tuple[str, str]], asked: TestsAsked) -> Scenario:
-    from race_harness.search.portfolio import portfolio
-
-    given = asked.schedule
-    if given is not None:
-        given = replace(given, scenario=test)
-    return Scenario(
-        test,
-        "a test of your own",
-        lambda: portfolio(test, lines, asked.families),
-        given=given,
-        source="test",
-    )
 
 
 def _measured(

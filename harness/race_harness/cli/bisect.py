@@ -17,6 +17,7 @@ from race_harness.bisect.posed import (
     by_number_in_scenario,
     by_number_in_schedule,
 )
+from race_harness.campaign.finding import Finder, ForScenarios
 from race_harness.cli.console import (
     Jobs,
     JsonFile,
@@ -26,8 +27,12 @@ from race_harness.cli.console import (
     output,
     write_json,
 )
+from race_harness.cli.measuring import Requirements
+from race_harness.cli.own_test import Error, OneTest, for_test
 from race_harness.cli.recorded import RecordFile, recorded
+from race_harness.cli.tests import ChildProcesses, Faults, Source
 from race_harness.model.errors import HarnessError, UsageError
+from race_harness.model.scenario import Scenario
 from race_harness.workers.pool import jobs_in
 
 DEFAULT_SCENARIO = "final-events"
@@ -70,6 +75,12 @@ def bisect(
             help=f"Judge by the pass rate of a scenario. [default: {DEFAULT_SCENARIO}]",
         ),
     ] = None,
+    test: OneTest = None,
+    with_: Requirements = None,
+    faults: Faults = "",
+    source: Source = None,
+    child_processes: ChildProcesses = False,
+    error: Error = None,
     schedule: Annotated[
         Path | None,
         typer.Option(
@@ -144,6 +155,8 @@ def bisect(
 ) -> None:
     """Find the first bad release or commit between a good and a bad one, or the first good one.
 
+    A test of your own is judged by what fails by order alone, or with --schedule by that schedule.
+
     Exit status 0 when it was found, 1 when the range has no such change, or when only clients that
     cannot tell are left. Interrupted, it goes on from where it was when it is called again.
     """
@@ -157,19 +170,39 @@ def bisect(
         asked = "--any-verdict" if any_verdict else "--verdict"
         raise UsageError(f"--by and {asked} are two questions: give one of them")
     question: questions.Question
-    name, errors, its_server = scenario or DEFAULT_SCENARIO, (alpha, beta), "fake"
+    errors, its_server = (alpha, beta), "fake"
+
+    def chosen() -> Scenario:
+        if test is None:
+            from race_harness.campaign.own_scenarios import find_scenario
+
+            return find_scenario(scenario or DEFAULT_SCENARIO)
+        from race_harness.search.portfolio import scenario_of
+
+        return scenario_of(test, (), [name for name in faults.split(",") if name])
+
     if by is not None and schedule is not None:
         question, its_server = by_number_in_schedule(by, schedule, reps, errors)
     elif by is not None:
-        question = by_number_in_scenario(by, name, reps, seed, errors)
+        question = by_number_in_scenario(by, chosen(), reps, seed, errors)
     elif schedule is not None:
         question, its_server = about_schedule(
-            schedule, reps, share, verdict=verdict, any_verdict=any_verdict
+            schedule, reps, share, verdict=verdict, any_verdict=any_verdict, test=test
         )
     else:
         rates = (good_fails, bad_fails)
-        question = about_scenario(name, reps, seed, rates, errors, verdict)
-    server = _checked(server or its_server)
+        question = about_scenario(chosen(), reps, seed, rates, errors, verdict)
+    finder: Finder
+    if test is None:
+        finder = ForScenarios(_checked(server or its_server))
+    else:
+        others = {"--scenario": scenario, "--server": server, "--by": by}
+        finder = for_test(
+            *(test, with_, source),
+            child_processes=child_processes,
+            error=error,
+            not_with=others,
+        )
     # Environments are a second slower to import, which no other command need wait for.
     from race_harness.bisect.session import run, stories
     from race_harness.cli.bisect_tables import print_report, print_stories
@@ -185,7 +218,7 @@ def bisect(
             kind,
             repository=repo,
             paths=paths or [],
-            server=server,
+            finder=finder,
             jobs=jobs_in("sim", jobs),
             fresh=fresh,
             record=campaign,
@@ -196,7 +229,7 @@ def bisect(
         print_report(report)
         try:
             with campaign_progress() as progress:
-                told = stories(report, failures, progress.step)
+                told = stories(report, finder, failures, progress.step)
         except HarnessError as error:
             says = f"the story cannot be told: {error}"
             output.print(says, markup=False, highlight=False, soft_wrap=True)
@@ -234,6 +267,11 @@ def bisect_run(
     share: Share = questions.SHARE,
     verdict: Verdict = None,
     any_verdict: AnyVerdict = False,
+    test: OneTest = None,
+    with_: Requirements = None,
+    source: Source = None,
+    child_processes: ChildProcesses = False,
+    error: Error = None,
     fixed: Annotated[
         bool, typer.Option("--fixed", help="For the first good one: status 0 is bad, 1 is good.")
     ] = False,
@@ -249,13 +287,21 @@ def bisect_run(
         from race_harness.bisect.judging import Judge
 
         question, server = about_schedule(
-            file, reps, share, verdict=verdict, any_verdict=any_verdict
+            file, reps, share, verdict=verdict, any_verdict=any_verdict, test=test
         )
+        finder: Finder = ForScenarios(server)
+        if test is not None:
+            finder = for_test(
+                *(test, with_, source),
+                child_processes=child_processes,
+                error=error,
+                not_with={},
+            )
         plan = {"file": str(file), "client": client}
         with recorded(record, "bisect-run", plan) as campaign, campaign_progress() as progress:
             judge = Judge(
                 question,
-                server=server,
+                finder=finder,
                 jobs=jobs_in("sim", jobs),
                 progress=progress.step,
                 record=campaign,

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from race_harness.campaign.failure_hunt import FailureHunt
-from race_harness.campaign.resolve import find_client
+from race_harness.campaign.failure_hunt import FailureHunt, in_scenarios, in_tests
+from race_harness.campaign.resolve import find_client, find_tests
 from race_harness.cli.console import (
     Confirm,
     JsonFile,
@@ -21,12 +21,18 @@ from race_harness.cli.console import (
     parse_time,
     write_json,
 )
+from race_harness.cli.measuring import Requirements, TestPaths
+from race_harness.cli.own_test import DrawnGrade, check_drawn, check_not_given
 from race_harness.cli.recorded import RecordFile, recorded
+from race_harness.cli.tests import ChildProcesses, Source
 from race_harness.model.confirmation import rank
+from race_harness.model.grade import GRADES, MEANINGS, Grade, grade_of
 from race_harness.search import families as fault_families
 from race_harness.search.hunting import Finding, Tally
+from race_harness.story.facts import replay_command
 from race_harness.story.reproduced import confirmed_line
 from race_harness.story.timeline import short_story
+from race_harness.workers.selection import Selection
 
 SCHEMA = 1
 CONTROL = "clean"
@@ -45,6 +51,11 @@ def hunt(
             "[default: all but the control]",
         ),
     ] = None,
+    test: TestPaths = None,
+    with_: Requirements = None,
+    source: Source = None,
+    child_processes: ChildProcesses = False,
+    grade: DrawnGrade = GRADES[-1],
     faults: Annotated[
         str | None,
         typer.Option(
@@ -78,11 +89,20 @@ def hunt(
     from race_harness.search import library
 
     check_writable(json_file)
+    if test:
+        check_drawn(grade, faults)
+        check_not_given(
+            {
+                "--scenario": scenario,
+                "--server": server != "fake",
+                "--world": world != "sim",
+            }
+        )
     chosen = find_scenarios(scenario or [])
     named = [] if faults is None else faults.split(",")
     families = fault_families.NAMES if named == ["all"] else named
     fault_families.check(families)
-    if not chosen and not families:
+    if not chosen and not families and not test:
         names = [name for name in library.names() if name != CONTROL]
         # The race that all of this began with comes first.
         chosen = [library.load(name) for name in sorted(names, key=lambda name: name != FIRST)]
@@ -90,7 +110,7 @@ def hunt(
     limit = examples or (1_000 if budget is None else None)
     plan = {
         "clients": [client],
-        "scenarios": [one.name for one in chosen],
+        **({"tests": test} if test else {"scenarios": [one.name for one in chosen]}),
         "faults": list(families),
         "examples": examples,
         "for": budget,
@@ -105,11 +125,16 @@ def hunt(
     subject: FailureHunt | None = None
     try:
         with recorded(record, "hunt", plan) as campaign, campaign_progress() as progress:
-            under_test = find_client(client, progress.step, server=server, world=world)
+            if test:
+                selection = Selection(tuple(test), "", tuple(source or ()), child_processes)
+                under_test = find_tests(client, selection, with_ or (), progress.step)
+            else:
+                under_test = find_client(client, progress.step, server=server, world=world)
             subject = FailureHunt(under_test, campaign, progress, seed=seed, confirm=confirm)
             subject.run(
-                chosen,
-                families,
+                in_tests(families, stalls=grade != "order")
+                if test
+                else in_scenarios(chosen, families),
                 examples=limit,
                 seconds=seconds,
                 on_begin=begin,
@@ -150,8 +175,19 @@ def _print_findings(
 ) -> None:
     _say(f"{tally.trials} schedules in {elapsed_s:.0f} s: {len(findings)} distinct failures")
     for finding, path in findings:
-        told = (f"  {finding.cause}", confirmed_line(finding.failure), f"race replay {path}")
+        test = finding.failure.schedule.test
+        told = (
+            f"  {finding.cause}",
+            confirmed_line(finding.failure),
+            "" if test is None else MEANINGS[_grade(finding)],
+            replay_command(path, test).removeprefix("replay: "),
+        )
         _say("\n    ".join(filter(None, told)))
+
+
+def _grade(finding: Finding) -> Grade:
+    """Shrinking has left out what it does not need."""
+    return grade_of(finding.failure.schedule)
 
 
 def _say(text: str) -> None:
@@ -167,5 +203,6 @@ def _summary(finding: Finding, path: Path) -> dict[str, object]:
         "shrink_executions": finding.shrink_executions,
         "non_default_fields": len(finding.failure.schedule.non_default_fields()),
         "seconds": finding.seconds,
+        **({} if finding.failure.schedule.test is None else {"grade": _grade(finding)}),
         "confirmed": {name: one.to_dict() for name, one in finding.failure.confirmed.items()},
     }

@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from race_harness.campaign.resolve import INSTALLED
 from race_harness.cli.console import (
     Confirm,
     Jobs,
@@ -20,14 +21,19 @@ from race_harness.cli.console import (
     parse_time,
     write_json,
 )
+from race_harness.cli.measuring import Requirements, TestPaths
+from race_harness.cli.own_test import DrawnGrade, check_drawn, check_not_given
 from race_harness.cli.recorded import RecordFile, open_store
 from race_harness.cli.soak_progress import SoakProgress, soak_bars
 from race_harness.cli.soak_tables import soak_markdown, soak_table
+from race_harness.cli.tests import ChildProcesses, Faults, Source
 from race_harness.model.errors import UsageError
+from race_harness.search import families as fault_families
 from race_harness.soak.plan import Plan, Shard, sequential_test
-from race_harness.soak.soaking import Asked, run_soak
+from race_harness.soak.soaking import Asked, TestsOfSoak, run_soak
 from race_harness.store.series import Key
 from race_harness.workers.pool import jobs_in
+from race_harness.workers.selection import Selection
 
 FAILED: Final = 1
 REGRESSED: Final = 5
@@ -38,7 +44,8 @@ def soak(
         list[str] | None,
         typer.Argument(
             metavar="[CLIENT...]",
-            help="A release, `latest`, PATH, PATH@REVISION, or FILE.py[:NAME]. [default: latest]",
+            help="A release, `latest`, PATH, PATH@REVISION, or FILE.py[:NAME]. [default: latest, "
+            "with --test `installed`]",
             show_default=False,
         ),
     ] = None,
@@ -50,6 +57,12 @@ def soak(
             "[default: all]",
         ),
     ] = None,
+    test: TestPaths = None,
+    with_: Requirements = None,
+    faults: Faults = "",
+    source: Source = None,
+    child_processes: ChildProcesses = False,
+    grade: DrawnGrade = "order",
     schedule: ScheduleFile = None,
     budget: Annotated[
         str | None,
@@ -124,6 +137,8 @@ def soak(
 ) -> None:
     """Run many trials over all scenarios, for a time or a number, and compare with a baseline.
 
+    Tests of your own have neither stalls nor faults, unless --grade says otherwise.
+
     Exit status 0 when nothing failed or regressed, 5 when something regressed against the
     baseline, 1 when something failed.
     """
@@ -136,7 +151,21 @@ def soak(
     seconds = parse_time(budget) if budget is not None else None
     if schedule is not None and scenario:
         raise UsageError("--scenario and --schedule are two things to run: give one of them")
-    if schedule is not None:
+    tests, chosen = None, {}
+    if test:
+        check_drawn(grade, faults)
+        scenario_alone = {"--scenario": scenario, "--schedule": schedule, "--dask": dask}
+        check_not_given(
+            {**scenario_alone, "--server": server != "fake", "--world": world != "sim"}
+        )
+        tests = TestsOfSoak(
+            Selection(tuple(test), "", tuple(source or ()), child_processes),
+            tuple(with_ or ()),
+            tuple(name for name in faults.split(",") if name),
+            stalls=grade != "order",
+        )
+        fault_families.check(tests.families)
+    elif schedule is not None:
         given = library.of_file(schedule)
         chosen = {given.name: given}
     else:
@@ -151,7 +180,7 @@ def soak(
             "--dask runs what every machine has, and FILE.py is here alone: leave one of them out"
         )
     asked = Asked(
-        clients=tuple(clients or ["latest"]),
+        clients=tuple(clients or ["latest" if tests is None else INSTALLED]),
         scenarios=chosen,
         seed=seed,
         reps=reps,
@@ -166,6 +195,7 @@ def soak(
         confirm=confirm,
         jobs=jobs_in(world, jobs),
         dask=dask,
+        tests=tests,
     )
     with soak_bars() as (bars, progress), open_store(record) as store:
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -17,6 +18,7 @@ from race_harness.soak.results import Decided, SoakSummary
 from race_harness.statistics import phrases
 from race_harness.statistics.regression import ALPHA, EFFECT, BaselineTest
 from race_harness.store.series import Key
+from race_harness.story.facts import replay_command
 
 MOST_FAILURES: Final = 10
 """Failures that are told; the record has all that were kept."""
@@ -203,6 +205,7 @@ def _notes(summary: SoakSummary) -> list[str]:
 def _replays(kept: Sequence[Kept]) -> Iterator[str]:
     for one in kept[:MOST_FAILURES]:
         yield f"{one.key.scenario}: {one.cause}"
-        yield from (f"    {line}" for line in (one.confirmed, f"race replay {one.path}") if line)
+        replay = replay_command(Path(one.path), one.test).removeprefix("replay: ")
+        yield from (f"    {line}" for line in (one.confirmed, replay) if line)
     if len(kept) > MOST_FAILURES:
         yield f"and {len(kept) - MOST_FAILURES} more in the record"

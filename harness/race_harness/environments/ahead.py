@@ -5,10 +5,13 @@ any more or its owner is gone; what it leaves unfinished the cache sweeps away. 
 is being built waits for it, as for any other process. What fails is not told: it fails again where
 it is needed.
 
-    python -m race_harness.environments.ahead SERVER CLIENT...
+    python -m race_harness.environments.ahead JSON CLIENT...
+
+JSON is `[with_server, requirements]`; requirements are null where it is not for tests.
 """
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -17,15 +20,18 @@ import threading
 from collections.abc import Sequence
 from types import TracebackType
 
-from race_harness.environments.preparing import prepare
+from race_harness.environments.preparing import prepare, prepare_for_tests
 from race_harness.model.errors import ClientUnavailable
 
 
 class Ahead:
-    """One builder at most, for one client after the other. Leave it to end the builder."""
+    """One builder at most, for one client after the other. Leave it to end the builder.
 
-    def __init__(self, *, with_server: bool = False) -> None:
-        self._server = "real" if with_server else "fake"
+    `tests`: the requirements of environments for tests, which are others; None: for scenarios.
+    """
+
+    def __init__(self, *, with_server: bool = False, tests: Sequence[str] | None = None) -> None:
+        self._kind = json.dumps([with_server, tests])
         self._builder: subprocess.Popen[bytes] | None = None
         self._told = b""
         """What the builder has said: a line for each client that it has begun."""
@@ -46,7 +52,7 @@ class Ahead:
         self.stop()
         if clients:
             self._builder = subprocess.Popen(
-                [sys.executable, "-m", __name__, self._server, *clients],
+                [sys.executable, "-m", __name__, self._kind, *clients],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -77,12 +83,16 @@ class Ahead:
         self._told = b""
 
 
-def main(server: str, *clients: str) -> None:
+def main(kind: str, *clients: str) -> None:
+    with_server, tests = json.loads(kind)
     threading.Thread(target=_end_with_owner, daemon=True).start()
     for client in clients:
         os.write(sys.stdout.fileno(), os.fsencode(client) + b"\n")
         with contextlib.suppress(ClientUnavailable):
-            prepare(client, with_server=server == "real")
+            if tests is None:
+                prepare(client, with_server=with_server)
+            else:
+                prepare_for_tests(client, tests)
 
 
 def _end_with_owner() -> None:

@@ -13,9 +13,10 @@ class Void:
     unfit       the client has no such thing as the schedule asks for
     skipped     a test was skipped, or failed as it was expected to
     setup       the setup of a test failed, or never ended
+    otherwise   a test failed, and not with the error that is asked about
     """
 
-    kind: Literal["not-run", "unreached", "unfit", "skipped", "setup"]
+    kind: Literal["not-run", "unreached", "unfit", "skipped", "setup", "otherwise"]
     reason: str
 
     @property

@@ -23,6 +23,8 @@ class Kept:
     """Whether the real server has confirmed it, in words; may be empty."""
     rank: int
     path: str
+    test: str | None = None
+    """The test of somebody's own that failed, if it was one."""
 
 
 def confirm_all(records: Mapping[Key, SeriesRecord], keys: Sequence[Key], tried: Try) -> None:
@@ -40,7 +42,10 @@ def confirm_all(records: Mapping[Key, SeriesRecord], keys: Sequence[Key], tried:
 def ranked(records: Mapping[Key, SeriesRecord], words: Callable[[Failure], str]) -> list[Kept]:
     """All that were kept, those first that the real server confirms."""
     found = [
-        Kept(key, str(failure.cause), words(failure), rank(failure.confirmed), str(path))
+        Kept(
+            *(key, str(failure.cause), words(failure), rank(failure.confirmed), str(path)),
+            test=failure.schedule.test,
+        )
         for key, record in records.items()
         for failure, path in record.failures()
     ]

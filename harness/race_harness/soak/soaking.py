@@ -1,20 +1,23 @@
 """A whole soak: its plan, its campaign in the record, its trials, and what came of them."""
 
+import hashlib
+import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Protocol
 
 from race_harness.campaign.baseline import find_baseline, measure
 from race_harness.campaign.elsewhere import Confirmer, try_on_real_server
-from race_harness.campaign.resolve import ClientUnderTest, find_client
+from race_harness.campaign.resolve import ClientUnderTest, find_client, find_tests
 from race_harness.model.errors import UsageError
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
+from race_harness.search.portfolio import scenario_of
 from race_harness.soak.bench import Bench
 from race_harness.soak.cluster import DaskBench
 from race_harness.soak.kept import Kept, confirm_all, ranked
@@ -31,6 +34,7 @@ from race_harness.store.samples import samples
 from race_harness.store.series import Key, SeriesRecord
 from race_harness.store.store import FINISHED, CampaignRecord, Store
 from race_harness.story.reproduced import confirmed_line
+from race_harness.workers.selection import Selection
 
 OUT_OF_TIME: Final = "out of time"
 
@@ -62,6 +66,19 @@ class Asked:
     """Trials at once, on this machine."""
     dask: str | None
     """The scheduler of a cluster on which they run instead."""
+    tests: "TestsOfSoak | None" = None
+    """Tests of somebody's own in place of scenarios, of which there are none then."""
+
+
+@dataclass(frozen=True)
+class TestsOfSoak:
+    selection: Selection
+    requirements: tuple[str, ...]
+    """What the clients' environments hold besides."""
+    families: tuple[str, ...]
+    """Of faults."""
+    stalls: bool
+    """Whether threads are held up at lines, too."""
 
 
 class Shown(Protocol):
@@ -96,22 +113,20 @@ def run_soak(
     given = next((one.given for one in asked.scenarios.values() if one.given is not None), None)
     if given is not None and asked.baseline is not None:
         raise UsageError("--baseline compares scenarios: a single schedule has none")
-    found = [
-        find_client(argument, say, server=asked.server, world=asked.world)
-        for argument in asked.clients
-    ]
+    found = [_find(argument, asked, say) for argument in asked.clients]
+    scenarios = asked.scenarios
+    if asked.tests is not None:
+        scenarios = _of_tests(asked.tests, found[0])
     plan = Plan(
         clients=tuple(PlannedClient(one.anywhere, one.resolved_version) for one in found),
-        scenarios=tuple(asked.scenarios),
+        scenarios=tuple(scenarios),
         seed=asked.seed,
         reps=asked.reps,
         test=asked.test,
         world=asked.world,
         server=asked.server,
         schedule=given,
-        sources={
-            name: one.source for name, one in asked.scenarios.items() if one.source is not None
-        },
+        sources={name: one.source for name, one in scenarios.items() if one.source is not None},
         shard=asked.shard,
     )
     # Parts know their campaign, and go on with it wherever they find it.
@@ -124,7 +139,7 @@ def run_soak(
     campaign = store.campaign(SOAK, plan.to_dict(), name=asked.name, identity=identity)
     speeds = Speeds()
     with ending(campaign, lambda: FINISHED if work.is_done else OUT_OF_TIME):
-        with _bench(asked, found, given) as bench:
+        with _bench(asked, scenarios, found, given) as bench:
             records = begin(campaign, plan, found, bench)
             shown = show(plan, {key: len(one) for key, one in records.items()})
 
@@ -150,18 +165,43 @@ def run_soak(
         records,
         decisions=work.decisions,
         speeds=speeds.of,
-        known=_known(found, asked.scenarios),
+        known=_known(found, scenarios),
         measured=measure(samples(store, campaign.id), against) if against else None,
     )
     return summary, ranked(records, confirmed_line)
 
 
+def _find(argument: str, asked: Asked, say: Callable[[str], None]) -> ClientUnderTest:
+    if asked.tests is not None:
+        return find_tests(argument, asked.tests.selection, asked.tests.requirements, say)
+    return find_client(argument, say, server=asked.server, world=asked.world)
+
+
+def _of_tests(tests: TestsOfSoak, client: ClientUnderTest) -> dict[str, Scenario]:
+    """The portfolio of each test, with the lines that it has beside this client.
+
+    What decides which schedules there are is their source: where it is another, so is the soak.
+    """
+    with client.workers() as workers:
+        workers.wait_ready()
+        lines = workers.source_lines() if tests.stalls else ()
+        decides = json.dumps([tests.selection.to_adapter(), tests.families, lines])
+        source = hashlib.sha256(decides.encode()).hexdigest()
+        return {
+            test: replace(scenario_of(test, lines, tests.families), source=source)
+            for test in workers.tests
+        }
+
+
 def _bench(
-    asked: Asked, clients: Sequence[ClientUnderTest], given: Schedule | None
+    asked: Asked,
+    scenarios: Mapping[str, Scenario],
+    clients: Sequence[ClientUnderTest],
+    given: Schedule | None,
 ) -> AbstractContextManager[Bench]:
     if asked.dask is not None:
         return DaskBench(asked.dask, clients, asked.server, given)
-    return LocalBench(clients, asked.scenarios, asked.jobs)
+    return LocalBench(clients, scenarios, asked.jobs)
 
 
 def _confirm(

@@ -1,0 +1,104 @@
+"""How a command finds its clients: to run scenarios on, or a test of somebody's own."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from race_harness.campaign.resolve import ClientUnderTest, find_client, find_tests
+from race_harness.model.combination import Combination
+from race_harness.model.errors import UsageError
+from race_harness.model.schedule import Schedule
+from race_harness.workers.pool import Workers
+from race_harness.workers.selection import Selection
+
+
+class Finder(Protocol):
+    """Finds one client after another, each for the same subject."""
+
+    @property
+    def server(self) -> str:
+        """What clients are run against: `fake`, `real` or `own`."""
+
+    @property
+    def requirements(self) -> tuple[str, ...] | None:
+        """Of a test, what environments hold besides; None: they are for scenarios."""
+
+    def find(self, argument: str, progress: Callable[[str], None]) -> ClientUnderTest:
+        """Raises as `find_client` and `find_tests` do."""
+
+    def named(self, schedule: Schedule, workers: Workers) -> Schedule:
+        """The schedule with its subject called as these workers call it."""
+
+    @property
+    def error(self) -> str | None:
+        """What failures have to say, to be the ones that are asked about; None: all are."""
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides a verdict besides client and schedule, as plain values."""
+
+
+@dataclass(frozen=True)
+class ForScenarios:
+    """Clients that run scenarios, as `find_client` finds them."""
+
+    server: str = "fake"
+    world: str = "sim"
+    requirements: None = None
+    error: None = None
+
+    def find(self, argument: str, progress: Callable[[str], None]) -> ClientUnderTest:
+        return find_client(argument, progress, server=self.server, world=self.world)
+
+    def named(self, schedule: Schedule, workers: Workers) -> Schedule:
+        return schedule
+
+    def identity(self) -> dict[str, Any]:
+        return {"server": self.server}
+
+
+@dataclass(frozen=True)
+class ForTest:
+    """Clients beside which one test runs, as `find_tests` finds them."""
+
+    test: str
+    """As typed: PATH::NAME."""
+    source: tuple[str, ...] = ()
+    child_processes: bool = False
+    requirements: tuple[str, ...] = ()
+    error: str | None = None
+    world: str = "sim"
+
+    @property
+    def server(self) -> str:
+        return "own"
+
+    @property
+    def selection(self) -> Selection:
+        return Selection((self.test,), "", self.source, self.child_processes)
+
+    def find(self, argument: str, progress: Callable[[str], None]) -> ClientUnderTest:
+        found = find_tests(argument, self.selection, self.requirements, progress)
+        return replace(found, combination=Combination(self.world, "own"))
+
+    def named(self, schedule: Schedule, workers: Workers) -> Schedule:
+        """Raises UsageError: the name is that of several tests."""
+        if len(workers.tests) > 1:
+            several = f"{len(workers.tests)} tests, such as {workers.tests[0]}"
+            raise UsageError(f"{self.test} is {several}, and this is about one: name one of them")
+        return replace(schedule, scenario=workers.tests[0])
+
+    def identity(self) -> dict[str, Any]:
+        """With what the test's file holds: what was judged by another one is no answer."""
+        file = Path(self.test.partition("::")[0])
+        try:
+            holds = hashlib.sha256(file.read_bytes()).hexdigest()
+        except OSError:
+            raise UsageError(f"--test {self.test}: there is no file {file}") from None
+        return {
+            "test": self.selection.to_adapter(),
+            "requirements": self.requirements,
+            "error": self.error,
+            "file": holds,
+        }
