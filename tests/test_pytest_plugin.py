@@ -461,6 +461,23 @@ def test_skipped():
     pytest.skip("not here")
 
 
+@pytest.mark.race(
+    reps=1,
+    schedule={
+        "interleaving": {
+            "stalls": [{"function": "Box.add", "line": "cls.count = after", "for_ms": 5.0}]
+        }
+    },
+)
+def test_lost_update_with_its_schedule():
+    test_lost_update()
+
+
+@pytest.mark.race(schedule="a file")
+def test_with_no_schedule():
+    pass
+
+
 @pytest.mark.race(repetitions=3)
 def test_misspelt():
     pass
@@ -490,12 +507,15 @@ WITHOUT_SCENARIOS = ("-k", "test_own", "--race-record", "record.db")
 def test_marked_tests_are_repeated_in_workers(own_tests: pytest.Pytester) -> None:
     result = run_alone(own_tests, "-m", "race", *WITHOUT_SCENARIOS)
     outcomes = result.parseoutcomes()
-    assert (outcomes["passed"], outcomes["failed"], outcomes["skipped"]) == (2, 3, 1)
+    assert (outcomes["passed"], outcomes["failed"], outcomes["skipped"]) == (2, 5, 1)
     result.stdout.fnmatch_lines(
         [
             "failed * of 400 repetitions; the smallest that fails:",
             "failed: AssertionError: assert 1 == 2 at test_lost_update: assert Box.count == 2",
             "replay: race replay * --test test_own.py::test_lost_update",
+            "failed 1 of 1 repetitions; the smallest that fails:",
+            "*interleaving.stalls[[]0[]] = * in Box.add at `cls.count = after`*",
+            "test_own.py::test_with_no_schedule: `schedule` of pytest.mark.race is a dict*",
             "test_own.py::test_misspelt: pytest.mark.race takes child_processes, faults, reps, *",
         ]
     )
@@ -530,6 +550,6 @@ def test_without_a_client_only_marked_tests_are_run(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     result = run(own_tests, "-m", "race", "--collect-only", "-q")
     listed = [line for line in result.outlines if "::" in line]
-    assert len(listed) == 6
+    assert len(listed) == 8
     assert all(line.startswith("test_own.py::") for line in listed)
     result.stderr.fnmatch_lines(["race: openhands-sdk is not installed: *"])

@@ -85,8 +85,8 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"race_scenarios: no folder '{folder}'")
     config.addinivalue_line(
         "markers",
-        "race(reps, seed, faults, source, child_processes): a race scenario, or a test of your "
-        "own, run in the simulation by -m race",
+        "race(reps, seed, faults, source, child_processes, schedule): a race scenario, or a test "
+        "of your own, run in the simulation by -m race",
     )
 
 

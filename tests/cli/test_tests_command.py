@@ -70,16 +70,64 @@ def test_a_file_alone_has_no_test_run(votes: Path, race_process: Race) -> None:
     assert "The test had run for" in shown.stdout
 
 
-@pytest.mark.parametrize("command", [["confirm"], ["export"], ["run", "reference", "--schedule"]])
+ABOUT = f"is about the test {TEST}"
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["confirm"], ABOUT),
+        (["run", "reference", "--schedule"], ABOUT),
+        (["export"], "has not been run: race test"),
+        (["confirm", "--test", TEST], f"has not been run: race test {TEST} --schedule"),
+    ],
+)
 def test_what_cannot_be_done_with_it_is_one_line(
-    votes: Path, race_process: Race, command: list[str]
+    votes: Path, race_process: Race, command: list[str], says: str
 ) -> None:
     file = votes / "failure.json"
     file.write_text(json.dumps({"scenario": TEST, **STALLED}))
     done = race_process(*command, str(file))
     assert done.returncode == 2
-    assert f"is about the test {TEST}" in done.stderr
+    assert says in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_a_failure_in_real_time_and_as_a_marker(votes: Path, race_process: Race) -> None:
+    """What needs a stall fails with that stall over real sockets, too, and not without."""
+    race_process("test", TEST, "--schedule", "stalled.json", "--reps", "1")
+    (file,) = (votes / ".race" / "failures").glob("*.json")
+    found = json.loads(file.read_text())
+    (stall,) = found["schedule"]["interleaving"]["stalls"]
+    stall["for_ms"] = 300.0  # Longer than a machine that is busy holds up anybody else.
+    file.write_text(json.dumps(found))
+    done = race_process("confirm", str(file), "--test", TEST, "--tries", "2", "--json", "n.json")
+    assert done.returncode == 0, done.stderr
+    (confirmed,) = json.loads((votes / "n.json").read_text())["confirmed"].items()
+    assert (confirmed[0], confirmed[1]["reproduced"]) == ("real×own", 2)
+    refused = race_process("confirm", str(file), "--test", "test_other.py::test_a")
+    assert (refused.returncode, f"add --test {TEST}" in refused.stderr) == (2, True)
+    marker = race_process("export", str(file)).stdout
+    assert marker.startswith("# The test had run for")
+    text = (votes / "test_votes.py").read_text()
+    begin = "def test_every_vote_counts"
+    marked = text.replace("import threading", "import threading\n\nimport pytest", 1)
+    (votes / "test_votes.py").write_text(marked.replace(begin, f"{marker}{begin}"))
+    (votes / "stalled.json").write_text(json.dumps({"interleaving": {}}))
+    calm = {**found, "schedule": {"scenario": TEST}}
+    file.write_text(json.dumps(calm))
+    assert race_process("confirm", str(file), "--test", TEST, "--tries", "2").returncode == 1
+    again = race_process("test", TEST, "--schedule", "stalled.json", "--reps", "2")
+    assert again.returncode == 0
+
+
+def test_a_stall_at_a_line_that_is_gone_is_no_pass(votes: Path, race_process: Race) -> None:
+    text = (votes / "test_votes.py").read_text()
+    (votes / "test_votes.py").write_text(text.replace("before + 1", "before + int(1)"))
+    done = race_process("test", TEST, "--schedule", "stalled.json", "--reps", "1")
+    assert done.returncode == 2
+    assert "no line `Votes.count = before + 1` in Votes.do_POST to stall at" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from race_harness.network.site import UvicornSite
 from race_harness.sim import source
 from race_harness.sim.choice import choice_of
 from race_harness.sim.kernel import Kernel
+from race_harness.sim.line_events import line_events
 from race_harness.sim.stalls import Lines
 from race_harness.workers.trial import run_trial
 
@@ -295,7 +296,7 @@ def test_nothing_is_monitored_when_no_line_is_needed(monkeypatch):
     def refuse(*_args):
         raise AssertionError("monitoring was asked for")
 
-    monkeypatch.setattr("race_harness.sim.stalls._free_tool", refuse)
+    monkeypatch.setattr("race_harness.sim.line_events._free_tool", refuse)
     for interleaving in (Interleaving(), Interleaving(1), Interleaving(at_lines=True)):
         play(lambda: small_client.steps(void), interleaving)
     with pytest.raises(AssertionError):
@@ -321,17 +322,15 @@ def test_other_tools_keep_their_ids():
 
 def test_lines_that_another_tool_asked_for_are_let_alone():
     """CPython goes on telling of them in frames that were running when it gave up its id."""
-    interleaving = stalls(LineStall("steps", 'log("one")', for_ms=1), seed=1, at_lines=True)
-    alone = Alone(choice=choice_of(interleaving))
-    lines = Lines(alone.kernel, interleaving, SOURCE)
-    told = []
-
-    def program():
-        with lines.watched():
-            told.append(lines._line(program.__code__, 1))
-
-    alone.run(program)
-    assert told == [MONITORING.DISABLE]
+    reached = []
+    functions = [one for one in source.functions(SOURCE) if one.name == "steps"]
+    with line_events(functions, lambda function, number: reached.append((function, number))):
+        tool = next(n for n in range(6) if MONITORING.get_tool(n) == "race-harness")
+        told = MONITORING.register_callback(tool, MONITORING.events.LINE, None)
+    (steps,) = functions
+    assert told(stalls.__code__, 1) is MONITORING.DISABLE
+    assert told(steps.code, 1) is None
+    assert reached == [(steps, 1)]
 
 
 def test_a_tool_that_had_our_id_before_does_not_matter():

@@ -6,7 +6,7 @@ collected once more, and repeated, in a worker.
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,11 +15,12 @@ import pytest
 from race_harness.campaign.own_tests import TestsAsked, measure_tests
 from race_harness.campaign.progress import ProgressBar
 from race_harness.model.errors import HarnessError, UsageError
+from race_harness.model.schedule import Schedule
 from race_harness.store.recording import recorded
 from race_harness.story.timeline import short_story
 from race_harness.workers.selection import Selection
 
-_OPTIONS: Final = {"reps", "seed", "faults", "source", "child_processes"}
+_OPTIONS: Final = {"reps", "seed", "faults", "source", "child_processes", "schedule"}
 
 
 class OwnTestItem(pytest.Item):
@@ -82,7 +83,21 @@ class OwnTestItem(pytest.Item):
             # Beside others of pytest-xdist it has a core of its own.
             jobs=1 if hasattr(self.config, "workerinput") else None,
             families=tuple(given.get("faults", ())),
+            schedule=self._schedule(given.get("schedule")),
         )
+
+    def _schedule(self, given: object) -> Schedule | None:
+        """Raises UsageError: it is none."""
+        if given is None:
+            return None
+        if not isinstance(given, Mapping):
+            raise UsageError(
+                f"{self.nodeid}: `schedule` of pytest.mark.race is a dict; race export prints it"
+            )
+        try:
+            return Schedule.from_dict({"scenario": self.nodeid, **given})
+        except UsageError as error:
+            raise UsageError(f"{self.nodeid}: {error}") from None
 
     def repr_failure(
         self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None

@@ -9,6 +9,7 @@ from race_harness.campaign.campaign import FAILURES, examine, keep, run_campaign
 from race_harness.campaign.comparison import ClientSummary, Comparison, compare
 from race_harness.campaign.progress import Progress, ProgressBar
 from race_harness.campaign.resolve import INSTALLED, ClientUnderTest, find_tests
+from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure
 from race_harness.model.grade import GRADES, Grade, grade_of, lesser, strategy_of
 from race_harness.model.outcome import Void
@@ -59,7 +60,8 @@ def measure_tests(
 
     Raises:
         ClientUnavailable: one of the clients cannot be had.
-        UsageError: there is no such test or family of faults; the record cannot be written.
+        UsageError: there is no such test or family of faults; the one schedule stalls at a line
+            that is not there; the record cannot be written.
         WorldBroken: a repetition left the simulation, or did not repeat.
     """
     fault_families.check(asked.families)
@@ -75,6 +77,12 @@ def measure_tests(
             with progress.bar(f"{client.resolved_version:>10} collecting", 0):
                 workers.wait_ready()
             lines = workers.source_lines()
+            if asked.schedule is not None:
+                lacking = _lacking(asked.schedule, lines)
+                if lacking and len(clients) == 1:
+                    raise UsageError(f"{lacking}: name its module as source, or the schedule anew")
+                if lacking:
+                    progress.step(f"{client.resolved_version}: {lacking}")
             for test in workers.tests:
                 if test not in schedules:
                     # The lines are those of the first client that has the test: on others, a stall
@@ -125,6 +133,14 @@ class _OneClient:
     summary: ClientSummary
     results: tuple[TrialResult, ...]
     failure: Failure | None
+
+
+def _lacking(schedule: Schedule, lines: Sequence[tuple[str, str]]) -> str:
+    """Which line is not there to stall at, in words: without it a test may pass for that alone."""
+    for stall in schedule.interleaving.stalls:
+        if (stall.function, stall.line) not in lines:
+            return f"no line `{stall.line}` in {stall.function} to stall at"
+    return ""
 
 
 def _measured(

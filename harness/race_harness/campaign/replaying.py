@@ -81,6 +81,31 @@ def _is_by_name(client: str) -> bool:
     return client == INSTALLED or re.fullmatch(r"\d+(\.\w+)*", client) is not None
 
 
+def client_for(failure: Failure, test: str | None, client: str | None) -> str:
+    """The client beside which the test of a failure file may run, which a file alone does not say.
+
+    `test` and `client`: what stands on the command line.
+
+    Raises:
+        UsageError: the test does not stand there; nor the client, and the file names a folder.
+    """
+    named = failure.schedule.test
+    if named is None:
+        raise UsageError("failures of tests and others are replayed one by one")
+    if named != test:
+        raise UsageError(
+            f"that is a failure of the test {named}, which a file alone does not have run: add "
+            f"--test {shlex.quote(named)}"
+        )
+    argument = client or failure.client
+    if client is None and not _is_by_name(argument):
+        raise UsageError(
+            f"the file names the client {argument}, which a file alone does not have built: add "
+            f"--client {shlex.quote(argument)}"
+        )
+    return argument
+
+
 @dataclass(frozen=True)
 class Replayer:
     """Runs schedules of failures again, each with the client of its file unless another is named.
@@ -119,23 +144,11 @@ class Replayer:
         return [replayed[number] for number in range(len(failures))]
 
     def _of_test(self, failure: Failure) -> Replayed:
-        if failure.schedule.test is None or failure.schedule.test != self.test:
-            named = failure.schedule.test
-            raise UsageError(
-                "failures of tests and others are replayed one by one"
-                if named is None
-                else f"that is a failure of the test {named}, which a file alone does not have "
-                f"run: add --test {shlex.quote(named)}"
-            )
+        argument = client_for(failure, self.test, self.client)
         if (self.server, self.world) != (None, None):
             raise UsageError("a test brings its own server: leave out --server and --world")
-        selection = Selection((self.test,), "", failure.source, failure.child_processes)
-        argument = self.client or failure.client
-        if self.client is None and not _is_by_name(argument):
-            raise UsageError(
-                f"the file names the client {argument}, which a file alone does not have built: "
-                f"add --client {shlex.quote(argument)}"
-            )
+        named = str(failure.schedule.test)
+        selection = Selection((named,), "", failure.source, failure.child_processes)
         client = find_tests(argument, selection, (), self.progress.step)
         (replayed,) = self._on(client, [failure])
         return replayed

@@ -8,6 +8,7 @@ from race_harness.bisect.result import BisectReport, in_words, time_in_words
 from race_harness.bisect.session import Stories
 from race_harness.cli.client_names import Sentence
 from race_harness.cli.console import output, shell_word
+from race_harness.story.facts import replay_command
 from race_harness.story.timeline import short_story
 
 _STYLES = {"good": "green", "bad": "red", "unclear": "yellow", "measured": ""}
@@ -29,11 +30,11 @@ def print_report(report: BisectReport) -> None:
 
 def print_stories(told: Stories) -> None:
     """The same schedule on both sides of the border."""
-    path = shell_word(str(told.path))
-    again = f"race replay {path} --client {shell_word(told.good.client)}"
+    replay = replay_command(told.path, told.failing.schedule.test)
+    again = f"{replay} --client {shell_word(told.good.client)}"
     stories = {
         told.bad: short_story(told.failing, told.path),
-        told.good: f"{short_story(told.passing).splitlines()[0]}\nreplay: {again}",
+        told.good: f"{short_story(told.passing).splitlines()[0]}\n{again}",
     }
     for word, point in (("before", told.before), ("after", told.after)):
         output.print()

@@ -15,6 +15,10 @@ from race_harness.campaign.elsewhere import (
     confirm_everywhere,
     usual_combinations,
 )
+from race_harness.campaign.finding import ForTest
+from race_harness.campaign.natively import NATIVE, confirm_natively, left_out
+from race_harness.campaign.natively import TRIES as NATIVE_TRIES
+from race_harness.campaign.replaying import client_for
 from race_harness.campaign.resolve import recorded as of_failure
 from race_harness.campaign.unjudged import Found, home_of, try_schedule
 from race_harness.cli.client_names import Sentence
@@ -27,6 +31,8 @@ from race_harness.cli.console import (
     shell_word,
     write_json,
 )
+from race_harness.cli.measuring import Requirements
+from race_harness.cli.own_test import OneTest, check_not_given
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.model.combination import Combination
 from race_harness.model.confirmation import Confirmation, reproduced_where_it_counts
@@ -61,7 +67,12 @@ def confirm(
             "may be given again. [default: sim-real, real-fake and real-real]",
         ),
     ] = None,
-    tries: Annotated[int, typer.Option(min=1, help="How often in each.")] = TRIES,
+    test: OneTest = None,
+    with_: Requirements = None,
+    tries: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"How often in each. [default: {TRIES}, a test {NATIVE_TRIES}]"),
+    ] = None,
     jobs: Jobs = None,
     json_file: JsonFile = None,
     record: RecordFile = None,
@@ -70,13 +81,27 @@ def confirm(
     of it.
 
     With --schedule, the verdict is that of the first trial that fails, and its file is written. In
-    the simulation all tries but the first have other ids and jitter. Exit status 0 when the real
-    server reproduced it at least once (for a client that brings its own: over real sockets), else
-    1, also where nothing failed.
+    the simulation all tries but the first have other ids and jitter. A test of your own runs in
+    real time, over real sockets; of its schedule only the stalls are kept. Exit status 0 when the
+    real server reproduced it at least once (for a client that brings its own, and for a test: over
+    real sockets), else 1, also where nothing failed.
     """
     named = [Combination.parse(text) for text in combination or []]
     if file is not None and schedule is not None:
         raise UsageError("FAILURE.json and --schedule are two things to confirm: give one of them")
+    if test is not None:
+        check_not_given({"--schedule": schedule, "--combination": combination})
+        if file is None:
+            raise UsageError(f"there is nothing to confirm of {test}: give FAILURE.json")
+        _confirm_test(
+            *(file, test, with_, client),
+            tries=tries or NATIVE_TRIES,
+            jobs=jobs or 1,
+            json_file=json_file,
+            record=record,
+        )
+        return
+    tries = tries or TRIES
     if schedule is not None:
         _confirm_schedule(schedule, client, named, tries, jobs, json_file, record)
     elif file is None:
@@ -111,6 +136,17 @@ def _confirm_failure(
         )
     if lacking and not any(one.tries for one in results.values()):
         raise lacking[0]
+    _tell_confirmed(file, failure, results, json_file)
+    if not reproduced_where_it_counts(results):
+        raise typer.Exit(1)
+
+
+def _tell_confirmed(
+    file: Path,
+    failure: Failure,
+    results: Mapping[str, Confirmation],
+    json_file: Path | None,
+) -> None:
     write_json(
         json_file,
         {
@@ -124,7 +160,41 @@ def _confirm_failure(
         output.print(_confirmations(results))
         line = f"{failure.judgement.headline}: {confirmed_line(failure)}"
         output.print(line, markup=False, soft_wrap=True)
-    if not reproduced_where_it_counts(results):
+
+
+def _confirm_test(
+    file: Path,
+    test: str,
+    requirements: list[str] | None,
+    client: str | None,
+    *,
+    tries: int,
+    jobs: int,
+    json_file: Path | None,
+    record: Path | None,
+) -> None:
+    failure = read_schedule(file, of_tests=True)
+    if not isinstance(failure, Failure):
+        raise UsageError(f"{file} has not been run: race test {test} --schedule {file} does that")
+    argument = client_for(failure, test, client)
+    finder = ForTest(
+        *(test, failure.source, failure.child_processes), requirements=tuple(requirements or ())
+    )
+    check_writable(json_file)
+    plan = {"failure": str(file), "tests": [test], "combinations": [str(NATIVE)], "tries": tries}
+    with recorded(record, "confirm", plan) as campaign, campaign_progress() as progress:
+        failure, confirmation = confirm_natively(
+            *(file, failure, finder, argument),
+            tries=tries,
+            jobs=jobs,
+            record=campaign,
+            progress=progress,
+        )
+    _tell_confirmed(file, failure, {str(NATIVE): confirmation}, json_file)
+    if str(json_file) != "-" and (fields := left_out(failure.schedule)):
+        told = f"not there in real time: {', '.join(fields)}"
+        output.print(told, markup=False, highlight=False, soft_wrap=True)
+    if not confirmation.reproduced:
         raise typer.Exit(1)
 
 

@@ -18,7 +18,7 @@ from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure, read_schedule
 from race_harness.model.schedule import Schedule
-from race_harness.story.pytest_file import pytest_file, pytest_file_of_schedule
+from race_harness.story.pytest_file import marker, pytest_file, pytest_file_of_schedule
 from race_harness.story.timeline import timeline
 
 
@@ -113,19 +113,31 @@ def _tell_in_a_line(replayed: Replayed, file: Path) -> None:
 def export(
     file: Annotated[Path, typer.Argument(metavar="FAILURE.json", help="A failure file.")],
     out: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="Where to; - is stdout.")
-    ] = Path("test_race.py"),
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Where to; - is stdout. [default: test_race.py; stdout for a test of your own]",
+        ),
+    ] = None,
 ) -> None:
     """Write a pytest file that fails where the client loses this race and passes where not.
 
     It needs race-harness and openhands-sdk, and nothing else of the repository that it is put in.
+
+    Of a test of your own: a marker to put above it, for `pytest -m race`.
     """
-    found = read_schedule(file)
-    text = (
-        pytest_file_of_schedule(found, file)
-        if isinstance(found, Schedule)
-        else pytest_file(found, file)
-    )
+    found = read_schedule(file, of_tests=True)
+    if isinstance(found, Schedule):
+        if found.test is not None:
+            raise UsageError(f"{file} has not been run: race test --schedule does that")
+        text, usual = pytest_file_of_schedule(found, file), "test_race.py"
+    elif found.schedule.test is None:
+        text, usual = pytest_file(found, file), "test_race.py"
+    else:
+        text, usual = marker(found), "-"
+    out = out or Path(usual)
     if out.exists():
         # Somebody may have written tests there.
         raise UsageError(f"{out} is there already: remove it, or name another file with -o")

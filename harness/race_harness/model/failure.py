@@ -184,8 +184,8 @@ def read_schedule(path: Path, *, of_tests: bool = False) -> "Failure | Schedule"
     test = (found.schedule if isinstance(found, Failure) else found).test
     if test is not None and not of_tests:
         raise UsageError(
-            f"{path} is about the test {test}: race test --schedule, race show and race replay "
-            "take it"
+            f"{path} is about the test {test}: race test --schedule, race show and race export "
+            "take it, race replay, confirm and bisect with --test"
         )
     return found
 

@@ -372,6 +372,12 @@ class Schedule:
         """The JSON form, with every field spelled out."""
         return asdict(self)
 
+    def to_short_dict(self) -> dict[str, Any]:
+        """The JSON form of what is not benign alone, without the scenario's name."""
+        short: dict[str, Any] = _ADAPTER.dump_python(self, mode="json", exclude_defaults=True)
+        del short["scenario"]
+        return short
+
     def to_json(self) -> str:
         return json.dumps(self.to_dict(), sort_keys=True)
 

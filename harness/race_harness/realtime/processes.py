@@ -153,6 +153,16 @@ def leave(status: int = 0) -> None:
     os._exit(status)
 
 
+def stacks_of_others() -> dict[str, str]:
+    """Thread name to stack, innermost call last, of every thread but the caller's."""
+    frames = sys._current_frames()
+    return {
+        f"{number} {thread.name}": "".join(traceback.format_stack(frames[thread.ident]))
+        for number, thread in enumerate(threading.enumerate())
+        if thread.ident in frames and thread is not threading.current_thread()
+    }
+
+
 def _lead_group(pid: int) -> None:
     # Parent and child both do, since neither knows who is first.
     with contextlib.suppress(OSError):

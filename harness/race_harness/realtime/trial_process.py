@@ -2,7 +2,6 @@
 
 import queue
 import shutil
-import sys
 import threading
 import time
 import traceback
@@ -20,7 +19,7 @@ from race_harness.model.trace import Happening
 from race_harness.network.faults import Faults
 from race_harness.network.loopback import HOST
 from race_harness.network.site import UvicornSite
-from race_harness.realtime.processes import Parent, fork, leave
+from race_harness.realtime.processes import Parent, fork, leave, stacks_of_others
 from race_harness.realtime.proxy import Proxy
 from race_harness.realtime.record import SharedTrace, digest_of, in_order
 from race_harness.realtime.server_process import STOP, Done, Listening, serve
@@ -148,7 +147,7 @@ class _TrialProcess:
         except queue.Empty:
             trouble = None
             stopped = f"wall-time limit: {self._limit_s:g} s"
-            stacks = _stacks()
+            stacks = stacks_of_others()
         if self._proxy is not None:
             self._proxy.tell_busy()
         now_ns = self._trace.now_ns()
@@ -240,16 +239,6 @@ class _WatchedProgram(Program):
     def look(self, at_ns: int | None = None) -> None:
         with self._looking:
             super().look(at_ns)
-
-
-def _stacks() -> dict[str, str]:
-    """Thread name to stack, innermost call last, of every thread but the caller's."""
-    frames = sys._current_frames()
-    return {
-        f"{number} {thread.name}": "".join(traceback.format_stack(frames[thread.ident]))
-        for number, thread in enumerate(threading.enumerate())
-        if thread.ident in frames and thread is not threading.current_thread()
-    }
 
 
 def played_of(message: Played | TrialTrouble) -> Played:

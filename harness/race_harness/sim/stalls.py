@@ -1,8 +1,8 @@
 """Stalls and switches at lines of the client's source.
 
 An operating system may take a thread off its core before any line, and leave it there for a while.
-`sys.monitoring` (PEP 669) tells of each line that is about to run, for chosen functions only: the
-client's. Nothing else is slowed down, and nothing at all in a trial that needs no lines.
+Lines are told of for chosen functions only: the client's. Nothing else is slowed down, and nothing
+at all in a trial that needs no lines.
 """
 
 import importlib
@@ -10,16 +10,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Any, Final
 
-from race_harness.model.errors import WorldBroken
 from race_harness.model.schedule import Interleaving, LineStall
 from race_harness.sim import source
 from race_harness.sim.kernel import MILLISECOND, Kernel
-
-_TOOLS: Final = (4, 3, 5, 2, 1, 0)
-"""Tool ids. PEP 669 gives the first two to nobody; Hypothesis takes 3 where it is free."""
+from race_harness.sim.line_events import line_events
 
 
 class Lines:
@@ -38,8 +35,6 @@ class Lines:
             self._stalls.setdefault((stall.function, stall.line), []).append(stall)
         self._reached: Counter[source.Line] = Counter()
         self._looking = False
-        # By id, since a code object is hashed by reading all of it. The functions stay loaded.
-        self._functions: dict[int, source.Function] = {}
 
     @property
     def needed(self) -> bool:
@@ -57,24 +52,13 @@ class Lines:
             yield
             return
         stalled = {function for function, _ in self._stalls}
-        self._functions = {
-            id(function.code): function
+        functions = [
+            function
             for function in source.functions(self._modules)
             if self._switches or function.name in stalled
-        }
-        monitoring, line = sys.monitoring, sys.monitoring.events.LINE
-        tool = _free_tool()
-        monitoring.use_tool_id(tool, "race-harness")
-        try:
-            monitoring.register_callback(tool, line, self._line)
-            for function in self._functions.values():
-                monitoring.set_local_events(tool, function.code, line)
+        ]
+        with line_events(functions, self._reach):
             yield
-        finally:
-            for function in self._functions.values():
-                monitoring.set_local_events(tool, function.code, 0)
-            monitoring.register_callback(tool, line, None)
-            monitoring.free_tool_id(tool)
 
     @contextmanager
     def look(self) -> Iterator[None]:
@@ -84,16 +68,6 @@ class Lines:
             yield
         finally:
             self._looking = before
-
-    def _line(self, code: CodeType, number: int) -> object:
-        """A line is about to run. CPython tells of no other line of this thread meanwhile."""
-        function = self._functions.get(id(code))
-        if function is None:
-            # Asked for by a tool that had our id before: frames that were running when it gave
-            # that up still tell of their lines.
-            return sys.monitoring.DISABLE
-        self._reach(function, number)
-        return None
 
     def _reach(self, function: source.Function, number: int) -> None:
         kernel = self._kernel
@@ -133,13 +107,6 @@ class Lines:
         until_ns = kernel.now_ns + for_ns
         while kernel.now_ns < until_ns:
             kernel.block("a line's stall", until_ns, works_on)
-
-
-def _free_tool() -> int:
-    for tool in _TOOLS:
-        if sys.monitoring.get_tool(tool) is None:
-            return tool
-    raise WorldBroken("sys.monitoring has no tool id left: debuggers and profilers hold them all")
 
 
 _bootstrap: Final[dict[str, Any]] = vars(vars(importlib)["_bootstrap"])

@@ -5,7 +5,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
@@ -73,6 +73,37 @@ def pytest_file_of_schedule(schedule: Schedule, path: Path) -> str:
         schedule.scenario,
         'assert_schedule_passes(SCHEDULE, client=os.environ.get("RACE_CLIENT", "installed"))',
     )
+
+
+def marker(failure: Failure) -> str:
+    """The marker to be put above a test of one's own: under `pytest -m race` it runs the schedule
+    once, and fails as long as the race is lost."""
+    options = [f"schedule={_literal(failure.schedule.to_short_dict())}"]
+    if failure.source:
+        options.append(f"source={[*failure.source]!r}")
+    if failure.child_processes:
+        options.append("child_processes=True")
+    listed = textwrap.indent("".join(f"{option},\n" for option in ["reps=1", *options]), "    ")
+    told = "".join(f"# {line}\n" for line in textwrap.wrap(_docstring(in_words(failure)), 97))
+    return f"{told}@pytest.mark.race(\n{listed})\n"
+
+
+def _literal(value: Any) -> str:
+    """A JSON value as Python has it, a line for each field."""
+    match value:
+        case dict():
+            inside = [f"{json.dumps(name)}: {_literal(its)}" for name, its in value.items()]
+            first, last = "{", "}"
+        case list():
+            inside = [_literal(its) for its in value]
+            first, last = "[", "]"
+        case str():
+            return json.dumps(value)
+        case _:
+            return repr(value)
+    if len(inside) == 1:
+        return f"{first}{inside[0]}{last}"
+    return f"{first}\n{textwrap.indent(''.join(f'{its},\n' for its in inside), '    ')}{last}"
 
 
 def _file(paragraphs: Sequence[str], schedule: Schedule, name: str, call: str) -> str:

@@ -23,12 +23,14 @@ from race_harness.model.outcome import Outcome, Void
 from race_harness.model.repetition import Raised, Repetition, ThreadDeath
 from race_harness.model.requests import with_numbers
 from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Trace
 from race_harness.oracle.of_test import judge_repetition
-from race_harness.realtime.processes import Parent, fork
+from race_harness.realtime.processes import Parent, fork, leave
 from race_harness.sim import source
 from race_harness.sim.watchdog import Watchdog
-from race_harness.sim.world import World
+from race_harness.sim.world import Ending, World
 from race_harness.workers import scratch
+from race_harness.workers.native import NativeEnding, NativeRepetition
 from race_harness.workers.protocol import Ready
 from race_harness.workers.selection import Selection
 from race_harness.workers.trial import Trial
@@ -45,9 +47,10 @@ LEAVE_S: Final = 5.0
 class RepeatingBench:
     """What the repetitions of some tests are run on, one after another."""
 
-    combination = Combination("sim", "own")
-
-    def __init__(self, tests: Selection, player: "Player", collected: "Collected") -> None:
+    def __init__(
+        self, tests: Selection, player: "Player", collected: "Collected", world: str = "sim"
+    ) -> None:
+        self.combination = Combination(world, "own")
         self._tests = tests
         self._player = player
         self._items = collected.items
@@ -117,10 +120,16 @@ class RepeatingBench:
     ) -> None:
         try:
             _own_folders(self._root, item)
-            Watchdog(parent.line.send).start()
             known = set(sys.modules)
-            trial = self._play(item, schedule, modules)
-            parent.line.send(([name for name in sys.modules if name not in known], trial))
+
+            def tell(trial: Trial) -> None:
+                parent.line.send(([name for name in sys.modules if name not in known], trial))
+
+            if self.combination.in_real_time:
+                self._play_natively(item, schedule, modules, tell)
+            else:
+                Watchdog(parent.line.send).start()
+                tell(self._play(item, schedule, modules))
         except WorldBroken as broken:
             parent.line.send(str(broken))
         except BaseException:
@@ -132,7 +141,7 @@ class RepeatingBench:
         world = World(schedule, modules, child_processes=children, held=True)
         self._player.source = modules
         phases: list[Any] = []
-        deaths = _Deaths(world, modules)
+        deaths = _Deaths(world.trace, modules)
         left: list[str] = []
 
         def body() -> None:
@@ -153,17 +162,43 @@ class RepeatingBench:
             tuple(phases), tuple(deaths.found), ending.stopped, tuple(sorted(left))
         )
         _check_ours(repetition)
-        judged = judge_repetition(repetition)
-        void = judged if isinstance(judged, Void) else None
-        return Trial(
-            schedule=schedule,
-            outcome=Outcome((), (), void, ending.stopped),
-            judgement=None if isinstance(judged, Void) else judged,
-            happenings=with_numbers(ending.happenings),
-            digest=ending.digest,
-            stacks=ending.stacks,
-            wall_ms=(time.perf_counter() - began) * 1e3,
-        )
+        return _judged(schedule, repetition, ending, began)
+
+    def _play_natively(
+        self,
+        item: "pytest.Item",
+        schedule: Schedule,
+        modules: Sequence[str],
+        tell: Callable[[Trial], None],
+    ) -> None:
+        """Tells how it ended, also where the test itself never does."""
+        began = time.perf_counter()
+        self._player.source = modules
+
+        def ended(ending: NativeEnding) -> None:
+            tell(_judged(schedule, ending.repetition, ending, began))
+            leave()
+
+        native = NativeRepetition(schedule, modules, ended)
+        native.deaths = _Deaths(native.trace, modules).found
+        native.play(self._player, item)
+
+
+def _judged(
+    schedule: Schedule, repetition: Repetition, ending: Ending | NativeEnding, began: float
+) -> Trial:
+    """The trial with its verdict; `began` is as of `time.perf_counter()`."""
+    judged = judge_repetition(repetition)
+    void = judged if isinstance(judged, Void) else None
+    return Trial(
+        schedule=schedule,
+        outcome=Outcome((), (), void, repetition.stopped),
+        judgement=None if isinstance(judged, Void) else judged,
+        happenings=with_numbers(ending.happenings),
+        digest=ending.digest,
+        stacks=ending.stacks,
+        wall_ms=(time.perf_counter() - began) * 1e3,
+    )
 
 
 def _check_ours(repetition: Repetition) -> None:
@@ -177,9 +212,9 @@ def _check_ours(repetition: Repetition) -> None:
 class _Deaths:
     """Notes threads that die of an exception. pytest would only warn."""
 
-    def __init__(self, world: World, modules: Sequence[str]) -> None:
+    def __init__(self, trace: Trace, modules: Sequence[str]) -> None:
         self.found: list[ThreadDeath] = []
-        self._trace = world.trace
+        self._trace = trace
         self._modules = modules
         threading.excepthook = self._note
 
@@ -217,7 +252,9 @@ def _own_folders(root: Path, item: "pytest.Item") -> None:
     scratch.furnish(point)
 
 
-def collected(tests: Selection, serve: Callable[[RepeatingBench], None]) -> None:
+def collected(
+    tests: Selection, serve: Callable[[RepeatingBench], None], world: str = "sim"
+) -> None:
     """Collect the tests, warm up, and call `serve` within pytest's session.
 
     Raises:
@@ -229,7 +266,7 @@ def collected(tests: Selection, serve: Callable[[RepeatingBench], None]) -> None
     logging.disable(logging.NOTSET)
 
     def serve_what_was_found(found: "Collected") -> None:
-        bench = RepeatingBench(tests, player, found)
+        bench = RepeatingBench(tests, player, found, world)
         bench.warm_up()
         serve(bench)
 

@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> None:
         if tests is None:
             serve(prepare(adapter_name, Combination(world, server)))
         else:
-            collected(tests, serve)
+            collected(tests, serve, world)
     except Exception as error:
         tell_all(_trouble(error))
         sys.exit(1)

@@ -1,0 +1,88 @@
+"""A failure of a test tried in real time, over real sockets, as often as is said beforehand.
+
+Nobody tells real threads when to switch, and a test's own network is the machine's. What is left
+of a schedule are its stalls: where they alone make the test fail, they do so here.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from race_harness.campaign.campaign import whole_failure
+from race_harness.campaign.finding import ForTest
+from race_harness.campaign.progress import Progress
+from race_harness.model.combination import Combination
+from race_harness.model.confirmation import Confirmation, tally
+from race_harness.model.failure import Failure
+from race_harness.model.failure import confirm as confirm_in_file
+from race_harness.model.schedule import Interleaving, Schedule
+from race_harness.model.verdict import TrialResult
+from race_harness.store.store import CampaignRecord
+from race_harness.workers.protocol import WholeTrial
+
+TRIES: Final = 100
+NATIVE: Final = Combination("real", "own")
+
+
+def kept_natively(schedule: Schedule) -> Schedule:
+    """What there is of a schedule in real time."""
+    stalls = schedule.interleaving.stalls
+    return Schedule(schedule.scenario, schedule.entropy, interleaving=Interleaving(stalls=stalls))
+
+
+def left_out(schedule: Schedule) -> list[str]:
+    """The fields that there are not, such as `network.socket.latency_ms`."""
+    kept = set(kept_natively(schedule).non_default_fields())
+    return [field for field in schedule.non_default_fields() if field not in kept]
+
+
+def confirm_natively(
+    file: Path,
+    failure: Failure,
+    finder: ForTest,
+    argument: str,
+    *,
+    tries: int,
+    jobs: int,
+    record: CampaignRecord,
+    progress: Progress,
+) -> tuple[Failure, Confirmation]:
+    """Run the test so many times, and put what comes of it into the file. A try has reproduced the
+    failure if it failed by the same cause.
+
+    Raises:
+        ClientUnavailable: the client, or its environment, cannot be had.
+        UsageError: the test is not there; the file, or the record, cannot be written.
+        WorldBroken: a repetition could not be run.
+    """
+    client = replace(finder, world="real").find(argument, progress.step)
+    schedules = [kept_natively(failure.schedule)] * tries
+    reproduced = 0
+    with (
+        client.workers(min(jobs, tries)) as workers,
+        progress.bar(f"{client.resolved_version:>10} natively", tries) as bar,
+    ):
+        workers.wait_ready()
+        bar.begin()
+        series = record.series(client.series("", failure.schedule.scenario, drawn=False))
+        write_down = series.batch(schedules)
+
+        def ended(result: TrialResult) -> None:
+            write_down(result)
+            bar.advance(passed=result.passed)
+
+        def failed(result: TrialResult, whole: WholeTrial) -> None:
+            nonlocal reproduced
+            same = whole_failure(client, workers, schedules[result.index], result, whole)
+            reproduced += same.cause == failure.cause
+
+        results = workers.run(schedules, ended, failed)
+    confirmation = Confirmation(
+        tries=tries,
+        reproduced=reproduced,
+        verdicts=tally(result.verdicts or ("void",) for result in results),
+        resolved_version=client.resolved_version,
+    )
+    failure = confirm_in_file(file, NATIVE, confirmation)
+    record.store.confirmed(failure, NATIVE)
+    return failure, confirmation
