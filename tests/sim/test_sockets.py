@@ -6,10 +6,12 @@ A program gives what it saw, addresses and times apart. Times are compared where
 import array
 import contextlib
 import errno
+import fcntl
 import os
 import select
 import selectors
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -61,6 +63,55 @@ def settle() -> None:
 
 
 # -- opening
+
+
+@program
+def linger_time_of_zero_makes_closing_a_reset():
+    found = []
+    for linger in ((1, 0), (1, 1), (0, 0)):
+        with connected() as (client, server):
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", *linger))
+            client.close()
+            settle()
+            found.append(saw(server.recv, 10))
+    return found
+
+
+@program
+def duplicate_of_a_descriptor_keeps_it_open():
+    reading, writing = os.pipe()
+    again = os.dup(reading)
+    os.write(writing, b"one")
+    os.close(reading)
+    found = [os.read(again, 10), saw(os.read, reading, 10), saw(os.dup, reading)]
+    with connected() as (client, server):
+        one_more = os.dup(client.fileno())
+        client.close()
+        os.write(one_more, b"two")
+        found.append(server.recv(10))
+        os.close(one_more)
+        found.append(server.recv(10))
+    os.close(again)
+    os.close(writing)
+    return found
+
+
+@program
+def flags_of_descriptors():
+    reading, writing = os.pipe()
+    found = [fcntl.fcntl(reading, fcntl.F_GETFD), fcntl.fcntl(reading, fcntl.F_SETFD, 1)]
+    flags = fcntl.fcntl(reading, fcntl.F_GETFL)
+    found.append(flags & os.O_NONBLOCK)
+    found.append(fcntl.fcntl(reading, fcntl.F_SETFL, flags | os.O_NONBLOCK))
+    found.append(fcntl.fcntl(reading, fcntl.F_GETFL) & os.O_NONBLOCK)
+    found.append(saw(os.read, reading, 1))
+    with connected() as (client, _):
+        found.append(fcntl.fcntl(client, fcntl.F_GETFD))
+        found.append(fcntl.fcntl(client.fileno(), fcntl.F_SETFD, fcntl.FD_CLOEXEC))
+    os.close(reading)
+    os.close(writing)
+    found.append(saw(fcntl.fcntl, reading, fcntl.F_GETFD))
+    return found
 
 
 @program

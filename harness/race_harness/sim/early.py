@@ -10,6 +10,7 @@ which nobody keeps, for the length of a trial.
 # nobody holds them across a scheduling point. They guard what is found out once: first trials
 # would differ from later ones.
 import asyncio
+import fcntl
 import logging  # noqa: F401
 import os
 import queue
@@ -61,6 +62,7 @@ def _stand_ins() -> Iterator[tuple[object, str, Any]]:
         (socket, lookup.STAND_INS),
         (os, entropy.STAND_INS),
         (os, pipes.STAND_INS),
+        (fcntl, pipes.FILE_CONTROL),
     ):
         for name, stand_in in functions.items():
             yield module, name, _unbound(stand_in)

@@ -7,6 +7,8 @@ tells it, with tcp(7) and epoll(7) for the events.
 import errno
 import os
 import select
+import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from race_harness.network.pipe import Pipe
 
 Address = tuple[str, int]
+
+_NO_LINGER: Final = struct.pack("ii", 1, 0)
+_LINGER: Final = (int(socket.SOL_SOCKET), int(socket.SO_LINGER))
 
 
 class State(Enum):
@@ -238,12 +243,14 @@ class Endpoint(Waitable):
             self.close()
 
     def close(self, *, reset: bool = False) -> None:
-        """Close it; unread bytes make that a reset (RFC 2525, section 2.17)."""
+        """Close it. Unread bytes make that a reset (RFC 2525, section 2.17), and so does a linger
+        time of 0 (socket(7))."""
         was, self.state = self.state, State.CLOSED
         for watch in self.watches:
             watch.closed()
         self.watches.clear()
         if was is State.CONNECTED and self.outlet is not None:
+            reset = reset or self.options.get(_LINGER) == _NO_LINGER
             if reset or (self.received_bytes and not self.paired):
                 self.outlet.abort()
             elif not self.write_shut:

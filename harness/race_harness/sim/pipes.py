@@ -1,9 +1,11 @@
-"""`os.pipe()` in a trial: two connected descriptors, and the functions of `os` that take them.
+"""`os.pipe()` in a trial: two connected descriptors, and the functions of `os` and `fcntl` that
+take descriptors.
 
 Servers wake themselves up by one, as that of `websockets.sync` does. A file object cannot be made
 of it: `open()` reads in C.
 """
 
+import fcntl
 import os
 import sys
 from collections.abc import Callable
@@ -14,7 +16,7 @@ from race_harness.sim.descriptors import FIRST
 from race_harness.sim.endpoint import pair
 from race_harness.sim.simulated_socket import SimSocket
 
-_real_pipe, _real_pipe2 = os.pipe, os.pipe2
+_real_pipe, _real_pipe2, _real_dup, _real_fcntl = os.pipe, os.pipe2, os.dup, fcntl.fcntl
 
 
 def _made(flags: int, real: Callable[[], tuple[int, int]]) -> tuple[int, int]:
@@ -64,6 +66,37 @@ def _by(real: Callable[..., Any], simulated: Callable[..., Any]) -> Callable[...
     return call
 
 
+def _dup(fd: int, /) -> int:
+    """One more number for what is open there."""
+    here = descriptors.current
+    if here is None or not isinstance(fd, int) or fd < FIRST:
+        return _real_dup(fd)
+    number = here.open(here.at(fd))
+    timeout = here.pipes[fd].timeout if fd in here.pipes else None
+    here.pipes[number] = SimSocket(here, -1, -1, -1, number, timeout)
+    return number
+
+
+def _fcntl(fd: Any, cmd: int, arg: Any = 0, /) -> Any:
+    """Flags of a simulated descriptor: it is closed on exec, and only a pipe lets them be set."""
+    here = descriptors.current
+    number = fd if isinstance(fd, int) else fd.fileno()
+    if here is None or number < FIRST:
+        return _real_fcntl(fd, cmd, arg)
+    here.at(number)
+    pipe = here.pipes.get(number)
+    if cmd == fcntl.F_GETFD:
+        return fcntl.FD_CLOEXEC
+    if cmd == fcntl.F_SETFD:
+        return 0
+    if cmd == fcntl.F_GETFL and pipe is not None:
+        return os.O_RDWR | (os.O_NONBLOCK if pipe.timeout == 0 else 0)
+    if cmd == fcntl.F_SETFL and pipe is not None:
+        _set_blocking(pipe, not arg & os.O_NONBLOCK)
+        return 0
+    raise here.kernel.refusal(f"fcntl {cmd} of a simulated descriptor")
+
+
 def _set_blocking(pipe: SimSocket, blocking: bool) -> None:
     pipe.timeout = None if blocking else 0.0
 
@@ -72,8 +105,11 @@ STAND_INS: Final[dict[str, Callable[..., Any]]] = {
     "pipe": _pipe,
     "pipe2": _pipe2,
     "close": _close(os.close),
+    "dup": _dup,
     "read": _by(os.read, SimSocket.recv),
     "write": _by(os.write, SimSocket.send),
     "set_blocking": _by(os.set_blocking, _set_blocking),
     "get_blocking": _by(os.get_blocking, lambda pipe: pipe.timeout is None),
 }
+FILE_CONTROL: Final[dict[str, Callable[..., Any]]] = {"fcntl": _fcntl}
+"""Of the module `fcntl`."""
