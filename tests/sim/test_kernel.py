@@ -596,6 +596,27 @@ def test_where_steps_take_time_what_is_due_comes_in_between(step_ns, came):
     assert len(heard) == came
 
 
+@pytest.mark.parametrize("later_ns", [None, 60 * SECOND])
+def test_a_cancelled_timer_that_is_due_brings_nothing_later_forward(later_ns):
+    alone = Alone()
+    alone.kernel.step_ns = 1_000
+    came = []
+
+    def program():
+        timer = alone.kernel.call_at(1_000, lambda: came.append("cancelled"))
+        timer.cancel()
+        if later_ns is not None:
+            alone.kernel.call_at(later_ns, lambda: came.append("later"))
+        for _ in range(10):
+            alone.kernel.pause()
+        return alone.kernel.now_ns
+
+    began = alone.kernel.now_ns
+    assert alone.run(program) - began < SECOND
+    assert came == []
+    assert alone.kernel.stop_reason is None
+
+
 def test_looking_at_the_clock_takes_time_where_steps_do():
     def program():
         return [time.monotonic_ns() for _ in range(3)]

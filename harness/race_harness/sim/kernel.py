@@ -343,7 +343,11 @@ class Kernel:
     def _let_come(self) -> None:
         """Let what is due by now come, though strands could go on."""
         while self._timers and self._timers[0][0] <= self.now_ns:
-            self._advance()
+            if self._timers[0][2].action is None:
+                # Behind a cancelled one may be nothing that is due.
+                heapq.heappop(self._timers)
+            else:
+                self._advance()
 
     def _step(self) -> None:
         self.steps += 1
