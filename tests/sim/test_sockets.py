@@ -66,6 +66,19 @@ def settle() -> None:
 
 
 @program
+def sizes_of_buffers():
+    found = []
+    one, other = socket.socketpair()
+    with one, other, connected() as (client, server):
+        for each in (one, client, server):
+            for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+                found.append(each.getsockopt(socket.SOL_SOCKET, option) > 10_000)
+                each.setsockopt(socket.SOL_SOCKET, option, 20_000)
+                found.append(each.getsockopt(socket.SOL_SOCKET, option))
+    return found
+
+
+@program
 def linger_time_of_zero_makes_closing_a_reset():
     found = []
     for linger in ((1, 0), (1, 1), (0, 0)):

@@ -14,7 +14,7 @@ from typing import Any, Final
 from race_harness.network.loopback import HOST
 from race_harness.sim import descriptors
 from race_harness.sim.descriptors import Descriptors, error, is_here
-from race_harness.sim.endpoint import Endpoint, State
+from race_harness.sim.endpoint import Direct, Endpoint, State
 
 # As plain numbers: operations on flags that are enums are slow.
 _DONTWAIT: Final = int(socket.MSG_DONTWAIT)
@@ -22,6 +22,9 @@ _PEEK: Final = int(socket.MSG_PEEK)
 _WAITALL: Final = int(socket.MSG_WAITALL)
 _NONBLOCK: Final = int(socket.SOCK_NONBLOCK)
 _CLOEXEC: Final = int(socket.SOCK_CLOEXEC)
+_BUFFERS: Final = {int(socket.SO_SNDBUF): 16_384, int(socket.SO_RCVBUF): 131_072}
+"""What Linux says of a new socket (tcp(7), tcp_wmem and tcp_rmem); what it says of what was set is
+twice as much (socket(7))."""
 
 
 class SimSocket:
@@ -91,7 +94,10 @@ class SimSocket:
 
     def setsockopt(self, level: int, name: int, value: Any, length: int = 0) -> None:
         """Taken, told by `getsockopt`, and without meaning."""
-        self._open().options[level, name] = bytes(length) if value is None else value
+        value = bytes(length) if value is None else value
+        if level == socket.SOL_SOCKET and name in _BUFFERS and isinstance(value, int):
+            value *= 2
+        self._open().options[level, name] = value
 
     def getsockopt(self, level: int, name: int, length: int = 0) -> Any:
         endpoint = self._open()
@@ -107,6 +113,8 @@ class SimSocket:
                     return int(self.proto)
                 case socket.SO_ACCEPTCONN:
                     return int(endpoint.state is State.LISTENING)
+                case socket.SO_SNDBUF | socket.SO_RCVBUF if (level, name) not in endpoint.options:
+                    return _BUFFERS[name] if not endpoint.paired else Direct.CAPACITY
         return endpoint.options.get((level, name), bytes(length) if length else 0)
 
     # -- opening -----------------------------------------------------------------------------
