@@ -161,6 +161,32 @@ def test_pct_finds_it_without_being_told_how_many_points_there_are():
     assert finds(lambda seed: PCT(seed, 2)) > 0
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_pct_does_not_let_a_loop_that_looks_again_starve_whom_it_looks_for(seed):
+    def program():
+        lock, done = threading.Lock(), []
+
+        def look():
+            while not done:
+                with lock:
+                    pass
+
+        def finish():
+            for _ in range(3):
+                with lock:
+                    pass
+            done.append(True)
+
+        threads = [threading.Thread(target=each) for each in (look, look, finish)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return done
+
+    assert run_alone(program, choice=PCT(seed, 3)) == [True]
+
+
 def test_pct_takes_more_changes_than_points():
     order = run_alone(order_of_three, choice=PCT(0, 20, points=3))
     assert sorted(order) == sorted("aaaaabbbbbccccc")

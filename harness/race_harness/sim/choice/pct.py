@@ -15,6 +15,11 @@ from race_harness.sim.kernel import Strand
 SCALES = (4, 10)
 """Of k, as powers of two. Trials were counted to have 12 to 60 points, with lines 20 to 230."""
 
+PATIENCE = 10_000
+"""Points in a row that one strand may win. The bound of the paper is for programs that end; a
+strand that looks again and again whether another is done would keep it waiting for ever. So Coyote
+and the like make their schedules fair after a while; here the strand comes last from then on."""
+
 
 class PCT:
     """The strand of the highest priority goes on; at d-1 points it first loses its priority.
@@ -44,6 +49,9 @@ class PCT:
         self._priorities: dict[int, float] = {}
         changes = self._random.sample(range(points), min(depth - 1, points))
         self._changes = {point: priority for priority, point in enumerate(changes)}
+        self._winner: int | None = None
+        self._wins = 0
+        self._last = -1.0
 
     def choose(self, ready: deque[Strand]) -> int:
         for strand in ready:
@@ -56,7 +64,18 @@ class PCT:
         if lowered is not None:
             self._priorities[ready[first].index] = lowered
             first = self._first(ready)
-        return first
+        return self._impatient(ready, first)
+
+    def _impatient(self, ready: deque[Strand], first: int) -> int:
+        index = ready[first].index
+        self._wins = self._wins + 1 if index == self._winner else 1
+        self._winner = index
+        if self._wins <= PATIENCE:
+            return first
+        self._priorities[index] = self._last
+        self._last -= 1
+        self._wins = 0
+        return self._first(ready)
 
     def _first(self, ready: deque[Strand]) -> int:
         priorities = [self._priorities[strand.index] for strand in ready]
