@@ -1,80 +1,36 @@
-"""The command line: parses and prints, and leaves the work to others."""
+"""The command line. Nothing is imported here that takes long: `main` minds signals before that."""
 
+import signal
 import sys
-from typing import Annotated, Any
 
-import typer
-
-from race_harness.cli.commands import COMMANDS, LazyGroup, new_app
-from race_harness.model.errors import HarnessError, UsageError, in_one_line
-from race_harness.model.version import __version__
-
-app = new_app(name="race", cls=LazyGroup, no_args_is_help=True)
-for name, command in COMMANDS.items():
-    app.command(name, short_help=command.summary)(lambda: None)
-
-
-def _print_version(asked: bool) -> None:
-    if asked:
-        print(f"race-harness {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def race(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
-        ),
-    ] = False,
-) -> None:
-    """Reproduce races between REST and WebSocket, deterministically."""
-
-
-_BadUsage: type[Exception] = typer.BadParameter.__bases__[0]
-"""Of Typer or of Click, according to the release of Typer, which does not export it."""
+from race_harness.upkeep import interrupts
 
 
 def main() -> None:
-    """The entry point of `race`: an error is one line on stderr and its exit status."""
+    """`race`: an error is one line on stderr and its exit status; a signal is its status alone."""
+    with interrupts.raising() as interrupted:
+        try:
+            from race_harness.cli import command_line
+
+            status = command_line.run()
+        except SystemExit as ended:
+            status = ended.code
+        except BaseException:
+            # Whatever an interrupt has become on its way here.
+            if interrupted.first is None:
+                raise
+            status = 130
+    # Ctrl-C is how `race serve` is meant to end.
+    if interrupted.first is not None and (status or interrupted.first != signal.SIGINT):
+        status = interrupted.status
+    sys.exit(status)
+
+
+def main_of_process() -> None:
+    """`race` as a process, which is not interrupted in what Python does at its end."""
     try:
-        sys.exit(app(prog_name="race", standalone_mode=False))
-    except HarnessError as error:
-        _say(str(error))
-        if "\n" in str(error).strip():
-            # After a long stack nobody looks for the beginning.
-            _say(in_one_line(error))
-        sys.exit(error.exit_code)
-    except _BadUsage as error:
-        _say_usage(error)
-        sys.exit(_bad_usage_status())
-    except typer.Abort:
-        sys.exit(130)  # Ctrl-C, in older releases of Typer
-
-
-def _bad_usage_status() -> int:
-    if "bisect-run" in sys.argv[1:2]:
-        # To git, for whom that command works, the usual status means something else.
-        from race_harness.cli.bisect import ABORT
-
-        return ABORT
-    return UsageError.exit_code
-
-
-def _say_usage(error: Any) -> None:
-    message = error.format_message()
-    if "\n" in message:
-        # No arguments at all: the message is the help.
-        from race_harness.cli.console import errors
-
-        errors.print(message, markup=False, highlight=False, soft_wrap=True)
-    else:
-        command = error.ctx.command_path if error.ctx is not None else "race"
-        _say(f"{message.rstrip('.')}. See: {command} --help")
-
-
-def _say(message: str) -> None:
-    from race_harness.cli.console import errors
-
-    errors.print(f"race: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+        main()
+    finally:
+        for number in interrupts.SIGNALS:
+            if signal.getsignal(number) is signal.default_int_handler:
+                signal.signal(number, signal.SIG_DFL)

@@ -1,3 +1,3 @@
-from race_harness.cli import main
+from race_harness.cli import main_of_process
 
-main()
+main_of_process()

@@ -48,7 +48,7 @@ class _Endings(TypedDict):
 # A command's own exit status is no trouble.
 _ENDINGS: Final[_Endings] = {
     "finished_by": (typer.Exit,),
-    "interrupted_by": (KeyboardInterrupt, typer.Abort),
+    "interrupted_by": (*recording.INTERRUPTED_BY, typer.Abort),
 }
 
 

@@ -11,12 +11,12 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 from race_harness.model.errors import UsageError
 from race_harness.store.schema import ENVIRONMENT, SERIES
 from race_harness.store.store import Store, check_age, check_mark, told
+from race_harness.upkeep.temporary import TemporaryFolder
 
 _ENVIRONMENTS: Final = f"""
 INSERT OR IGNORE INTO main.environments ({ENVIRONMENT})
@@ -166,8 +166,8 @@ def _as_of_now(path: Path) -> Iterator[str]:
             raise UsageError(f"{path} is damaged: {damage}")
         check_age(database, path)
         if migrations.pending(database):
-            folder = stack.enter_context(TemporaryDirectory(prefix="race-"))
-            copy = Path(folder) / "record.db"
+            folder = stack.enter_context(TemporaryFolder())
+            copy = folder / "record.db"
             with contextlib.closing(sqlite3.connect(copy)) as target:
                 connection.backup(target)
             Store(copy).close()

@@ -3,12 +3,16 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from race_harness.model.errors import UsageError
 from race_harness.store.store import FINISHED, CampaignRecord, Store, default_path
+from race_harness.upkeep import interrupts
 
 Errors = tuple[type[BaseException], ...]
+
+INTERRUPTED_BY: Final[Errors] = (KeyboardInterrupt, GeneratorExit)
+"""Also before what is within a context has begun, which is then forgotten."""
 
 
 def open_store(path: Path | None, warn: Callable[[str], None]) -> Store:
@@ -34,7 +38,7 @@ def ending(
     by_itself: Callable[[], str] = lambda: FINISHED,
     *,
     finished_by: Errors = (),
-    interrupted_by: Errors = (KeyboardInterrupt,),
+    interrupted_by: Errors = INTERRUPTED_BY,
 ) -> Iterator[None]:
     """Tell the campaign how what is within ended.
 
@@ -43,17 +47,21 @@ def ending(
     """
     try:
         yield
-    except finished_by:
-        campaign.end(FINISHED)
-        raise
-    except interrupted_by:
-        campaign.end("interrupted")
-        raise
+        said = by_itself()
     except BaseException as error:
-        campaign.end(str(error).partition("\n")[0] or type(error).__name__)
+        with interrupts.held():
+            campaign.end(_said(error, finished_by, interrupted_by))
         raise
-    else:
-        campaign.end(by_itself())
+    with interrupts.held():
+        campaign.end(said)
+
+
+def _said(error: BaseException, finished_by: Errors, interrupted_by: Errors) -> str:
+    if isinstance(error, finished_by):
+        return FINISHED
+    if isinstance(error, interrupted_by):
+        return "interrupted"
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 @contextlib.contextmanager
@@ -65,7 +73,7 @@ def recorded(
     identity: str | None = None,
     warn: Callable[[str], None],
     finished_by: Errors = (),
-    interrupted_by: Errors = (KeyboardInterrupt,),
+    interrupted_by: Errors = INTERRUPTED_BY,
 ) -> Iterator[CampaignRecord]:
     """A campaign in the record; see `Store.campaign` and `ending`. Raises as `open_store`."""
     with open_store(path, warn) as store:

@@ -157,13 +157,14 @@ class Store:
     def writing(self) -> Iterator[None]:
         """A transaction that has the file to itself from the first statement on."""
         with self._told():
-            self.execute("BEGIN IMMEDIATE")
             try:
+                self.execute("BEGIN IMMEDIATE")
                 yield
+                self.execute("COMMIT")
             except BaseException:
+                # An interrupt may come before the first or after the last.
                 self.connection.rollback()
                 raise
-            self.execute("COMMIT")
 
     def _told(self) -> AbstractContextManager[None]:
         return told(self.path)
@@ -297,8 +298,10 @@ def told(path: Path | None) -> Iterator[None]:
 
 def check_mark(database: "Database", path: Path | None, *, or_empty: bool = True) -> None:
     """Raises UsageError where there is something, and no record."""
+    # In this order: another process may make all of it meanwhile.
+    empty = not database.table_names()
     (mark,) = database.execute("PRAGMA application_id").fetchone()
-    if mark != APPLICATION_ID and not (or_empty and not database.table_names()):
+    if mark != APPLICATION_ID and not (or_empty and empty):
         raise _no_record(path)
 
 

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -17,6 +18,8 @@ from race_harness.model.errors import ClientUnavailable, UsageError, WorldBroken
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import LOG_VARIABLE
 from race_harness.model.verdict import TrialResult
+from race_harness.upkeep import interrupts
+from race_harness.upkeep.temporary import TemporaryFolder
 from race_harness.workers import bootstrap, selection
 from race_harness.workers.protocol import (
     ListLines,
@@ -80,39 +83,56 @@ class Workers:
             environment.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
             if (paths := os.environ.get("PYTHONPATH")) is not None:
                 environment["PYTHONPATH"] = paths
-        pairs = [socket.socketpair() for _ in range(jobs)]
-        theirs = [their.fileno() for _, their in pairs]
-        self._log = tempfile.TemporaryFile("w+b")  # noqa: SIM115 - closed in close()
-        # Also what workers leave that are killed is removed.
-        self._scratch = tempfile.TemporaryDirectory(prefix="race-", ignore_cleanup_errors=True)
-        self._connections = [Connection(our.detach()) for our, _ in pairs]
+        self.version = self.server_version = ""
+        self.tests: tuple[str, ...] = ()
+        self._connections: list[Connection] = []
+        # Whoever is interrupted in here leaves no process behind.
+        with contextlib.ExitStack() as stack:
+            with interrupts.held():
+                stack.callback(self._hang_up)
+                self._log = stack.enter_context(tempfile.TemporaryFile("w+b"))
+                # Also what workers leave that are killed is removed.
+                self._scratch = TemporaryFolder()
+                stack.callback(self._scratch.close)
+                pairs = [socket.socketpair() for _ in range(jobs)]
+                self._connections += [Connection(our.detach()) for our, _ in pairs]
+                with contextlib.ExitStack() as lent:
+                    theirs = [lent.enter_context(their) for _, their in pairs]
+                    self._process = self._started(
+                        python, adapter, combination, theirs, environment
+                    )
+                # Nor does whoever is interrupted before it could enter.
+                self._kill = weakref.finalize(self, _kill_group, self._process)
+                stack.callback(self._kill)
+            self._rest = stack.pop_all()
+
+    def _started(
+        self,
+        python: str,
+        adapter: str,
+        combination: Combination,
+        theirs: list[socket.socket],
+        environment: dict[str, str],
+    ) -> subprocess.Popen[bytes]:
+        descriptors = [their.fileno() for their in theirs]
         try:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 [
                     # -P: the folder of the script is not to be searched for modules.
-                    *(str(python), "-P", str(Path(bootstrap.__file__))),
+                    *(python, "-P", str(Path(bootstrap.__file__))),
                     *(adapter, combination.world, combination.server),
-                    *map(str, theirs),
+                    *map(str, descriptors),
                 ],
-                pass_fds=theirs,
+                pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
-                env={**environment, "TMPDIR": self._scratch.name},
+                env={**environment, "TMPDIR": str(self._scratch.path)},
                 # A group of its own, so that all jobs can be ended at once.
                 start_new_session=True,
             )
         except OSError as error:
-            for connection in self._connections:
-                connection.close()
-            self._log.close()
-            self._scratch.cleanup()
             raise WorldBroken(f"cannot start {python}: {error.strerror or error}") from None
-        finally:
-            for _, their in pairs:
-                their.close()
-        self.version = self.server_version = ""
-        self.tests: tuple[str, ...] = ()
 
     def __enter__(self) -> "Workers":
         return self
@@ -123,21 +143,22 @@ class Workers:
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        if exc_type is not None:
-            self._kill()
-        self.close()
+        with interrupts.held():
+            if exc_type is not None:
+                self._kill()
+            self.close()
 
     def close(self) -> None:
         """Let the workers end: they do when nobody is left to send them requests."""
+        with interrupts.held(), self._rest:
+            self._hang_up()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=10)
+                self._kill.detach()
+
+    def _hang_up(self) -> None:
         for connection in self._connections:
             connection.close()
-        try:
-            self._process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._kill()
-            self._process.wait()
-        self._log.close()
-        self._scratch.cleanup()
 
     def wait_ready(self) -> None:
         """Wait until every job has imported the client."""
@@ -269,9 +290,11 @@ class Workers:
         said = self._log.read().decode(errors="replace").strip()
         return WorldBroken("a worker died" + (f":\n{said[-4000:]}" if said else " without a word"))
 
-    def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _environment() -> dict[str, str]:

@@ -1,0 +1,70 @@
+"""Temporary folders that are gone when their process is, however it ended.
+
+Each is locked by its owner for as long as that lives (flock(2); the kernel unlocks what a killed
+process had). Whoever makes one removes those that nobody has locked any more.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+_PREFIX: Final = "race-held-"
+
+
+class TemporaryFolder:
+    """An empty folder, until it is closed, forgotten, or the process ends."""
+
+    def __init__(self) -> None:
+        sweep_folders()
+        # Under the name by which it is swept it is locked from the first moment on.
+        made = Path(tempfile.mkdtemp(prefix="race-new-"))
+        lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        self.path = made.rename(made.with_name(made.name.replace("race-new-", _PREFIX, 1)))
+        self._end = weakref.finalize(self, _remove, self.path, lock, os.getpid())
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove it with all that is in it."""
+        self._end()
+
+
+def sweep_folders() -> None:
+    """Remove those of this user whose owners are gone."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            _sweep(path)
+
+
+def _sweep(path: Path) -> None:
+    if path.lstat().st_uid != os.getuid():
+        return
+    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def _remove(path: Path, lock: int, owner: int) -> None:
+    if os.getpid() != owner:
+        return  # A fork of it has the folder lent.
+    shutil.rmtree(path, ignore_errors=True)
+    os.close(lock)
