@@ -156,13 +156,13 @@ class Scenarios(pytest.Collector):
     def run(self, scenario: "Scenario") -> "Campaign":
         """Run a scenario's campaign. Importing the client takes seconds: once for all of them."""
         from race_harness.campaign.campaign import run_campaign
-        from race_harness.search.draw import draw_schedules
+        from race_harness.campaign.drawn import DrawnSchedules
         from race_harness.workers.pool import CORES
 
         client = self.client()
         option = self.config.getoption
         reps = option("--race-reps") or REPS
-        schedules = list(draw_schedules(scenario, option("--race-seed"), reps))
+        schedules = DrawnSchedules(scenario, option("--race-seed"), reps)
         try:
             if self._workers is None:
                 self._workers = client.workers(CORES)

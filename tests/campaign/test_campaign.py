@@ -1,6 +1,6 @@
 """Campaigns: what is summed up, which failure is kept, and that it replays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -159,8 +159,8 @@ class Forgetful(Workers):
         self._real = real
         self.server_version = real.server_version
 
-    def run(self, *arguments: Any, **options: Any) -> list[TrialResult]:
-        return self._real.run(*arguments, **options)
+    def stream(self, *arguments: Any) -> Iterator[tuple[TrialResult, WholeTrial | None]]:
+        return self._real.stream(*arguments)
 
     def run_whole(self, schedule: Schedule) -> tuple[TrialResult, WholeTrial]:
         result, whole = self._real.run_whole(schedule)

@@ -1,11 +1,13 @@
 """A campaign: the same schedules for one client after another, and what came of them."""
 
+import contextlib
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from race_harness.campaign.compact import CompactResults
 from race_harness.campaign.comparison import ClientSummary, summarise
 from race_harness.campaign.resolve import ClientUnderTest
 from race_harness.model.confirmation import by_itself
@@ -15,7 +17,7 @@ from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import Judgement, TrialResult
 from race_harness.store.series import SeriesRecord
 from race_harness.workers.pool import Workers
-from race_harness.workers.protocol import WholeTrial
+from race_harness.workers.protocol import Whole, WholeTrial
 from race_harness.workers.selection import Selection
 
 FAILURES = Path(".race/failures")
@@ -26,7 +28,7 @@ _LONGEST_NAME = 150
 @dataclass(frozen=True)
 class Campaign:
     summary: ClientSummary
-    results: tuple[TrialResult, ...]
+    results: Sequence[TrialResult]
 
 
 def run_campaign(
@@ -54,19 +56,23 @@ def run_campaign(
         UsageError: the failure file or the record cannot be written.
     """
 
-    def numbered(result: TrialResult) -> TrialResult:
-        return replace(result, index=start + result.index)
+    results = CompactResults(start=start)
 
     def ended(result: TrialResult) -> None:
+        numbered = replace(result, index=start + result.index)
         if series is not None:
-            schedule = schedules[start + result.index] if keeps_schedules else None
-            series.trial(numbered(result), schedule)
-        on_result(numbered(result))
+            series.trial(numbered, schedules[numbered.index] if keeps_schedules else None)
+        results.add(numbered)
+        on_result(numbered)
 
     began = time.perf_counter()
     once = _Once() if client.combination.in_real_time else None
-    run = workers.run(schedules[start:], ended, once, strict=strict)
-    results = [numbered(result) for result in run]
+    wholes: Whole = None if once is None else "not-ok" if strict else "failed"
+    with contextlib.closing(_each(schedules[start:])) as wanted:
+        for result, trial in workers.stream(wanted, wholes):
+            ended(result)
+            if once is not None and trial is not None:
+                once(result, trial)
     elapsed_s = time.perf_counter() - began
     failed = next((r for r in results if not r.passes(strict=strict) and r.void is None), None)
     path = None
@@ -93,7 +99,11 @@ def run_campaign(
         elapsed_s,
         str(path) if path is not None else None,
     )
-    return Campaign(summary, tuple(results))
+    return Campaign(summary, results)
+
+
+def _each(schedules: Sequence[Schedule]) -> Generator[Schedule]:
+    yield from schedules
 
 
 class _Once:

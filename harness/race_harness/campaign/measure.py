@@ -5,12 +5,12 @@ from pathlib import Path
 
 from race_harness.campaign.campaign import Campaign, examine, keep, run_campaign
 from race_harness.campaign.comparison import Comparison, compare
+from race_harness.campaign.drawn import DrawnSchedules
 from race_harness.campaign.progress import Progress
 from race_harness.campaign.resolve import find_client
 from race_harness.model.failure import Failure
 from race_harness.model.scenario import Scenario
 from race_harness.model.verdict import TrialResult
-from race_harness.search.draw import draw_schedules
 from race_harness.search.minimal import minimal_schedule
 from race_harness.store.store import CampaignRecord
 from race_harness.workers.pool import jobs_in
@@ -41,7 +41,7 @@ def measure(
     found = [
         find_client(argument, progress.step, server=server, world=world) for argument in clients
     ]
-    schedules = list(draw_schedules(scenario, seed, reps))
+    schedules = DrawnSchedules(scenario, seed, reps)
     campaigns: list[Campaign] = []
     for position, client in enumerate(found):
         with (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from race_harness.campaign.campaign import FAILURES, examine, keep, run_campaign
 from race_harness.campaign.comparison import ClientSummary, Comparison, compare
+from race_harness.campaign.drawn import DrawnSchedules
 from race_harness.campaign.progress import Progress, ProgressBar
 from race_harness.campaign.resolve import INSTALLED, ClientUnderTest, find_tests
 from race_harness.model.errors import UsageError
@@ -16,7 +17,6 @@ from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.search import families as fault_families
-from race_harness.search.draw import draw_schedules
 from race_harness.search.portfolio import scenario_of
 from race_harness.search.reduction import reduced
 from race_harness.store.series import SeriesRecord
@@ -70,7 +70,7 @@ def measure_tests(
         for argument in asked.clients
     ]
     jobs = min(jobs_in("sim", asked.jobs), asked.reps)
-    schedules: dict[str, list[Schedule]] = {}
+    schedules: dict[str, DrawnSchedules] = {}
     of_tests: dict[str, list[_OneClient]] = {}
     for position, client in enumerate(clients):
         with client.workers(jobs) as workers:
@@ -88,7 +88,7 @@ def measure_tests(
                     # The lines are those of the first client that has the test: on others, a stall
                     # at a line that they do not have is none.
                     scenario = scenario_of(test, lines, asked.families, asked.schedule)
-                    schedules[test] = [*draw_schedules(scenario, asked.seed, asked.reps)]
+                    schedules[test] = DrawnSchedules(scenario, asked.seed, asked.reps)
                 series = record.series(
                     client.series(
                         "",
@@ -131,7 +131,7 @@ def measure_tests(
 @dataclass(frozen=True)
 class _OneClient:
     summary: ClientSummary
-    results: tuple[TrialResult, ...]
+    results: Sequence[TrialResult]
     failure: Failure | None
 
 
@@ -150,11 +150,17 @@ def _measured(
     series: SeriesRecord,
     bar: ProgressBar,
 ) -> _OneClient:
+    tried: Counter[str] = Counter()
+
+    def ended(result: TrialResult) -> None:
+        tried[strategy_of(schedules[result.index])] += 1
+        bar.advance(passed=result.passed)
+
     campaign = run_campaign(
         client,
         schedules,
         workers,
-        on_result=lambda result: bar.advance(passed=result.passed),
+        on_result=ended,
         failures=None,
         series=series,
         keeps_schedules=True,
@@ -171,8 +177,7 @@ def _measured(
         first_failure=None if path is None else str(path),
         grades={grade: grades[grade] for grade in GRADES},
         strategies={
-            strategy: (found_by[strategy], tried)
-            for strategy, tried in sorted(Counter(map(strategy_of, schedules)).items())
+            strategy: (found_by[strategy], times) for strategy, times in sorted(tried.items())
         },
     )
     return _OneClient(summary, campaign.results, failure)

@@ -52,10 +52,10 @@ def atlas(
     """
     from race_harness.atlas.known import known_cells
     from race_harness.atlas.survey import Survey, releases_between
+    from race_harness.campaign.drawn import DrawnSchedules
     from race_harness.campaign.own_scenarios import find_scenarios
     from race_harness.model.fingerprint import fingerprint
     from race_harness.search import library
-    from race_harness.search.draw import draw_schedules
 
     check_outputs(json_file, markdown=markdown)
     names = [name for several in scenarios or [] for name in several.split(",")]
@@ -74,7 +74,7 @@ def atlas(
             ending(campaign),
             progress.bar("atlas", len(between) * len(chosen)) as bar,
         ):
-            schedules = {one.name: list(draw_schedules(one, seed, reps)) for one in chosen}
+            schedules = {one.name: DrawnSchedules(one, seed, reps) for one in chosen}
             bar.begin()
             survey = Survey(
                 schedules,

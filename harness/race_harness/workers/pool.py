@@ -99,7 +99,7 @@ class Workers:
                 with contextlib.ExitStack() as lent:
                     theirs = [lent.enter_context(their) for _, their in pairs]
                     self._process = self._started(
-                        python, adapter, combination, theirs, environment
+                        str(python), adapter, combination, theirs, environment
                     )
                 # Nor does whoever is interrupted before it could enter.
                 self._kill = weakref.finalize(self, _kill_group, self._process)
