@@ -190,12 +190,57 @@ def test_what_is_no_record_is_named(tmp_path: Path, out: Path, content_: bytes |
         merged(out, path)
 
 
-def test_a_damaged_record_is_named(tmp_path: Path, out: Path) -> None:
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """Of its 500 trials those on the last pages are gone."""
     path = shard(tmp_path / "in.db", *(trial(number) for number in range(500)))
     path.write_bytes(path.read_bytes()[:-8192])
-    with pytest.raises(UsageError, match=r"in\.db"):
-        merged(out, path)
-    assert content(out)["trials"] == []
+    return path
+
+
+def test_a_damaged_record_is_named(out: Path, damaged: Path) -> None:
+    """It could spoil what is there."""
+    shard(out, trial(1000))
+    with pytest.raises(UsageError, match=r"in\.db is damaged: .*race merge NEW\.db .*in\.db"):
+        merged(out, damaged)
+    assert len(content(out)["trials"]) == 1
+
+
+def test_of_a_damaged_record_what_can_be_read_is_saved_in_a_new_one(
+    out: Path, damaged: Path
+) -> None:
+    whole = shard(out.with_name("whole.db"), *(trial(number) for number in range(500)))
+    (found,) = merged(out, damaged)
+    assert "is damaged" in found.left[0]
+    assert "trials of 1.10.0 in final-events from " in found.left[1]
+    saved = content(out)["trials"]
+    assert 0 < len(saved) == found.new < 500
+    assert set(saved) < set(content(whole)["trials"])
+
+
+def test_of_a_whole_record_nothing_is_left_behind(tmp_path: Path, out: Path) -> None:
+    (found,) = merged(out, shard(tmp_path / "in.db", trial(0), trial(1)))
+    assert found == Merged(2, 2, ())
+
+
+def test_rows_that_make_no_sense_are_left_behind(tmp_path: Path, out: Path) -> None:
+    path = shard(tmp_path / "in.db", trial(0), trial(1), trial(2))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE trials SET verdicts = 'lat\x05' WHERE number = 1")
+    (found,) = merged(out, path)
+    assert found.new == 2
+    assert "no such verdict" in found.left[1]
+    assert found.left[1].startswith("1 of the trials")
+
+
+def test_trials_of_lost_campaigns_are_saved(tmp_path: Path, out: Path) -> None:
+    path = shard(tmp_path / "in.db", trial(0), trial(1))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE campaigns SET plan = '{'")
+        connection.execute("UPDATE environments SET cores = 'many'")
+    (found,) = merged(out, path)
+    assert found.new == 2
+    assert [row[:3] for row in content(out)["campaigns"]] == [("one plan", "lost", "{}")]
 
 
 def test_a_record_is_not_merged_into_itself(out: Path) -> None:

@@ -80,19 +80,19 @@ def report(
 
             named = campaign[0] if campaign else None
             view = replace(view, changes=changes(store, baseline, named))
-    if output is not None:
-        with extra("report", "race report"):
-            from race_harness.report.html import html_page
+        if output is not None:
+            with extra("report", "race report"):
+                from race_harness.report.html import html_page
 
-            write_text(output, html_page(view))
-    if junit is not None:
-        from race_harness.report.junit import junit as junit_of
+                write_text(output, html_page(view))
+        if junit is not None:
+            from race_harness.report.junit import junit as junit_of
 
-        write_text(junit, junit_of(view))
-    if markdown:
-        from race_harness.report.markdown import markdown as markdown_of
+            write_text(junit, junit_of(view))
+        if markdown:
+            from race_harness.report.markdown import markdown as markdown_of
 
-        print(markdown_of(view), end="")
+            print(markdown_of(view), end="")
 
 
 def export_db(
@@ -143,15 +143,24 @@ def merge_records(
     """Put records together, such as those of shards: their union, in which nothing counts twice.
 
     Of a record that contradicts what is there, nothing is taken, and those after it are left out.
+    Into a new OUT a damaged record is merged as far as it can be read; the exit status is 2 then.
     """
     from race_harness.store.merge import merge
 
+    left = False
     with Store(out) as store:
         for path in records:
             merged = merge(store, path)
+            for line in merged.left:
+                left = True
+                console.errors.print(
+                    f"left behind: {line}", highlight=False, markup=False, soft_wrap=True
+                )
             console.output.print(
                 f"{path}: {merged.new} new of {merged.trials} trials",
                 highlight=False,
                 markup=False,
                 soft_wrap=True,
             )
+    if left:
+        raise typer.Exit(UsageError.exit_code)

@@ -9,13 +9,15 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from race_harness.model.errors import UsageError
+from race_harness.store.damage import damage_of
+from race_harness.store.rescue import rescue
 from race_harness.store.schema import ENVIRONMENT, SERIES
-from race_harness.store.store import Store, check_age, check_mark, told
+from race_harness.store.store import Store, check_age, check_mark, damaged, told
 from race_harness.upkeep.temporary import TemporaryFolder
 
 _ENVIRONMENTS: Final = f"""
@@ -102,22 +104,27 @@ class Merged:
     """In the file."""
     new: int
     """Those of them that were not there before."""
+    left: tuple[str, ...] = ()
+    """What was left behind of a damaged file, in words."""
 
 
 def merge(store: Store, path: Path) -> Merged:
     """Add what another record holds, all of it or nothing; that file stays as it is.
 
+    Of a damaged one, what can be read is saved, where nothing else is that it could spoil.
+
     Raises:
         UsageError: it is no record, one of a newer race-harness, or the same file; or both hold a
-            trial or a series, and not alike.
+            trial or a series, and not alike; it is damaged, and there are campaigns already.
     """
     if store.path is not None and path.exists() and path.samefile(store.path):
         raise UsageError(f"{path} is both what is merged and where it goes: name another file")
-    with _as_of_now(path) as address:
+    (campaigns,) = store.execute("SELECT count(*) FROM campaigns").fetchone()
+    with _as_of_now(path, rescued=not campaigns) as (address, left):
         store.execute("ATTACH ? AS incoming", (address,))
         try:
             with store.writing():
-                return _union(store, path)
+                return replace(_union(store, path), left=tuple(left))
         finally:
             store.execute("DETACH incoming")
 
@@ -146,33 +153,50 @@ def _union(store: Store, path: Path) -> Merged:
 
 
 @contextlib.contextmanager
-def _as_of_now(path: Path) -> Iterator[str]:
-    """The address of a record for SQLite, or of a copy with today's tables where it is older."""
+def _as_of_now(path: Path, *, rescued: bool) -> Iterator[tuple[str, list[str]]]:
+    """The address of a record for SQLite, or of a copy: with today's tables where it is older, and
+    if `rescued` with what can be read where it is damaged. And what that leaves behind."""
     from sqlite_utils import Database
 
     from race_harness.store.migrations import migrations
 
     if not path.is_file():
         raise UsageError(f"no record {path}: name a file that race has written")
-    with contextlib.ExitStack() as stack, told(path):
-        address = _address(path)
-        connection = stack.enter_context(
-            contextlib.closing(sqlite3.connect(address, uri=True, isolation_level=None))
-        )
-        database = Database(connection, execute_plugins=False)
-        check_mark(database, path, or_empty=False)
-        (damage,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if damage != "ok":
-            raise UsageError(f"{path} is damaged: {damage}")
-        check_age(database, path)
-        if migrations.pending(database):
-            folder = stack.enter_context(TemporaryFolder())
-            copy = folder / "record.db"
-            with contextlib.closing(sqlite3.connect(copy)) as target:
-                connection.backup(target)
-            Store(copy).close()
+    left: list[str] = []
+    with contextlib.ExitStack() as stack:
+        with told(path):
+            address = _address(path)
+            connection = stack.enter_context(
+                contextlib.closing(sqlite3.connect(address, uri=True, isolation_level=None))
+            )
+            database = Database(connection, execute_plugins=False)
+            try:
+                check_mark(database, path, or_empty=False)
+                damage = damage_of(connection)
+            except sqlite3.DatabaseError as error:
+                if not rescued or error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+                    raise
+                damage = str(error)
+                # So that one of which the end is missing can be opened; nothing is written.
+                connection.execute("PRAGMA writable_schema = ON")
+                check_mark(database, path, or_empty=False)
+            if damage is not None and not rescued:
+                raise damaged(path, damage)
+            with (
+                contextlib.nullcontext() if damage is None else contextlib.suppress(sqlite3.Error)
+            ):
+                check_age(database, path)
+            older = damage is None and migrations.pending(database)
+        if damage is not None or older:
+            copy = stack.enter_context(TemporaryFolder()) / "record.db"
+            if damage is not None:
+                left = [f"{path} is damaged: {damage}", *rescue(connection, copy)]
+            else:
+                with contextlib.closing(sqlite3.connect(copy)) as target:
+                    connection.backup(target)
+                Store(copy).close()
             address = _address(copy)
-        yield address
+        yield address, left
 
 
 def _address(path: Path) -> str:

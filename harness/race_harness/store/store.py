@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -37,6 +38,12 @@ FINISHED: Final = "finished"
 
 VARIABLE: Final = "RACE_RECORD"
 """Environment variable that names the record where no option does."""
+
+_OF_DAMAGE: Final = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError),
+    *(sqlite3.Error, TypeError, ValueError),
+)
+"""What readers come to where rows make no sense."""
 
 _PATIENCE_S: Final = 60
 """Wall seconds to wait for another process that is writing."""
@@ -70,7 +77,9 @@ class Store:
                 timeout=_PATIENCE_S,
                 isolation_level=None,
                 uri=True,  # for what is attached
+                factory=_ToldConnection,
             )
+            self.connection.record = path
         try:
             with self._told():
                 self._prepare()
@@ -87,10 +96,21 @@ class Store:
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        self.close()
+        try:
+            if isinstance(exc, _OF_DAMAGE):
+                self._blame(exc)
+        finally:
+            self.close()
 
     def close(self) -> None:
         self.connection.close()
+
+    def _blame(self, error: BaseException) -> None:
+        """Raises UsageError where it is the record that makes no sense, and not us."""
+        from race_harness.store.damage import damage_of
+
+        if (reason := damage_of(self.connection)) is not None:
+            raise damaged(self.path, reason) from error
 
     def campaign(
         self,
@@ -142,7 +162,8 @@ class Store:
     def execute(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
         """One statement, which is a transaction of its own outside `writing`."""
         with self._told():
-            return self.connection.execute(sql, values)
+            cursor: sqlite3.Cursor = self.connection.execute(sql, values)
+            return cursor
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
@@ -288,12 +309,54 @@ def told(path: Path | None) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_NOTADB:
             raise _no_record(path) from None
+        # The primary one; the others say where (https://www.sqlite.org/rescode.html).
+        if code is not None and code & 0xFF == sqlite3.SQLITE_CORRUPT:
+            raise damaged(path, str(error)) from None
         raise UsageError(f"cannot use the record {path}: {error}") from None
+    except UnicodeDecodeError as error:
+        # Of names in it, and even of what SQLite says of them.
+        raise damaged(path, str(error)) from None
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(f"cannot use the record {path}: {reason}") from None
+
+
+class _ToldCursor(sqlite3.Cursor):
+    """Damage is met when rows are fetched."""
+
+    def __init__(self, path: Path | None, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self._path = path
+
+    def __next__(self) -> Any:
+        with told(self._path):
+            return super().__next__()
+
+    def fetchone(self) -> Any:
+        with told(self._path):
+            return super().fetchone()
+
+    def fetchall(self) -> list[Any]:
+        with told(self._path):
+            return super().fetchall()
+
+
+class _ToldConnection(sqlite3.Connection):
+    record: Path | None = None
+
+    def cursor(self, *_arguments: Any) -> Any:
+        return super().cursor(partial(_ToldCursor, self.record))
+
+
+def damaged(path: Path | None, reason: str) -> UsageError:
+    """What to raise of a record that is damaged for this reason."""
+    return UsageError(
+        f"the record {path} is damaged: {reason}; `race merge NEW.db {path}` saves what can be "
+        "read"
+    )
 
 
 def check_mark(database: "Database", path: Path | None, *, or_empty: bool = True) -> None:
