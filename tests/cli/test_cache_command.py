@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cli_rig import Race
+from cli_rig import Race, error_of
 
 from race_harness.environments import leases
 from race_harness.environments.cache import METADATA
@@ -68,3 +68,24 @@ def test_listing_removes_nothing(race: Race, root: Path) -> None:
     old = make(root, "1.0.0", days_ago=400)
     race("cache", "--max-gb", "0")
     assert old.exists()
+
+
+def test_what_is_named_is_removed(race: Race, root: Path) -> None:
+    one, other, damaged = (make(root, name, days_ago=0) for name in ("1.0.0", "1.0.1", "tree-1"))
+    with_server = make(root, "1.0.0 with its server", days_ago=0)
+    (damaged / METADATA).unlink()
+    assert "tree-1" in race("cache").stdout
+    done = race("cache", "--remove", "1.0.0", "--remove", "tree-1")
+    assert done.returncode == 0
+    assert "removed openhands-sdk 1.0.0 with its server" in done.stdout
+    assert [path.exists() for path in (one, with_server, other, damaged)] == [
+        *(False, False, True, False)
+    ]
+
+
+def test_what_cannot_be_removed_is_told(race: Race, root: Path) -> None:
+    used = make(root, "1.1.0", days_ago=0)
+    assert leases.hold(used)
+    assert "is in use" in error_of(race("cache", "--remove", "1.1.0"), 2)
+    assert "no environment '1.1'" in error_of(race("cache", "--remove", "1.1"), 2)
+    assert used.exists()

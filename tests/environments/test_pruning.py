@@ -96,7 +96,7 @@ def test_what_is_there_is_found_with_its_size_and_last_use(tmp_path: Path) -> No
     (tmp_path / BUILDING).mkdir()
     (tmp_path / "broken").mkdir()
     found = environments(tmp_path)
-    assert [each.title for each in found] == ["sdk two", "sdk one", "damaged"]
+    assert [each.title for each in found] == ["sdk two", "sdk one", "broken"]
     assert [each.used_at for each in found] == [2_000.0, 1_000.0, 0.0]
     assert found[0].size >= 20_000 > 10_000 <= found[0].shared
     assert total(found) < sum(each.size for each in found)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from race_harness.clients.reference import ReferenceAdapter
-from race_harness.model.errors import UsageError, WorldBroken
+from race_harness.model.combination import Combination
+from race_harness.model.errors import ClientUnavailable, UsageError, WorldBroken
 from race_harness.model.schedule import Caller, Schedule, ServerTiming
 from race_harness.model.trace import LOG_VARIABLE
 from race_harness.model.verdict import TrialResult
@@ -22,6 +23,9 @@ from race_harness.search.draw import draw_schedules
 from race_harness.sim import source
 from race_harness.workers.pool import Workers
 from race_harness.workers.protocol import WholeTrial
+
+WORKING = Path(__file__).parents[1] / "clients" / "own_client.py"
+SIM_OWN = Combination("sim", "own")
 
 QUICK = Schedule("any", caller=Caller(pause_ms=1.0, settle_s=6.0))
 
@@ -293,3 +297,37 @@ def test_a_log_of_digests_is_found_wherever_the_worker_goes_or_refused(
     monkeypatch.setenv(LOG_VARIABLE, str(tmp_path / "none" / "one.log"))
     with pytest.raises(UsageError, match=r"cannot write .*one\.log: No such file .*unset it$"):
         Workers(sys.executable, "reference", 1)
+
+
+def test_an_environment_that_could_be_mended_is_started_once_more(tmp_path: Path) -> None:
+    client = tmp_path / "client.py"
+    client.write_text("import no_such_module\n")
+    asked: list[str] = []
+
+    def mend() -> bool:
+        asked.append("mend")
+        client.write_text(WORKING.read_text())
+        return True
+
+    with Workers(sys.executable, f"{client}:Right", 2, SIM_OWN, mend) as pool:
+        pool.wait_ready()
+        assert pool.version
+    assert asked == ["mend"]
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_what_cannot_be_mended_is_told_as_it_was(tmp_path: Path, changed: bool) -> None:
+    client = tmp_path / "client.py"
+    client.write_text("import no_such_module\n")
+    asked: list[str] = []
+
+    def mend() -> bool:
+        asked.append("mend")
+        return changed
+
+    with (
+        Workers(sys.executable, f"{client}:Right", 1, SIM_OWN, mend) as pool,
+        pytest.raises(ClientUnavailable, match="no_such_module"),
+    ):
+        pool.wait_ready()
+    assert asked == ["mend"]

@@ -1,6 +1,8 @@
 """Where a worker runs a trial, and what it does not run."""
 
+import subprocess
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -73,6 +75,43 @@ def test_a_client_with_another_api_is_one_line_that_says_so(
         prepare("openhands")
     assert "(TypeError: Agent() takes no 'llm')" in str(e.value)
     assert "\n" not in str(e.value)
+
+
+IMPORTED = """
+import sys
+
+sys.path.insert(0, sys.argv[1])
+from race_harness.model.errors import ClientUnavailable
+from race_harness.workers.worker import prepare
+
+try:
+    prepare("openhands")
+except ClientUnavailable as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("LLM = None", "has an API that the harness does not know (ImportError: cannot import"),
+        ("import no_such_module", "cannot be imported (ModuleNotFoundError: No module named"),
+        ("def broken(", "cannot be imported (SyntaxError: '(' was never closed"),
+        ("raise ValueError('a price')", "cannot be imported (ValueError: a price)"),
+    ],
+    ids=["another API", "a module is missing", "half a file", "it raises"],
+)
+def test_only_an_unknown_api_is_told_as_one(content: str, says: str, tmp_path: Path) -> None:
+    package = tmp_path / "openhands" / "sdk"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").write_text("")
+    (package / "__init__.py").write_text(content)
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.stdout.startswith(f"this openhands-sdk {says}"), done
+    assert done.stdout.count("\n") == 1
 
 
 @pytest.mark.parametrize("schedule", [SEEDED, OVERTAKES])

@@ -3,7 +3,8 @@
 import importlib.metadata
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -37,6 +38,8 @@ class ClientUnderTest:
     """Its name, as `workers.worker` takes it."""
     combination: Combination = SIM_FAKE
     """Where its trials run: the world, and the server that it is run against."""
+    mend: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
+    """As `Workers` takes it."""
 
     @property
     def is_sdk(self) -> bool:
@@ -61,7 +64,7 @@ class ClientUnderTest:
 
     def workers(self, jobs: int = 1) -> Workers:
         """Start its worker processes, so many trials at once; see `Workers` for what is raised."""
-        return Workers(self.python, self.adapter, jobs, self.combination)
+        return Workers(self.python, self.adapter, jobs, self.combination, self.mend)
 
     def series(
         self,
@@ -121,13 +124,17 @@ def find_client(
         if kind == "real":
             raise UsageError(f"{argument} brings its own server: leave --server {server} out")
         adapter = f"{path.resolve()}:{name}"
-        found = ClientUnderTest(argument, "", here, adapter, Combination(world, "own"))
-        return replace(found, resolved_version=_version_told(found))
+        own_client = ClientUnderTest(argument, "", here, adapter, Combination(world, "own"))
+        return replace(own_client, resolved_version=_version_told(own_client))
     combination = Combination(world, kind)
     if is_reference(argument):
         _check_reference(argument)
+        mend: Callable[[], bool] | None = None
         if kind == "real":
-            here = _environment(release or "latest", progress, combination).python
+            found, mend = _environment(release or "latest", progress, combination)
+            return ClientUnderTest(
+                argument, __version__, found.python, argument, combination, mend
+            )
         return ClientUnderTest(argument, __version__, here, argument, combination)
     if release:
         raise UsageError(
@@ -136,9 +143,9 @@ def find_client(
         )
     if argument == INSTALLED:
         return ClientUnderTest(argument, _installed(kind), here, "openhands", combination)
-    environment = _environment(argument, progress, combination)
-    version, python = environment.resolved_version, environment.python
-    return ClientUnderTest(argument, version, python, "openhands", combination)
+    found, mend = _environment(argument, progress, combination)
+    version, python = found.resolved_version, found.python
+    return ClientUnderTest(argument, version, python, "openhands", combination, mend)
 
 
 def find_tests(
@@ -156,11 +163,13 @@ def find_tests(
     """
     adapter, combination = selection.to_adapter(), Combination("sim", "own")
     if argument != INSTALLED:
-        from race_harness.environments import prepare_for_tests
+        from race_harness.environments import mended, prepare_for_tests
 
-        found = prepare_for_tests(argument, requirements, progress=progress)
+        prepared = partial(prepare_for_tests, argument, requirements, progress=progress)
+        found = prepared()
         version, python = found.resolved_version, found.python
-        return ClientUnderTest(argument, version, python, adapter, combination)
+        mend = partial(mended, found, prepared, progress)
+        return ClientUnderTest(argument, version, python, adapter, combination, mend)
     if requirements:
         raise UsageError("--with is for the environment of a client: install it here yourself")
     try:
@@ -224,12 +233,16 @@ def _server(argument: str) -> tuple[str, str]:
 
 def _environment(
     argument: str, progress: Callable[[str], None], combination: Combination
-) -> "Environment":
+) -> tuple["Environment", Callable[[], bool]]:
+    """An environment, and what mends it."""
     # Not needed, and a second slower, where the client is here already.
-    from race_harness.environments import prepare
+    from race_harness.environments import mended, prepare
 
-    with_server = combination.server == "real"
-    return prepare(argument, with_server=with_server, progress=progress)
+    prepared = partial(prepare, with_server=combination.server == "real", progress=progress)
+    found = prepared(argument)
+    # `latest` may be another one by then.
+    same = found.resolved_version if argument == "latest" else argument
+    return found, partial(mended, found, partial(prepared, same), progress)
 
 
 def _installed(server: str) -> str:

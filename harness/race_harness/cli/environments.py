@@ -10,6 +10,7 @@ from rich.table import Table
 
 from race_harness.cli.client_names import ClientName
 from race_harness.cli.console import output
+from race_harness.model.errors import UsageError
 
 if TYPE_CHECKING:
     from race_harness.environments.pruning import KeptEnvironment
@@ -29,8 +30,15 @@ def cache(
     max_days: Annotated[
         float, typer.Option(min=0, help="With --prune: what was not used for so long goes.")
     ] = 30.0,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Remove these, such as one that is damaged."),
+    ] = None,
 ) -> None:
     """List the clients' environments with size and last use, or make the cache smaller.
+
+    --remove takes a client, such as 1.10.0, which means all environments that there are of it, or
+    a name as it is listed.
 
     What a command uses at the moment, or builds, is never removed. What was removed is built again
     when it is needed.
@@ -41,12 +49,31 @@ def cache(
 
     root = cache_root()
     kept = pruning.environments(root)
+    if remove:
+        _remove(root, kept, remove)
+        return
     if prune:
         _prune(root, kept, max_gb * GIGABYTE, max_days * DAY_S)
         return
     if kept:
         output.print(_table(kept))
     _say(_summary(root, kept))
+
+
+def _remove(root: Path, kept: list["KeptEnvironment"], names: list[str]) -> None:
+    """Raises UsageError: there is none of that name, or it is in use."""
+    from race_harness.environments import pruning
+
+    chosen = {name: [each for each in kept if each.is_called(name)] for name in names}
+    for name, several in chosen.items():
+        if not several:
+            raise UsageError(f"no environment {name!r} in {root}: `race cache` lists them")
+    gone = {each.path: each for several in chosen.values() for each in several}
+    for each in gone.values():
+        if not pruning.remove(each):
+            raise UsageError(f"{each.title} is in use: end what uses it, and remove it then")
+        _say(f"removed {each.title}")
+    _say(_summary(root, [each for each in kept if each.path not in gone]))
 
 
 def _prune(

@@ -5,6 +5,6 @@ path or revision, a resolver, an index or a cache that fails) is a `ClientUnavai
 """
 
 from race_harness.environments.environment import Environment
-from race_harness.environments.preparing import prepare, prepare_for_tests
+from race_harness.environments.preparing import mended, prepare, prepare_for_tests
 
-__all__ = ["Environment", "prepare", "prepare_for_tests"]
+__all__ = ["Environment", "mended", "prepare", "prepare_for_tests"]

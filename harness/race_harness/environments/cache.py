@@ -70,6 +70,17 @@ class Cache:
             os.utime(path / METADATA)
         return Environment(client, version, python, self.interpreter.version, path)
 
+    @staticmethod
+    def drop(path: Path) -> None:
+        """Let a damaged one count as none, so that it is built again.
+
+        Raises `OutOfReach` when it cannot be.
+        """
+        try:
+            (path / METADATA).unlink(missing_ok=True)
+        except OSError as error:
+            raise OutOfReach(f"cannot remove {path}: {error.strerror or error}") from error
+
     @contextmanager
     def building(self, key: str, on_wait: Callable[[], None]) -> Iterator[Path]:
         """Hold a key's lock, with an empty directory to build in that is removed afterwards.

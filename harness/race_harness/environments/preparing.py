@@ -7,6 +7,7 @@ from race_harness.environments.cache import Cache, cache_root
 from race_harness.environments.checkouts import checkout_recipe
 from race_harness.environments.environment import Environment
 from race_harness.environments.installer import base_interpreter
+from race_harness.environments.integrity import changed_files
 from race_harness.environments.recipe import Recipe, key_for_tests
 from race_harness.environments.releases import (
     NoSuchRelease,
@@ -108,3 +109,31 @@ def prepare_for_tests(
             recipe = revision_recipe(repository, revision, with_server=True, with_workspace=True)
             recipe = recipe.for_tests(requirements)
     return obtain(recipe, client, cache, progress)
+
+
+def mended(
+    found: Environment,
+    again: Callable[[], Environment],
+    progress: Callable[[str], None] = _silent,
+) -> bool:
+    """Build an environment again if files of it are not as they were installed; whether it was.
+
+    `again` prepares it, as it was prepared before. Raises `ClientUnavailable` where that cannot
+    be done, or gives another one by now.
+    """
+    changed = changed_files(found.path)
+    if not changed:
+        return False
+    about = (
+        f"the environment of {found.client} is damaged ({len(changed)} files are not as they were "
+        f"installed, such as {changed[0]})"
+    )
+    progress(f"{about}: it is built again")
+    Cache.drop(found.path)
+    try:
+        built = again()
+    except ClientUnavailable as error:
+        raise ClientUnavailable(f"{about} and cannot be built again: {error}") from error
+    if built.path != found.path:
+        raise ClientUnavailable(f"{about}, and it has changed since: try once more")
+    return True

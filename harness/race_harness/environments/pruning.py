@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from race_harness.environments import leases
 from race_harness.environments.cache import BUILDING, METADATA
+from race_harness.environments.package import PACKAGE
 from race_harness.model.errors import OutOfReach
 
 File = tuple[int, int]
@@ -34,6 +35,11 @@ class KeptEnvironment:
     shared: int = 0
     """Of these bytes, those of files that are elsewhere, too: in other environments or uv's own
     cache. Removing it alone does not free them."""
+
+    def is_called(self, name: str) -> bool:
+        """Whether a name means this one: that of its folder, its title, or its client's."""
+        of_client = f"{PACKAGE} {name}"
+        return name in (self.path.name, self.title) or f"{self.title} ".startswith(f"{of_client} ")
 
     @property
     def size(self) -> int:
@@ -121,7 +127,7 @@ def _kept(path: Path) -> KeptEnvironment:
         used_at = (path / METADATA).stat().st_mtime
     except (OSError, ValueError, KeyError, TypeError):
         # Nobody can use it as it is.
-        title, used_at = "damaged", 0.0
+        title, used_at = path.name, 0.0
     files: dict[File, int] = {}
     shared = 0
     for status in _files(path):

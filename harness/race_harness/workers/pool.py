@@ -57,6 +57,8 @@ class Workers:
         jobs: how many trials run at once, each in a process of its own.
         combination: where they run: its world, and the server that the environment has to hold
             where it is the real one.
+        mend: repairs the environment, if it can, where the client cannot be imported; whether it
+            has. They are started once more then.
 
     Raises:
         ClientUnavailable: there is no such client in the file that was named, or no real server
@@ -73,18 +75,29 @@ class Workers:
         adapter: str,
         jobs: int,
         combination: Combination = SIM_FAKE,
+        mend: Callable[[], bool] | None = None,
     ) -> None:
-        environment = _environment()
+        self._environment = _environment()
         self._of_tests = adapter.startswith(selection.PREFIX)
         if self._of_tests:
             # As pytest would have it here; and sets are to have one order.
-            environment["PYTHONHASHSEED"] = "0"
+            self._environment["PYTHONHASHSEED"] = "0"
             # Where the tests are about an SDK with it, it would ask the network at its import.
-            environment.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+            self._environment.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
             if (paths := os.environ.get("PYTHONPATH")) is not None:
-                environment["PYTHONPATH"] = paths
+                self._environment["PYTHONPATH"] = paths
+        self._command = (
+            # -P: the folder of the script is not to be searched for modules.
+            *(str(python), "-P", str(Path(bootstrap.__file__))),
+            *(adapter, combination.world, combination.server),
+        )
+        self._jobs = jobs
+        self._mend = mend
         self.version = self.server_version = ""
         self.tests: tuple[str, ...] = ()
+        self._begin()
+
+    def _begin(self) -> None:
         self._connections: list[Connection] = []
         # Whoever is interrupted in here leaves no process behind.
         with contextlib.ExitStack() as stack:
@@ -94,45 +107,31 @@ class Workers:
                 # Also what workers leave that are killed is removed.
                 self._scratch = TemporaryFolder()
                 stack.callback(self._scratch.close)
-                pairs = [socket.socketpair() for _ in range(jobs)]
+                pairs = [socket.socketpair() for _ in range(self._jobs)]
                 self._connections += [Connection(our.detach()) for our, _ in pairs]
                 with contextlib.ExitStack() as lent:
-                    theirs = [lent.enter_context(their) for _, their in pairs]
-                    self._process = self._started(
-                        str(python), adapter, combination, theirs, environment
-                    )
+                    theirs = [lent.enter_context(their).fileno() for _, their in pairs]
+                    self._process = self._started(theirs)
                 # Nor does whoever is interrupted before it could enter.
                 self._kill = weakref.finalize(self, _kill_group, self._process)
                 stack.callback(self._kill)
             self._rest = stack.pop_all()
 
-    def _started(
-        self,
-        python: str,
-        adapter: str,
-        combination: Combination,
-        theirs: list[socket.socket],
-        environment: dict[str, str],
-    ) -> subprocess.Popen[bytes]:
-        descriptors = [their.fileno() for their in theirs]
+    def _started(self, descriptors: list[int]) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                [
-                    # -P: the folder of the script is not to be searched for modules.
-                    *(python, "-P", str(Path(bootstrap.__file__))),
-                    *(adapter, combination.world, combination.server),
-                    *map(str, descriptors),
-                ],
+                [*self._command, *map(str, descriptors)],
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=self._log,
                 stderr=self._log,
-                env={**environment, "TMPDIR": str(self._scratch.path)},
+                env={**self._environment, "TMPDIR": str(self._scratch.path)},
                 # A group of its own, so that all jobs can be ended at once.
                 start_new_session=True,
             )
         except OSError as error:
-            raise WorldBroken(f"cannot start {python}: {error.strerror or error}") from None
+            reason = error.strerror or error
+            raise WorldBroken(f"cannot start {self._command[0]}: {reason}") from None
 
     def __enter__(self) -> "Workers":
         return self
@@ -162,6 +161,18 @@ class Workers:
 
     def wait_ready(self) -> None:
         """Wait until every job has imported the client."""
+        try:
+            self._wait_ready()
+        except (ClientUnavailable, WorldBroken):
+            if self._mend is None or not self._mend():
+                raise
+            self._mend = None
+            self._kill()
+            self.close()
+            self._begin()
+            self._wait_ready()
+
+    def _wait_ready(self) -> None:
         for connection in self._connections:
             ready = self._receive(connection, Ready)
             self.version, self.server_version = ready.version, ready.server_version

@@ -283,17 +283,35 @@ def _adapter(name: str) -> Adapter:
 
 
 def _openhands() -> Adapter:
-    """Raises ClientUnavailable: the release has another API than the adapter knows."""
+    """Raises ClientUnavailable: it cannot be imported, or the adapter does not know its API."""
     try:
         from race_harness.clients.openhands import OpenHandsAdapter
 
         return OpenHandsAdapter()
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        says = " ".join(str(error).split())[:300]
+    except Exception as error:
+        says = f"({type(error).__name__}: {' '.join(str(error).split())[:300]})"
+        if _is_within_an_import(error):
+            raise ClientUnavailable(
+                f"this openhands-sdk cannot be imported {says}: name another client; if its "
+                "environment is damaged, `race cache --remove` it"
+            ) from error
         raise ClientUnavailable(
-            "this openhands-sdk has an API that the harness does not know "
-            f"({type(error).__name__}: {says}): name another release"
+            f"this openhands-sdk has an API that the harness does not know {says}: name another "
+            "release"
         ) from error
+
+
+def _is_within_an_import(error: Exception) -> bool:
+    """Whether a module that the adapter imports has failed, and not the adapter with what it got:
+    then another module is under way below the adapter's own."""
+    if isinstance(error, SyntaxError | EOFError | UnicodeDecodeError):
+        return True
+    ours = ("race_harness.clients.openhands", __name__)
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(
+        frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") not in ours
+        for frame in frames
+    )
 
 
 def _warm_up(bench: TrialBench) -> None:
