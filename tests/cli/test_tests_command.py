@@ -48,6 +48,26 @@ def test_a_test_that_loses_a_race(votes: Path, race_process: Race) -> None:
     assert failure["replay"].endswith(f"--test {TEST}")
 
 
+def test_a_fault_at_a_moment_of_the_wire_is_told_by_it(tmp_path: Path, race_process: Race) -> None:
+    shutil.copy(VOTES.with_name("wire_tests.py"), tmp_path / "test_wire.py")
+    (block,) = re.findall(r"```json\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "lost-answer.json").write_text(block)
+    test = "test_wire.py::test_a_vote_that_is_sent_again"
+    done = race_process(
+        *("test", test, "--schedule", "lost-answer.json", "--reps", "2", "--json", "out.json")
+    )
+    assert done.returncode == 1
+    (client,) = json.loads((tmp_path / "out.json").read_text())["clients"]
+    assert client["grades"] == {"order": 0, "stall": 0, "fault": 2}
+    story = " ".join(race_process("show", str(tmp_path / client["first_failure"])).stdout.split())
+    assert "reset of its connection at request-answered of POST /votes" in story
+    assert ", when POST /votes was answered, the REST connection was reset." in story
+    sent = block.replace("request-answered", "request-sent")
+    (tmp_path / "lost-request.json").write_text(sent)
+    done = race_process("test", test, "--schedule", "lost-request.json", "--reps", "2")
+    assert done.returncode == 0
+
+
 def test_the_grade_decides_what_counts(votes: Path, race_process: Race) -> None:
     stalled = ("test", TEST, "--schedule", "stalled.json", "--reps", "2")
     assert race_process(*stalled, "--grade", "order").returncode == 0

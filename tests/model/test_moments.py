@@ -132,5 +132,62 @@ def test_a_trace_without_anybody_waiting_is_not_listened_to() -> None:
     assert len(trace.listeners) == 1
 
 
+def on_wire(
+    moment: Moment, *told: tuple[str, int, dict[str, Any]], called_after: int = 0
+) -> list[tuple[int, int | None]]:
+    """At which of these (what, peer, detail) the moment came, counted from one, and on which
+    connection. `run()` is called after so many of them."""
+    trace, found = Trace(lambda: 0), []
+    Moments(trace).when_there(moment, lambda peer: found.append((number, peer)))
+    for number, (what, peer, detail) in enumerate(told, 1):
+        trace.tell("wire", what, peer=peer, **detail)
+        if number == called_after:
+            trace.record("client", "run-called")
+    return found
+
+
+def asked(request: str, peer: int = 7, what: str = "request-sent") -> Any:
+    return what, peer, {"request": request}
+
+
+@pytest.mark.parametrize(
+    ("fields", "at"),
+    [
+        ({}, [(1, 7)]),
+        ({"nth": 2}, [(2, 8)]),
+        ({"request": "POST /a"}, [(2, 8)]),
+        ({"request": "POST /a", "nth": 2}, [(4, 7)]),
+        ({"request": "* /a", "nth": 3}, [(4, 7)]),
+        ({"request": "GET /*"}, [(1, 7)]),
+        ({"request": "get /a"}, []),
+        ({"nth": 4}, []),
+    ],
+)
+def test_a_request_is_meant_by_method_and_path(
+    fields: dict[str, Any], at: list[tuple[int, int]]
+) -> None:
+    told = [asked("GET /a"), asked("POST /a", 8), asked("GET /a", 9, "request-answered")]
+    assert on_wire(Moment("request-sent", **fields), *told, asked("POST /a")) == at
+
+
+def test_frames_and_connections_are_counted_by_socket_and_kind() -> None:
+    frames = [("frame-up", 7, {"socket": 1}), ("frame-up", 8, {"socket": 2})]
+    assert on_wire(Moment("frame-up", socket=2), *frames) == [(2, 8)]
+    assert on_wire(Moment("frame-up", nth=2), *frames) == [(2, 8)]
+    assert on_wire(Moment("frame-up", nth=2, socket=2), *frames) == []
+    assert on_wire(Moment("frame-down"), *frames) == []
+    kinds = ("rest", "socket", "raw", "socket")
+    opened = [("connection-opened", n, {"link": kind}) for n, kind in enumerate(kinds)]
+    assert on_wire(Moment("connection-opened", nth=2), *opened) == [(2, 1)]
+    assert on_wire(Moment("connection-opened", nth=2, link="socket"), *opened) == [(4, 3)]
+
+
+def test_of_the_wire_too_it_may_count_from_the_call() -> None:
+    told = [asked("GET /a"), asked("GET /b"), asked("GET /c")]
+    moment = Moment("request-sent", since="run-called")
+    assert on_wire(moment, *told, called_after=1) == [(2, 7)]
+    assert on_wire(moment, *told) == []
+
+
 def void(_value: object) -> None:
     pass

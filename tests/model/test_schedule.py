@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import fields, is_dataclass, replace
+from functools import partial
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -43,10 +44,21 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
     if is_dataclass(hint):
         hints = get_type_hints(hint, include_extras=True)
         return st.builds(
-            hint,  # type: ignore[arg-type]
+            partial(_made, hint),
             **{entry.name: values(hints[entry.name]) for entry in fields(hint)},
         )
     return PLAIN[hint]
+
+
+def _made(hint: Any, /, **drawn: Any) -> Any:
+    """Without what only other moments have, where that is refused."""
+    try:
+        return hint(**drawn)
+    except ValueError:
+        return hint(**{name: each for name, each in drawn.items() if name not in OTHERS[hint]})
+
+
+OTHERS: dict[Any, tuple[str, ...]] = {Moment: ("request", "link", "socket"), Fault: ("there",)}
 
 
 # Not by `st.from_type`, which makes all warnings errors meanwhile: also that of an event loop that
@@ -157,6 +169,39 @@ FAULT = {"action": "reset"}
             {"scenario": "x", "network": {"faults": [{**FAULT, "code": 999}]}},
             "'network.faults[0].code'",
             id="no close code",
+        ),
+        pytest.param(
+            {
+                "scenario": "x",
+                "network": {"faults": [{**FAULT, "at": {"what": "polled", "request": "GET /"}}]},
+            },
+            "a moment 'polled' has no 'request'",
+            id="a request where there is none",
+        ),
+        pytest.param(
+            {
+                "scenario": "x",
+                "network": {
+                    "faults": [{**FAULT, "at": {"what": "request-sent", "request": "/votes"}}]
+                },
+            },
+            "'/votes' is no method and path",
+            id="a request without a method",
+        ),
+        pytest.param(
+            {"scenario": "x", "network": {"faults": [{**FAULT, "there": True}]}},
+            "a moment 'run-called' is on no connection",
+            id="there, which is nowhere",
+        ),
+        pytest.param(
+            {
+                "scenario": "x",
+                "network": {
+                    "faults": [{"action": "refuse", "at": {"what": "frame-up"}, "there": True}]
+                },
+            },
+            "'refuse' is about connections to come",
+            id="there, of connections to come",
         ),
         pytest.param(
             {"scenario": "x", "interleaving": {"seed": 1.0}}, "'interleaving.seed'", id="1.0"

@@ -277,12 +277,87 @@ def test_a_dialect_that_fails_is_told_to_whoever_answers_for_it():
 
 def test_whatever_else_fails_is_not_raised_where_somebody_writes():
     here = Rig()
-    here.trace.listeners.append(lambda happening: 1 / 0)
+    here.trace.listeners.append(lambda happening: happening.lane == "socket" and 1 / 0)
     here.client(0, UPGRADE)
     here.server(20, SWITCHED + b"\r\n" + Frame(Opcode.TEXT, b"one").serialize(mask=False))
     assert here.told()[0] == (20, "frame-sent", "one")
     (failure,) = here.failures
     assert "ZeroDivisionError" in failure
+
+
+# -- moments, which are told to listeners alone
+
+
+def moments_of(here):
+    """`(ms, what, request or number of the socket)`."""
+    told = []
+
+    def listen(happening):
+        if happening.lane == "wire":
+            assert happening.detail["peer"] == PEER
+            key = "socket" if "socket" in happening.detail else "request"
+            told.append((round(happening.at_ns / 1e6, 3), happening.what, happening.detail[key]))
+
+    here.trace.listeners.append(listen)
+    here.alone.run(lambda: time.sleep(10))
+    assert "wire" not in {happening.lane for happening in here.trace.happenings}
+    return told
+
+
+def test_moments_of_a_request():
+    here = Rig()
+    here.client(5, GET)
+    here.server(30, OK[:-1])
+    here.server(31, OK[-1:])
+    assert moments_of(here) == [
+        (5, "request-sent", "GET /a b"),
+        (15, "request-received", "GET /a b"),
+        (31, "request-answered", "GET /a b"),
+    ]
+
+
+def test_what_is_cut_off_is_not_answered():
+    here = Rig()
+    here.client(5, GET)
+    here.server(30, OK[:-1])
+    here.leaves(40)
+    assert [what for _, what, _ in moments_of(here)] == ["request-sent", "request-received"]
+
+
+@pytest.mark.parametrize("header", ["", "permessage-deflate; client_no_context_takeover"])
+def test_moments_of_a_socket(header):
+    """Pings are none, and a message in two parts is one."""
+    here = Rig()
+    here.client(0, UPGRADE)
+    agreed = f"Sec-WebSocket-Extensions: {header}\r\n".encode() if header else b""
+    here.server(20, SWITCHED + agreed + b"\r\n")
+    context = [PerMessageDeflate(False, True, 15, 15)] if header else []
+
+    def frame(opcode, data, *, fin=True):
+        return Frame(opcode, data, fin).serialize(mask=True, extensions=context)
+
+    here.client(30, frame(Opcode.TEXT, b"one", fin=False) + frame(Opcode.PING, b""))
+    here.client(40, frame(Opcode.CONT, b"two"))
+    here.client(50, frame(Opcode.BINARY, b"x" * 200)[:-5])
+    here.server(60, Frame(Opcode.TEXT, b"hello").serialize(mask=False))
+    assert moments_of(here) == [
+        (0, "request-sent", "GET /w"),
+        (10, "request-received", "GET /w"),
+        (20, "request-answered", "GET /w"),
+        (40, "frame-up", 1),
+        (60, "frame-down", 1),
+    ]
+
+
+def test_frames_of_the_client_that_cannot_be_read_leave_those_of_the_server():
+    here = Rig()
+    here.client(0, UPGRADE)
+    here.server(20, SWITCHED + b"\r\n")
+    here.client(30, Frame(Opcode.TEXT, b"x").serialize(mask=False))
+    here.client(40, Frame(Opcode.TEXT, b"x").serialize(mask=True))
+    here.server(60, Frame(Opcode.TEXT, b"hello").serialize(mask=False))
+    assert moments_of(here)[3:] == [(60, "frame-down", 1)]
+    assert here.failures == []
 
 
 # -- messages
@@ -455,6 +530,9 @@ def test_messages_end_where_h11_has_them_end_however_they_are_cut(drawn, size):
                 self.requests.append((detail["method"], detail["route"].partition(" ")[2]))
             else:
                 self.answers.append((detail["status"], detail["execution_status"]))
+
+        def tell(self, _lane, what, **detail):
+            """Of moments, which are no matter here."""
 
     class Instant:
         """A pipe that delivers at once."""

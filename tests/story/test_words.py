@@ -7,6 +7,7 @@ from story_rig import Happening, at, persisted, poll, seen, with_run
 
 from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
+from race_harness.model.schedule import Fault, Moment, Network
 from race_harness.model.verdict import Judgement
 from race_harness.story.words import in_words
 
@@ -97,6 +98,43 @@ def test_a_lost_event_was_lost_somewhere(
     )
     text = in_words(judged(changed, "lost", "e"))
     assert f"#1 was persisted and never became visible: {says}." in text
+
+
+@pytest.mark.parametrize(
+    ("moment", "says"),
+    [
+        (
+            Moment("request-answered", 2, request="POST /votes"),
+            "At 3.0 ms, when POST /votes was answered for the 2nd time, the REST connection was",
+        ),
+        (
+            Moment("request-sent", after_ms=1.5),
+            "At 3.0 ms, 1.5 ms after a request was sent, the REST",
+        ),
+        (
+            Moment("frame-up", 11, socket=2),
+            "when the client sent a frame of socket no. 2 for the 11th time, the REST connection",
+        ),
+        (
+            Moment("connection-opened", 3, link="raw"),
+            "when a raw connection was opened for the 3rd time, the REST connection",
+        ),
+    ],
+)
+def test_a_fault_of_the_wire_tells_its_moment(failure: Failure, moment: Moment, says: str) -> None:
+    network = Network(faults=(Fault("reset"), Fault("reset", moment, there=True)))
+    changed = replace(
+        with_run(
+            failure,
+            at(3.0, "network", "fault", action="reset", link="rest", peer=7, fault=1),
+            at(5.0, "client", "run-returned"),
+        ),
+        schedule=replace(failure.schedule, network=network),
+    )
+    assert says in in_words(changed)
+    # One whose number says nothing is told without.
+    plain = replace(changed, schedule=failure.schedule)
+    assert "At 3.0 ms the REST connection was reset." in in_words(plain)
 
 
 def test_an_early_return_says_when_the_run_was(failure: Failure) -> None:

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from race_harness.model.schedule import Moment
 from race_harness.model.trace import Happening, Trace
@@ -11,6 +13,8 @@ NAMES = {
     ("client", "test-called"): "run-called",
     ("client", "run-returned"): "run-returned",
     ("client", "run-raised"): "run-returned",
+    ("client", "test-passed"): "run-returned",
+    ("client", "test-failed"): "run-returned",
     ("server", "run-requested"): "run-requested",
     ("server", "run-accepted"): "run-accepted",
     ("server", "run-started"): "run-started",
@@ -25,12 +29,21 @@ NAMES = {
 """Lane and name of a happening, to the name that schedules use for it."""
 
 
+@dataclass(slots=True)
+class _Waiting:
+    """Somebody waits for a moment, which has come so many times, where it counts for itself."""
+
+    moment: Moment
+    action: Callable[[int | None], None]
+    seen: int = 0
+
+
 class Moments:
     """Listens to a trace. What it calls must not block, and runs in whatever thread the moment
     comes about in."""
 
     def __init__(self, trace: Trace) -> None:
-        self._waiting: list[tuple[Moment, Callable[[], None]]] = []
+        self._waiting: list[_Waiting] = []
         self._seen: Counter[tuple[str, bool]] = Counter()
         self._running_since_ns: int | None = None
         self._run_requests: set[int] = set()
@@ -38,28 +51,50 @@ class Moments:
 
     def when(self, moment: Moment, action: Callable[[], None]) -> None:
         """Call `action` when the moment comes; its `after_ms` is the caller's to wait."""
+        self.when_there(moment, lambda _peer: action())
+
+    def when_there(self, moment: Moment, action: Callable[[int | None], None]) -> None:
+        """The same; `action` gets the client's port of the connection that the moment came about
+        on, and None where that is not known."""
         if not self._waiting:
             # A trial without any is spared the listening; counting begins with the first.
             self._trace.listeners.append(self._notice)
-        self._waiting.append((moment, action))
+        self._waiting.append(_Waiting(moment, action))
 
     def _notice(self, happening: Happening) -> None:
+        if happening.lane == "wire":
+            self._notice_on_wire(happening)
+            return
         for name in self._names(happening):
             if name == "run-called" and self._running_since_ns is None:
                 self._running_since_ns = happening.at_ns
-            # Of another process it may be told late, and be from before that call.
-            since_ns = self._running_since_ns
-            running = since_ns is not None and since_ns <= happening.at_ns
+            running = self._running(happening)
             self._seen[name, False] += 1
             self._seen[name, True] += running
-            for moment, action in list(self._waiting):
+            for waiting in list(self._waiting):
+                moment = waiting.moment
                 since_run = moment.since == "run-called"
                 if (
                     moment.what == name
                     and moment.nth == self._seen[name, since_run]
                     and (running or not since_run)
                 ):
-                    action()
+                    waiting.action(happening.detail.get("peer"))
+
+    def _notice_on_wire(self, happening: Happening) -> None:
+        for waiting in list(self._waiting):
+            moment = waiting.moment
+            if _is_meant(moment, happening) and (
+                moment.since == "start" or self._running(happening)
+            ):
+                waiting.seen += 1
+                if waiting.seen == moment.nth:
+                    waiting.action(happening.detail["peer"])
+
+    def _running(self, happening: Happening) -> bool:
+        # Of another process it may be told late, and be from before that call.
+        since_ns = self._running_since_ns
+        return since_ns is not None and since_ns <= happening.at_ns
 
     def _names(self, happening: Happening) -> list[str]:
         if happening.lane == "rest":
@@ -76,3 +111,14 @@ class Moments:
         if number in self._run_requests:
             return ["run-answered"]
         return ["polled"] if "execution_status" in happening.detail else []
+
+
+def _is_meant(moment: Moment, happening: Happening) -> bool:
+    """Whether what came about on the wire is a moment of that kind, whichever in number."""
+    detail = happening.detail
+    return (
+        moment.what == happening.what
+        and (moment.request is None or fnmatchcase(detail["request"], moment.request))
+        and moment.link in (None, detail.get("link"))
+        and moment.socket in (None, detail.get("socket"))
+    )

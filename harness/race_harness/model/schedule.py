@@ -190,12 +190,52 @@ class Moment:
         "snapshot-sent",
         "subscribed",
         "polled",
+        "connection-opened",
+        "request-sent",
+        "request-received",
+        "request-answered",
+        "frame-up",
+        "frame-down",
     ] = "run-called"
+    """The last six are of the wire, and the same for any server:
+
+    connection-opened  the client is about to send a connection's first bytes, which tell its kind
+    request-sent       it has sent the head of a request of HTTP, or of one that opens a WebSocket
+    request-received   that has reached the server
+    request-answered   the server has sent the last byte of the answer
+    frame-up           the client has sent a whole message over a WebSocket
+    frame-down         the server has
+    """
     nth: Nth = 1
     after_ms: Milliseconds = 0.0
     since: Literal["start", "run-called"] = "start"
     """`run-called`: the first call of `run()`. Events are counted the same on every release
-    from there on, while what comes before differs."""
+    from there on, while what comes before differs. In a test of one's own both are its call."""
+    request: Annotated[str, Field(min_length=3, max_length=200)] | None = None
+    """Of requests only: those of this method and path, such as `POST /votes`; `*` is anything."""
+    link: LinkKind | None = None
+    """Of `connection-opened` only: connections of this kind."""
+    socket: Nth | None = None
+    """Of `frame-up` and `frame-down` only: those of which WebSocket, counted as its link is."""
+
+    @property
+    def of_wire(self) -> bool:
+        """Whether it comes about on a connection, whatever serves it."""
+        return self.what in _WIRE
+
+    def __post_init__(self) -> None:
+        for name, kind in (("request", "request-"), ("link", "connection-"), ("socket", "frame-")):
+            fits = self.of_wire and self.what.startswith(kind)
+            if getattr(self, name) is not None and not fits:
+                raise ValueError(f"a moment {self.what!r} has no {name!r}")
+        if self.request is not None and not all(self.request.partition(" ")):
+            raise ValueError(f"{self.request!r} is no method and path, such as 'GET /*'")
+
+
+_WIRE: Final = (
+    *("connection-opened", "request-sent", "request-received", "request-answered"),
+    *("frame-up", "frame-down"),
+)
 
 
 @dataclass(frozen=True)
@@ -203,7 +243,8 @@ class Fault:
     """One thing that the network does to a connection, or to those that are yet to be made.
 
     reset      both ends see a TCP reset (RFC 9293, section 3.5.2)
-    close      the server sends a WebSocket close frame (RFC 6455, section 5.5.1)
+    close      the server sends a WebSocket close frame (RFC 6455, section 5.5.1); where it is no
+               WebSocket, both ends see the end of the stream
     stall      nothing is delivered for a while; TCP then delivers all of it
     half-open  nothing is delivered any more and neither end is told
     refuse     new connections are reset for a while when their first bytes have told the kind, as
@@ -225,6 +266,15 @@ class Fault:
     """Of `close` and `reject` only."""
     for_ms: Milliseconds = 0.0
     """Of `stall` and `refuse` only."""
+    there: bool = False
+    """Strike the very connection on which the moment came about, in place of one that `link`,
+    `nth` and `path` name. For moments of the wire, and not for `refuse` and `reject`."""
+
+    def __post_init__(self) -> None:
+        if self.there and not self.at.of_wire:
+            raise ValueError(f"a moment {self.at.what!r} is on no connection to be struck there")
+        if self.there and self.action in ("refuse", "reject"):
+            raise ValueError(f"{self.action!r} is about connections to come, not about one there")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,12 @@ server   run-requested, run-refused {status}, run-accepted {run}, run-started {r
          snapshot {status, run?}, stop-hook-denied {run}, state {values}
 socket   subscribed {peer}, frame-sent {event, kind, key?, value?, tool_name?, peer},
          frame-delivered {event, peer}, connected {peer}, disconnected {peer, why}
-network  fault {action, link, peer?, code?, for_ms?}
+network  fault {action, link, peer?, code?, for_ms?, fault?}, was-busy {link, peer, for_ms}
+
+Told to listeners alone, by network/tap.py and network/connection.py:
+
+wire     connection-opened {peer, link}, request-sent, request-received,
+         request-answered {peer, request}, frame-up, frame-down {peer, socket}
 """
 
 import hashlib
@@ -82,6 +87,14 @@ class Trace:
         happening = Happening(self._clock() if at_ns is None else at_ns, lane, what, detail)
         self.add(happening)
         return happening
+
+    def tell(self, lane: str, what: str, **detail: Any) -> None:
+        """Tell the listeners of what is neither kept nor covered by the digest: it follows from
+        what is."""
+        if self.listeners:
+            happening = Happening(self._clock(), lane, what, detail)
+            for listener in self.listeners:
+                listener(happening)
 
     def add(self, happening: Happening) -> None:
         """Note what was recorded elsewhere, with the time that it has."""

@@ -46,6 +46,8 @@ class Connection:
         """None: it has said nothing yet."""
         self.path = ""
         """Of its first request."""
+        self.number_of_kind = 0
+        """Counted from one among those of its kind, as links are given."""
         self.alive = True
         self.on_kind: Callable[[LinkKind], None] | None = None
         """Called with the kind when it is known, before the first bytes are sent."""
@@ -84,21 +86,23 @@ class Connection:
 
     def server_left(self) -> None:
         """The server has closed its end."""
-        self.alive = False
         if self._tap is not None:
+            # An answer that this ends is not there yet: a fault may still strike it.
             self._tap.server_left()
+        self.alive = False
 
     def is_for(self, kind: LinkKind, path: str) -> None:
         """Take the link of this kind. The client is about to send its first bytes."""
         link = self._next_link(kind)
         self._nth[kind] += 1
-        self.kind, self.path = kind, path
+        self.kind, self.path, self.number_of_kind = kind, path, self._nth[kind]
         if kind != "raw":
-            self._tap = self._taps.on(self.up, self.down, self.peer)
+            self._tap = self._taps.on(self.up, self.down, self.peer, lambda: self.number_of_kind)
         self.up.link = self.down.link = link
         self.up.delay_next(2 * (round(link.latency_ms * MILLISECOND) - self.handshake_ns))
         if self.on_kind is not None:
             self.on_kind(kind)
+        self._taps.trace.tell("wire", "connection-opened", peer=self.peer, link=kind)
 
     def follow(self, schedule: NetworkSchedule) -> None:
         """Take the links of another schedule, from now on."""
@@ -106,6 +110,7 @@ class Connection:
         if self.kind is not None:
             self.up.link = self.down.link = self._next_link(self.kind)
             self._nth[self.kind] += 1
+            self.number_of_kind = self._nth[self.kind]
 
     def reset(self) -> None:
         """Both ends see a reset."""
@@ -114,9 +119,11 @@ class Connection:
         self.down.reset()
 
     def close(self, code: int) -> None:
-        """As a proxy or load balancer does: it says goodbye to both sides and hangs up."""
-        self.down.say_last(close_frame(code, masked=False))
-        self.up.say_last(close_frame(code, masked=True))
+        """As a proxy or load balancer does: it says goodbye to both sides, where they speak
+        WebSocket, and hangs up."""
+        is_socket = self.kind == "socket"
+        self.down.say_last(close_frame(code, masked=False) if is_socket else b"")
+        self.up.say_last(close_frame(code, masked=True) if is_socket else b"")
         self.alive = False
 
     def _next_link(self, kind: LinkKind) -> Link:

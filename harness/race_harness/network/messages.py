@@ -15,14 +15,17 @@ class UnreadableError(Exception):
 
 
 class Messages:
-    """Puts together what the server sends. `extensions` is the header of its handshake.
+    """Puts together what the server sends, or what the client does. `extensions` is the header of
+    the server's handshake.
 
     Raises:
         UnreadableError: it uses an extension that is not known here.
     """
 
-    def __init__(self, extensions: str) -> None:
-        self._extensions = _agreed(extensions) if extensions else []
+    def __init__(self, extensions: str, *, of_client: bool = False) -> None:
+        sender, reader = ("client", "server") if of_client else ("server", "client")
+        self._extensions = _agreed(extensions, sender, reader) if extensions else []
+        self._masked = of_client
         self._reader = StreamReader()
         self._frame = self._next_frame()
         self._parts: list[bytes] = []
@@ -67,11 +70,14 @@ class Messages:
 
     def _next_frame(self) -> Generator[None, None, Frame]:
         return Frame.parse(
-            self._reader.read_exact, mask=False, max_size=None, extensions=self._extensions
+            self._reader.read_exact,
+            mask=self._masked,
+            max_size=None,
+            extensions=self._extensions,
         )
 
 
-def _agreed(header: str) -> list[Extension]:
+def _agreed(header: str, sender: str, reader: str) -> list[Extension]:
     """What server and client have agreed upon: compression, or nothing (RFC 7692, section 7)."""
     try:
         ((name, parameters),) = parse_extension(header)
@@ -80,10 +86,10 @@ def _agreed(header: str) -> list[Extension]:
             raise UnreadableError(f"unknown extension {name}")
         return [
             PerMessageDeflate(
-                remote_no_context_takeover="server_no_context_takeover" in given,
-                local_no_context_takeover="client_no_context_takeover" in given,
-                remote_max_window_bits=int(given.get("server_max_window_bits") or 15),
-                local_max_window_bits=int(given.get("client_max_window_bits") or 15),
+                remote_no_context_takeover=f"{sender}_no_context_takeover" in given,
+                local_no_context_takeover=f"{reader}_no_context_takeover" in given,
+                remote_max_window_bits=int(given.get(f"{sender}_max_window_bits") or 15),
+                local_max_window_bits=int(given.get(f"{reader}_max_window_bits") or 15),
             )
         ]
     except (WebSocketException, ValueError) as error:

@@ -26,6 +26,7 @@ class _Exchange:
     """A request and its answer."""
 
     method: str
+    path: str
     route: str
     opens_socket: bool
     """Whether it asks for a WebSocket. Those are told by their messages alone."""
@@ -47,20 +48,24 @@ class Taps:
         self.failed = failed
         self.numbers: Iterator[int] = count(1)
 
-    def on(self, up: Pipe, down: Pipe, peer: int) -> "Tap":
-        return Tap(self, up, down, peer)
+    def on(self, up: Pipe, down: Pipe, peer: int, socket: Callable[[], int] = lambda: 1) -> "Tap":
+        """`socket` gives the number that it has among WebSockets, if it is one."""
+        return Tap(self, up, down, peer, socket)
 
 
 class Tap:
     """What is heard on one connection. Bytes are told after they were given to its pipes."""
 
-    def __init__(self, taps: Taps, up: Pipe, down: Pipe, peer: int) -> None:
+    def __init__(
+        self, taps: Taps, up: Pipe, down: Pipe, peer: int, socket: Callable[[], int]
+    ) -> None:
         self._taps = taps
         self._trace = taps.trace
         self._dialect = taps.dialect
         self._up = up
         self._down = down
         self._peer = peer
+        self._socket = socket
         self._deaf = False
         self._client_left = False
         self._exchanges: deque[_Exchange] = deque()
@@ -70,7 +75,7 @@ class Tap:
         self._messages: Messages | None = None
 
     def client_wrote(self, data: bytes) -> None:
-        if self._messages is None and not self._deaf:
+        if not self._deaf:
             self._asked.unread += data
             self._go_on(self._requests)
 
@@ -113,26 +118,49 @@ class Tap:
             method, target = head.asked()
             path = _path(target)
             route = self._words(self._dialect.route, method, path) or path
-            exchange = _Exchange(method, route, head.wants_websocket)
+            exchange = _Exchange(method, path, route, head.wants_websocket)
             self._exchanges.append(exchange)
             self._up.mark(partial(self._came, exchange), before=len(self._asked.unread))
+            self._tell_moment("request-sent", exchange)
             yield from self._asked.body_of_request(head)
+
+    def _read_client_messages(self, messages: Messages | None) -> Reading:
+        """Where they cannot be read, what the server sends still may be."""
+        while True:
+            data = bytes(self._asked.unread)
+            self._asked.unread.clear()
+            if messages is not None:
+                try:
+                    found = messages.feed(data)
+                except UnreadableError:
+                    found, messages = [], None
+                for _ in found:
+                    self._tell_frame("frame-up")
+            yield
 
     def _came(self, exchange: _Exchange, at_ns: int) -> None:
         if self._told.over:
             return
         if exchange.opens_socket:
             exchange.number = 0
-            return
-        exchange.number = next(self._taps.numbers)
-        self._trace.record(
-            *("rest", "request"),
-            at_ns=at_ns,
-            method=exchange.method,
-            route=exchange.route,
-            number=exchange.number,
-            peer=self._peer,
-        )
+        else:
+            exchange.number = next(self._taps.numbers)
+            self._trace.record(
+                *("rest", "request"),
+                at_ns=at_ns,
+                method=exchange.method,
+                route=exchange.route,
+                number=exchange.number,
+                peer=self._peer,
+            )
+        self._tell_moment("request-received", exchange)
+
+    def _tell_moment(self, what: str, exchange: _Exchange) -> None:
+        request = f"{exchange.method} {exchange.path}"
+        self._trace.tell("wire", what, peer=self._peer, request=request)
+
+    def _tell_frame(self, what: str) -> None:
+        self._trace.tell("wire", what, peer=self._peer, socket=self._socket())
 
     # -- down --------------------------------------------------------------------------------
 
@@ -167,13 +195,18 @@ class Tap:
             if status is not None:
                 told["execution_status"] = status
         self._trace.record("rest", "answer", **told)
+        if not cut:
+            self._tell_moment("request-answered", exchange)
 
     def _read_messages(self, head: Head) -> Reading:
         """From here on it is a WebSocket, or something else that is left alone."""
         if not head.wants_websocket:
             raise StrangeError("no WebSocket")
         agreed = head.fields.get(b"sec-websocket-extensions", b"")
-        self._messages = Messages(agreed.decode("latin-1"))
+        extensions = agreed.decode("latin-1")
+        self._messages = Messages(extensions)
+        self._requests = self._read_client_messages(Messages(extensions, of_client=True))
+        self._tell_moment("request-answered", self._exchanges[0])
         while True:
             data = bytes(self._told.unread)
             self._told.unread.clear()
@@ -182,6 +215,7 @@ class Tap:
                 if told is not None:
                     self._trace.record("socket", "frame-sent", **told, peer=self._peer)
                     self._down.mark(partial(self._delivered, told.get("event")), before=left)
+                self._tell_frame("frame-down")
             yield
 
     def _delivered(self, event: str | None, at_ns: int) -> None:

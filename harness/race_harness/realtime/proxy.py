@@ -128,8 +128,8 @@ class Proxy(Connections):
         # The operating system has made the connection at once: the first bytes make up for all
         # of the schedule's handshake.
         connection.handshake_ns = 0
-        connection.is_for(kind, path)
         self.connections.append(connection)
+        connection.is_for(kind, path)
         up, down = connection.up, connection.down
         up.attach(server)
         down.attach(client)

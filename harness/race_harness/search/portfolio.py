@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Interleaving, LineStall, Link, Network, Schedule
 from race_harness.search.strategies import milliseconds, once, with_faults
+from race_harness.search.wire_faults import OF_TESTS
 
 Way = tuple[Literal["random-walk", "pct", "pos"] | None, bool]
 """A strategy, and whether it switches at lines; None: threads run until they block."""
@@ -53,7 +54,7 @@ def portfolio(
         network=st.builds(Network, rest=_links(300), socket=_links(1_000)),
         interleaving=st.one_of(ways),
     )
-    return with_faults(schedules, families, lines)
+    return with_faults(schedules, families, lines, OF_TESTS)
 
 
 def scenario_of(

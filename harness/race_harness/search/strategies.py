@@ -5,7 +5,7 @@ others vary, and everything shrinks to what the schedule had before, so that wha
 shrunk schedule is the explanation. All draw only what a real server or network can do.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
 
@@ -216,12 +216,12 @@ def _socket_fault(draw: st.DrawFn) -> Fault:
     return Fault(
         action,  # type: ignore[arg-type]
         at=draw(during_run()),
-        code=draw(st.sampled_from(_CODES)) if action in ("close", "reject") else 1001,
+        code=draw(st.sampled_from(CODES)) if action in ("close", "reject") else 1001,
         for_ms=draw(milliseconds(1, 4_000, benign=1_000)) if action in ("stall", "refuse") else 0,
     )
 
 
-_CODES = [1001, 1000, 1011, 1012, 1013, 4001, 4004]
+CODES = [1001, 1000, 1011, 1012, 1013, 4001, 4004]
 """RFC 6455 section 7.4.1 and the IANA registry; 4001 and 4004 are the agent server's own."""
 
 
@@ -380,16 +380,19 @@ def with_faults(
     schedules: st.SearchStrategy[Schedule],
     families: Sequence[str],
     lines: Sequence[tuple[str, str]] = (),
+    instead: Mapping[str, Family] | None = None,
 ) -> st.SearchStrategy[Schedule]:
     """These schedules, with faults of some families added.
 
-    `lines` are those of the client's source, function and text, for the family `stalls`.
+    `lines` are those of the client's source, function and text, for the family `stalls`;
+    `instead` holds what some families are here.
 
     Raises:
         UsageError: there is no such family; the message lists those there are.
     """
     check(families)
+    known = {**FAMILIES, **(instead or {})}
     for name in families:
-        family = partial(_stalls, lines) if name == STALLS else FAMILIES[name]
+        family = partial(_stalls, lines) if name == STALLS else known[name]
         schedules = schedules.flatmap(family)
     return schedules

@@ -62,12 +62,17 @@ def _(fault: Fault) -> str:
     }
     which = fault.link if fault.nth is None else f"{fault.link} no. {fault.nth}"
     which += "" if fault.path is None else f" ({fault.path})"
+    if fault.there:
+        which = "its connection"
     return f"{fault.action}{own.get(fault.action, '')} of {which} at {value_text(fault.at)}"
 
 
 @value_text.register
 def _(moment: Moment) -> str:
     nth = f" no. {moment.nth}" if moment.nth > 1 else ""
+    nth += "" if moment.request is None else f" of {moment.request}"
+    nth += "" if moment.link is None else f" of {moment.link}"
+    nth += "" if moment.socket is None else f" of socket no. {moment.socket}"
     since = " since run-called" if moment.since == "run-called" else ""
     after = f" + {moment.after_ms} ms" if moment.after_ms else ""
     return f"{moment.what}{nth}{since}{after}"

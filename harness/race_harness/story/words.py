@@ -95,14 +95,16 @@ class _Words:
             if happening["lane"] == "rest":
                 yield self._spoiled(position, happening)
                 continue
-            socket = happening.get("link") != "rest"
+            link = str(happening.get("link"))
             did = _FAULTS.get(str(happening.get("action")), f"had a {happening.get('action')}")
             did = did.format(code=happening.get("code", 1001), for_ms=happening.get("for_ms"))
+            name = {"rest": "REST", "raw": "raw"}.get(link, "socket")
             text = (
-                f"At {clock(self._at(position))} ms the {'socket' if socket else 'REST'} "
+                f"At {clock(self._at(position))} ms{self._when(happening)} the {name} "
                 f"connection {did}"
             )
-            if socket and happening.get("action") not in ("stall", "refuse"):
+            told = link != "rest" and self._failure.schedule.test is None
+            if told and happening.get("action") not in ("stall", "refuse"):
                 again = self._first("subscribed", position)
                 text += (
                     ", and no socket was subscribed after that"
@@ -110,6 +112,30 @@ class _Words:
                     else f"; the next was subscribed at {clock(self._at(again))} ms"
                 )
             yield f"{text}."
+
+    def _when(self, fault: dict[str, Any]) -> str:
+        """The moment of the wire that a fault struck at, such as `, when GET /a was answered,`."""
+        faults = self._failure.schedule.network.faults
+        index = fault.get("fault")
+        if not isinstance(index, int) or index not in range(len(faults)):
+            return ""
+        moment = faults[index].at
+        if not moment.of_wire:
+            return ""
+        request = "a request" if moment.request is None else moment.request
+        socket = "" if moment.socket is None else f" of socket no. {moment.socket}"
+        link = {None: "a", "rest": "a REST", "socket": "a socket", "raw": "a raw"}[moment.link]
+        came = {
+            "connection-opened": f"{link} connection was opened",
+            "request-sent": f"{request} was sent",
+            "request-received": f"{request} reached the server",
+            "request-answered": f"{request} was answered",
+            "frame-up": f"the client sent a frame{socket}",
+            "frame-down": f"the server sent a frame{socket}",
+        }[moment.what]
+        nth = f" for the {_ordinal(moment.nth)} time" if moment.nth > 1 else ""
+        later = f"{moment.after_ms} ms after " if moment.after_ms else "when "
+        return f", {later}{came}{nth},"
 
     def _spoiled(self, position: int, happening: dict[str, Any]) -> str:
         """What became of one request."""
@@ -299,6 +325,12 @@ class _Words:
 
     def _at(self, position: int) -> float:
         return float(self._happenings[position]["at_ms"])
+
+
+def _ordinal(number: int) -> str:
+    """Such as `2nd`."""
+    teens = number % 100 in (11, 12, 13)
+    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
 def _ids(entry: Evidence) -> list[str]:

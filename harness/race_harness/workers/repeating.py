@@ -148,8 +148,9 @@ class RepeatingBench:
             with ExitStack() as lines:
 
                 def begin() -> None:
-                    world.trace.record("client", "test-called", call=1)
+                    # First, since a fault may wait for the call.
                     world.begin()
+                    world.trace.record("client", "test-called", call=1)
                     lines.enter_context(world.lines.watched())
 
                 phases.extend(self._player.play(item, begin, world.trace))

@@ -1,0 +1,69 @@
+"""Faults of the network for tests of somebody's own: at moments that every server has.
+
+What a test does is not known before it runs, so moments are counted: the third request, the fifth
+frame. Most faults strike the connection on which the moment comes about.
+"""
+
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from race_harness.model.schedule import ConnectionLink, Fault, Moment, Schedule
+from race_harness.search.strategies import CODES, Family, milliseconds, once
+
+_REQUESTS = ["request-sent", "request-received", "request-answered"]
+_FRAMES = ["frame-up", "frame-down"]
+_OPENED = ["connection-opened"]
+_FURTHEST = 8
+"""To which moments are counted."""
+
+
+@once
+@st.composite
+def _fault(draw: st.DrawFn, moments: tuple[str, ...]) -> Fault:
+    what = draw(st.sampled_from(moments))
+    at = Moment(
+        what,  # type: ignore[arg-type]
+        nth=draw(st.integers(1, _FURTHEST)),
+        after_ms=draw(st.just(0.0) | milliseconds(0, 200, benign=0)),
+    )
+    action = draw(st.sampled_from(["reset", "close", "stall", "half-open", "refuse"]))
+    frames = what in _FRAMES
+    return Fault(
+        action,  # type: ignore[arg-type]
+        at=at,
+        # Who refuses does so to those that come.
+        link="socket" if frames else draw(st.sampled_from(["rest", "socket", "raw"])),
+        code=draw(st.sampled_from(CODES)) if action == "close" and frames else 1001,
+        for_ms=draw(milliseconds(1, 4_000, benign=1_000)) if action in ("stall", "refuse") else 0,
+        there=action != "refuse",
+    )
+
+
+@st.composite
+def connections_break(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """Connections of any kind break once or twice, and the next WebSocket may take longer."""
+    network = schedule.network
+    faults = draw(st.lists(_fault((*_REQUESTS, *_FRAMES, *_OPENED)), min_size=1, max_size=2))
+    after = ConnectionLink(latency_ms=draw(milliseconds(0.1, 1_000, benign=0.5)))
+    return replace(
+        schedule,
+        network=replace(
+            network,
+            faults=(*network.faults, *faults),
+            connections=network.connections if after == ConnectionLink() else (after,),
+        ),
+    )
+
+
+@st.composite
+def requests_fail(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """The connections of one or two requests of HTTP break before, under way, or when they are
+    answered."""
+    network = schedule.network
+    faults = draw(st.lists(_fault(tuple(_REQUESTS)), min_size=1, max_size=2))
+    return replace(schedule, network=replace(network, faults=(*network.faults, *faults)))
+
+
+OF_TESTS: dict[str, Family] = {"socket": connections_break, "rest": requests_fail}
+"""What two of the families are in a test of somebody's own, where no run and no route is known."""
