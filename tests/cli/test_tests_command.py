@@ -11,12 +11,9 @@ from cli_rig import Race
 VOTES = Path(__file__).parents[1] / "workers" / "votes.py"
 DOC = Path(__file__).parents[2] / "docs" / "your-own-test.md"
 TEST = "test_votes.py::test_every_vote_counts"
+LOSING = "Votes.count = before + 1"
 STALLED = {
-    "interleaving": {
-        "stalls": [
-            {"function": "Votes.do_POST", "line": "Votes.count = before + 1", "for_ms": 50.0}
-        ]
-    }
+    "interleaving": {"stalls": [{"function": "Votes.do_POST", "line": LOSING, "for_ms": 50.0}]}
 }
 
 
@@ -174,13 +171,20 @@ def test_a_sweep_tries_every_line_and_names_those_that_lose(
 ) -> None:
     done = race_process("test", TEST, "--sweep", "50", "--json", "swept.json")
     assert done.returncode == 1
-    first, losing, again = done.stdout.splitlines()
-    assert first.startswith(f"{TEST}: 13 lines, 13 of them reached and stalled for 50")
-    assert first.endswith("1 lose the race")
-    assert losing == "  failed: Votes.do_POST: Votes.count = before + 1"
+    first, losing, pairs, again = done.stdout.splitlines()
+    assert first.startswith(f"{TEST}: 13 lines, 13 of them reached and stalled for 50 ms")
+    assert first.endswith("1 loses the race")
+    at = (votes / "test_votes.py").read_text().splitlines().index(f"        {LOSING}") + 1
+    assert losing == f"  failed: 50 ms at test_votes.py:{at} Votes.do_POST: {LOSING}"
+    assert re.match(r"\d+ pairs? of other lines looks? promising", pairs)
     assert again.endswith(f"--test {TEST}")
-    (numbers,) = json.loads((votes / "swept.json").read_text())["tests"]
+    told = json.loads((votes / "swept.json").read_text())
+    assert (told["schema"], told["lengths_ms"]) == (2, [50.0])
+    (numbers,) = told["swept"]
     assert (numbers["lines"], numbers["reached"], len(numbers["losing"])) == (13, 13, 1)
+    assert numbers["trials"] == 1 + 13 + numbers["pairs"]
+    (stall,) = numbers["losing"][0]["stalls"]
+    assert (stall["line"], stall["number"], stall["for_ms"]) == (LOSING, at, 50.0)
     assert race_process("test", TEST, "--sweep", "50", "--grade", "order").returncode == 0
     flaky = "        before = Votes.count\n        Votes.count = before + 1\n"
     right = "        with LOCK:\n" + flaky.replace("        ", "            ")
@@ -195,6 +199,88 @@ def test_a_sweep_tries_every_line_and_names_those_that_lose(
     assert "0 lose the race" in done.stdout
 
 
+def test_a_line_loses_by_the_shortest_stall_that_does(votes: Path, race_process: Race) -> None:
+    done = race_process(*("test", TEST, "--sweep", "50,1", "--sweep", "0.2", "--json", "-"))
+    told = json.loads(done.stdout)
+    assert told["lengths_ms"] == [0.2, 1.0, 50.0]
+    (losing,) = told["swept"][0]["losing"]
+    (stall,) = losing["stalls"]
+    assert stall["for_ms"] == 0.2
+
+
+TWO = """import threading
+
+
+class State:
+    busy = False
+
+
+def test_two():
+    seen = []
+
+    def look():
+        seen.append(State.busy)
+
+    def work():
+        State.busy = True
+        State.busy = False
+
+    threads = [threading.Thread(target=each) for each in (look, work)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen == [False]
+"""
+"""Whoever looks comes first, and then nobody is at work: both have to be held up."""
+
+
+def test_two_lines_lose_together_where_neither_does_alone(
+    tmp_path: Path, race_process: Race
+) -> None:
+    (tmp_path / "test_two.py").write_text(TWO)
+    done = race_process("test", "test_two.py", "--sweep", "50", "--json", "two.json")
+    assert done.returncode == 1
+    assert "0 lose the race" in done.stdout.splitlines()[0]
+    (swept,) = json.loads((tmp_path / "two.json").read_text())["swept"]
+    assert swept["losing"] == []
+    (pair,) = swept["losing_pairs"]
+    assert [stall["line"] for stall in pair["stalls"]] == [
+        "seen.append(State.busy)",
+        "State.busy = False",
+    ]
+    assert "50 ms at test_two.py:12" in done.stdout
+    file = swept["first_failure"]
+    assert (
+        len(json.loads((tmp_path / file).read_text())["schedule"]["interleaving"]["stalls"]) == 2
+    )
+    replayed = race_process("replay", file, "--test", "test_two.py::test_two")
+    assert "reproduced" in replayed.stdout
+    # Where no pair may be tried, none is.
+    done = race_process("test", "test_two.py", "--sweep", "50", "--pairs", "0")
+    assert done.returncode == 0
+    assert "0 of them stalled together" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--sweep", "long"], "--sweep 'long' is no length of a stall"),
+        (["--sweep", "1,,2"], "--sweep '' is no length of a stall"),
+        (["--sweep", "0"], "--sweep '0' is no length of a stall"),
+        (["--sweep", "nan"], "--sweep 'nan' is no length of a stall"),
+        (["--sweep", "5", "--markdown"], "leave out --markdown"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_one_line(
+    votes: Path, race_process: Race, options: list[str], says: str
+) -> None:
+    done = race_process("test", TEST, *options)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_a_sweep_blames_no_line_where_a_test_fails_anyway(
     tmp_path: Path, race_process: Race
 ) -> None:
@@ -202,6 +288,29 @@ def test_a_sweep_blames_no_line_where_a_test_fails_anyway(
     done = race_process("test", "test_bad.py", "--sweep", "5")
     assert done.returncode == 1
     assert done.stdout == "test_bad.py::test_a: does not pass as it is, so no line was tried\n"
+
+
+@pytest.mark.slow
+def test_a_client_is_swept_in_a_scenario(tmp_path: Path, race_process: Race) -> None:
+    swept = ("--scenario", "final-events", "--sweep", "1000", "--pairs", "5", "--json", "out.json")
+    done = race_process("run", "reference:poll", *swept)
+    assert done.returncode == 1
+    (numbers,) = json.loads((tmp_path / "out.json").read_text())["swept"]
+    assert numbers["name"] == "final-events"
+    assert 0 < numbers["reached"] < numbers["lines"]
+    assert numbers["pairs"] == 5
+    lines = [one["stalls"][0]["line"] for one in numbers["losing"]]
+    assert "self._ring(text)" in lines
+    assert "doorbell.py:" in done.stdout
+    assert "reproduced" in race_process("replay", numbers["first_failure"]).stdout
+    # The right one bears a stall at any of its lines.
+    assert race_process("run", "reference", *swept).returncode == 0
+
+
+def test_no_real_thread_is_swept(race_process: Race) -> None:
+    done = race_process("run", "reference", "--sweep", "5", "--world", "real")
+    assert done.returncode == 2
+    assert "nobody stops a real thread at a line" in done.stderr
 
 
 def test_run_and_compare_take_tests_in_place_of_a_scenario(

@@ -97,6 +97,11 @@ def test_results_come_in_the_order_of_the_schedules_whatever_the_trials_take(
 def test_a_worker_knows_the_lines_of_the_client(two: Workers) -> None:
     lines = two.source_lines()
     assert lines == source.lines(ReferenceAdapter.source) == two.source_lines()
+    places = two.source_places()
+    assert [place.line for place in places] == lines
+    for place in places:
+        text = Path(place.file).read_text(encoding="utf-8").splitlines()[place.number - 1]
+        assert text.strip() == place.text
     assert any(name.startswith("ReferenceClient.") for name, _ in lines)
     # It is no trial, and the trials go on after it.
     assert [result.index for result in two.run(schedules(3), nothing)] == [0, 1, 2]

@@ -1,5 +1,6 @@
 """`race run` and `race compare`: clients measured on the same schedules."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -8,6 +9,7 @@ import typer
 from race_harness.campaign.comparison import Comparison
 from race_harness.campaign.measure import measure
 from race_harness.campaign.own_tests import TestsAsked
+from race_harness.campaign.sweeping import sweep_scenario
 from race_harness.cli.console import (
     Jobs,
     JsonFile,
@@ -26,6 +28,7 @@ from race_harness.cli.console import (
     write_json,
 )
 from race_harness.cli.recorded import RecordFile, recorded
+from race_harness.cli.sweeps import MOST_PAIRS, Pairs, Sweep, SweepOutputs, how_asked, swept
 from race_harness.cli.tables import comparison_markdown, comparison_table
 from race_harness.cli.tests import (
     ChildProcesses,
@@ -34,11 +37,13 @@ from race_harness.cli.tests import (
     Source,
     check_grade,
     raise_if_failed,
+    raise_if_lost,
     schedule_of,
     tests_measured,
 )
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure
+from race_harness.model.scenario import Scenario as ScenarioToRun
 from race_harness.story.timeline import short_story
 from race_harness.workers.selection import Selection
 
@@ -74,6 +79,8 @@ def run(
     child_processes: ChildProcesses = False,
     grade: GradeLimit = "fault",
     schedule: ScheduleFile = None,
+    sweep: Sweep = None,
+    pairs: Pairs = MOST_PAIRS,
     reps: Reps = 1_000,
     seed: Seed = 0,
     jobs: Jobs = None,
@@ -99,8 +106,22 @@ def run(
             seed=seed,
             jobs=jobs,
         )
+        if sweep:
+            outputs = SweepOutputs("run", {"clients": [client]}, json_file, record, markdown)
+            raise_if_lost(asked, how_asked(sweep, pairs), outputs, grade)
+            return
         measured = tests_measured("run", asked, json_file, markdown=markdown, record=record)
         raise_if_failed(measured, grade)
+        return
+    if sweep:
+        if world != "sim":
+            raise UsageError("nobody stops a real thread at a line: leave out --world, or --sweep")
+        chosen, how = _scenario(scenario, schedule), how_asked(sweep, pairs)
+        plan = {"clients": [client], "scenario": chosen.name}
+        outputs = SweepOutputs("run", plan, json_file, record, markdown)
+        run_it = partial(sweep_scenario, client, chosen, how, seed=seed, jobs=jobs, server=server)
+        if swept(how, outputs, lambda to, told: [run_it(record=to, progress=told)]):
+            raise typer.Exit(1)
         return
     comparison = _measured(
         "run",
@@ -233,16 +254,8 @@ def _measured(
         UsageError: there is no such scenario or schedule, or the file cannot be written.
         ClientUnavailable, WorldBroken: as `measure`.
     """
-    from race_harness.campaign.own_scenarios import find_scenario
-    from race_harness.search import library
-
     check_outputs(json_file, markdown=markdown)
-    if schedule is None:
-        chosen = find_scenario(scenario or DEFAULT_SCENARIO)
-    elif scenario is None:
-        chosen = library.of_file(schedule)
-    else:
-        raise UsageError("--scenario and --schedule are two things to run: give one of them")
+    chosen = _scenario(scenario, schedule)
     plan = {"clients": clients, "scenario": chosen.name, "reps": reps, "seed": seed}
     with recorded(record, command, plan) as campaign, campaign_progress() as progress:
         comparison = measure(
@@ -263,3 +276,15 @@ def _measured(
     elif str(json_file) != "-":
         output.print(comparison_table(comparison))
     return comparison
+
+
+def _scenario(scenario: str | None, schedule: Path | None) -> ScenarioToRun:
+    """Raises UsageError: there is no such scenario or schedule, or both are named."""
+    from race_harness.campaign.own_scenarios import find_scenario
+    from race_harness.search import library
+
+    if schedule is None:
+        return find_scenario(scenario or DEFAULT_SCENARIO)
+    if scenario is None:
+        return library.of_file(schedule)
+    raise UsageError("--scenario and --schedule are two things to run: give one of them")

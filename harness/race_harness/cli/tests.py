@@ -1,6 +1,7 @@
 """`race test`: tests of your own, each run many times."""
 
-from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from race_harness.campaign import sweeping
 from race_harness.campaign.comparison import ClientSummary, Comparison
 from race_harness.campaign.own_tests import MeasuredTest, TestsAsked, measure_tests
+from race_harness.campaign.sweeping import SweepAsked, sweep_tests
 from race_harness.cli.console import (
     Jobs,
     JsonFile,
@@ -25,6 +26,7 @@ from race_harness.cli.console import (
     write_json,
 )
 from race_harness.cli.recorded import RecordFile, recorded
+from race_harness.cli.sweeps import MOST_PAIRS, Pairs, Sweep, SweepOutputs, how_asked, swept
 from race_harness.cli.tables import comparison_markdown, comparison_table
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure, read_schedule
@@ -33,7 +35,6 @@ from race_harness.model.schedule import Schedule
 from race_harness.statistics import phrases
 from race_harness.statistics.intervals import Spread
 from race_harness.statistics.phrases import number
-from race_harness.story.facts import replay_command
 from race_harness.story.timeline import short_story
 from race_harness.workers.selection import Selection
 
@@ -77,15 +78,8 @@ def run_tests(
     faults: Faults = "",
     source: Source = None,
     grade: GradeLimit = GRADES[-1],
-    sweep: Annotated[
-        float | None,
-        typer.Option(
-            metavar="MS",
-            min=0.1,
-            help="Instead: one repetition for each line of the source, with a stall of so many "
-            "virtual milliseconds there.",
-        ),
-    ] = None,
+    sweep: Sweep = None,
+    pairs: Pairs = MOST_PAIRS,
     child_processes: ChildProcesses = False,
     json_file: JsonFile = None,
     markdown: Markdown = False,
@@ -105,57 +99,24 @@ def run_tests(
         families=tuple(name for name in faults.split(",") if name),
         schedule=None if schedule is None else schedule_of(schedule),
     )
-    if sweep is not None:
-        lost = _sweep(asked, sweep, json_file, record)
-        if lost and grade != "order":
-            raise typer.Exit(1)
+    if sweep:
+        outputs = SweepOutputs("test", {"clients": asked.clients}, json_file, record, markdown)
+        raise_if_lost(asked, how_asked(sweep, pairs), outputs, grade)
         return
     measured = tests_measured("test", asked, json_file, markdown=markdown, record=record)
     raise_if_failed(measured, grade)
 
 
-def _sweep(asked: TestsAsked, for_ms: float, json_file: Path | None, record: Path | None) -> bool:
-    """Whether a test lost at some line, or fails anyway."""
-    check_outputs(json_file, markdown=False)
-    plan = {"clients": asked.clients, "tests": asked.selection.paths, "sweep": for_ms}
-    with recorded(record, "test", plan) as campaign, campaign_progress() as progress:
-        swept = sweeping.sweep(asked, for_ms, campaign, progress)
-    write_json(
-        json_file, {"schema": 1, "for_ms": for_ms, "tests": [_numbers(one) for one in swept]}
-    )
-    if str(json_file) != "-":
-        for one in swept:
-            for line in _swept_in_words(one, for_ms):
-                output.print(line, markup=False, highlight=False, soft_wrap=True)
-    return any(one.losing or not one.passes_as_it_is for one in swept)
+def raise_if_lost(asked: TestsAsked, how: SweepAsked, outputs: SweepOutputs, grade: str) -> None:
+    """Sweep tests.
 
-
-def _numbers(one: sweeping.Swept) -> dict[str, object]:
-    return {
-        "test": one.test,
-        "passes_as_it_is": one.passes_as_it_is,
-        "lines": one.lines,
-        "reached": one.reached,
-        "losing": [
-            {"function": function, "line": line, "verdicts": list(verdicts)}
-            for (function, line), verdicts in one.losing
-        ],
-        "first_failure": None if one.path is None else str(one.path),
-    }
-
-
-def _swept_in_words(one: sweeping.Swept, for_ms: float) -> Iterator[str]:
-    if not one.passes_as_it_is:
-        yield f"{one.test}: does not pass as it is, so no line was tried"
-        return
-    yield (
-        f"{one.test}: {one.lines} lines, {one.reached} of them reached and stalled for "
-        f"{number(for_ms)} ms, {len(one.losing)} lose the race"
-    )
-    for (function, line), verdicts in one.losing:
-        yield f"  {', '.join(verdicts)}: {function}: {line}"
-    if one.path is not None:
-        yield replay_command(one.path, one.test)
+    Raises:
+        typer.Exit: one lost at some line, or fails anyway. A stall is of no lower grade.
+    """
+    outputs = replace(outputs, plan={**outputs.plan, "tests": asked.selection.paths})
+    lost = swept(how, outputs, partial(sweep_tests, asked, how))
+    if lost and grade != "order":
+        raise typer.Exit(1)
 
 
 def check_grade(grade: str) -> None:

@@ -10,8 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from types import CodeType, FunctionType, MethodType, ModuleType
 
-Line = tuple[str, str]
-"""Qualified name of a function, and the text of a line in it without the blanks around it."""
+from race_harness.model.source_line import Line, SourceLine
 
 _STARTS_NO_LINE = frozenset({"RESUME", "END_FOR", "END_SEND", "END_ASYNC_FOR"})
 """Instructions before which there is no LINE event (CPython, Python/instrumentation.c).
@@ -95,6 +94,17 @@ def lines(modules: Sequence[str]) -> list[Line]:
     """Every line of these modules' functions that can be told of, each once, in that order."""
     found = ((one.name, text) for one in functions(modules) for text in one.lines.values())
     return list(dict.fromkeys(found))
+
+
+def places(modules: Sequence[str]) -> list[SourceLine]:
+    """The same lines, each with where it is first."""
+    found: dict[Line, SourceLine] = {}
+    for one in functions(modules):
+        for number, text in one.lines.items():
+            shared = tuple(sorted(one.shared_names.get(number, ())))
+            line = SourceLine(one.name, text, one.code.co_filename, number, shared)
+            found.setdefault(line.line, line)
+    return list(found.values())
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any, Final
 
 from race_harness.model.schedule import Interleaving, LineStall
+from race_harness.model.source_line import Line
 from race_harness.sim import source
 from race_harness.sim.kernel import MILLISECOND, Kernel
 from race_harness.sim.line_events import line_events
@@ -30,10 +31,10 @@ class Lines:
         self._kernel = kernel
         self._modules = modules
         self._switches = interleaving.at_lines and interleaving.seed is not None
-        self._stalls: dict[source.Line, list[LineStall]] = {}
+        self._stalls: dict[Line, list[LineStall]] = {}
         for stall in interleaving.stalls:
             self._stalls.setdefault((stall.function, stall.line), []).append(stall)
-        self._reached: Counter[source.Line] = Counter()
+        self._reached: Counter[Line] = Counter()
         self._looking = False
 
     @property

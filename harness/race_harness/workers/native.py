@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from race_harness.model.repetition import PhaseReport, Repetition, ThreadDeath
 from race_harness.model.schedule import LineStall, Schedule
+from race_harness.model.source_line import Line
 from race_harness.model.trace import Happening
 from race_harness.realtime.processes import stacks_of_others
 from race_harness.realtime.record import SharedTrace, digest_of, in_order
@@ -111,10 +112,10 @@ class NativeRepetition:
         if not self._stalls:
             yield
             return
-        wanted: dict[source.Line, list[LineStall]] = {}
+        wanted: dict[Line, list[LineStall]] = {}
         for stall in self._stalls:
             wanted.setdefault((stall.function, stall.line), []).append(stall)
-        reached: Counter[source.Line] = Counter()
+        reached: Counter[Line] = Counter()
         counting = threading.Lock()
 
         def reach(function: source.Function, number: int) -> None:

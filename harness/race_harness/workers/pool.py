@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 from race_harness.model.combination import SIM_FAKE, Combination
 from race_harness.model.errors import ClientUnavailable, UsageError, WorldBroken
 from race_harness.model.schedule import Schedule
+from race_harness.model.source_line import SourceLine
 from race_harness.model.trace import LOG_VARIABLE
 from race_harness.model.verdict import TrialResult
 from race_harness.upkeep import interrupts
@@ -266,6 +267,12 @@ class Workers:
         connection = self._connections[0]
         self._send(connection, ListLines())
         return [*self._receive(connection, SourceLines).lines]
+
+    def source_places(self) -> list[SourceLine]:
+        """The same lines, in that order, each with where it is."""
+        connection = self._connections[0]
+        self._send(connection, ListLines(placed=True))
+        return [*self._receive(connection, SourceLines).places]
 
     def _feed(
         self, connection: Connection, pending: Iterator[tuple[int, Schedule]], whole: Whole

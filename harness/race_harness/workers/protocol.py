@@ -15,6 +15,7 @@ from pydantic_core import PydanticSerializationError
 from race_harness.model.errors import UsageError, WorldBroken
 from race_harness.model.evidence import Evidence
 from race_harness.model.schedule import Schedule, first_complaint
+from race_harness.model.source_line import SourceLine
 from race_harness.model.verdict import TrialResult
 
 Whole = Literal["all", "failed", "not-ok", "new", "bodies"] | None
@@ -37,6 +38,8 @@ class RunTrial:
 class ListLines:
     """A request: answer with the `SourceLines`."""
 
+    placed: bool = False
+    """Whether it is to be told where they are."""
     kind: Literal["list-lines"] = "list-lines"
 
 
@@ -88,6 +91,7 @@ class SourceLines:
     """The answer to `ListLines`: function and text of each line of the client's source."""
 
     lines: tuple[tuple[str, str], ...]
+    places: tuple[SourceLine, ...] = ()
     kind: Literal["source-lines"] = "source-lines"
 
 

@@ -23,6 +23,7 @@ from race_harness.model.outcome import Outcome, Void
 from race_harness.model.repetition import Raised, Repetition, ThreadDeath
 from race_harness.model.requests import with_numbers
 from race_harness.model.schedule import Schedule
+from race_harness.model.source_line import Line, SourceLine
 from race_harness.model.trace import Trace
 from race_harness.oracle.of_test import judge_repetition
 from race_harness.realtime.processes import Parent, fork, leave
@@ -60,10 +61,16 @@ class RepeatingBench:
     def ready(self) -> Ready:
         return Ready("installed", "", tuple(self._items))
 
-    def source_lines(self) -> tuple[source.Line, ...]:
+    def source_lines(self) -> tuple[Line, ...]:
         """Of all tests, their own modules and those that were named."""
-        modules = [module for name in self._items for module in self._source(name)]
-        return tuple(source.lines(list(dict.fromkeys(modules))))
+        return tuple(source.lines(self._modules()))
+
+    def source_places(self) -> tuple[SourceLine, ...]:
+        """The same lines, and where they are."""
+        return tuple(source.places(self._modules()))
+
+    def _modules(self) -> list[str]:
+        return list(dict.fromkeys(module for name in self._items for module in self._source(name)))
 
     def warm_up(self) -> None:
         """Import what the tests import when they run. A fork finds out what that is."""

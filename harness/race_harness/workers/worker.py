@@ -24,6 +24,7 @@ from race_harness.model.combination import SIM_FAKE, Combination, unavailable
 from race_harness.model.errors import ClientUnavailable, HarnessError
 from race_harness.model.evidence import Cause
 from race_harness.model.schedule import Interleaving, Schedule, Script
+from race_harness.model.source_line import Line, SourceLine
 from race_harness.model.verdict import TrialResult
 from race_harness.network.site import UvicornSite
 from race_harness.server.missing import missing
@@ -93,7 +94,9 @@ class AnyBench(Protocol):
 
     def run(self, schedule: Schedule) -> Trial: ...
 
-    def source_lines(self) -> tuple[source.Line, ...]: ...
+    def source_lines(self) -> tuple[Line, ...]: ...
+
+    def source_places(self) -> tuple[SourceLine, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,11 @@ class TrialBench:
     def ready(self) -> Ready:
         return Ready(self.adapter.version, _server_version(self.adapter))
 
-    def source_lines(self) -> tuple[source.Line, ...]:
+    def source_lines(self) -> tuple[Line, ...]:
         return tuple(source.lines(source_of(self.adapter)))
+
+    def source_places(self) -> tuple[SourceLine, ...]:
+        return tuple(source.places(source_of(self.adapter)))
 
     def run(self, schedule: Schedule) -> Trial:
         """Run one trial; a void one where the combination, or the release, cannot.
@@ -213,7 +219,8 @@ def _work(connection: Connection, bench: AnyBench, job: int) -> None:
             while True:
                 request = request_of(connection.recv_bytes())
                 if isinstance(request, ListLines):
-                    _send(connection, SourceLines(bench.source_lines()))
+                    places = bench.source_places() if request.placed else ()
+                    _send(connection, SourceLines(bench.source_lines(), places))
                     continue
                 asked = request
                 if adapter is not None:
