@@ -6,6 +6,10 @@ For each seed a search draws schedules of the race's scenario, adds an interleav
 one after another until one fails as the race does. The table gives the median over the seeds and
 its 95 % interval (by order statistics, so without assuming any distribution); a search that found
 nothing within the cap counts as more than the cap. Races are named CLIENT/SCENARIO.
+
+A sweep draws nothing: it stalls, in the scenario's simplest schedule, one line after another that
+the client comes to, for 1,000 ms each, then for 50 ms. Its seed decides the order of the lines.
+Where that schedule shows the race by itself it is found after one.
 """
 
 import argparse
@@ -25,6 +29,7 @@ from race_harness.model.schedule import Interleaving, LineStall, Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
+from race_harness.search.minimal import minimal_schedule
 from race_harness.workers.pool import Workers
 
 Line = tuple[str, str]
@@ -105,19 +110,51 @@ STRATEGIES: dict[str, Interleave] = {
 }
 
 
+SWEEP = "sweep"
+SWEEP_MS = (1_000.0, 50.0)
+
+
+def sweep(race: Race, lines: Sequence[Line], workers: Workers, seed: int) -> Iterator[Schedule]:
+    """The scenario's simplest schedule, once as it is and once to look, then with the stalls."""
+    scenario = library.load(race.scenario)
+    simplest = scenario.given or minimal_schedule(scenario, 0, lambda _schedule: True)
+    assert simplest is not None
+    yield simplest
+    looking = tuple(LineStall(*line) for line in lines)
+    base = replace(simplest, interleaving=Interleaving(stalls=looking))
+    yield base
+    _, trial = workers.run_whole(base)
+    told = [entry for entry in trial.happenings if entry["what"] == "line-stalled"]
+    reached = list(dict.fromkeys((entry["function"], entry["line"]) for entry in told))
+    random.Random(f"{race.name} {seed}").shuffle(reached)
+    for for_ms in SWEEP_MS:
+        for line in reached:
+            stall = LineStall(*line, for_ms=for_ms)
+            yield replace(simplest, interleaving=Interleaving(stalls=(stall,)))
+
+
+def drawn(
+    race: Race, interleave: Interleave, lines: Sequence[Line], seed: int, cap: int
+) -> Iterator[Schedule]:
+    """The scenario's schedules, each with an interleaving."""
+    rng = random.Random(f"{race.name} {seed}")
+    for schedule in draw_schedules(library.load(race.scenario), seed, cap):
+        yield replace(schedule, interleaving=interleave(rng, lines))
+
+
 def search(
     race: Race,
-    interleave: Interleave,
+    name: str,
     lines: Sequence[Line],
     workers: Workers,
     seed: int,
     cap: int,
 ) -> int | None:
     """Schedules until the race shows, itself included; None if it does not within the cap."""
-    rng = random.Random(f"{race.name} {seed}")
-    schedules: Iterator[Schedule] = (
-        replace(schedule, interleaving=interleave(rng, lines))
-        for schedule in draw_schedules(library.load(race.scenario), seed, cap)
+    schedules = (
+        islice(sweep(race, lines, workers, seed), cap)
+        if name == SWEEP
+        else drawn(race, STRATEGIES[name], lines, seed, cap)
     )
     run = 0
     while batch := list(islice(schedules, BATCH)):
@@ -156,9 +193,7 @@ def measure(
         workers.wait_ready()
         lines = workers.source_lines()
         for name in names:
-            found = [
-                search(race, STRATEGIES[name], lines, workers, seed, cap) for seed in range(seeds)
-            ]
+            found = [search(race, name, lines, workers, seed, cap) for seed in range(seeds)]
             middle, low, high = median_interval(found)
             rows[name] = found
             print(
@@ -178,7 +213,9 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=30, help="searches for each cell")
     parser.add_argument("--cap", type=int, default=300, help="schedules that a search may run")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--strategy", action="append", choices=STRATEGIES, help="may be repeated")
+    parser.add_argument(
+        "--strategy", action="append", choices=[*STRATEGIES, SWEEP], help="may be repeated"
+    )
     parser.add_argument("--json", type=Path, help="where to write every search's count")
     options = parser.parse_args()
 
@@ -186,7 +223,7 @@ def main() -> int:
     unknown = [name for name in options.races if name not in known]
     if unknown:
         parser.error(f"no race {', '.join(unknown)}; there are: {', '.join(known)}")
-    names = options.strategy or list(STRATEGIES)
+    names = options.strategy or [*STRATEGIES, SWEEP]
     print(f"{'race':<30} {'strategy':<22} median  [95 % interval] of schedules until it shows")
     counts = {
         name: measure(known[name], names, options.seeds, options.cap, options.jobs)

@@ -2,11 +2,16 @@
 
     uv run python benchmarks/zoo.py [FAULT ...] [--seeds 3] [--most 5000] [--json FILE]
     uv run python benchmarks/zoo.py --right 10000
+    uv run python benchmarks/zoo.py --sweep [FAULT ...]
 
 A fault is looked for with schedules of every fault family in turn, until one fails that the right
 client passes. A bug that any trial shows proves nothing: each fault has to pass `clean` every
 time, and nine in ten schedules without faults. `--right` runs the right client through so many
 schedules of each family instead, and shows the first failure, of which there must be none.
+
+`--sweep` looks for each fault by stalls alone: a network and a server in order, two runs, and one
+line of the client after another that is held up for 1,000 ms, then for 50 ms. Many faults need more
+than that, so that none has to be found.
 """
 
 import argparse
@@ -21,15 +26,26 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
+from race_harness.clients import source_of
 from race_harness.clients.reference.adapter import ReferenceAdapter
 from race_harness.clients.reference.zoo import FAULTS
 from race_harness.model.scenario import Scenario
-from race_harness.model.schedule import Link, Network, Schedule, Script, ServerTiming
+from race_harness.model.schedule import (
+    Caller,
+    Interleaving,
+    LineStall,
+    Link,
+    Network,
+    Schedule,
+    Script,
+    ServerTiming,
+)
 from race_harness.model.verdict import passes
 from race_harness.network.site import UvicornSite
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
 from race_harness.search.strategies import FAMILIES, milliseconds, with_faults
+from race_harness.sim import source
 from race_harness.workers.trial import Trial, run_trial
 from race_harness.workers.worker import prepare
 
@@ -38,6 +54,7 @@ CLEAN, FAULT_FREE = 30, 200
 PASSING = 0.9
 """Of the schedules without faults."""
 COLLECT_EVERY = 50
+SWEEP_MS = (1_000.0, 50.0)
 
 
 @st.composite
@@ -157,6 +174,29 @@ class Zoo:
                 return number, f"{family}: {verdicts(trial)}"
         return None, "not found"
 
+    def sweep(self, fault: str) -> str:
+        """How many trials it took until a stall showed it, that the right client bears."""
+        adapter = ReferenceAdapter(fault)
+        base = Schedule("zoo", script=Script(tool_calls=1), caller=Caller(runs=2))
+
+        def stalled(*stalls: LineStall) -> Schedule:
+            return replace(base, interleaving=Interleaving(stalls=stalls))
+
+        lines = [LineStall(*line) for line in source.lines(source_of(adapter))]
+        looked = self.trial(adapter, stalled(*lines))
+        told = [entry.detail for entry in looked.happenings if entry.what == "line-stalled"]
+        reached = list(dict.fromkeys((one["function"], one["line"]) for one in told))
+        tried = 1
+        for for_ms in SWEEP_MS:
+            for line in reached:
+                tried += 1
+                schedule = stalled(LineStall(*line, for_ms=for_ms))
+                trial = self.trial(adapter, schedule)
+                if not has_passed(trial) and self.passes("none", schedule):
+                    by = f"{verdicts(trial)}: {for_ms:g} ms at {line[0]}: {line[1]}"
+                    return f"{fault:<20} {len(reached):>5} lines {tried:>5} trials  {by}"
+        return f"{fault:<20} {len(reached):>5} lines {tried:>5} trials  not found"
+
     def right(self, count: int, seed: int) -> bool:
         """Whether the right client passes them all."""
         good = True
@@ -214,6 +254,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of --right")
     parser.add_argument("--most", type=int, default=5_000, help="schedules until giving up")
     parser.add_argument("--right", type=int, metavar="N", help="schedules of each family")
+    parser.add_argument("--sweep", action="store_true", help="stalls at each line alone")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     unknown = set(options.faults) - set(FAULTS)
@@ -224,6 +265,14 @@ def main() -> int:
     zoo = Zoo(site)
     if options.right is not None:
         return 0 if zoo.right(options.right, options.seed) else 1
+    if options.sweep:
+        told = []
+        for fault in options.faults or FAULTS:
+            told.append(zoo.sweep(fault))
+            print(told[-1], flush=True)
+        found = sum(not line.endswith("not found") for line in told)
+        print(f"{found} of {len(told)} found")
+        return 0
     rows = []
     for fault in options.faults or FAULTS:
         rows.append(zoo.look_for(fault, options.seeds, options.most))

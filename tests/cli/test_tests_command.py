@@ -182,7 +182,7 @@ def test_a_sweep_tries_every_line_and_names_those_that_lose(
     assert (told["schema"], told["lengths_ms"]) == (2, [50.0])
     (numbers,) = told["swept"]
     assert (numbers["lines"], numbers["reached"], len(numbers["losing"])) == (13, 13, 1)
-    assert numbers["trials"] == 1 + 13 + numbers["pairs"]
+    assert numbers["trials"] == 2 + 13 + numbers["pairs"]
     (stall,) = numbers["losing"][0]["stalls"]
     assert (stall["line"], stall["number"], stall["for_ms"]) == (LOSING, at, 50.0)
     assert race_process("test", TEST, "--sweep", "50", "--grade", "order").returncode == 0

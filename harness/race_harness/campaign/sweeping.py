@@ -134,14 +134,15 @@ class _Sweep:
     progress: Progress
     trials: int = 1
     harmless: dict[Line, Stalled] = field(default_factory=dict)
-    """Lines that were reached, and have not lost."""
+    """Lines that were stalled at, and have not lost."""
 
     def run(self) -> Swept:
         name, lines = self.base.scenario, self.workers.source_places()
         plain = examine(self.client, self.workers, self.base, self.series)
         if plain.void is not None or not passes(plain.judgement.verdicts):
             return Swept(name, False, len(lines))
-        losing = self._singles(lines, course_of(plain.happenings))
+        reached = self._reached(lines)
+        losing = self._singles(reached, course_of(plain.happenings))
         promising = promising_pairs([*self.harmless.values()])
         tried = promising[: self.how.pairs]
         losing_pairs = self._pairs(tried)
@@ -150,7 +151,7 @@ class _Sweep:
             name,
             True,
             len(lines),
-            len(self.harmless) + len(losing),
+            len(reached),
             len(promising),
             len(tried),
             self.trials,
@@ -160,8 +161,20 @@ class _Sweep:
             path,
         )
 
+    def _reached(self, lines: Sequence[SourceLine]) -> list[SourceLine]:
+        """Those that it comes to by itself: stalls of no length tell it."""
+        self.trials += 1
+        looking = self._stalled(lines, [0.0] * len(lines))
+        _, trial = self.workers.run_whole(looking)
+        reached = {
+            (entry["function"], entry["line"])
+            for entry in trial.happenings
+            if entry["what"] == "line-stalled"
+        }
+        return [line for line in lines if line.line in reached]
+
     def _singles(self, lines: Sequence[SourceLine], course: Course) -> list[Losing]:
-        """The shortest stalls first. A line that was not reached, or has lost, is left alone."""
+        """The shortest stalls first. A line that has lost is left alone."""
         found: dict[Line, Losing] = {}
         left = list(lines)
         for for_ms in self.how.lengths_ms:
@@ -169,7 +182,7 @@ class _Sweep:
             for (line,), losing, trial in self._tried(
                 f"{self.base.scenario} {for_ms:g} ms", tries
             ):
-                thread = _stalled_thread(trial)
+                thread = _stalled_thread(trial, line)
                 if thread is None:
                     continue
                 if losing is not None:
@@ -180,7 +193,7 @@ class _Sweep:
                 changed = course_of(trial.happenings) != course
                 changed = changed or (before is not None and before.changed)
                 self.harmless[line.line] = Stalled(line, thread, changed)
-            left = [line for line in left if line.line in self.harmless]
+            left = [line for line in left if line.line not in found]
         return [found[line.line] for line in lines if line.line in found]
 
     def _pairs(self, pairs: Sequence[tuple[SourceLine, SourceLine]]) -> list[Losing]:
@@ -225,7 +238,7 @@ class _Sweep:
             bar.advance(passed=result.passed)
             yield result, trial
 
-    def _stalled(self, lines: tuple[SourceLine, ...], lengths: tuple[float, ...]) -> Schedule:
+    def _stalled(self, lines: Sequence[SourceLine], lengths: Sequence[float]) -> Schedule:
         had = self.base.interleaving
         stalls = [
             LineStall(line.function, line.text, 1, for_ms)
@@ -247,10 +260,12 @@ class _Sweep:
         return failure, keep(failure, series=self.series)
 
 
-def _stalled_thread(trial: WholeTrial) -> str | None:
-    """Which thread was stalled; None: the line was not reached."""
-    stalls = (entry for entry in trial.happenings if entry["what"] == "line-stalled")
-    return next((str(entry["thread"]) for entry in stalls), None)
+def _stalled_thread(trial: WholeTrial, line: SourceLine) -> str | None:
+    """Which thread was stalled there; None: none, where the trial is void."""
+    for entry in trial.happenings:
+        if entry["what"] == "line-stalled" and (entry["function"], entry["line"]) == line.line:
+            return str(entry["thread"])
+    return None
 
 
 def _in_order(
