@@ -10,8 +10,8 @@ time, and nine in ten schedules without faults. `--right` runs the right client 
 schedules of each family instead, and shows the first failure, of which there must be none.
 
 `--sweep` looks for each fault by stalls alone: a network and a server in order, two runs, and one
-line of the client after another that is held up for 1,000 ms, then for 50 ms. Many faults need more
-than that, so that none has to be found.
+line of the client after another that is held up for 1,000 ms, then for 50 ms. Many faults need
+more than that, so that none has to be found.
 """
 
 import argparse

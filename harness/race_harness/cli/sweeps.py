@@ -147,7 +147,11 @@ def _in_words(one: Swept, how: SweepAsked) -> Iterator[str]:
     for each in one.losing:
         yield f"  {_losing_words(each)}"
     looked = "pair of other lines looks" if one.promising == 1 else "pairs of other lines look"
-    tried = f"{one.pairs} of them stalled together, {_lose(len(one.losing_pairs))} the race"
+    tried = (
+        f"{one.pairs} of them stalled together, {_lose(len(one.losing_pairs))} the race"
+        if one.pairs
+        else "none of them was tried"
+    )
     yield f"{one.promising} {looked} promising" + (f", {tried}" if one.promising else "")
     for each in one.losing_pairs[:_SHOWN]:
         yield f"  {_losing_words(each)}"
