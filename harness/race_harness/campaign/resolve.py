@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from race_harness.clients import own_clients
 from race_harness.model.combination import SIM_FAKE, WORLDS, Combination
 from race_harness.model.errors import ClientUnavailable, UsageError
@@ -154,15 +156,17 @@ def find_tests(
     requirements: Sequence[str],
     progress: Callable[[str], None],
 ) -> ClientUnderTest:
-    """Tests of somebody's own, in the environment that the harness runs in, for `installed`; or in
-    that of a client, a release or a tree, with its server and these requirements.
+    """Tests of somebody's own, in the environment that the harness runs in, for `installed`; in
+    the same with another version of something, for a requirement such as `websockets==15.0.1`; or
+    in that of a client, a release or a tree, with its server and these requirements.
 
     Raises:
         ClientUnavailable: it cannot be had; there is no pytest.
         UsageError: requirements are for other environments than this one.
     """
     adapter, combination = selection.to_adapter(), Combination("sim", "own")
-    if argument != INSTALLED:
+    wanted = requirement_of(argument)
+    if argument != INSTALLED and wanted is None:
         from race_harness.environments import mended, prepare_for_tests
 
         prepared = partial(prepare_for_tests, argument, requirements, progress=progress)
@@ -178,7 +182,36 @@ def find_tests(
         raise ClientUnavailable(
             "pytest is not installed in this environment, beside race-harness: install it"
         ) from None
+    if wanted is not None:
+        from race_harness.environments import prepare_layer
+
+        layer = prepare_layer(wanted, progress)
+        version, python = layer.resolved_version, layer.python
+        return ClientUnderTest(str(wanted), version, python, adapter, combination)
     return ClientUnderTest(INSTALLED, INSTALLED, Path(sys.executable), adapter, combination)
+
+
+def requirement_of(argument: str) -> Requirement | None:
+    """The requirement that an argument is, if it says which version, or where it is."""
+    try:
+        found = Requirement(argument)
+    except InvalidRequirement:
+        return None
+    # `folder@main` is a commit of a repository.
+    return found if found.specifier or "://" in (found.url or "") else None
+
+
+def check_requirement(argument: str) -> None:
+    """Raises UsageError: it is no requirement that says which version it is about, or not for this
+    Python."""
+    found = requirement_of(argument)
+    if found is None:
+        raise UsageError(
+            f"{argument!r} is no requirement with a version: write one such as "
+            "websockets==15.0.1, or 'NAME @ URL'"
+        )
+    if found.marker is not None and not found.marker.evaluate():
+        raise UsageError(f"{argument!r} is not for this Python: leave out what follows the `;`")
 
 
 class Met(Protocol):

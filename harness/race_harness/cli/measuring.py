@@ -1,14 +1,16 @@
 """`race run` and `race compare`: clients measured on the same schedules."""
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from race_harness.campaign.comparison import Comparison
 from race_harness.campaign.measure import measure
-from race_harness.campaign.own_tests import TestsAsked
+from race_harness.campaign.own_tests import MeasuredTest, TestsAsked
+from race_harness.campaign.resolve import INSTALLED, check_requirement
 from race_harness.campaign.sweeping import sweep_scenario
 from race_harness.cli.console import (
     Jobs,
@@ -28,9 +30,11 @@ from race_harness.cli.console import (
     write_json,
 )
 from race_harness.cli.recorded import RecordFile, recorded
+from race_harness.cli.shared_options import takes
 from race_harness.cli.sweeps import MOST_PAIRS, Pairs, Sweep, SweepOutputs, how_asked, swept
 from race_harness.cli.tables import comparison_markdown, comparison_table
 from race_harness.cli.tests import (
+    Against,
     ChildProcesses,
     Faults,
     GradeLimit,
@@ -67,78 +71,87 @@ Requirements = Annotated[
 DEFAULT_SCENARIO: Final = "final-events"
 
 
+@dataclass(frozen=True)
+class Measuring:
+    """What both commands are asked for, besides clients."""
+
+    scenario: Scenario = None
+    test: TestPaths = None
+    with_: Requirements = None
+    faults: Faults = ""
+    source: Source = None
+    child_processes: ChildProcesses = False
+    schedule: ScheduleFile = None
+    reps: Reps = 1_000
+    seed: Seed = 0
+    jobs: Jobs = None
+    server: Server = "fake"
+    world: World = "sim"
+    json_file: JsonFile = None
+    markdown: Markdown = False
+    record: RecordFile = None
+
+    def of_tests(self, clients: list[str]) -> TestsAsked:
+        """Raises UsageError: an option was given that is about scenarios alone."""
+        if (self.scenario, self.server, self.world) != (None, "fake", "sim"):
+            raise UsageError(
+                "a test brings its own server, and runs in the simulation: leave out --scenario, "
+                "--server and --world"
+            )
+        schedule = self.schedule
+        return TestsAsked(
+            Selection(tuple(self.test or ()), "", tuple(self.source or ()), self.child_processes),
+            self.reps,
+            clients=tuple(clients),
+            requirements=tuple(self.with_ or ()),
+            seed=self.seed,
+            jobs=self.jobs,
+            families=tuple(name for name in self.faults.split(",") if name),
+            schedule=None if schedule is None else schedule_of(schedule),
+        )
+
+    def of_scenario(self) -> ScenarioToRun:
+        """Raises UsageError: there is no such scenario or schedule, or both are named."""
+        from race_harness.campaign.own_scenarios import find_scenario
+        from race_harness.search import library
+
+        if self.schedule is None:
+            return find_scenario(self.scenario or DEFAULT_SCENARIO)
+        if self.scenario is None:
+            return library.of_file(self.schedule)
+        raise UsageError("--scenario and --schedule are two things to run: give one of them")
+
+    def sweep_outputs(self, plan: dict[str, Any]) -> SweepOutputs:
+        return SweepOutputs("run", plan, self.json_file, self.record, self.markdown)
+
+
+@takes(Measuring)
 def run(
     client: Annotated[
         str, typer.Argument(help="A release, `latest`, PATH, PATH@REVISION, or FILE.py[:NAME].")
     ],
-    scenario: Scenario = None,
-    test: TestPaths = None,
-    with_: Requirements = None,
-    faults: Faults = "",
-    source: Source = None,
-    child_processes: ChildProcesses = False,
+    asked: Measuring,
     grade: GradeLimit = "fault",
-    schedule: ScheduleFile = None,
     sweep: Sweep = None,
     pairs: Pairs = MOST_PAIRS,
-    reps: Reps = 1_000,
-    seed: Seed = 0,
-    jobs: Jobs = None,
-    server: Server = "fake",
-    world: World = "sim",
     strict: Strict = False,
-    json_file: JsonFile = None,
-    markdown: Markdown = False,
-    record: RecordFile = None,
 ) -> None:
     """Run a scenario, or tests of your own, against one client.
 
     Exit status 0 only if every trial passed, else 1.
     """
-    if test:
+    if asked.test:
         check_grade(grade)
-        asked = _tests(
-            *([client], test, with_, faults, source),
-            child_processes=child_processes,
-            others=(scenario, server, world),
-            schedule=schedule,
-            reps=reps,
-            seed=seed,
-            jobs=jobs,
-        )
         if sweep:
-            outputs = SweepOutputs("run", {"clients": [client]}, json_file, record, markdown)
-            raise_if_lost(asked, how_asked(sweep, pairs), outputs, grade)
+            outputs = asked.sweep_outputs({"clients": [client]})
+            raise_if_lost(asked.of_tests([client]), how_asked(sweep, pairs), outputs, grade)
             return
-        measured = tests_measured("run", asked, json_file, markdown=markdown, record=record)
-        raise_if_failed(measured, grade)
+        raise_if_failed(_tests_measured("run", [client], asked), grade)
         return
     if sweep:
-        if world != "sim":
-            raise UsageError("nobody stops a real thread at a line: leave out --world, or --sweep")
-        chosen, how = _scenario(scenario, schedule), how_asked(sweep, pairs)
-        plan = {"clients": [client], "scenario": chosen.name}
-        outputs = SweepOutputs("run", plan, json_file, record, markdown)
-        run_it = partial(sweep_scenario, client, chosen, how, seed=seed, jobs=jobs, server=server)
-        if swept(how, outputs, lambda to, told: [run_it(record=to, progress=told)]):
-            raise typer.Exit(1)
+        _sweep(client, asked, sweep, pairs)
         return
-    comparison = _measured(
-        "run",
-        [client],
-        scenario,
-        schedule,
-        reps=reps,
-        seed=seed,
-        jobs=jobs,
-        server=server,
-        world=world,
-        strict=strict,
-        json_file=json_file,
-        markdown=markdown,
-        record=record,
-    )
-    summary = comparison.clients[0]
+    summary = _measured("run", [client], asked, strict=strict).clients[0]
     if summary.first_failure is not None:
         path = Path(summary.first_failure)
         story = short_story(Failure.read(path), path)
@@ -147,6 +160,24 @@ def run(
         raise typer.Exit(1)
 
 
+def _sweep(client: str, asked: Measuring, lengths: list[str], pairs: int) -> None:
+    """Raises typer.Exit: the client lost at some line, or fails anyway."""
+    if asked.world != "sim":
+        raise UsageError("nobody stops a real thread at a line: leave out --world, or --sweep")
+    chosen, how = asked.of_scenario(), how_asked(lengths, pairs)
+    outputs = asked.sweep_outputs({"clients": [client], "scenario": chosen.name})
+    run_it = partial(
+        sweep_scenario,
+        *(client, chosen, how),
+        seed=asked.seed,
+        jobs=asked.jobs,
+        server=asked.server,
+    )
+    if swept(how, outputs, lambda to, told: [run_it(record=to, progress=told)]):
+        raise typer.Exit(1)
+
+
+@takes(Measuring)
 def compare(
     clients: Annotated[
         list[str],
@@ -155,98 +186,46 @@ def compare(
             help="A release, `latest`, PATH, PATH@REVISION, or FILE.py[:NAME].",
         ),
     ],
-    scenario: Scenario = None,
-    test: TestPaths = None,
-    with_: Requirements = None,
-    faults: Faults = "",
-    source: Source = None,
-    child_processes: ChildProcesses = False,
-    schedule: ScheduleFile = None,
-    reps: Reps = 1_000,
-    seed: Seed = 0,
-    jobs: Jobs = None,
-    server: Server = "fake",
-    world: World = "sim",
-    json_file: JsonFile = None,
-    markdown: Markdown = False,
-    record: RecordFile = None,
+    asked: Measuring,
+    against: Against = None,
 ) -> None:
     """Run the same schedules against several clients and compare their pass rates."""
-    if test:
-        asked = _tests(
-            *(clients, test, with_, faults, source),
-            child_processes=child_processes,
-            others=(scenario, server, world),
-            schedule=schedule,
-            reps=reps,
-            seed=seed,
-            jobs=jobs,
-        )
-        tests_measured("compare", asked, json_file, markdown=markdown, record=record)
-        return
-    _measured(
-        "compare",
-        clients,
-        scenario,
-        schedule,
-        reps=reps,
-        seed=seed,
-        jobs=jobs,
-        server=server,
-        world=world,
-        json_file=json_file,
-        markdown=markdown,
-        record=record,
-    )
+    if against:
+        clients = _beside(clients, against, asked)
+    if asked.test:
+        _tests_measured("compare", clients, asked)
+    else:
+        _measured("compare", clients, asked)
 
 
-def _tests(
-    clients: list[str],
-    test: list[str],
-    requirements: list[str] | None,
-    faults: str,
-    source: list[str] | None,
-    *,
-    child_processes: bool,
-    others: tuple[str | None, str, str],
-    schedule: Path | None,
-    reps: int,
-    seed: int,
-    jobs: int | None,
-) -> TestsAsked:
-    """Raises UsageError: an option was given that is about scenarios alone."""
-    if others != (None, "fake", "sim"):
+def _beside(clients: list[str], against: list[str], asked: Measuring) -> list[str]:
+    """The clients and, in the environment at hand, other versions of something.
+
+    Raises:
+        UsageError: they are not in the environment at hand; one is no requirement.
+    """
+    if not asked.test or {*clients} != {INSTALLED}:
         raise UsageError(
-            "a test brings its own server, and runs in the simulation: leave out --scenario, "
-            "--server and --world"
+            "--against is for tests in the environment at hand: race compare installed --test "
+            "PATH::NAME --against REQUIREMENT"
         )
-    return TestsAsked(
-        Selection(tuple(test), "", tuple(source or ()), child_processes),
-        reps,
-        clients=tuple(clients),
-        requirements=tuple(requirements or ()),
-        seed=seed,
-        jobs=jobs,
-        families=tuple(name for name in faults.split(",") if name),
-        schedule=None if schedule is None else schedule_of(schedule),
+    for requirement in against:
+        check_requirement(requirement)
+    return [*clients, *against]
+
+
+def _tests_measured(command: str, clients: list[str], asked: Measuring) -> list[MeasuredTest]:
+    return tests_measured(
+        command,
+        asked.of_tests(clients),
+        asked.json_file,
+        markdown=asked.markdown,
+        record=asked.record,
     )
 
 
 def _measured(
-    command: str,
-    clients: list[str],
-    scenario: str | None,
-    schedule: Path | None,
-    *,
-    reps: int,
-    seed: int,
-    jobs: int | None,
-    server: str,
-    world: str,
-    strict: bool = False,
-    json_file: Path | None,
-    markdown: bool,
-    record: Path | None,
+    command: str, clients: list[str], asked: Measuring, *, strict: bool = False
 ) -> Comparison:
     """What both commands do: run, and print the table in the form that was asked for.
 
@@ -254,37 +233,30 @@ def _measured(
         UsageError: there is no such scenario or schedule, or the file cannot be written.
         ClientUnavailable, WorldBroken: as `measure`.
     """
-    check_outputs(json_file, markdown=markdown)
-    chosen = _scenario(scenario, schedule)
-    plan = {"clients": clients, "scenario": chosen.name, "reps": reps, "seed": seed}
-    with recorded(record, command, plan) as campaign, campaign_progress() as progress:
+    check_outputs(asked.json_file, markdown=asked.markdown)
+    chosen = asked.of_scenario()
+    plan = {
+        "clients": clients,
+        "scenario": chosen.name,
+        "reps": asked.reps,
+        "seed": asked.seed,
+    }
+    with recorded(asked.record, command, plan) as campaign, campaign_progress() as progress:
         comparison = measure(
             clients,
             chosen,
-            reps=reps,
-            seed=seed,
-            jobs=jobs,
-            server=server,
-            world=world,
+            reps=asked.reps,
+            seed=asked.seed,
+            jobs=asked.jobs,
+            server=asked.server,
+            world=asked.world,
             strict=strict,
             record=campaign,
             progress=progress,
         )
-    write_json(json_file, comparison.to_dict())
-    if markdown:
+    write_json(asked.json_file, comparison.to_dict())
+    if asked.markdown:
         print(comparison_markdown(comparison), end="")
-    elif str(json_file) != "-":
+    elif str(asked.json_file) != "-":
         output.print(comparison_table(comparison))
     return comparison
-
-
-def _scenario(scenario: str | None, schedule: Path | None) -> ScenarioToRun:
-    """Raises UsageError: there is no such scenario or schedule, or both are named."""
-    from race_harness.campaign.own_scenarios import find_scenario
-    from race_harness.search import library
-
-    if schedule is None:
-        return find_scenario(scenario or DEFAULT_SCENARIO)
-    if scenario is None:
-        return library.of_file(schedule)
-    raise UsageError("--scenario and --schedule are two things to run: give one of them")

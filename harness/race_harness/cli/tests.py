@@ -12,6 +12,7 @@ from rich.text import Text
 
 from race_harness.campaign.comparison import ClientSummary, Comparison
 from race_harness.campaign.own_tests import MeasuredTest, TestsAsked, measure_tests
+from race_harness.campaign.resolve import INSTALLED, check_requirement
 from race_harness.campaign.sweeping import SweepAsked, sweep_tests
 from race_harness.cli.console import (
     Jobs,
@@ -55,6 +56,14 @@ Source = Annotated[
 ChildProcesses = Annotated[
     bool, typer.Option("--child-processes", help="Let tests start processes; see the docs.")
 ]
+Against = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="REQUIREMENT",
+        help="Compare versions of a dependency, such as `websockets==15.0.1`, each on top of the "
+        "environment at hand. Given once, compare it with what is installed.",
+    ),
+]
 GradeLimit = Annotated[
     str,
     typer.Option(
@@ -81,6 +90,7 @@ def run_tests(
     sweep: Sweep = None,
     pairs: Pairs = MOST_PAIRS,
     child_processes: ChildProcesses = False,
+    against: Against = None,
     json_file: JsonFile = None,
     markdown: Markdown = False,
     record: RecordFile = None,
@@ -94,12 +104,15 @@ def run_tests(
     asked = TestsAsked(
         Selection(tuple(paths), keyword, tuple(source or ()), child_processes),
         reps,
+        clients=environments_of(against),
         seed=seed,
         jobs=jobs,
         families=tuple(name for name in faults.split(",") if name),
         schedule=None if schedule is None else schedule_of(schedule),
     )
     if sweep:
+        if against:
+            raise UsageError("--sweep tries the lines of one environment: leave out --against")
         outputs = SweepOutputs("test", {"clients": asked.clients}, json_file, record, markdown)
         raise_if_lost(asked, how_asked(sweep, pairs), outputs, grade)
         return
@@ -117,6 +130,18 @@ def raise_if_lost(asked: TestsAsked, how: SweepAsked, outputs: SweepOutputs, gra
     lost = swept(how, outputs, partial(sweep_tests, asked, how))
     if lost and grade != "order":
         raise typer.Exit(1)
+
+
+def environments_of(against: list[str] | None) -> tuple[str, ...]:
+    """What tests are run in: one requirement is compared with what is installed.
+
+    Raises:
+        UsageError: one of them is no requirement.
+    """
+    requirements = tuple(against or ())
+    for requirement in requirements:
+        check_requirement(requirement)
+    return requirements if len(requirements) > 1 else (INSTALLED, *requirements)
 
 
 def check_grade(grade: str) -> None:

@@ -1,10 +1,12 @@
 """One cached virtual environment for each client: a release, a checkout or a revision.
 
-`prepare` is the only way in. Everything that keeps a client from being had (an unknown release,
-path or revision, a resolver, an index or a cache that fails) is a `ClientUnavailable` of one line.
+`prepare`, and its like for tests, are the only way in. Everything that keeps a client from being
+had (an unknown release, path or revision, a resolver, an index or a cache that fails) is a
+`ClientUnavailable` of one line.
 """
 
 from race_harness.environments.environment import Environment
+from race_harness.environments.layers import prepare_layer
 from race_harness.environments.preparing import mended, prepare, prepare_for_tests
 
-__all__ = ["Environment", "mended", "prepare", "prepare_for_tests"]
+__all__ = ["Environment", "mended", "prepare", "prepare_for_tests", "prepare_layer"]

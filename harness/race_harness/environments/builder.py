@@ -33,7 +33,25 @@ class ClientUnresolvable(ClientUnavailable):
 def obtain(
     recipe: Recipe, client: str, cache: Cache, progress: Callable[[str], None]
 ) -> Environment:
-    """The environment of a recipe, from the cache or built now.
+    """The environment of a recipe, from the cache or built now; see `build_once` for what is
+    raised."""
+
+    def build(directory: Path) -> None:
+        _build(recipe, cache, directory)
+
+    return build_once(recipe.key, recipe.title, client, cache, progress, build)
+
+
+def build_once(
+    key: str,
+    title: str,
+    client: str,
+    cache: Cache,
+    progress: Callable[[str], None],
+    build: Callable[[Path], None],
+) -> Environment:
+    """The environment of a key, from the cache, or as `build` makes it in an empty directory and
+    publishes it.
 
     Of several processes that ask for the same one, a single one builds. Raises
     `ClientUnresolvable`, `OutOfReach` when the index or the disk fails, or `ClientUnavailable` for
@@ -41,34 +59,34 @@ def obtain(
     """
 
     def on_wait() -> None:
-        progress(f"waiting for another process that installs {recipe.title}")
+        progress(f"waiting for another process that installs {title}")
 
-    if found := cache.find(recipe.key, client):
+    if found := cache.find(key, client):
         return found
-    with cache.building(recipe.key, on_wait) as directory:
-        if found := cache.find(recipe.key, client):
+    with cache.building(key, on_wait) as directory:
+        if found := cache.find(key, client):
             return found
-        progress(f"installing {recipe.title}")
+        progress(f"installing {title}")
         try:
-            _build(recipe, cache, directory)
+            build(directory)
         except Unresolvable as error:
-            raise ClientUnresolvable(recipe.title, error) from error
+            raise ClientUnresolvable(title, error) from error
         except UvFailed as error:
             # uv names the copy of the sources, which is gone by the time anyone reads this.
-            sources = re.escape(f" @ {_source(directory).as_uri()}") + r"[\w./-]*"
+            sources = re.escape(f" @ {source_in(directory).as_uri()}") + r"[\w./-]*"
             reason = re.sub(sources, "", str(error))
             unavailable = OutOfReach if isinstance(error, NotNow) else ClientUnavailable
-            raise unavailable(f"cannot install {recipe.title}: {reason}") from error
-        built = cache.find(recipe.key, client)
+            raise unavailable(f"cannot install {title}: {reason}") from error
+        built = cache.find(key, client)
     if built is None:
         raise ClientUnavailable(
-            f"the new environment of {recipe.title} does not run: check {cache.interpreter.path}"
+            f"the new environment of {title} does not run: check {cache.interpreter.path}"
         )
     return built
 
 
 def _build(recipe: Recipe, cache: Cache, directory: Path) -> None:
-    source = _source(directory)
+    source = source_in(directory)
     source.mkdir()
     venv = directory / "venv"
     requirements = recipe.stage(source)
@@ -89,7 +107,8 @@ def _build(recipe: Recipe, cache: Cache, directory: Path) -> None:
     )
 
 
-def _source(directory: Path) -> Path:
+def source_in(directory: Path) -> Path:
+    """Where sources are laid out in the directory that is built in."""
     return directory / "source"
 
 

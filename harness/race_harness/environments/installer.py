@@ -26,6 +26,8 @@ _GONE = re.compile(r"HTTP status client error \((404|410)\b")
 """An index that answers, and has no such file."""
 _FRAME = " \t×├│╰─▶"
 """What uv draws around its explanations."""
+_ASIDE = ("warning:", "Using Python ")
+"""How lines begin that do not say what failed."""
 _LONGEST = 600
 """Characters of uv's explanation that an error line holds at most."""
 
@@ -105,6 +107,31 @@ def install(
     )
 
 
+def would_change(requirement: str, python: Path, directory: Path) -> list[str]:
+    """What uv would install for a requirement into an environment, which it leaves as it is: pins
+    such as `websockets==15.0.1`, or `name @ URL`. What is there already and fits is left out.
+
+    Raises as `install`.
+    """
+    said = _run(
+        *("pip", "install", "--dry-run", "--python", os.fspath(python), "--no-sources"),
+        # Of the system's own Python it would not even tell.
+        *("--break-system-packages", "--", requirement),
+        directory=directory,
+    ).stderr
+    return re.findall(r"^ \+ (\S+==\S+|\S+ @ \S+)$", said, re.MULTILINE)
+
+
+def install_alone(pins: Sequence[str], python: Path, directory: Path) -> None:
+    """Install just these, without what they require. Raises as `install`."""
+    if pins:
+        _uv(
+            *("pip", "install", "--no-deps", "--no-sources", "--compile-bytecode"),
+            *("--python", os.fspath(python), "--", *pins),
+            directory=directory,
+        )
+
+
 def installed(python: Path, directory: Path) -> dict[str, str]:
     """The version of each package in an environment, by name; raises `UvFailed`."""
     listing = ("pip", "list", "--python", os.fspath(python), "--format", "json")
@@ -113,15 +140,22 @@ def installed(python: Path, directory: Path) -> dict[str, str]:
 
 
 def _uv(*arguments: str, directory: Path) -> str:
+    """What it prints as its result."""
+    command, *others = arguments
+    return _run(command, "-q", *others, directory=directory).stdout
+
+
+def _run(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str]:
     try:
         uv = find_uv_bin()
     except FileNotFoundError as error:
         raise NotNow(f"uv is missing ({error}): install its package again") from None
     # No configuration file may change what a client's environment holds; the index, the one thing
     # that differs from place to place, comes from the environment.
-    fixed = ("--no-config", "--no-python-downloads", "--no-progress", "--color", "never", "-q")
+    fixed = ("--no-config", "--no-python-downloads", "--no-progress", "--color", "never")
+    command, *others = arguments
     done = subprocess.run(
-        [uv, *arguments, *fixed],
+        [uv, command, *fixed, *others],
         cwd=directory,
         env=_environ(os.environ),
         capture_output=True,
@@ -131,7 +165,7 @@ def _uv(*arguments: str, directory: Path) -> str:
     )
     if done.returncode:
         raise kind_of(done.stderr)(explain(done.stderr))
-    return done.stdout
+    return done
 
 
 def kind_of(stderr: str) -> type[UvFailed]:
@@ -155,7 +189,7 @@ def explain(stderr: str) -> str:
     # Of all that a build printed, the last line is its exception.
     text = _BUILD_LOG.sub(lambda log: log[1].strip().rpartition("\n")[2], stderr)
     lines = (line.strip(_FRAME) for line in text.splitlines())
-    said = [line for line in lines if line and not line.startswith("warning:")]
+    said = [line for line in lines if line and not line.startswith(_ASIDE)]
     flat = " ".join(said).removeprefix("error: ")
     if "No solution found" in flat and "Because " in flat:
         flat = flat[flat.index("Because ") :]

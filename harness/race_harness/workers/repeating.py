@@ -9,6 +9,7 @@ import importlib
 import logging
 import os
 import sys
+import sysconfig
 import threading
 import time
 import traceback
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from race_harness.model.combination import Combination
-from race_harness.model.errors import WorldBroken
+from race_harness.model.errors import UsageError, WorldBroken
+from race_harness.model.layered import PATH_FILE
 from race_harness.model.outcome import Outcome, Void
 from race_harness.model.repetition import Raised, Repetition, ThreadDeath
 from race_harness.model.requests import with_numbers
@@ -260,13 +262,31 @@ def _own_folders(root: Path, item: "pytest.Item") -> None:
     scratch.furnish(point)
 
 
+def _hidden_by_others() -> str | None:
+    """Of a layer, which module the tests did not import from there but from elsewhere."""
+    folder = Path(sysconfig.get_path("purelib"))
+    if not (folder / PATH_FILE).exists():
+        return None
+    for place in sorted(folder.iterdir()):
+        module = sys.modules.get(place.name.partition(".")[0])
+        file = getattr(module, "__file__", None)
+        if file is not None and not Path(file).is_relative_to(folder):
+            return (
+                f"the tests import {place.name} from {Path(file).parent}, not from the version to "
+                "be tried: take that folder off the path (PYTHONPATH, pytest's pythonpath, or "
+                "--import-mode=importlib)"
+            )
+    return None
+
+
 def collected(
     tests: Selection, serve: Callable[[RepeatingBench], None], world: str = "sim"
 ) -> None:
     """Collect the tests, warm up, and call `serve` within pytest's session.
 
     Raises:
-        UsageError: there are none, or they cannot be collected.
+        UsageError: there are none, or they cannot be collected; in a layer, they import what it
+            has from elsewhere.
         WorldBroken: a first repetition of one left the simulation.
     """
     from race_harness.subjects import pytest_item
@@ -276,6 +296,8 @@ def collected(
     def serve_what_was_found(found: "Collected") -> None:
         bench = RepeatingBench(tests, player, found, world)
         bench.warm_up()
+        if hidden := _hidden_by_others():
+            raise UsageError(hidden)
         serve(bench)
 
     player = pytest_item.Player(serve_what_was_found)
