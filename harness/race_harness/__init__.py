@@ -7,6 +7,7 @@ when they are first used, so importing this package costs nothing.
 import importlib
 from typing import TYPE_CHECKING, Any, Final
 
+from race_harness.model.supported import complaint
 from race_harness.model.version import __version__
 
 if TYPE_CHECKING:
@@ -63,9 +64,11 @@ _MODULES: Final = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load a public name (PEP 562)."""
+    """Load a public name (PEP 562). Raises ImportError: it is not for this machine."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if (says := complaint()) is not None:
+        raise ImportError(says)
     value = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     globals()[name] = value
     return value

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from race_harness.model.supported import complaint
+
 if TYPE_CHECKING:
     from race_harness.campaign.campaign import Campaign
     from race_harness.campaign.resolve import ClientUnderTest
@@ -80,6 +82,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if (_is_asked(config) or config.getoption("--race")) and (says := complaint()) is not None:
+        raise pytest.UsageError(says)
     for folder in config.getini("race_scenarios"):
         if not folder.is_dir():
             raise pytest.UsageError(f"race_scenarios: no folder '{folder}'")
@@ -95,8 +99,7 @@ def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> Iterator[None]:
     """Add the scenarios, and what stands for tests, before anybody selects or groups."""
-    asked = "race" in re.findall(r"\w+", config.option.markexpr)
-    everything = config.getoption("--race")
+    asked, everything = _is_asked(config), config.getoption("--race")
     if asked or everything:
         own = False
         for place, item in enumerate(items):
@@ -107,9 +110,22 @@ def pytest_collection_modifyitems(
         if everything or (own and _there_is_no_client(config)):
             return (yield)
     paths_named = config.args_source is pytest.Config.ArgsSource.ARGS
-    if asked or (config.getini("race") and not paths_named):
+    if asked or (config.getini("race") and not paths_named and _can_run()):
         items += Scenarios.from_parent(session, name="race", nodeid="race").collect()
     return (yield)
+
+
+def _is_asked(config: pytest.Config) -> bool:
+    """Whether `-m` is about the race tests."""
+    return "race" in re.findall(r"\w+", config.option.markexpr)
+
+
+def _can_run() -> bool:
+    """Whether the scenarios, which nobody has asked for just now, can be run; says so if not."""
+    says = complaint()
+    if says is not None:
+        _warn(f"the scenarios are left out: {says}")
+    return says is None
 
 
 def _there_is_no_client(config: pytest.Config) -> bool:

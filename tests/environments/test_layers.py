@@ -18,8 +18,8 @@ from .fake_package import FakePackage
 LOOK = """
 import json, flavour, race_harness, xdist
 from importlib.metadata import version
-found = version("openhands-sdk")
-print(json.dumps([flavour.NAME, flavour.__file__, found, race_harness.__file__]))
+seen = [flavour.NAME, flavour.__file__, version("openhands-sdk"), race_harness.__file__]
+print(json.dumps(seen))
 """
 
 

@@ -3,6 +3,13 @@
 import signal
 import sys
 
+from race_harness.model.supported import complaint
+
+if (says := complaint()) is not None:
+    # Before what is not there on such a machine is imported.
+    print(f"race: {says}", file=sys.stderr)
+    sys.exit(2)
+
 from race_harness.upkeep import interrupts
 
 
