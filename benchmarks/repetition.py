@@ -24,7 +24,7 @@ early.install()
 
 from race_harness.realtime.processes import Parent  # noqa: E402
 from race_harness.search.draw import draw_schedules  # noqa: E402
-from race_harness.search.portfolio import scenario_of  # noqa: E402
+from race_harness.search.for_tests import scenario_of  # noqa: E402
 from race_harness.sim.world import World  # noqa: E402
 from race_harness.subjects.pytest_item import Player  # noqa: E402
 from race_harness.workers import repeating  # noqa: E402

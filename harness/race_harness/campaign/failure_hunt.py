@@ -13,8 +13,8 @@ from race_harness.model.failure import Failure
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
 from race_harness.search.families import STALLS
+from race_harness.search.for_tests import scenario_of
 from race_harness.search.hunting import Finding, Tally, add_faults, hunt
-from race_harness.search.portfolio import scenario_of
 from race_harness.store.series import SeriesRecord
 from race_harness.store.store import CampaignRecord
 from race_harness.workers.pool import Workers

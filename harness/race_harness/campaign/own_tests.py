@@ -17,7 +17,7 @@ from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.search import families as fault_families
-from race_harness.search.portfolio import scenario_of
+from race_harness.search.for_tests import scenario_of
 from race_harness.search.reduction import reduced
 from race_harness.store.series import SeriesRecord
 from race_harness.store.store import CampaignRecord

@@ -177,7 +177,7 @@ def bisect(
             from race_harness.campaign.own_scenarios import find_scenario
 
             return find_scenario(scenario or DEFAULT_SCENARIO)
-        from race_harness.search.portfolio import scenario_of
+        from race_harness.search.for_tests import scenario_of
 
         return scenario_of(test, (), [name for name in faults.split(",") if name])
 

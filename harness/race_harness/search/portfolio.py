@@ -6,13 +6,10 @@ share.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
-from functools import partial
 from typing import Final, Literal
 
 from hypothesis import strategies as st
 
-from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Interleaving, LineStall, Link, Network, Schedule
 from race_harness.search.strategies import milliseconds, once, with_faults
 from race_harness.search.wire_faults import OF_TESTS
@@ -55,26 +52,6 @@ def portfolio(
         interleaving=st.one_of(ways),
     )
     return with_faults(schedules, families, lines, OF_TESTS)
-
-
-def scenario_of(
-    test: str,
-    lines: Sequence[tuple[str, str]],
-    families: Sequence[str] = (),
-    given: Schedule | None = None,
-) -> Scenario:
-    """The portfolio as a scenario: named like the test, with `lines` and `families` as above.
-
-    Without lines nothing stalls, and what fails without faults does so by order alone. `given`:
-    one schedule in place of drawn ones.
-    """
-    return Scenario(
-        test,
-        "a test of your own",
-        partial(portfolio, test, lines, families),
-        given=None if given is None else replace(given, scenario=test),
-        source="test",
-    )
 
 
 @once

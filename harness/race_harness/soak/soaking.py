@@ -17,7 +17,7 @@ from race_harness.model.errors import UsageError
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
-from race_harness.search.portfolio import scenario_of
+from race_harness.search.for_tests import scenario_of
 from race_harness.soak.bench import Bench
 from race_harness.soak.cluster import DaskBench
 from race_harness.soak.kept import Kept, confirm_all, ranked
