@@ -296,7 +296,7 @@ def test_nothing_is_monitored_when_no_line_is_needed(monkeypatch):
     def refuse(*_args):
         raise AssertionError("monitoring was asked for")
 
-    monkeypatch.setattr("race_harness.sim.line_events._free_tool", refuse)
+    monkeypatch.setattr("race_harness.sim.line_events.free_tool", refuse)
     for interleaving in (Interleaving(), Interleaving(1), Interleaving(at_lines=True)):
         play(lambda: small_client.steps(void), interleaving)
     with pytest.raises(AssertionError):

@@ -123,12 +123,15 @@ def examine(
     workers: Workers,
     schedule: Schedule,
     series: SeriesRecord | None = None,
+    *,
+    lines: bool = False,
 ) -> Failure:
     """Run a schedule once more and keep all of it, whatever its verdict.
 
-    `series`: where it is recorded, under the next number.
+    `series`: where it is recorded, under the next number. `lines`: of a test, with the lines that
+    its threads ran, which tell its story.
     """
-    result, whole = workers.run_whole(schedule)
+    result, whole = workers.run_whole(schedule, "lines" if lines else "all")
     if series is not None:
         series.next_trial(result, schedule)
     return whole_failure(client, workers, schedule, result, whole)

@@ -1,9 +1,9 @@
 """The smallest change of a failing schedule that passes, found by running the client."""
 
 from race_harness.campaign.campaign import examine
+from race_harness.campaign.named_test import find_named_test
 from race_harness.campaign.progress import Progress, ProgressBar
 from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded
-from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import passes as has_passed
@@ -14,17 +14,22 @@ from race_harness.story.passing import describe
 from race_harness.workers.pool import Workers
 
 
-def find_nearest(failure: Failure, record: CampaignRecord, progress: Progress) -> str:
-    """Search with the client of the failure, and say what was found.
+def find_nearest(
+    failure: Failure, record: CampaignRecord, progress: Progress, test: str | None = None
+) -> str:
+    """Search with the client of the failure, and say what was found. `test`: that of somebody's
+    own which was named, and may be run.
 
     Raises:
         AlreadyPasses: the client passes the schedule now.
         ClientUnavailable, WorldBroken: as with any campaign.
+        UsageError: it is about a test that was not named.
     """
-    if failure.schedule.test is not None:
-        raise UsageError(f"{failure.schedule.test} is a test: its neighbours are not searched")
-    argument, server = recorded(failure)
-    client = find_client(argument, progress.step, server=server, world=failure.world)
+    if failure.schedule.test is not None or test is not None:
+        client = find_named_test(failure, test, None, progress.step)
+    else:
+        argument, server = recorded(failure)
+        client = find_client(argument, progress.step, server=server, world=failure.world)
     with (
         progress.bar(f"{client.resolved_version} neighbours", 0) as bar,
         client.workers() as workers,
@@ -39,7 +44,7 @@ def nearest_in_words(
     client: ClientUnderTest,
     workers: Workers,
     schedule: Schedule,
-    series: SeriesRecord,
+    series: SeriesRecord | None = None,
     bar: ProgressBar | None = None,
 ) -> str:
     """The nearest passing neighbour, found on workers that are ready, its trials recorded."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from race_harness.campaign.campaign import FAILURES, examine, keep, run_campaign
 from race_harness.campaign.comparison import ClientSummary, Comparison, compare
 from race_harness.campaign.drawn import DrawnSchedules
+from race_harness.campaign.nearest import nearest_in_words
 from race_harness.campaign.progress import Progress, ProgressBar
 from race_harness.campaign.resolve import INSTALLED, ClientUnderTest, find_tests
 from race_harness.model.errors import UsageError
@@ -203,12 +204,13 @@ def _kept(
     graded: Sequence[tuple[Grade, Schedule]],
     series: SeriesRecord,
 ) -> tuple[Failure, Path]:
-    """The first failure of the lowest grade, reduced."""
+    """The first failure of the lowest grade, reduced, and what would make it pass."""
     _, schedule = min(graded, key=lambda one: GRADES.index(one[0]))
     cause = examine(client, workers, schedule).cause
 
     def fails(candidate: Schedule) -> bool:
         return examine(client, workers, candidate).cause == cause
 
-    failure = examine(client, workers, reduced(schedule, fails), series)
+    failure = examine(client, workers, reduced(schedule, fails), series, lines=True)
+    failure = replace(failure, neighbour=nearest_in_words(client, workers, failure.schedule))
     return failure, keep(failure, FAILURES, series)

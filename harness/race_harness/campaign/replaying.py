@@ -1,21 +1,14 @@
 """A failure's schedule once more, and whether it does the same."""
 
-import re
-import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import batched
 
 from race_harness.campaign.campaign import whole_failure
+from race_harness.campaign.named_test import find_named_test
 from race_harness.campaign.progress import Progress
-from race_harness.campaign.resolve import (
-    INSTALLED,
-    ClientUnderTest,
-    find_client,
-    find_tests,
-    recorded,
-)
+from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
@@ -23,7 +16,6 @@ from race_harness.model.verdict import TrialResult
 from race_harness.model.version import __version__
 from race_harness.store.store import CampaignRecord
 from race_harness.workers.pool import Workers, jobs_in
-from race_harness.workers.selection import Selection
 
 
 @dataclass(frozen=True)
@@ -76,36 +68,6 @@ class Replayed:
         return self.same_verdict == times and digests
 
 
-def _is_by_name(client: str) -> bool:
-    """Whether it is this environment, or a release, and no folder of anybody's."""
-    return client == INSTALLED or re.fullmatch(r"\d+(\.\w+)*", client) is not None
-
-
-def client_for(failure: Failure, test: str | None, client: str | None) -> str:
-    """The client beside which the test of a failure file may run, which a file alone does not say.
-
-    `test` and `client`: what stands on the command line.
-
-    Raises:
-        UsageError: the test does not stand there; nor the client, and the file names a folder.
-    """
-    named = failure.schedule.test
-    if named is None:
-        raise UsageError("failures of tests and others are replayed one by one")
-    if named != test:
-        raise UsageError(
-            f"that is a failure of the test {named}, which a file alone does not have run: add "
-            f"--test {shlex.quote(named)}"
-        )
-    argument = client or failure.client
-    if client is None and not _is_by_name(argument):
-        raise UsageError(
-            f"the file names the client {argument}, which a file alone does not have built: add "
-            f"--client {shlex.quote(argument)}"
-        )
-    return argument
-
-
 @dataclass(frozen=True)
 class Replayer:
     """Runs schedules of failures again, each with the client of its file unless another is named.
@@ -144,12 +106,11 @@ class Replayer:
         return [replayed[number] for number in range(len(failures))]
 
     def _of_test(self, failure: Failure) -> Replayed:
-        argument = client_for(failure, self.test, self.client)
+        if failure.schedule.test is None:
+            raise UsageError("failures of tests and others are replayed one by one")
         if (self.server, self.world) != (None, None):
             raise UsageError("a test brings its own server: leave out --server and --world")
-        named = str(failure.schedule.test)
-        selection = Selection((named,), "", failure.source, failure.child_processes)
-        client = find_tests(argument, selection, (), self.progress.step)
+        client = find_named_test(failure, self.test, self.client, self.progress.step)
         (replayed,) = self._on(client, [failure])
         return replayed
 

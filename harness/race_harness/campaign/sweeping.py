@@ -251,7 +251,7 @@ class _Sweep:
             return None, None
         first = losing[0]
         schedule = self._stalled(first.lines, first.lengths_ms)
-        failure = examine(self.client, self.workers, schedule, self.series)
+        failure = examine(self.client, self.workers, schedule, self.series, lines=True)
         if failure.digest != first.digest:
             raise WorldBroken(
                 f"a stall at {first.lines[0].text!r} did not repeat: digest {first.digest}, then "

@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "bisect": Command("bisect:bisect", "Find the first release or commit that is bad, or good."),
     "bisect-run": Command("bisect:bisect_run", "Judge the work tree, for `git bisect run`."),
     "replay": Command("failures:replay", "Run a failing schedule again and show its timeline."),
+    "debug": Command("debug:debug", "Stop a failing test of your own in pdb where it fails."),
     "confirm": Command(
         "confirming:confirm",
         "Try a failure or a schedule on the real server.",

@@ -16,9 +16,9 @@ from race_harness.campaign.elsewhere import (
     usual_combinations,
 )
 from race_harness.campaign.finding import ForTest
+from race_harness.campaign.named_test import check_named, client_beside
 from race_harness.campaign.natively import NATIVE, confirm_natively, left_out
 from race_harness.campaign.natively import TRIES as NATIVE_TRIES
-from race_harness.campaign.replaying import client_for
 from race_harness.campaign.resolve import recorded as of_failure
 from race_harness.campaign.unjudged import Found, home_of, try_schedule
 from race_harness.cli.client_names import Sentence
@@ -176,7 +176,8 @@ def _confirm_test(
     failure = read_schedule(file, of_tests=True)
     if not isinstance(failure, Failure):
         raise UsageError(f"{file} has not been run: race test {test} --schedule {file} does that")
-    argument = client_for(failure, test, client)
+    check_named(failure, test)
+    argument = client_beside(failure, client)
     finder = ForTest(
         *(test, failure.source, failure.child_processes), requirements=tuple(requirements or ())
     )

@@ -45,6 +45,13 @@ def show(
     perfetto: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write a trace for ui.perfetto.dev.")
     ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH::NAME",
+            help="The test of your own that the file is about, to be run for --neighbour.",
+        ),
+    ] = None,
     everything: Annotated[
         bool,
         typer.Option(
@@ -72,7 +79,7 @@ def show(
         )
     check_writable(html)
     check_writable(perfetto)
-    nearest = "" if neighbour is False else _nearest(failure, record, asked=bool(neighbour))
+    nearest = "" if neighbour is False else _nearest(failure, record, test, asked=bool(neighbour))
     if mermaid:
         print(sequence_diagram(failure), end="")
     if html is not None:
@@ -91,7 +98,7 @@ def _run(file: Path) -> str:
     return f"race run CLIENT --schedule {shell_word(str(file))}"
 
 
-def _nearest(failure: Failure, record: Path | None, *, asked: bool) -> str:
+def _nearest(failure: Failure, record: Path | None, test: str | None, *, asked: bool) -> str:
     """What the file tells, or what is found; without being asked, failing to find is no error."""
     if not asked and failure.neighbour is not None:
         return failure.neighbour
@@ -101,7 +108,7 @@ def _nearest(failure: Failure, record: Path | None, *, asked: bool) -> str:
         argument, _ = of_failure(failure)
         plan = {"clients": [argument], "scenario": failure.schedule.scenario}
         with recorded(record, "show", plan) as campaign, campaign_progress() as progress:
-            return find_nearest(failure, campaign, progress)
+            return find_nearest(failure, campaign, progress, test)
     except HarnessError as error:
         if asked:
             raise

@@ -290,6 +290,14 @@ class _Happening(TypedDict):
     number: NotRequired[int]
     peer: NotRequired[int | str]
     run: NotRequired[int | None]
+    by: NotRequired[str]
+    thread: NotRequired[str]
+    function: NotRequired[str]
+    line: NotRequired[str]
+    names: NotRequired[list[str]]
+    stores: NotRequired[list[str]]
+    round: NotRequired[int]
+    skipped: NotRequired[int]
 
 
 @with_config(ConfigDict(extra="allow", strict=True))

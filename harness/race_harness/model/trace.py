@@ -22,6 +22,10 @@ server   run-requested, run-refused {status}, run-accepted {run}, run-started {r
 socket   subscribed {peer}, frame-sent {event, kind, key?, value?, tool_name?, peer},
          frame-delivered {event, peer}, connected {peer}, disconnected {peer, why}
 network  fault {action, link, peer?, code?, for_ms?, fault?}, was-busy {link, peer, for_ms}
+thread   line {function, line, names, stores, round, skipped?}, lines-left-out {count}
+
+Of a test, each happening also tells by which thread it was; what is on the lane `thread` comes
+from its log of lines, and no digest covers it.
 
 Told to listeners alone, by network/tap.py and network/connection.py:
 
@@ -49,9 +53,12 @@ class Happening:
     lane: str
     what: str
     detail: dict[str, Any] = field(default_factory=dict)
+    by: str | None = None
+    """Whose doing it is: a thread, by its name. No digest covers it. None: nobody has asked."""
 
     def to_dict(self) -> dict[str, Any]:
-        return {"at_ms": self.at_ns / 1e6, "lane": self.lane, "what": self.what, **self.detail}
+        told = {"at_ms": self.at_ns / 1e6, "lane": self.lane, "what": self.what, **self.detail}
+        return told if self.by is None else {**told, "by": self.by}
 
 
 class Trace:
@@ -62,6 +69,8 @@ class Trace:
         self.listeners: list[Listener] = []
         self.probe: Callable[[], None] | None = None
         """Called before something is recorded: it may have something to record first."""
+        self.author: Callable[[], str | None] = lambda: None
+        """Tells by which thread something is that is recorded now; None: by none."""
         self._clock = clock
         self._hash = hashlib.blake2b(digest_size=16)
         self._log: list[bytes] | None = [] if LOG_VARIABLE in os.environ else None
@@ -71,12 +80,18 @@ class Trace:
         return self._clock()
 
     def record(
-        self, lane: str, what: str, *, at_ns: int | None = None, **detail: Any
+        self,
+        lane: str,
+        what: str,
+        *,
+        at_ns: int | None = None,
+        by: str | None = None,
+        **detail: Any,
     ) -> Happening:
         """Note a happening now, and tell the listeners (faults wait for moments here).
 
         `at_ns` is for what has happened a little before, and was told only now: in real time
-        others may have seen it since.
+        others may have seen it since. `by`: whose doing it is, where that is not the author's.
         """
         probe = self.probe
         if probe is not None:
@@ -84,7 +99,9 @@ class Trace:
             self.probe = None
             probe()
             self.probe = probe
-        happening = Happening(self._clock() if at_ns is None else at_ns, lane, what, detail)
+        happening = Happening(
+            self._clock() if at_ns is None else at_ns, lane, what, detail, by or self.author()
+        )
         self.add(happening)
         return happening
 

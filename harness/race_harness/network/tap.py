@@ -34,6 +34,8 @@ class _Exchange:
     """None: the request has not reached the server yet."""
     status: int | None = None
     body: list[bytes] = field(default_factory=list)
+    by: str | None = None
+    """Who has asked; see `Happening.by`."""
 
 
 class Taps:
@@ -118,7 +120,9 @@ class Tap:
             method, target = head.asked()
             path = _path(target)
             route = self._words(self._dialect.route, method, path) or path
-            exchange = _Exchange(method, path, route, head.wants_websocket)
+            exchange = _Exchange(
+                method, path, route, head.wants_websocket, by=self._trace.author()
+            )
             self._exchanges.append(exchange)
             self._up.mark(partial(self._came, exchange), before=len(self._asked.unread))
             self._tell_moment("request-sent", exchange)
@@ -148,6 +152,7 @@ class Tap:
             self._trace.record(
                 *("rest", "request"),
                 at_ns=at_ns,
+                by=exchange.by,
                 method=exchange.method,
                 route=exchange.route,
                 number=exchange.number,

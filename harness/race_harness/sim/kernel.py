@@ -124,6 +124,10 @@ class Kernel:
         self.step_ns = 0
         """What a scheduling point takes. With 0, what is due waits until no strand can go on."""
         self.current: Strand | None = None
+        self.frozen = False
+        """Whether somebody looks at the trial: no time passes, and no other strand may go on."""
+        self.on_stop: Callable[[str], None] | None = None
+        """Called when it is known that the trial cannot go on, with the reason, before it ends."""
         self.between_strands = False
         """Whether the network acts now, and no strand has run since the last probe."""
         self.stop_reason: str | None = None
@@ -232,7 +236,7 @@ class Kernel:
 
         `works_on` is what the caller is about to touch, as `Strand.works_on` has it.
         """
-        if self._closing:
+        if self._closing or self.frozen:
             return
         self._step()
         if self.step_ns:
@@ -258,6 +262,8 @@ class Kernel:
         me = self._me()
         if self._closing:
             raise SystemExit
+        if self.frozen:
+            raise RuntimeError(f"time stands still, and this would wait: {on}")
         self._step()
         me.woken = False
         me.blocked_on = on
@@ -319,6 +325,20 @@ class Kernel:
     def strand_of_caller(self) -> Strand:
         return self._me()
 
+    def name_of(self, strand: Strand) -> str:
+        """As `threading` calls it, with its number where an earlier one has the same name."""
+        if strand is self.strands[0]:
+            return "MainThread"
+        if any(other.name == strand.name for other in self.strands[1 : strand.index]):
+            return f"{strand.name} [{strand.index}]"
+        return strand.name
+
+    def author(self) -> str | None:
+        """The name of the strand that does what is done now; None: it is the network."""
+        if self.between_strands or self.current is None:
+            return None
+        return self.name_of(self.current)
+
     def refusal(self, what: str) -> WorldBroken:
         """Note that a trial reached for something real; the caller raises what this returns."""
         stack = "".join(traceback.format_stack(limit=32)[:-1])
@@ -337,7 +357,8 @@ class Kernel:
 
     def read_clock(self) -> int:
         """The time for a strand that asks: asking takes time as well."""
-        self.now_ns += self.step_ns
+        if not self.frozen:
+            self.now_ns += self.step_ns
         return self.now_ns
 
     def _let_come(self) -> None:
@@ -420,6 +441,8 @@ class Kernel:
 
     def _stop(self, reason: str) -> None:
         if self.stop_reason is None:
+            if self.on_stop is not None:
+                self.on_stop(reason)
             self.stop_reason = reason
             self.ending = True
             self.stacks = self.capture_stacks()

@@ -36,7 +36,7 @@ def line_events(
         return None
 
     monitoring, event = sys.monitoring, sys.monitoring.events.LINE
-    tool = _free_tool()
+    tool = free_tool()
     monitoring.use_tool_id(tool, "race-harness")
     try:
         monitoring.register_callback(tool, event, line)
@@ -50,7 +50,12 @@ def line_events(
         monitoring.free_tool_id(tool)
 
 
-def _free_tool() -> int:
+def free_tool() -> int:
+    """A tool id of `sys.monitoring` that nobody holds.
+
+    Raises:
+        WorldBroken: there is none.
+    """
     for tool in _TOOLS:
         if sys.monitoring.get_tool(tool) is None:
             return tool

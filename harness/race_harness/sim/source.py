@@ -7,10 +7,17 @@ import dis
 import functools
 import linecache
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import CodeType, FunctionType, MethodType, ModuleType
+from typing import Final
 
 from race_harness.model.source_line import Line, SourceLine
+
+_CHANGES: Final = frozenset(
+    {"add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem"}
+    | {"popleft", "remove", "setdefault", "sort", "update"}
+)
+"""Methods of Python's containers that change them."""
 
 _STARTS_NO_LINE = frozenset({"RESUME", "END_FOR", "END_SEND", "END_ASYNC_FOR"})
 """Instructions before which there is no LINE event (CPython, Python/instrumentation.c).
@@ -46,10 +53,29 @@ class Function:
         These are attributes, globals and variables of enclosing functions; what a local variable
         refers to is taken for the thread's own, and attributes of one name for the same.
         """
+        return self._names(self._may_be_shared)
+
+    @functools.cached_property
+    def stored_names(self) -> dict[int, frozenset[str]]:
+        """Number of a line, to those of its shared names that it gives another value.
+
+        Where it changes what is in something, or calls a method that does, these are all.
+        """
+        stored = self._names(
+            lambda one: self._may_be_shared(one) and one.opname.startswith(("STORE_", "DELETE_"))
+        )
+        for number, instruction in self._instructions():
+            if instruction.opname in ("STORE_SUBSCR", "DELETE_SUBSCR") or (
+                instruction.opname == "LOAD_ATTR" and instruction.argval in _CHANGES
+            ):
+                stored[number] = self.shared_names[number]
+        return stored
+
+    def _names(self, are: Callable[[dis.Instruction], bool]) -> dict[int, frozenset[str]]:
         found: dict[int, set[str]] = {}
         for number, instruction in self._instructions():
             names = found.setdefault(number, set())
-            if self._may_be_shared(instruction):
+            if are(instruction):
                 names.add(instruction.argval)
         return {number: frozenset(names) for number, names in found.items()}
 

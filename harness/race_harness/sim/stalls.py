@@ -8,7 +8,7 @@ at all in a trial that needs no lines.
 import importlib
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
@@ -35,12 +35,14 @@ class Lines:
         for stall in interleaving.stalls:
             self._stalls.setdefault((stall.function, stall.line), []).append(stall)
         self._reached: Counter[Line] = Counter()
+        self.listener: Callable[[source.Function, int], None] | None = None
+        """Told of each line, in its thread, when nothing keeps it from running any more."""
         self._looking = False
 
     @property
     def needed(self) -> bool:
-        """Whether the schedule says anything about lines."""
-        return self._switches or bool(self._stalls)
+        """Whether the schedule says anything about lines, or somebody listens."""
+        return self._switches or bool(self._stalls) or self.listener is not None
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -56,7 +58,7 @@ class Lines:
         functions = [
             function
             for function in source.functions(self._modules)
-            if self._switches or function.name in stalled
+            if self._switches or self.listener or function.name in stalled
         ]
         with line_events(functions, self._reach):
             yield
@@ -72,7 +74,7 @@ class Lines:
 
     def _reach(self, function: source.Function, number: int) -> None:
         kernel = self._kernel
-        if self._looking or not kernel.controls() or kernel.ending:
+        if self._looking or not kernel.controls() or kernel.ending or kernel.frozen:
             return
         strand = kernel.strand_of_caller()
         if strand.ready or strand.blocked_on:
@@ -84,6 +86,8 @@ class Lines:
                 self._stall(stall, function.shared_names.get(number))
         elif self._switches:
             kernel.pause(function.shared_names.get(number))
+        if self.listener is not None and not kernel.ending:
+            self.listener(function, number)
 
     def _due(self, function: source.Function, number: int) -> list[LineStall]:
         line = (function.name, function.lines.get(number, ""))

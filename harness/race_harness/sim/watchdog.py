@@ -57,7 +57,7 @@ class Watchdog:
         while not self._stop.acquire(timeout=self._patience_s / 20):
             kernel = kernels.active
             now = (kernel, kernel.steps if kernel is not None else 0)
-            if kernel is None or now != seen:
+            if kernel is None or kernel.frozen or now != seen:
                 seen, quiet_s, since_s = now, 0.0, _cpu_s()
                 continue
             quiet_s += self._patience_s / 20

@@ -10,21 +10,23 @@ from xml.etree.ElementTree import Element, SubElement
 
 from race_harness.model.failure import Failure
 from race_harness.story.facts import Step, concerned, names_of, way, ways
-from race_harness.story.layout import LINE, TOP, Layout, layout
+from race_harness.story.lanes import Lanes
+from race_harness.story.layout import LABEL_CHARACTERS, LINE, TOP, Layout, layout
 from race_harness.story.names import clock
 from race_harness.story.row import Column, Row, Tone
 from race_harness.story.rows import tell
 
 _WIDTH: Final = 1180
+"""Of four lanes."""
 _MARGIN: Final = 30
 _TIMES_END: Final = 74
 """Where the column of the times ends."""
-_LANES: Final[dict[Column, tuple[int, str]]] = {
-    "client": (96, "client thread"),
-    "socket": (366, "socket thread"),
-    "rest": (636, "REST"),
-    "server": (876, "server"),
-}
+_OF_SCENARIOS: Final[dict[Column, int]] = {"client": 96, "socket": 366, "rest": 636, "server": 876}
+"""Where the lanes of a scenario stand."""
+_FIRST_LANE: Final = 96
+_PITCH: Final = 236
+_PITCH_CHARACTERS: Final = 32
+"""From one thread of a test to the next, and how much of a label has room there."""
 _LANE_OF: Final[dict[str, Column]] = {
     "persisted": "server",
     "published": "server",
@@ -42,7 +44,8 @@ class _Picture:
     def __init__(self, failure: Failure, everything: bool) -> None:
         self._names = names_of(failure)
         self._rows = tell(failure, self._names, everything=everything).rows
-        self._ways = ways(failure)
+        # What events of a test there are, nobody knows.
+        self._ways = ways(failure) if failure.schedule.test is None else {}
         self._guilty = concerned(failure)
         self._bars = list(_bars(failure))
         times = {row.at_ms for row in self._rows}
@@ -50,25 +53,38 @@ class _Picture:
             times |= {step.at_ms for step in self._ways.get(event, {}).values()}
         for _, begin_ms, end_ms, _ in self._bars:
             times |= {begin_ms, end_ms}
-        self._layout: Layout = layout(self._rows, times)
+        lanes = Lanes(failure)
+        self._headings = {lane.column: lane.heading for lane in lanes.all}
+        self._at, self._width, characters = dict(_OF_SCENARIOS), _WIDTH, LABEL_CHARACTERS
+        if lanes.of_test:
+            self._at = {
+                lane.column: _FIRST_LANE + number * _PITCH for number, lane in enumerate(lanes.all)
+            }
+            self._width = max(_WIDTH, _FIRST_LANE + len(lanes.all) * _PITCH)
+            characters = _PITCH_CHARACTERS
+        self._layout: Layout = layout(self._rows, times, characters)
 
     def svg(self) -> Element:
         bottom = self._layout.bottom + _MARGIN
         svg = Element(
             "svg",
-            {"viewBox": f"0 0 {_WIDTH} {bottom:.0f}", "role": "img", "aria-label": "timeline"},
+            {
+                "viewBox": f"0 0 {self._width} {bottom:.0f}",
+                "role": "img",
+                "aria-label": "timeline",
+            },
         )
         for gap in self._layout.breaks:
             self._draw_break(svg, gap.top, gap.bottom, gap.lasts_ms)
-        for x, heading in _LANES.values():
+        for column, x in self._at.items():
             _line(svg, "lane", (x, TOP - 20), (x, bottom))
-            _text(svg, "heading", x, TOP - 32, heading)
+            _text(svg, "heading", x, TOP - 32, self._headings[column])
         for column, begin_ms, end_ms, says in self._bars:
             self._draw_bar(svg, column, begin_ms, end_ms, says)
         for row in self._rows:
             if row.tone is Tone.ENDED:
                 height = self._layout.heights[row.at_ms]
-                _line(svg, "end", (_TIMES_END + 6, height), (_WIDTH, height))
+                _line(svg, "end", (_TIMES_END + 6, height), (self._width, height))
         # The guilty ones last, above the others.
         for event in sorted(self._ways, key=self._guilty.__contains__):
             self._draw_way(svg, event, self._ways[event])
@@ -78,7 +94,7 @@ class _Picture:
 
     def _draw_break(self, svg: Element, top: float, bottom: float, lasts_ms: float) -> None:
         group = _group(svg, "break", f"{clock(lasts_ms)} ms in which nothing is told")
-        attributes = {"x": "0", "y": f"{top + 6:.1f}", "width": str(_WIDTH)}
+        attributes = {"x": "0", "y": f"{top + 6:.1f}", "width": str(self._width)}
         SubElement(group, "rect", {**attributes, "height": f"{bottom - top - 12:.1f}"})
         _text(group, "", _TIMES_END, (top + bottom) / 2 + 4, f"⋮ {lasts_ms:.0f}", end=True)
 
@@ -87,7 +103,7 @@ class _Picture:
     ) -> None:
         top, bottom = self._layout.heights[begin_ms], self._layout.heights[end_ms]
         group = _group(svg, "bar", f"{says}: {clock(begin_ms)} to {clock(end_ms)} ms")
-        attributes = {"x": str(_LANES[column][0] - 4), "y": f"{top:.1f}", "width": "8"}
+        attributes = {"x": str(self._at[column] - 4), "y": f"{top:.1f}", "width": "8"}
         SubElement(group, "rect", {**attributes, "height": f"{max(bottom - top, 2):.1f}"})
 
     def _draw_way(self, svg: Element, event: str, steps: dict[str, Step]) -> None:
@@ -101,7 +117,7 @@ class _Picture:
         group = _group(svg, "way concerned" if guilty else "way", title)
         group.set("data-event", event)
         points = [
-            (float(_LANES[_LANE_OF[name]][0]), heights[step.at_ms])
+            (float(self._at[_LANE_OF[name]]), heights[step.at_ms])
             for name, step in sorted(steps.items(), key=lambda item: item[1].position)
         ]
         if guilty and "delivered" not in steps and "persisted" in steps:
@@ -125,7 +141,7 @@ class _Picture:
     def _draw_rows(self, svg: Element) -> None:
         for label in self._layout.labels:
             row = label.row
-            x = _LANES[row.column][0]
+            x = self._at[row.column]
             group = _group(svg, f"row {row.tone.value}", f"{clock(row.at_ms)} ms: {row.text}")
             if row.about is not None and row.about[0] == "event":
                 group.set("data-event", row.about[1])
@@ -138,6 +154,8 @@ class _Picture:
 
 def _bars(failure: Failure) -> Iterator[tuple[Column, float, float, str]]:
     """What lasts: `run()`, and the runs of the server. Lane, begin, end, what it is."""
+    lanes = Lanes(failure)
+    caller, call = lanes.callers, "the test" if lanes.of_test else "run()"
     called: dict[Any, float] = {}
     started: dict[Any, float] = {}
     for happening in failure.happenings:
@@ -148,14 +166,14 @@ def _bars(failure: Failure) -> Iterator[tuple[Column, float, float, str]]:
             case "run-returned" | "run-raised" | "test-passed" | "test-failed" if (
                 happening.get("call", 1) in called
             ):
-                yield "client", called.pop(happening.get("call", 1)), at_ms, "run()"
-            case "run-started":
+                yield caller, called.pop(happening.get("call", 1)), at_ms, call
+            case "run-started" if not lanes.of_test:
                 started[happening.get("run")] = at_ms
             case "run-ended" if happening.get("run") in started:
                 yield "server", started.pop(happening.get("run")), at_ms, "the server's run"
     last_ms = float(failure.happenings[-1]["at_ms"]) if failure.happenings else 0.0
     for begin_ms in called.values():
-        yield "client", begin_ms, last_ms, "run(), which did not return"
+        yield caller, begin_ms, last_ms, f"{call}, which did not return"
     for begin_ms in started.values():
         yield "server", begin_ms, last_ms, "the server's run, which did not end"
 

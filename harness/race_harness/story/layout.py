@@ -20,7 +20,8 @@ LINE: Final = 15.0
 _PX_PER_MS: Final = 10.0
 _BREAK: Final = 44.0
 _LABEL_GAP: Final = 4.0
-_LABEL_CHARACTERS: Final = 38
+LABEL_CHARACTERS: Final = 38
+"""In a line of a label, where nobody says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,11 @@ class Layout:
     bottom: float
 
 
-def layout(rows: Sequence[Row], times: Iterable[float]) -> Layout:
-    """Place the rows; `times` are further ones whose height is needed."""
+def layout(
+    rows: Sequence[Row], times: Iterable[float], characters: int = LABEL_CHARACTERS
+) -> Layout:
+    """Place the rows; `times` are further ones whose height is needed; `characters` fit into a
+    line of a label."""
     at: dict[float, list[Row]] = {row.at_ms: [] for row in rows}
     for row in rows:
         at[row.at_ms].append(row)
@@ -72,7 +76,7 @@ def layout(rows: Sequence[Row], times: Iterable[float]) -> Layout:
             height += lasts_ms * _PX_PER_MS
         heights[moment] = height
         for row in at.get(moment, ()):
-            lines = tuple(textwrap.wrap(row.text, _LABEL_CHARACTERS)) or ("",)
+            lines = tuple(textwrap.wrap(row.text, characters)) or ("",)
             # The end of run() is a line across all lanes: its label stands below.
             top = max(height + LINE * (row.tone is Tone.ENDED), free.get(row.column, 0.0))
             free[row.column] = top + len(lines) * LINE + _LABEL_GAP

@@ -11,6 +11,7 @@ from typing import Final
 
 from race_harness.model.failure import Failure
 from race_harness.story.facts import concerned, names_of, since_run, ways, where
+from race_harness.story.lanes import NETWORK, Lanes
 from race_harness.story.names import Names, clock, several
 from race_harness.story.reproduced import confirmed_line
 from race_harness.story.row import Column, Row, Tone
@@ -22,14 +23,14 @@ _LONGEST: Final = 40
 _LONGEST_NOTE: Final = 12
 """Lines in a note, beside the one that counts the others."""
 
-_PARTICIPANTS: Final[dict[Column, tuple[str, str]]] = {
-    "client": ("C", "client thread"),
-    "socket": ("S", "socket thread"),
-    "rest": ("R", "REST"),
-    "server": ("V", "server"),
+_SHORT: Final[dict[Column, str]] = {
+    "client": "C",
+    "socket": "S",
+    "rest": "R",
+    "server": "V",
+    NETWORK: "N",
 }
-
-_ACROSS: Final = "Note over C,V"
+"""What participants are called in statements; threads of a test are numbered, `T1`."""
 
 _MARK: Final = "◆ "
 
@@ -67,13 +68,15 @@ def sequence_diagram(failure: Failure) -> str:
     """The diagram in a fence of Markdown."""
     failure = since_run(failure)
     names = names_of(failure)
-    entries = [*_joined(map(_entry, tell(failure, names).rows)), *_undelivered(failure, names)]
+    parties = _Parties(failure)
+    rows = tell(failure, names).rows
+    entries = [*_joined(map(parties.entry, rows)), *_undelivered(failure, names)]
     confirmed = confirmed_line(failure)
     title = f"{', '.join(failure.judgement.verdicts)}: {where(failure)}"
     statements = [
         f"title {escaped(f'{title}, {confirmed}' if confirmed else title)}",
-        *(f"participant {short} as {name}" for short, name in _PARTICIPANTS.values()),
-        *(entry.statement() for entry in _shortened(entries)),
+        *parties.statements(),
+        *(entry.statement() for entry in _shortened(entries, parties.across)),
     ]
     body = "\n".join(f"    {statement}" for statement in statements)
     return f"```mermaid\nsequenceDiagram\n{body}\n```\n"
@@ -91,23 +94,42 @@ def escaped(text: str) -> str:
     )
 
 
-def _entry(row: Row) -> _Entry:
-    mark = _MARK if row.tone is Tone.CONCERNED else ""
-    weight = {Tone.PLAIN: 2, Tone.FOLDED: 2, Tone.CONCERNED: 1}.get(row.tone, 0)
-    return _Entry(_opening(row), [f"{clock(row.at_ms)} {mark}{row.text}"], weight)
+class _Parties:
+    """Who takes part, and what each row is between them."""
 
+    def __init__(self, failure: Failure) -> None:
+        lanes = Lanes(failure)
+        self._headings = {lane.column: lane.heading for lane in lanes.all}
+        self._short = {
+            column: _SHORT.get(column, f"T{number}")
+            for number, column in enumerate(self._headings, start=1)
+        }
+        shorts = list(self._short.values())
+        # Of one party alone, once.
+        self.across = f"Note over {','.join(dict.fromkeys((shorts[0], shorts[-1])))}"
 
-def _opening(row: Row) -> str:
-    if row.tone in (Tone.ENDED, Tone.FOLDED):
-        return _ACROSS
-    if row.column == "socket" and row.delivered:
-        return "V-)S"
-    if row.column == "rest" and row.tone is Tone.PLAIN:
-        if row.did == ("→ never answered",):
-            return "C-xR"
-        asks = row.about is not None and not row.did
-        return "C->>R" if asks else "R-->>C"
-    return f"Note over {_PARTICIPANTS[row.column][0]}"
+    def statements(self) -> Iterator[str]:
+        for column, heading in self._headings.items():
+            yield f"participant {self._short[column]} as {escaped(heading)}"
+
+    def entry(self, row: Row) -> _Entry:
+        mark = _MARK if row.tone is Tone.CONCERNED else ""
+        weight = {Tone.PLAIN: 2, Tone.FOLDED: 2, Tone.CONCERNED: 1}.get(row.tone, 0)
+        return _Entry(self._opening(row), [f"{clock(row.at_ms)} {mark}{row.text}"], weight)
+
+    def _opening(self, row: Row) -> str:
+        if row.tone in (Tone.ENDED, Tone.FOLDED):
+            return self.across
+        if row.column == NETWORK and row.by in self._short:
+            return f"{self._short[row.by]}->>N"
+        if row.column == "socket" and row.delivered:
+            return "V-)S"
+        if row.column == "rest" and row.tone is Tone.PLAIN:
+            if row.did == ("→ never answered",):
+                return "C-xR"
+            asks = row.about is not None and not row.did
+            return "C->>R" if asks else "R-->>C"
+        return f"Note over {self._short[row.column]}"
 
 
 def _joined(entries: Iterable[_Entry]) -> Iterator[_Entry]:
@@ -135,7 +157,7 @@ def _undelivered(failure: Failure, names: Names) -> Iterator[_Entry]:
         )
 
 
-def _shortened(entries: Sequence[_Entry]) -> list[_Entry]:
+def _shortened(entries: Sequence[_Entry], across: str) -> list[_Entry]:
     """At most `_LONGEST`, each gap told in a note of its own."""
     end = max((n for n, entry in enumerate(entries) if entry.weight == 0), default=0)
     by_weight = sorted(range(len(entries)), key=lambda n: (entries[n].weight, abs(n - end)))
@@ -147,7 +169,7 @@ def _shortened(entries: Sequence[_Entry]) -> list[_Entry]:
             left_out += n not in kept
             last = n == len(entries) - 1
             if left_out and (n in kept or last):
-                shortened.append(_Entry(_ACROSS, [f"… {left_out} more"], 2))
+                shortened.append(_Entry(across, [f"… {left_out} more"], 2))
                 left_out = 0
             if n in kept:
                 shortened.append(entry)

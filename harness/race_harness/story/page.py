@@ -82,12 +82,13 @@ def script() -> str:
 
 
 def _figure(shown: Failure, everything: bool) -> Element:
+    begin = "run() was called" if shown.schedule.test is None else "the test began"
     figure = Element("figure", {"class": "timeline"})
     caption = SubElement(figure, "figcaption")
     _add(
         caption,
         "span",
-        "Milliseconds since run() was called; shaded: nothing to tell, shortened. "
+        f"Milliseconds since {begin}; shaded: nothing to tell, shortened. "
         "Drag to move, Ctrl and wheel to zoom, double click for all.",
     )
     for name, label, title in (

@@ -1,22 +1,24 @@
 """A failure as Chrome trace events, to be opened in Perfetto (ui.perfetto.dev) or chrome://tracing.
 
-One track for each party. What lasts is a slice: `run()`, `close()`, the server's runs, requests,
-slow callbacks. What does not is an instant. An event's way is a chain of arrows from its being
-persisted over published and delivered to visible. An arrow needs a slice to hold on to, so an
-event's steps are slices of one microsecond, the least that there is here: they can lie in others,
-but never overlap in part, which the format forbids.
+One track for each party, or for each thread of a test. What lasts is a slice: `run()`, `close()`,
+the server's runs, requests, slow callbacks. What does not is an instant. An event's way is a chain
+of arrows from its being persisted over published and delivered to visible. An arrow needs a slice
+to hold on to, so an event's steps are slices of one microsecond, the least that there is here:
+they can lie in others, but never overlap in part, which the format forbids.
 
 Format: Google's "Trace Event Format". Its times are microseconds, kept whole because viewers cut
 off fractions; they count from the begin of the trial, as in the failure file, because viewers know
 none below zero.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from race_harness.model.failure import Failure
 from race_harness.story.facts import concerned, names_of, requests, ways, where
+from race_harness.story.interleaving import meetings
+from race_harness.story.lanes import NETWORK, Lanes
 
 _PROCESS: Final = 1
 
@@ -72,12 +74,17 @@ class _Slice:
 
 def trace_events(failure: Failure) -> dict[str, Any]:
     """The JSON object that is the file."""
+    lanes = Lanes(failure)
+    found = [*_steps(failure), *_lasting(failure), *_requests(failure), *_instants(failure)]
+    if lanes.of_test:
+        found = [*_of_test(failure, lanes)]
     slices = sorted(
-        [*_steps(failure), *_lasting(failure), *_requests(failure), *_instants(failure)],
+        found,
         # What begins at once is nested, the longest outermost.
         key=lambda entry: (entry.begin_us, entry.begin_us - entry.end_us),
     )
-    threads = _Threads()
+    tracks = {lane.column: lane.heading for lane in lanes.all} if lanes.of_test else _TRACKS
+    threads = _Threads(tracks)
     events = [event for entry in slices for event in _events(entry, threads.place(entry))]
     return {
         "displayTimeUnit": "ms",
@@ -93,8 +100,10 @@ def trace_events(failure: Failure) -> dict[str, Any]:
 class _Threads:
     """The tracks as threads: a lane gets a second one where its slices overlap in part."""
 
-    def __init__(self) -> None:
-        self._ends: dict[tuple[str, int], list[int]] = {(lane, 0): [] for lane in _TRACKS}
+    def __init__(self, tracks: Mapping[str, str]) -> None:
+        self._tracks = tracks
+        """Lane to heading."""
+        self._ends: dict[tuple[str, int], list[int]] = {(lane, 0): [] for lane in tracks}
         """Of each track, when its open slices end, the innermost last."""
         self._ids: dict[tuple[str, int], int] = {
             track: number for number, track in enumerate(self._ends, start=1)
@@ -116,9 +125,9 @@ class _Threads:
         return self._ids.setdefault(track, len(self._ids) + 1)
 
     def headings(self) -> Iterator[dict[str, Any]]:
-        lanes = list(_TRACKS)
+        lanes = list(self._tracks)
         for (lane, number), thread in self._ids.items():
-            name = _TRACKS.get(lane, lane) + (f" ({number + 1})" if number else "")
+            name = self._tracks.get(lane, lane) + (f" ({number + 1})" if number else "")
             place = lanes.index(lane) if lane in lanes else len(lanes)
             heading = {"ph": "M", "pid": _PROCESS, "tid": thread}
             yield {**heading, "name": "thread_name", "args": {"name": name}}
@@ -136,6 +145,29 @@ def _events(entry: _Slice, thread: int) -> Iterator[dict[str, Any]]:
     if entry.arrow is not None:
         # Right behind its slice: an arrow holds on to the innermost that is open.
         yield {**entry.arrow, **where_and_when, "name": "way of an event", "cat": "way"}
+
+
+def _of_test(failure: Failure, lanes: Lanes) -> Iterator[_Slice]:
+    """The test, each request, and each line from its begin to whatever is told next: by then the
+    line has ended, or its thread waits in it."""
+    yield from (replace(one, lane=lanes.callers) for one in _lasting(failure))
+    yield from (replace(one, lane=NETWORK) for one in _requests(failure))
+    met = {place for one in meetings(failure) for place in one.places}
+    happenings = failure.happenings
+    for place, happening in enumerate(happenings):
+        begin_us = _us(happening["at_ms"])
+        column = lanes.column_of(happening)
+        if happening["what"] == "line":
+            after = happenings[min(place + 1, len(happenings) - 1)]
+            name = f"{'◆ ' if place in met else ''}{happening.get('line')}"
+            end_us = max(begin_us + _STEP_US, _us(after["at_ms"]))
+            yield _Slice(column, name, begin_us, end_us, _details(happening))
+        elif happening["what"] == "line-stalled":
+            end_us = begin_us + max(_STEP_US, _us(float(happening.get("for_ms", 0))))
+            name = f"stalled at {happening.get('line')}"
+            yield _Slice(column, name, begin_us, end_us, _details(happening))
+        elif happening["what"] not in _SLICED:
+            yield _Slice(column, happening["what"], begin_us, begin_us, _details(happening))
 
 
 def _steps(failure: Failure) -> Iterator[_Slice]:

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final, Literal
 
-Column = Literal["client", "socket", "rest", "server"]
-
-COLUMNS: Final[tuple[Column, ...]] = ("client", "socket", "rest", "server")
+Column = str
+"""One of those of `lanes.Lanes`."""
 
 
 class Tone(Enum):
@@ -64,6 +62,8 @@ class Row:
     """Whether the first thing that it did was to reach the client."""
     sort: Sort | None = None
     """None: it is told whatever comes before and after."""
+    by: Column = ""
+    """Of a test: the column of the thread that has sent what goes over the wire."""
 
     @property
     def said(self) -> str:

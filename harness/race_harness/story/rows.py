@@ -22,6 +22,7 @@ from race_harness.story.facts import CALLED
 from race_harness.story.joining import introduced, joined
 from race_harness.story.names import FULL_STATE, Names, clock, endpoint, several
 from race_harness.story.row import Column, Row, Sort, Tone
+from race_harness.story.thread_rows import ThreadRows, bounded, stretched
 
 _LANES: Final[dict[str, Column]] = {
     "client": "client",
@@ -76,10 +77,15 @@ def tell(failure: Failure, names: Names, *, everything: bool = False) -> Telling
     trial's begin."""
     called = next((n for n, entry in enumerate(failure.happenings) if entry["what"] in CALLED), 0)
     teller = _Teller(failure, names)
+    threads = ThreadRows(failure) if failure.schedule.test is not None else None
     rows: list[Row] = []
     left_out = 0
     for index, happening in enumerate(failure.happenings):
-        row = teller.row(happening, rows)
+        row = (
+            teller.row(happening, rows)
+            if threads is None
+            else _of_thread(index, happening, threads, teller, rows)
+        )
         early = index < called and not everything
         if early and (row is None or row.tone is Tone.PLAIN):
             left_out += 1
@@ -88,6 +94,10 @@ def tell(failure: Failure, names: Names, *, everything: bool = False) -> Telling
     if teller.running and failure.happenings:
         last = float(failure.happenings[-1]["at_ms"])
         rows.append(Row(last, "client", "run() has not returned", tone=Tone.ENDED))
+    if threads is not None:
+        rows += threads.end()
+        if not everything:
+            rows = bounded([*stretched(rows)])
     return Telling(
         rows=tuple(introduced(rows, names) if everything else joined(rows, names)),
         before_run=left_out,
@@ -95,6 +105,21 @@ def tell(failure: Failure, names: Names, *, everything: bool = False) -> Telling
             entry["what"] == "persisted" for entry in failure.happenings[:called]
         ),
     )
+
+
+def _of_thread(
+    index: int,
+    happening: dict[str, Any],
+    threads: ThreadRows,
+    teller: "_Teller",
+    told: Sequence[Row],
+) -> Row | None:
+    if threads.skips(happening):
+        return None
+    if (row := threads.row(index, happening)) is not None:
+        return row
+    row = teller.row(happening, told)
+    return None if row is None else threads.placed(row, happening)
 
 
 class _Teller:

@@ -21,14 +21,13 @@ from rich.text import Text
 from race_harness.model.failure import Failure
 from race_harness.story.facts import names_of, replay_command, sentence, since_run, way, where
 from race_harness.story.fields import differences
+from race_harness.story.lanes import Lane, Lanes
 from race_harness.story.names import clock, several
 from race_harness.story.reproduced import confirmed_line
-from race_harness.story.row import COLUMNS, Row, Tone
+from race_harness.story.row import Row, Tone
 from race_harness.story.rows import tell
 
 _MARK: Final = "◆"
-
-_HEADINGS: Final = ("ms", "client thread", "socket thread", "REST", "server")
 
 _STYLES: Final = {
     Tone.PLAIN: "",
@@ -118,12 +117,12 @@ class _Story:
         if confirmed := confirmed_line(failure):
             yield Text(confirmed)
         if telling.before_run:
-            yield Text(
-                f"before run(), not shown: {telling.before_run} happenings; "
-                f"events persisted by then: {telling.persisted_before_run}",
-                style="dim",
-            )
-        yield from _lanes(telling.rows, width)
+            before = f"before run(), not shown: {telling.before_run} happenings; "
+            before += f"events persisted by then: {telling.persisted_before_run}"
+            if failure.schedule.test is not None:
+                before = f"in the setup, not shown: {telling.before_run} happenings"
+            yield Text(before, style="dim")
+        yield from _lanes(telling.rows, Lanes(failure).all, width)
         yield Text()
         for entry in failure.judgement.evidence:
             yield Text(sentence(entry), style="bold")
@@ -144,13 +143,12 @@ class _Story:
         yield Text(again, style="bold", no_wrap=True, overflow="ignore")
 
 
-def _lanes(rows: Sequence[Row], width: int) -> Iterator[RenderableType]:
+def _lanes(rows: Sequence[Row], lanes: Sequence[Lane], width: int) -> Iterator[RenderableType]:
     """The rows as a table of at most `width` columns; what is folded goes across all of them."""
-    lines = [_line(row) for row in rows if row.tone is not Tone.FOLDED]
-    gaps = 2 * (len(_HEADINGS) - 1)
-    widths = _widths(
-        [list(column) for column in zip(_HEADINGS, *lines, strict=True)], width - gaps
-    )
+    headings = ("ms", *(lane.heading for lane in lanes))
+    lines = [_line(row, lanes) for row in rows if row.tone is not Tone.FOLDED]
+    gaps = 2 * (len(headings) - 1)
+    widths = _widths([list(column) for column in zip(headings, *lines, strict=True)], width - gaps)
     headed = True
     for across, group in groupby(rows, lambda row: row.tone is Tone.FOLDED):
         if across:
@@ -158,31 +156,33 @@ def _lanes(rows: Sequence[Row], width: int) -> Iterator[RenderableType]:
                 text = Text(row.text, style=_STYLES[row.tone])
                 yield Padding(text, (0, 0, 0, widths[0] + 2))
             continue
-        yield _table(list(group), widths, headed)
+        yield _table(list(group), lanes, widths, headed)
         headed = False
 
 
-def _table(rows: Sequence[Row], widths: Sequence[int], headed: bool) -> Table:
+def _table(
+    rows: Sequence[Row], lanes: Sequence[Lane], widths: Sequence[int], headed: bool
+) -> Table:
     table = Table(
         box=HORIZONTALS, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), show_header=headed
     )
-    for heading, room in zip(_HEADINGS, widths, strict=True):
+    for heading, room in zip(("ms", *(lane.heading for lane in lanes)), widths, strict=True):
         justify: Literal["left", "right"] = "right" if heading == "ms" else "left"
         table.add_column(heading, width=room, justify=justify, overflow="fold")
     for row in rows:
         table.add_row(
-            *(Text(cell) for cell in _line(row)),
+            *(Text(cell) for cell in _line(row, lanes)),
             style=_STYLES[row.tone],
             end_section=row.tone is Tone.ENDED,
         )
     return table
 
 
-def _line(row: Row) -> tuple[str, ...]:
+def _line(row: Row, lanes: Sequence[Lane]) -> tuple[str, ...]:
     mark = f"{_MARK} " if row.tone is Tone.CONCERNED else ""
     return (
         clock(row.at_ms),
-        *(f"{mark}{row.text}" if row.column == column else "" for column in COLUMNS),
+        *(f"{mark}{row.text}" if row.column == lane.column else "" for lane in lanes),
     )
 
 

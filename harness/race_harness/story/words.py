@@ -12,8 +12,11 @@ from typing import Any, Final
 from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
 from race_harness.story.facts import Step, blamed_call, names_of, requests, since_run, ways
+from race_harness.story.interleaving import meetings, sentence_of
+from race_harness.story.lanes import short
 from race_harness.story.names import clock, several
 from race_harness.story.reproduced import confirmed_line
+from race_harness.story.thread_rows import waiting
 
 _FAULTS: Final = {
     "reset": "was reset",
@@ -66,9 +69,7 @@ class _Words:
 
     def sentences(self) -> Iterator[str]:
         if self._failure.schedule.test is not None:
-            yield from self._faults()
-            at_ms = clock(self._end_ms)
-            yield f"The test had run for {at_ms} ms." if self._called >= 0 else "It never began."
+            yield from self._test()
         elif self._called < 0:
             yield "run() was never called."
         else:
@@ -87,6 +88,27 @@ class _Words:
             yield "The oracle found nothing to blame the client for."
         elif self._failure.confirmed and (confirmed := confirmed_line(self._failure)):
             yield f"{confirmed[0].upper()}{confirmed[1:]}."
+
+    def _test(self) -> Iterator[str]:
+        yield from self._faults()
+        for position, happening in enumerate(self._happenings):
+            if happening["what"] == "line-stalled":
+                yield self._stalled(position)
+        for meeting in meetings(self._failure):
+            yield sentence_of(meeting, self._happenings)
+        at_ms = clock(self._end_ms)
+        yield f"The test had run for {at_ms} ms." if self._called >= 0 else "It never began."
+        if self._failure.judgement.headline == "hang":
+            for thread, on, where in waiting(self._failure):
+                yield f"{short(thread)} waits{f' ({on})' if on else ''} in {where}."
+
+    def _stalled(self, position: int) -> str:
+        happening = self._happenings[position]
+        thread = short(str(happening.get("by", happening["thread"])))
+        return (
+            f"At {clock(self._at(position))} ms {thread} stood still for "
+            f"{happening['for_ms']} ms in {happening['function']}, at `{happening['line']}`."
+        )
 
     def _faults(self) -> Iterator[str]:
         for position, happening in enumerate(self._happenings):
@@ -165,11 +187,7 @@ class _Words:
                 error = " ".join(str(happening.get("error")).split())
                 yield f"At {clock(self._at(position))} ms {_act(happening)} raised {error}."
             elif happening["what"] == "line-stalled":
-                yield (
-                    f"At {clock(self._at(position))} ms {happening['thread']} stood still for "
-                    f"{happening['for_ms']} ms in {happening['function']}, "
-                    f"at `{happening['line']}`."
-                )
+                yield self._stalled(position)
 
     def _server(self) -> Iterator[str]:
         ended = self._first("run-ended", self._called)

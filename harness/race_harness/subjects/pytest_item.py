@@ -55,6 +55,8 @@ class Player:
         self._raised: dict[str, Raised] = {}
         self.source: Sequence[str] = ()
         """Modules, or packages, whose lines tell where something was raised."""
+        self.on_raised: Callable[[str, BaseException], None] = lambda _phase, _error: None
+        """Told of what ends a phase of the test, where it does not skip it."""
 
     def play(
         self, item: pytest.Item, begin: Callable[[], None], trace: Trace
@@ -102,6 +104,8 @@ class Player:
                 call.excinfo.value, call.excinfo.tb, [*self.source, *modules_of(item)]
             )
             self._raised[call.when] = raised
+            if not skipped:
+                self.on_raised(call.when, call.excinfo.value)
             if call.when == "call" and not skipped:
                 self._trace.record(
                     *("client", "test-failed"), call=1, error=raised.error, where=raised.where

@@ -28,6 +28,9 @@ if __name__ == "__main__":
         from race_harness.sim import early
 
         early.install()
-    from race_harness.workers.worker import main
+    if sys.argv[1] == "debug":
+        from race_harness.workers.debugging import main
+    else:
+        from race_harness.workers.worker import main
 
     main(sys.argv[1:])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from race_harness.model.combination import SIM_FAKE, Combination
 from race_harness.model.errors import ClientUnavailable, UsageError, WorldBroken
@@ -78,15 +78,8 @@ class Workers:
         combination: Combination = SIM_FAKE,
         mend: Callable[[], bool] | None = None,
     ) -> None:
-        self._environment = _environment()
         self._of_tests = adapter.startswith(selection.PREFIX)
-        if self._of_tests:
-            # As pytest would have it here; and sets are to have one order.
-            self._environment["PYTHONHASHSEED"] = "0"
-            # Where the tests are about an SDK with it, it would ask the network at its import.
-            self._environment.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-            if (paths := os.environ.get("PYTHONPATH")) is not None:
-                self._environment["PYTHONPATH"] = paths
+        self._environment = environment_of_tests() if self._of_tests else _environment()
         self._command = (
             # -P: the folder of the script is not to be searched for modules.
             *(str(python), "-P", str(Path(bootstrap.__file__))),
@@ -230,8 +223,9 @@ class Workers:
     def run_wholes(
         self, schedules: Iterable[Schedule], on_result: Callable[[TrialResult], None] | None = None
     ) -> list[tuple[TrialResult, WholeTrial]]:
-        """As `run`, with all of each trial."""
-        return [(result, trial) for result, trial, _ in self._wholes(schedules, "all", on_result)]
+        """As `run`, with all of each trial; of tests with the lines that their threads ran."""
+        wholes = self._wholes(schedules, "lines", on_result)
+        return [(result, trial) for result, trial, _ in wholes]
 
     def run_with_bodies(
         self, schedules: Iterable[Schedule], on_result: Callable[[TrialResult], None] | None = None
@@ -254,10 +248,13 @@ class Workers:
                 on_result(done.result)
         return [wholes[index] for index in sorted(wholes)]
 
-    def run_whole(self, schedule: Schedule) -> tuple[TrialResult, WholeTrial]:
-        """Run one trial and get all of it: happenings, evidence, notes, stacks."""
+    def run_whole(
+        self, schedule: Schedule, whole: Literal["all", "lines"] = "all"
+    ) -> tuple[TrialResult, WholeTrial]:
+        """Run one trial and get all of it: happenings, evidence, notes, stacks; and of a test the
+        `lines` that its threads ran, where that is asked for."""
         connection = self._connections[0]
-        self._send(connection, RunTrial(0, schedule, "all"))
+        self._send(connection, RunTrial(0, schedule, whole))
         done = self._receive(connection, TrialDone)
         assert done.trial is not None
         return done.result, done.trial
@@ -313,6 +310,18 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def environment_of_tests() -> dict[str, str]:
+    """That of a worker which runs tests of somebody's own."""
+    environment = _environment()
+    # As pytest would have it here; and sets are to have one order.
+    environment["PYTHONHASHSEED"] = "0"
+    # Where the tests are about an SDK with it, it would ask the network at its import.
+    environment.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    if (paths := os.environ.get("PYTHONPATH")) is not None:
+        environment["PYTHONPATH"] = paths
+    return environment
 
 
 def _environment() -> dict[str, str]:

@@ -18,8 +18,9 @@ from race_harness.model.schedule import Schedule, first_complaint
 from race_harness.model.source_line import SourceLine
 from race_harness.model.verdict import TrialResult
 
-Whole = Literal["all", "failed", "not-ok", "new", "bodies"] | None
-"""Of which trials all is wanted, and not the result alone: of all; of those that failed; of those
+Whole = Literal["all", "lines", "failed", "not-ok", "new", "bodies"] | None
+"""Of which trials all is wanted, and not the result alone: of all; of all, with the lines that
+the threads of a test ran; of those that failed; of those
 that are not `ok`; of those that failed for a cause that this job has not told of the scenario yet;
 of all, with the shapes of what the server sent."""
 

@@ -15,8 +15,10 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from race_harness.model.combination import Combination
 from race_harness.model.errors import UsageError, WorldBroken
@@ -30,6 +32,7 @@ from race_harness.model.trace import Trace
 from race_harness.oracle.of_test import judge_repetition
 from race_harness.realtime.processes import Parent, fork, leave
 from race_harness.sim import source
+from race_harness.sim.line_log import LineLog
 from race_harness.sim.watchdog import Watchdog
 from race_harness.sim.world import Ending, World
 from race_harness.workers import scratch
@@ -47,6 +50,19 @@ LEAVE_S: Final = 5.0
 """Virtual seconds that threads have to end by themselves after a test, before they are noted."""
 
 
+class Onlooker(Protocol):
+    """Looks on while a test is repeated, in the process of the repetition."""
+
+    def attach(self, world: World, modules: Sequence[str], tell: Callable[[object], None]) -> None:
+        """Nothing has run yet; `tell` reaches the process that has forked this one."""
+
+    def begin(self, until_end: ExitStack) -> None:
+        """The test itself is called now."""
+
+    def raised(self, phase: str, error: BaseException) -> None:
+        """What ended a phase of the test, or, as `thread`, one of its threads."""
+
+
 class RepeatingBench:
     """What the repetitions of some tests are run on, one after another."""
 
@@ -59,6 +75,8 @@ class RepeatingBench:
         self._items = collected.items
         self._root = collected.root
         self._sources: dict[str, tuple[str, ...]] = {}
+        self.logs_lines = False
+        """Whether what happens in a repetition is told with the lines that its threads run."""
 
     def ready(self) -> Ready:
         return Ready("installed", "", tuple(self._items))
@@ -99,7 +117,7 @@ class RepeatingBench:
         if item is None:
             raise WorldBroken(f"there is no test {schedule.scenario} here")
         modules = self._source(schedule.scenario)
-        child = fork(lambda parent: self._repeat(parent, item, schedule, modules))
+        child = fork(lambda parent: self._repeat(parent, item, schedule, modules, None))
         try:
             told = child.line.receive()
         except EOFError:
@@ -114,6 +132,40 @@ class RepeatingBench:
         new, trial = told
         return new, trial
 
+    def looked_at(
+        self, schedule: Schedule, onlooker: Onlooker, hear: Callable[[object], None]
+    ) -> Trial | None:
+        """One repetition in the foreground, with somebody who looks on, and whose words `hear` is
+        given; None: it was left before its end.
+
+        Raises:
+            UsageError: there is no such test.
+            WorldBroken: it escaped its world.
+        """
+        item = self._items.get(schedule.scenario)
+        if item is None:
+            raise UsageError(f"there is no test {schedule.scenario} here")
+        modules = self._source(schedule.scenario)
+        child = fork(lambda parent: self._repeat(parent, item, schedule, modules, onlooker))
+        try:
+            while True:
+                told = child.line.receive()
+                if isinstance(told, str):
+                    raise WorldBroken(told)
+                if isinstance(told, tuple) and isinstance(told[1], Trial):
+                    return told[1]
+                hear(told)
+        except EOFError:
+            return None
+        finally:
+            # What it has printed is to come first.
+            child.end(5.0)
+            child.close()
+
+    def modules_of(self, name: str) -> tuple[str, ...]:
+        """Whose lines count for the test of that name."""
+        return self._source(name)
+
     def _source(self, name: str) -> tuple[str, ...]:
         from race_harness.subjects.pytest_item import own_modules
 
@@ -125,11 +177,17 @@ class RepeatingBench:
     # -- in the process of a repetition ------------------------------------------------------
 
     def _repeat(
-        self, parent: Parent, item: "pytest.Item", schedule: Schedule, modules: Sequence[str]
+        self,
+        parent: Parent,
+        item: "pytest.Item",
+        schedule: Schedule,
+        modules: Sequence[str],
+        onlooker: Onlooker | None,
     ) -> None:
         try:
             _own_folders(self._root, item)
             known = set(sys.modules)
+            look = None if onlooker is None else _Look(onlooker, parent.line.send)
 
             def tell(trial: Trial) -> None:
                 parent.line.send(([name for name in sys.modules if name not in known], trial))
@@ -138,19 +196,32 @@ class RepeatingBench:
                 self._play_natively(item, schedule, modules, tell)
             else:
                 Watchdog(parent.line.send).start()
-                tell(self._play(item, schedule, modules))
+                tell(self._play(item, schedule, modules, look))
         except WorldBroken as broken:
             parent.line.send(str(broken))
         except BaseException:
             parent.line.send(traceback.format_exc())
 
-    def _play(self, item: "pytest.Item", schedule: Schedule, modules: Sequence[str]) -> Trial:
+    def _play(
+        self,
+        item: "pytest.Item",
+        schedule: Schedule,
+        modules: Sequence[str],
+        look: "_Look | None",
+    ) -> Trial:
         began = time.perf_counter()
         children = self._tests.child_processes
         world = World(schedule, modules, child_processes=children, held=True)
+        world.trace.author = world.kernel.author
+        log = LineLog(world.kernel) if self.logs_lines else None
+        if log is not None:
+            world.lines.listener = log.tell
         self._player.source = modules
         phases: list[Any] = []
         deaths = _Deaths(world.trace, modules)
+        if look is not None:
+            look.onlooker.attach(world, modules, partial(_told_aside, world, look.tell))
+            self._player.on_raised = deaths.on_raised = look.onlooker.raised
         left: list[str] = []
 
         def body() -> None:
@@ -161,6 +232,8 @@ class RepeatingBench:
                     world.begin()
                     world.trace.record("client", "test-called", call=1)
                     lines.enter_context(world.lines.watched())
+                    if look is not None:
+                        look.onlooker.begin(lines)
 
                 phases.extend(self._player.play(item, begin, world.trace))
 
@@ -168,6 +241,8 @@ class RepeatingBench:
             left.extend(thread.name for thread in _others() if thread.is_alive())
 
         ending = world.play(body, after, LEAVE_S)
+        if log is not None:
+            ending = replace(ending, happenings=log.among(ending.happenings))
         repetition = Repetition(
             tuple(phases), tuple(deaths.found), ending.stopped, tuple(sorted(left))
         )
@@ -211,6 +286,20 @@ def _judged(
     )
 
 
+class _Look(NamedTuple):
+    onlooker: Onlooker
+    tell: Callable[[object], None]
+
+
+def _told_aside(world: World, tell: Callable[[object], None], message: object) -> None:
+    """Tell it without the trial noticing: the lock of a line is the simulation's, too."""
+    before, world.kernel.frozen = world.kernel.frozen, True
+    try:
+        tell(message)
+    finally:
+        world.kernel.frozen = before
+
+
 def _check_ours(repetition: Repetition) -> None:
     """Raises WorldBroken: the harness has failed, and there is no verdict."""
     raised = [report.raised for report in repetition.phases if report.outcome == "failed"]
@@ -224,6 +313,7 @@ class _Deaths:
 
     def __init__(self, trace: Trace, modules: Sequence[str]) -> None:
         self.found: list[ThreadDeath] = []
+        self.on_raised: Callable[[str, BaseException], None] = lambda _phase, _error: None
         self._trace = trace
         self._modules = modules
         threading.excepthook = self._note
@@ -236,6 +326,7 @@ class _Deaths:
         raised: Raised = raised_of(args.exc_value, args.exc_traceback, self._modules)
         name = args.thread.name if args.thread is not None else "unknown"
         self.found.append(ThreadDeath(name, raised))
+        self.on_raised("thread", args.exc_value)
         self._trace.record(
             "client", "thread-died", thread=name, error=raised.error, where=raised.where
         )

@@ -45,7 +45,7 @@ from race_harness.workers.protocol import (
     encode,
     request_of,
 )
-from race_harness.workers.repeating import collected
+from race_harness.workers.repeating import RepeatingBench, collected
 from race_harness.workers.selection import Selection
 from race_harness.workers.trial import Trial, not_run, run_trial, run_trial_in_real_time
 
@@ -223,6 +223,8 @@ def _work(connection: Connection, bench: AnyBench, job: int) -> None:
                     _send(connection, SourceLines(bench.source_lines(), places))
                     continue
                 asked = request
+                if isinstance(bench, RepeatingBench):
+                    bench.logs_lines = asked.whole == "lines"
                 if adapter is not None:
                     adapter.bodies = Bodies() if asked.whole == "bodies" else None
                 yield asked.schedule
@@ -242,7 +244,7 @@ def _is_wanted(
     whole: Whole, trial: Trial, result: TrialResult, told: set[tuple[str, Cause]]
 ) -> bool:
     """Whether all of the trial is to be told; `told` holds scenarios and causes that were."""
-    if whole in ("all", "bodies"):
+    if whole in ("all", "lines", "bodies"):
         return True
     if trial.judgement is None or result.passes(strict=whole == "not-ok"):
         return False

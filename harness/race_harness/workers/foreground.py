@@ -1,0 +1,28 @@
+"""A trial in the foreground: the terminal is its own."""
+
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+
+from race_harness.workers import bootstrap
+from race_harness.workers.pool import environment_of_tests
+
+
+def debug_in_foreground(python: Path, adapter: str, failure: Path, at: str) -> int:
+    """Run a failing test again in this environment, with a debugger at `at`, or where it fails if
+    that is empty; the exit status, as `debugging` has it."""
+    with tempfile.TemporaryDirectory(prefix="race-", ignore_cleanup_errors=True) as scratch:
+        process = subprocess.Popen(
+            [
+                *(str(python), "-P", str(Path(bootstrap.__file__))),
+                *("debug", "sim", adapter, str(failure.resolve()), at),
+            ],
+            env={**environment_of_tests(), "TMPDIR": scratch},
+        )
+        # Ctrl-C is for who talks.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return process.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
