@@ -190,3 +190,24 @@ def test_a_real_client_that_trusts_a_poll_hinges_on_a_delay(
     assert not passes(schedule)
     # A tenth of a millisecond decides.
     assert found.still_failing == pytest.approx(found.passing + 0.1)
+
+
+def test_where_threads_go_on_by_a_seed_no_other_time_is_tried() -> None:
+    """Another time is another draw. Without the seed it is a time like any other."""
+    seeded = Schedule(
+        "test_a.py::test_a",
+        network=Network(rest=Link(40.0)),
+        interleaving=Interleaving(3, at_lines=True),
+    )
+    tried: list[Schedule] = []
+
+    def passes(schedule: Schedule) -> bool:
+        tried.append(schedule)
+        return not schedule.interleaving.at_lines
+
+    found = nearest_passing(seeded, passes)
+    assert found is not None
+    assert (found.path, found.passing) == ("interleaving.at_lines", False)
+    assert {one.network.rest.latency_ms for one in tried} == {40.0}
+    unseeded = replace(seeded, interleaving=Interleaving())
+    assert nearest_passing(unseeded, lambda one: one.network.rest.latency_ms < 20) is not None

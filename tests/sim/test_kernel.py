@@ -627,3 +627,52 @@ def test_looking_at_the_clock_takes_time_where_steps_do():
     alone.kernel.step_ns = 1_000
     first, second, third = alone.run(program)
     assert (second - first, third - second) == (1_000, 1_000)
+
+
+# -- somebody who looks
+
+
+def test_while_somebody_looks_no_other_thread_goes_on_and_no_time_passes():
+    alone = Alone(seed=3)
+    went_on = []
+
+    def program():
+        kernel = alone.kernel
+        kernel.step_ns = 1_000
+        kernel.spawn(lambda: went_on.append(1), "other")
+        kernel.frozen = True
+        began = kernel.now_ns
+        for _ in range(20):
+            kernel.pause()
+            kernel.read_clock()
+        with pytest.raises(RuntimeError, match="time stands still, and this would wait: sleep"):
+            time.sleep(1)
+        seen = list(went_on), kernel.now_ns - began
+        kernel.frozen = False
+        time.sleep(1)
+        return seen
+
+    assert alone.run(program) == ([], 0)
+    assert went_on == [1]
+
+
+def test_who_cannot_go_on_is_told_of_before_the_end():
+    alone = Alone()
+    told = []
+    alone.kernel.on_stop = lambda reason: told.append((reason, alone.kernel.stop_reason))
+    alone.run(lambda: alone.kernel.block("nothing"))
+    assert told == [("deadlock: every thread waits and no timer is left", None)]
+
+
+def test_strands_of_one_name_are_told_apart():
+    alone = Alone()
+    names = []
+
+    def program():
+        strands = [alone.kernel.spawn(lambda: None, "voter") for _ in range(2)]
+        names.extend(alone.kernel.name_of(one) for one in alone.kernel.strands)
+        for strand in strands:
+            alone.kernel.join(strand)
+
+    alone.run(program)
+    assert names == ["MainThread", "voter", "voter [2]"]

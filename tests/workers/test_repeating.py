@@ -169,6 +169,17 @@ def test_digests_are_the_same_in_other_processes_whatever_the_jobs(small, folder
     assert len(set(first)) > 15
 
 
+def test_the_lines_that_threads_ran_are_told_and_change_nothing(small):
+    schedule = drawn(small, "test_check_then_act", 1)[0]
+    plain, without = small.run_whole(schedule)
+    result, trial = small.run_whole(schedule, "lines")
+    assert (result.digest, result.verdicts) == (plain.digest, plain.verdicts)
+    lines = [one for one in trial.happenings if one["what"] == "line"]
+    assert {one["by"] for one in lines} > {"MainThread"}
+    assert [one for one in trial.happenings if one not in lines] == list(without.happenings)
+    assert not any(one["what"] == "line" for one in without.happenings)
+
+
 def test_latencies_and_stalls_begin_with_the_test_itself(small):
     """The fixtures of a test are no part of what is tried."""
     stall = LineStall("run_all", "thread.start()", 1, 500.0)

@@ -81,4 +81,4 @@ class Row:
 
 
 def said(subject: str, did: tuple[str, ...]) -> str:
-    return f"{subject} {', '.join(did)}".rstrip()
+    return f"{subject} {', '.join(did)}".strip()

@@ -129,6 +129,12 @@ def waiting(failure: Failure) -> Iterator[tuple[str, str, str]]:
             yield name, found["on"] or "", f"{where[0]}: {clipped(where[1])}"
 
 
+def outside_of_harness(stack: str) -> str:
+    """A stack without the simulation's own frames, in which every thread waits."""
+    frames = re.split(r"(?m)^(?=  File )", stack)
+    return "".join(one for one in frames if "/race_harness/sim/" not in one) or stack
+
+
 def stretched(rows: Sequence[Row]) -> Iterator[Row]:
     """Lines that one thread runs without another coming in, in one row; marked ones alone."""
 

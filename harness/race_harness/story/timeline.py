@@ -26,6 +26,7 @@ from race_harness.story.names import clock, several
 from race_harness.story.reproduced import confirmed_line
 from race_harness.story.row import Row, Tone
 from race_harness.story.rows import tell
+from race_harness.story.thread_rows import outside_of_harness
 
 _MARK: Final = "◆"
 
@@ -134,6 +135,8 @@ class _Story:
             yield Text(f"note: {note}")
         for thread, stack in failure.stacks.items():
             yield Text(f"where thread {thread} was:", style="bold")
+            if failure.schedule.test is not None:
+                stack = outside_of_harness(stack)
             yield _indented("\n".join(stack.rstrip().splitlines()[-_STACK_LINES:]))
         yield Text("what differs from a benign schedule:", style="bold")
         for difference in differences(failure.schedule) or ["nothing"]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from race_harness.sim.kernel import Kernel, Strand
 
 _HARNESS: Final = str(Path(__file__).parents[1])
+_PDB: Final = tuple(f"{os.sep}{name}.py" for name in ("pdb", "bdb", "cmd"))
 
 
 class TrialDebugger(pdb.Pdb):
@@ -137,7 +138,7 @@ def outside(frame: FrameType) -> FrameType:
     one: FrameType | None = frame
     while one is not None:
         file = one.f_code.co_filename
-        if not file.startswith(_HARNESS) and not file.endswith((f"{os.sep}pdb.py", "bdb.py")):
+        if not file.startswith(_HARNESS) and not file.endswith(_PDB):
             return one
         one = one.f_back
     return frame
