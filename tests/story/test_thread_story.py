@@ -21,7 +21,7 @@ from race_harness.story.page import html_page
 from race_harness.story.perfetto import trace_events
 from race_harness.story.row import Tone
 from race_harness.story.rows import tell
-from race_harness.story.timeline import timeline_text
+from race_harness.story.timeline import short_story, timeline_text
 from race_harness.story.words import in_words
 
 TEST = "test_votes.py::test_every_vote_counts"
@@ -142,6 +142,8 @@ def test_who_got_between_is_said_and_nothing_where_nobody_did(
         f"Thread-4 went on to `{STORES}` (4.0 ms): Thread-5 got between two lines of "
         "Votes.do_POST, and all three are about `count`."
     ) in in_words(lost)
+    assert "Thread-5 got between two lines" in short_story(lost)
+    assert "got between" not in short_story(right)
     assert meetings(right) == []
     assert "got between" not in in_words(right)
     assert Tone.CONCERNED not in [tone for _, _, tone in rows(right)]

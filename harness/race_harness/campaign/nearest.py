@@ -46,8 +46,10 @@ def nearest_in_words(
     schedule: Schedule,
     series: SeriesRecord | None = None,
     bar: ProgressBar | None = None,
+    tries: int = 60,
 ) -> str:
-    """The nearest passing neighbour, found on workers that are ready, its trials recorded."""
+    """The nearest passing neighbour, found on workers that are ready with at most so many trials,
+    which are recorded."""
 
     def passes(changed: Schedule) -> bool:
         passed = has_passed(examine(client, workers, changed, series).judgement.verdicts)
@@ -55,4 +57,4 @@ def nearest_in_words(
             bar.advance(passed=passed)
         return passed
 
-    return describe(nearest_passing(schedule, passes))
+    return describe(nearest_passing(schedule, passes, tries))

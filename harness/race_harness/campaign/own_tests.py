@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from race_harness.campaign.campaign import FAILURES, examine, keep, run_campaign
 from race_harness.campaign.comparison import ClientSummary, Comparison, compare
@@ -24,6 +25,9 @@ from race_harness.store.series import SeriesRecord
 from race_harness.store.store import CampaignRecord
 from race_harness.workers.pool import Workers, jobs_in
 from race_harness.workers.selection import Selection
+
+_TRIES: Final = 24
+"""Repetitions for the smallest change that passes: a test may take long."""
 
 
 @dataclass(frozen=True)
@@ -212,5 +216,6 @@ def _kept(
         return examine(client, workers, candidate).cause == cause
 
     failure = examine(client, workers, reduced(schedule, fails), series, lines=True)
-    failure = replace(failure, neighbour=nearest_in_words(client, workers, failure.schedule))
+    passing = nearest_in_words(client, workers, failure.schedule, tries=_TRIES)
+    failure = replace(failure, neighbour=passing)
     return failure, keep(failure, FAILURES, series)

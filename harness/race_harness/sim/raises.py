@@ -7,7 +7,7 @@ is going to catch it, nobody can know at that instant; the next trial can.
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import CodeType, FrameType
 from typing import NamedTuple
 
@@ -29,7 +29,9 @@ class RaisedAt(NamedTuple):
     @staticmethod
     def of(error: BaseException) -> "RaisedAt | None":
         """None: it was not seen."""
-        return getattr(error, _MARK, None)
+        # Its class may have attributes of another mind.
+        found: RaisedAt | None = error.__dict__.get(_MARK)
+        return found
 
 
 class Raises:
@@ -64,7 +66,7 @@ class Raises:
     def _raise(self, code: CodeType, _offset: int, error: BaseException) -> None:
         """CPython tells of it in each frame that it comes to, the innermost first."""
         kernel = self._kernel
-        if not kernel.controls() or kernel.frozen or kernel.ending or hasattr(error, _MARK):
+        if not kernel.controls() or kernel.frozen or kernel.ending or RaisedAt.of(error):
             return
         frame = sys._getframe(1)
         place = (
@@ -76,6 +78,5 @@ class Raises:
         self._seen[place] += 1
         at = RaisedAt(*place, self._seen[place])
         # To keep the exceptions themselves would keep all that their frames hold.
-        with suppress(AttributeError, TypeError):
-            setattr(error, _MARK, at)
+        error.__dict__[_MARK] = at
         self._on_raise(at, frame, error)

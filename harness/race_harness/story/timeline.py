@@ -21,6 +21,7 @@ from rich.text import Text
 from race_harness.model.failure import Failure
 from race_harness.story.facts import names_of, replay_command, sentence, since_run, way, where
 from race_harness.story.fields import differences
+from race_harness.story.interleaving import meetings, sentence_of
 from race_harness.story.lanes import Lane, Lanes
 from race_harness.story.names import clock, several
 from race_harness.story.reproduced import confirmed_line
@@ -89,6 +90,8 @@ def short_story(failure: Failure, path: Path | None = None) -> str:
         few = len(ids) <= _NAMED_EVENTS
         events = ", ".join(map(names.full, ids)) if few else several([*map(names.short, ids)])
         lines.append(f"{sentence(entry)}{f' [{events}]' if events else ''}")
+    since = since_run(failure).happenings
+    lines += [sentence_of(one, since) for one in meetings(failure)[-1:]]
     if len(evidence) > _STORY_EVIDENCE:
         lines.append(f"... and {len(evidence) - _STORY_EVIDENCE} more findings")
     differs = "; ".join(differences(failure.schedule)) or "nothing"

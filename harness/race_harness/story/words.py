@@ -104,7 +104,7 @@ class _Words:
 
     def _stalled(self, position: int) -> str:
         happening = self._happenings[position]
-        thread = short(str(happening.get("by", happening["thread"])))
+        thread = short(str(happening.get("by") or happening.get("thread")))
         return (
             f"At {clock(self._at(position))} ms {thread} stood still for "
             f"{happening['for_ms']} ms in {happening['function']}, at `{happening['line']}`."
