@@ -194,9 +194,10 @@ class _Stopper:
 
     def _hangs(self, reason: str) -> None:
         """Whoever finds it out is any thread: one that waits for a lock tells more."""
-        strands = [strand for strand in self._kernel.strands if not strand.done]
-        waiting = [strand for strand in strands if strand.blocked_on == "lock"]
-        strand = (waiting or strands)[0]
+        main, *others = (strand for strand in self._kernel.strands if not strand.done)
+        # In Python 3.12 who joins a thread waits for a lock, too, and mostly that is the main one.
+        waiting = [strand for strand in (*others, main) if strand.blocked_on == "lock"]
+        strand = (waiting or [main])[0]
         frame = sys._current_frames().get(strand.ident)
         if frame is not None:
             self._stop(frame, reason, strand)
