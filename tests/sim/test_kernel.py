@@ -617,6 +617,32 @@ def test_a_cancelled_timer_that_is_due_brings_nothing_later_forward(later_ns):
     assert alone.kernel.stop_reason is None
 
 
+def test_who_looks_again_and_again_lets_others_go_on_after_a_while():
+    def program():
+        lock, done = threading.Lock(), []
+
+        def look():
+            while not done:
+                with lock:
+                    pass
+
+        def finish():
+            time.sleep(0.001)
+            done.append(True)
+
+        threads = [threading.Thread(target=each) for each in (finish, look)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return done
+
+    alone = Alone()
+    alone.kernel.step_ns = 1_000
+    assert alone.run(program) == [True]
+    assert alone.kernel.steps < 50_000
+
+
 def test_looking_at_the_clock_takes_time_where_steps_do():
     def program():
         return [time.monotonic_ns() for _ in range(3)]

@@ -23,6 +23,10 @@ from race_harness.model.trace import Trace
 SECOND: Final = 1_000_000_000
 MILLISECOND: Final = 1_000_000
 
+PATIENCE: Final = 10_000
+"""Steps in a row that one strand may take while others could go on, where the choice would let it
+go on for ever. A strand that looks again and again whether another one is done is no hang."""
+
 # Taken before any patch: the kernel itself stands on the real thing.
 _real_start = _thread.start_new_thread
 _real_lock = _thread.allocate_lock
@@ -141,6 +145,8 @@ class Kernel:
         """Called when no strand can go on, before time passes: whether one can now."""
         self._choice = choice
         self._max_steps = max_steps
+        self._since = 0
+        """The step at which the strand that runs began to."""
         self._ready: deque[Strand] = deque()
         self._timers: list[tuple[int, int, Timer]] = []
         self._timer_count = 0
@@ -243,7 +249,7 @@ class Kernel:
             self._let_come()
         if self.ending:
             self._switch(self._me())
-        elif self._choice.preempts and self._ready:
+        elif self._ready and (self._choice.preempts or self.steps - self._since > PATIENCE):
             me = self._me()
             me.ready = True
             me.works_on = works_on
@@ -421,6 +427,7 @@ class Kernel:
             self.probe()
         chosen = self._next()
         if chosen is not me:
+            self._since = self.steps
             self.trace.note(self.now_ns, me.index, chosen.index)
             self.current = chosen
             chosen.gate.release()

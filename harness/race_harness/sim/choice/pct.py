@@ -10,15 +10,10 @@ bound: what needs one thread to rest for a long while it hardly ever finds.
 import random
 from collections import deque
 
-from race_harness.sim.kernel import Strand
+from race_harness.sim.kernel import PATIENCE, Strand
 
 SCALES = (4, 10)
 """Of k, as powers of two. Trials were counted to have 12 to 60 points, with lines 20 to 230."""
-
-PATIENCE = 10_000
-"""Points in a row that one strand may win. The bound of the paper is for programs that end; a
-strand that looks again and again whether another is done would keep it waiting for ever. So Coyote
-and the like make their schedules fair after a while; here the strand comes last from then on."""
 
 
 class PCT:
@@ -26,6 +21,10 @@ class PCT:
 
     Only points where more than one strand could go on are counted: elsewhere the same strand
     would go on all the same, and losing its priority makes no difference before the next of them.
+
+    The bound of the paper is for programs that end. A strand that waits for another one in a loop
+    would keep it waiting for ever, so one that goes first for too long comes last from then on, as
+    fair schedulers of Coyote do.
 
     Args:
         seed: decides everything.
