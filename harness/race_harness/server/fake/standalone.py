@@ -1,6 +1,7 @@
 """The fake agent server on a loopback port, for any client to be pointed at."""
 
 import asyncio
+import logging
 import socket
 import time
 from contextlib import suppress
@@ -14,6 +15,7 @@ from race_harness.network.loopback import HOST, listening_socket
 from race_harness.server.access_log import AccessLog
 from race_harness.server.fake.app import create_app
 from race_harness.server.fake.event_service import AgentServer
+from race_harness.server.fake.strangers import Strangers
 from race_harness.server.profile import Profile
 from race_harness.server.wire import AgentServerDialect
 
@@ -37,8 +39,10 @@ async def _serve(schedule: Schedule, profile: Profile, listener: socket.socket) 
     trace = Trace(lambda: time.monotonic_ns() - began)
     trace.listeners.append(lambda happening: print(line(happening), flush=True))
     server = AgentServer(schedule, trace, profile, epoch=datetime.now())
-    app = AccessLog(create_app(server), trace, AgentServerDialect())
+    app = Strangers(AccessLog(create_app(server), trace, AgentServerDialect()), _tell)
     config = uvicorn.Config(app, ws="websockets-sansio", lifespan="off", log_level="warning")
+    # Of frames that are no text, uvicorn would print the stack.
+    logging.getLogger("uvicorn.error").addFilter(_in_one_line)
     port = listener.getsockname()[1]
     print(
         f"http://{HOST}:{port} plays agent server {profile.version}; Ctrl-C stops it", flush=True
@@ -46,11 +50,29 @@ async def _serve(schedule: Schedule, profile: Profile, listener: socket.socket) 
     try:
         await uvicorn.Server(config).serve(sockets=[listener])
     finally:
-        await server.aclose()
+        try:
+            await server.aclose()
+        except Exception as failure:
+            # Of handlers it was told when it happened.
+            _tell(f"{type(failure).__name__}: {failure}")
+
+
+def _in_one_line(record: logging.LogRecord) -> bool:
+    record.exc_info = None
+    return True
+
+
+def _tell(line: str) -> None:
+    print(f"race: {_printable(line)}", flush=True)
 
 
 def line(happening: Happening) -> str:
     """`  12.345 ms  server  status  status=running run=1`."""
-    detail = " ".join(f"{name}={value}" for name, value in happening.detail.items())
+    detail = " ".join(f"{name}={_printable(value)}" for name, value in happening.detail.items())
     at_ms = happening.at_ns / 1e6
     return f"{at_ms:12.3f} ms  {happening.lane:<7} {happening.what:<16} {detail}".rstrip()
+
+
+def _printable(value: object) -> str:
+    text = str(value)
+    return text if text.isprintable() else ascii(text)[1:-1]
