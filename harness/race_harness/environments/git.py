@@ -3,6 +3,30 @@
 import os
 import subprocess
 from pathlib import Path
+from typing import Final
+
+_SETTINGS: Final = (
+    # Repositories of another owner are read too: whoever asks for a client runs its code anyway.
+    "safe.directory=*",
+    # But no program that only the repository's own configuration names.
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "core.pager=cat",
+    "core.sshCommand=false",
+    "credential.helper=",
+    "diff.external=",
+    "gpg.program=false",
+    "log.showSignature=false",
+    "protocol.allow=never",
+    "gc.auto=0",
+    "maintenance.auto=false",
+)
+_ENVIRONMENT: Final = {
+    # What a partial clone lacks is missing, and not fetched by whatever its remote says.
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+}
 
 
 class GitError(Exception):
@@ -11,14 +35,14 @@ class GitError(Exception):
 
 def git(*arguments: str, directory: Path, stdin: str | None = None) -> bytes:
     """What `git ARGUMENTS` prints when run in a directory and told `stdin`; raises `GitError`."""
-    # Repositories of another owner are read too: whoever asks for a client runs its code anyway.
-    command = ["git", "-c", "safe.directory=*", "-C", os.fspath(directory), *arguments]
+    settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+    command = ["git", *settings, "-C", os.fspath(directory), *arguments]
     # A git hook that runs the harness exports variables which point git at the hook's repository.
     environ = {name: text for name, text in os.environ.items() if not name.startswith("GIT_")}
     try:
         done = subprocess.run(
             command,
-            env=environ,
+            env=environ | _ENVIRONMENT,
             input=os.fsencode(stdin or ""),
             capture_output=True,
             check=False,

@@ -51,7 +51,7 @@ class Repository:
             found = git("rev-parse", "--absolute-git-dir", directory=path)
         except GitError as error:
             raise ClientUnavailable(f"'{path}' is no git repository: {error}") from None
-        self._git_dir = f"--git-dir={os.fsdecode(found).rstrip()}"
+        self._git_dir = f"--git-dir={os.fsdecode(found).removesuffix('\n')}"
 
     def client(self, commit: Commit) -> str:
         """The argument that names the commit's client, in any directory."""
@@ -123,7 +123,7 @@ class Repository:
         trees = self._trees(shas, place)
         found = []
         for entry in filter(None, told.split("\0")):
-            sha, parents, date, subject = entry.strip("\n").split("\x1f")
+            sha, parents, date, subject = entry.strip("\n").split("\x1f", len(_FIELDS) - 1)
             found.append(Commit(sha, tuple(parents.split()), date, subject, trees[sha]))
         return found
 

@@ -1,8 +1,6 @@
 """Clients built from one commit of a git repository."""
 
-import io
 import os
-import tarfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +14,7 @@ from race_harness.environments.package import (
     declares_package,
 )
 from race_harness.environments.recipe import PLUS_SERVER, Recipe
+from race_harness.environments.tree import OddTree, lay_out
 from race_harness.model.errors import ClientUnavailable
 
 
@@ -73,10 +72,14 @@ def place_of_package(repository: Path, revision: str) -> str:
 def _commit(repository: Path, revision: str) -> tuple["_Tree", str]:
     """The commit, and where in it the directory is that was named."""
     try:
-        found = git("rev-parse", "--absolute-git-dir", "--show-prefix", directory=repository)
+        git_dir, inside = (
+            os.fsdecode(git("rev-parse", option, directory=repository)).removesuffix("\n")
+            for option in ("--absolute-git-dir", "--show-prefix")
+        )
     except GitError as error:
         raise ClientUnavailable(f"'{repository}' is no git repository: {error}") from None
-    git_dir, _, inside = os.fsdecode(found).partition("\n")
+    if "\n" in inside:
+        raise ClientUnavailable(f"{inside!a} in {git_dir!a} has a line break: rename it")
     # Everything from here on reads objects alone, so a work tree would only change what relative
     # names mean.
     objects = f"--git-dir={git_dir}"
@@ -91,7 +94,7 @@ def _commit(repository: Path, revision: str) -> tuple["_Tree", str]:
             f"no revision '{revision}' in {repository}: name a commit, tag or branch it has"
         ) from None
     sha = commit.decode().strip()
-    return _Tree(objects, sha, repository, revision), inside.strip()
+    return _Tree(objects, sha, repository, revision), inside
 
 
 @dataclass(frozen=True)
@@ -149,13 +152,8 @@ class _Tree:
     def extract(self, place: str, directory: Path) -> None:
         """Lay the files below a place out in a directory."""
         try:
-            archive = git(
-                *(self.objects, "archive", "--format=tar", f"{self.sha}:{place}"),
-                directory=self.repository,
-            )
-        except GitError as error:
+            lay_out(self.objects, f"{self.sha}:{place}", self.repository, directory)
+        except (GitError, OddTree) as error:
             raise ClientUnavailable(
                 f"cannot read revision '{self.revision}' of {self.repository}: {error}"
             ) from None
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(directory, filter="data")
