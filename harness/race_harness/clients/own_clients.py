@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from race_harness.clients import Adapter
-from race_harness.model.errors import ClientUnavailable
+from race_harness.model.errors import ClientUnavailable, place_of
 
 NAME = "Adapter"
 
@@ -105,4 +105,8 @@ def account(error: BaseException, path: Path) -> str:
         lines.append(error.lineno)
     where = f" in line {lines[-1]}" if lines else ""
     said = " ".join(traceback.format_exception_only(error)[-1].split())
-    return f"raises{where}: {said}"
+    place = place_of(error)
+    further = (
+        "" if place is None or place[0] == str(path) else f" (in {place[0]}, line {place[1]})"
+    )
+    return f"raises{where}: {said}{further}"

@@ -25,7 +25,7 @@ class OddTree(Exception):
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _TreeEntry:
     mode: str
     sha: str
     size: int
@@ -58,14 +58,14 @@ def lay_out(objects: str, tree: str, repository: Path, directory: Path) -> None:
             path.chmod(0o755)
 
 
-def _entries(listed: bytes) -> Iterator[_Entry]:
+def _entries(listed: bytes) -> Iterator[_TreeEntry]:
     for line in filter(None, listed.split(b"\0")):
         about, _, name = line.partition(b"\t")
         mode, _kind, sha, size = about.decode().split()
-        yield _Entry(mode, sha, int(size) if size.isdecimal() else 0, os.fsdecode(name))
+        yield _TreeEntry(mode, sha, int(size) if size.isdecimal() else 0, os.fsdecode(name))
 
 
-def _check(entries: list[_Entry]) -> None:
+def _check(entries: list[_TreeEntry]) -> None:
     for entry in entries:
         parts = PurePosixPath(entry.name).parts
         if entry.name.startswith("/") or ".." in parts or ".git" in parts:

@@ -1,5 +1,17 @@
 """Every error that a command turns into one clear line and an exit status."""
 
+import re
+import sysconfig
+import traceback
+from pathlib import Path
+from typing import Final
+
+_PACKAGE: Final = Path(__file__).parent.parent
+_OTHERS: Final = re.compile(
+    f"^(<|{re.escape(str(_PACKAGE))}/|{re.escape(sysconfig.get_path('stdlib'))}/)|/site-packages/"
+)
+"""Files that are not of those who use the harness."""
+
 
 class HarnessError(Exception):
     """Something the user can act on: the message names the thing and the way out."""
@@ -44,3 +56,23 @@ def in_one_line(error: Exception) -> str:
     if first.endswith(", at:"):
         return first.removesuffix(", at:")
     return f"{first} {others[-1].strip()}" if first.endswith(":") else first
+
+
+def place_of(error: BaseException) -> tuple[str, int] | None:
+    """File and line of an error: of what cannot be parsed, or the last place that is neither the
+    harness's nor a library's; None if there is none."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return error.filename, error.lineno
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if frame.lineno and not _OTHERS.search(frame.filename):
+            return frame.filename, frame.lineno
+    return None
+
+
+def with_its_stack(error: BaseException) -> str:
+    """An error in one line, such as `ValueError: no (in /home/me/server.py, line 7)`, and below it
+    the stack."""
+    said = " ".join(traceback.format_exception_only(error)[-1].split())
+    place = place_of(error)
+    where = "" if place is None else f" (in {place[0]}, line {place[1]})"
+    return f"{said}{where}\n{''.join(traceback.format_exception(error))}"

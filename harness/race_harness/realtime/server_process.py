@@ -3,7 +3,6 @@
 import asyncio
 import os
 import shutil
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -11,7 +10,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from race_harness.clients import Adapter
-from race_harness.model.errors import WorldBroken
+from race_harness.model.errors import WorldBroken, with_its_stack
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
 from race_harness.network.loopback import listening_socket
@@ -72,16 +71,16 @@ def serve(
                     await site.serve(lambda: line.send(Listening(port)), stop, listener)
                 finally:
                     await server.aclose()
-            except Exception:
-                line.send(Done(traceback.format_exc()))
+            except Exception as error:
+                line.send(Done(with_its_stack(error)))
             else:
                 line.send(Done())
             # Whatever tasks and threads are left end with the process.
             leave()
 
         asyncio.run(main(), loop_factory=precise_loop)
-    except Exception:
-        line.send(Done(traceback.format_exc()))
+    except Exception as error:
+        line.send(Done(with_its_stack(error)))
 
 
 def _tell(line: Line, happening: Happening) -> None:

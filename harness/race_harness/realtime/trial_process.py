@@ -130,7 +130,7 @@ class _TrialProcess:
                     case Happening() as happening:
                         self._trace.add(happening)
                     case Done(failure):
-                        return TrialTrouble(f"the server failed:\n{failure}")
+                        return TrialTrouble(f"the server failed: {failure}")
                     case Listening() as ready:
                         return ready
         except EOFError:
@@ -170,7 +170,7 @@ class _TrialProcess:
             while not isinstance(message := self._server.line.receive(), Done):
                 self._trace.add(message)
             if message.failure is not None:
-                self._fail(f"the server failed:\n{message.failure}")
+                self._fail(f"the server failed: {message.failure}")
         except EOFError:
             self._fail("the server process died")
         except Exception:

@@ -2,9 +2,9 @@
 
 import asyncio
 import threading
-import traceback
 from collections.abc import Awaitable, Callable
 
+from race_harness.model.errors import with_its_stack
 from race_harness.network.site import URL, UvicornSite
 from race_harness.sim.kernel import Strand
 from race_harness.sim.world import Ending, World
@@ -69,8 +69,8 @@ class Simulation(World):
             self._server = self.kernel.strand_of_caller()
             try:
                 asyncio.run(serve())
-            except Exception:
-                self.kernel.violations.append(f"the server failed:\n{traceback.format_exc()}")
+            except Exception as error:
+                self.kernel.violations.append(f"the server failed: {with_its_stack(error)}")
                 started.set()
 
         threading.Thread(target=run, name="server", daemon=True).start()

@@ -21,7 +21,7 @@ from race_harness.clients import Adapter, own_clients, source_of
 from race_harness.conformance.capture import CapturingAdapter
 from race_harness.conformance.shapes import Bodies
 from race_harness.model.combination import SIM_FAKE, Combination, unavailable
-from race_harness.model.errors import ClientUnavailable, HarnessError
+from race_harness.model.errors import ClientUnavailable, HarnessError, with_its_stack
 from race_harness.model.evidence import Cause
 from race_harness.model.schedule import Interleaving, Schedule, Script
 from race_harness.model.source_line import Line, SourceLine
@@ -274,7 +274,7 @@ def _whole(trial: Trial) -> WholeTrial:
 def _trouble(error: Exception) -> Trouble:
     if isinstance(error, HarnessError):
         return Trouble(str(error), error.exit_code)
-    return Trouble(traceback.format_exc())
+    return Trouble(with_its_stack(error))
 
 
 def _send(connection: Connection, answer: Answer) -> None:
