@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from race_harness.campaign.resolve import ClientUnderTest, find_client
+from race_harness.campaign.resolve import ClientUnderTest, find_client, find_tests
 from race_harness.clients import Adapter, own_clients
 from race_harness.clients.reference import KINDS
 from race_harness.environments import Environment
@@ -19,6 +19,7 @@ from race_harness.model.combination import REAL_FAKE, REAL_REAL, SIM_FAKE, SIM_R
 from race_harness.model.errors import ClientUnavailable, UsageError, WorldBroken
 from race_harness.model.version import __version__
 from race_harness.workers.protocol import Trouble, answer_of
+from race_harness.workers.selection import Selection
 
 HERE = Path(sys.executable)
 
@@ -385,3 +386,45 @@ def test_one_that_stands_still_in_its_first_trial_does_not_hang_the_harness(
     assert isinstance(trouble, Trouble)
     assert "a loop never ends" in trouble.says
     assert f"stuck in Adapter.connect at {path}:8" in trouble.says
+
+
+def found_at_client(
+    client: str, monkeypatch: pytest.MonkeyPatch, *paths: str
+) -> tuple[ClientUnderTest, Selection]:
+    """Tests of a client's own tree; its environment is this one."""
+    here = Environment(client, "1.0.0", HERE, "3.13", Path(sys.prefix))
+    monkeypatch.setattr("race_harness.environments.prepare_for_tests", lambda *_, **__: here)
+    selection = Selection(paths, at_client=True)
+    client_found = find_tests(client, selection, (), lambda line: pytest.fail(line))
+    selection_found = Selection.from_adapter(client_found.adapter)
+    assert selection_found is not None
+    return client_found, selection_found
+
+
+def test_tests_of_a_clients_own_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "test_a.py").write_text("def test_one():\n    pass\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    found, selection = found_at_client(str(tmp_path), monkeypatch, "test_a.py::test_one")
+    assert (selection.at_client, selection.tree) == (True, str(tmp_path.resolve()))
+    with found.workers() as workers:
+        workers.wait_ready()
+        assert workers.tests == ("test_a.py::test_one",)
+
+
+@pytest.mark.parametrize(
+    ("client", "path", "says"),
+    [
+        ("installed", "test_a.py", "installed has no tree of its own"),
+        ("websockets==16.0", "test_a.py", "websockets==16.0 has no tree of its own"),
+        ("1.10.0", "test_a.py", "1.10.0 is a release, which has no tests"),
+        ("FOLDER", "test_b.py::test", "has no test_b.py in its own tree"),
+        ("FOLDER", "/test_a.py", "has no /test_a.py in its own tree"),
+    ],
+)
+def test_a_client_without_these_tests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client: str, path: str, says: str
+) -> None:
+    (tmp_path / "test_a.py").write_text("")
+    with pytest.raises(UsageError, match=says) as caught:
+        found_at_client(client.replace("FOLDER", str(tmp_path)), monkeypatch, path)
+    assert "\n" not in str(caught.value)

@@ -41,6 +41,11 @@ SENTENCES = [
         "# events persisted before run() returned, visible only afterwards",
     ),
     (
+        Evidence("early", "unseen-at-return", TWO[:1], call=1),
+        "1 event persisted before run() returned, and not visible then",
+        "# events persisted before run() returned, and not visible then",
+    ),
+    (
         Evidence(
             "spurious-error",
             "gave-up-early",

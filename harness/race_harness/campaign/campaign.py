@@ -166,6 +166,8 @@ def whole_failure(
         stacks=whole.stacks,
         source=() if selection is None else selection.source,
         child_processes=selection is not None and selection.child_processes,
+        at_client=selection is not None and selection.at_client,
+        invariant=selection is not None and selection.invariant,
         void=result.void,
         confirmed=(
             by_itself(client.combination, result.verdicts, version, server_version)

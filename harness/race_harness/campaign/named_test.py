@@ -24,7 +24,14 @@ def find_named_test(
         ClientUnavailable: the client cannot be had.
     """
     check_named(failure, test)
-    selection = Selection((str(test),), "", failure.source, failure.child_processes)
+    selection = Selection(
+        (str(test),),
+        "",
+        failure.source,
+        failure.child_processes,
+        failure.at_client,
+        invariant=failure.invariant,
+    )
     return find_tests(client_beside(failure, client), selection, (), progress)
 
 

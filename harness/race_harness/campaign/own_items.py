@@ -20,7 +20,9 @@ from race_harness.store.recording import recorded
 from race_harness.story.timeline import short_story
 from race_harness.workers.selection import Selection
 
-_OPTIONS: Final = {"reps", "seed", "faults", "source", "child_processes", "schedule"}
+_OPTIONS: Final = {
+    *("reps", "seed", "faults", "source", "child_processes", "invariant", "schedule")
+}
 
 
 class OwnTestItem(pytest.Item):
@@ -76,6 +78,7 @@ class OwnTestItem(pytest.Item):
                 "",
                 tuple(given.get("source", ())),
                 bool(given.get("child_processes", False)),
+                invariant=bool(given.get("invariant", False)),
             ),
             # What is asked for at the command line is for all.
             given.get("reps", self._reps) if reps is None else reps,

@@ -162,8 +162,11 @@ def find_tests(
 
     Raises:
         ClientUnavailable: it cannot be had; there is no pytest.
-        UsageError: requirements are for other environments than this one.
+        UsageError: requirements are for other environments than this one; the tests are to be
+            those of the client's own tree, and it has no tree or not these.
     """
+    if selection.at_client:
+        selection = _at_client(argument, selection, progress)
     adapter, combination = selection.to_adapter(), Combination("sim", "own")
     wanted = requirement_of(argument)
     if argument != INSTALLED and wanted is None:
@@ -189,6 +192,23 @@ def find_tests(
         version, python = layer.resolved_version, layer.python
         return ClientUnderTest(str(wanted), version, python, adapter, combination)
     return ClientUnderTest(INSTALLED, INSTALLED, Path(sys.executable), adapter, combination)
+
+
+def _at_client(argument: str, selection: Selection, progress: Callable[[str], None]) -> Selection:
+    """The tests of these names in the client's own tree."""
+    if argument == INSTALLED or requirement_of(argument) is not None:
+        raise UsageError(
+            f"{argument} has no tree of its own: with --test-at-client, name a checkout or "
+            "PATH@REVISION"
+        )
+    from race_harness.environments import prepare_tree
+
+    tree = prepare_tree(argument, progress)
+    for path in selection.paths:
+        file = path.partition("::")[0]
+        if Path(file).is_absolute() or not (tree / file).exists():
+            raise UsageError(f"{argument} has no {file} in its own tree")
+    return replace(selection, tree=str(tree))
 
 
 def requirement_of(argument: str) -> Requirement | None:

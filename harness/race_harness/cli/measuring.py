@@ -38,6 +38,7 @@ from race_harness.cli.tests import (
     ChildProcesses,
     Faults,
     GradeLimit,
+    Invariant,
     Source,
     check_grade,
     raise_if_failed,
@@ -68,6 +69,15 @@ Requirements = Annotated[
     ),
 ]
 
+TestAtClient = Annotated[
+    bool,
+    typer.Option(
+        "--test-at-client",
+        help="Of --test: PATH is in each client's own tree, a checkout or PATH@REVISION, and not "
+        "here.",
+    ),
+]
+
 DEFAULT_SCENARIO: Final = "final-events"
 
 
@@ -81,6 +91,8 @@ class Measuring:
     faults: Faults = ""
     source: Source = None
     child_processes: ChildProcesses = False
+    test_at_client: TestAtClient = False
+    invariant: Invariant = False
     schedule: ScheduleFile = None
     reps: Reps = 1_000
     seed: Seed = 0
@@ -100,7 +112,14 @@ class Measuring:
             )
         schedule = self.schedule
         return TestsAsked(
-            Selection(tuple(self.test or ()), "", tuple(self.source or ()), self.child_processes),
+            Selection(
+                tuple(self.test or ()),
+                "",
+                tuple(self.source or ()),
+                self.child_processes,
+                self.test_at_client,
+                invariant=self.invariant,
+            ),
             self.reps,
             clients=tuple(clients),
             requirements=tuple(self.with_ or ()),
@@ -233,6 +252,8 @@ def _measured(
         UsageError: there is no such scenario or schedule, or the file cannot be written.
         ClientUnavailable, WorldBroken: as `measure`.
     """
+    if asked.test_at_client or asked.invariant:
+        raise UsageError("--test-at-client and --invariant are about tests: add --test PATH::NAME")
     check_outputs(asked.json_file, markdown=asked.markdown)
     chosen = asked.of_scenario()
     plan = {

@@ -56,6 +56,14 @@ Source = Annotated[
 ChildProcesses = Annotated[
     bool, typer.Option("--child-processes", help="Let tests start processes; see the docs.")
 ]
+Invariant = Annotated[
+    bool,
+    typer.Option(
+        "--invariant",
+        help="Hold run() of each RemoteConversation to it, too: it may not return before all that "
+        "its agent server has persisted is visible.",
+    ),
+]
 Against = Annotated[
     list[str] | None,
     typer.Option(
@@ -90,6 +98,7 @@ def run_tests(
     sweep: Sweep = None,
     pairs: Pairs = MOST_PAIRS,
     child_processes: ChildProcesses = False,
+    invariant: Invariant = False,
     against: Against = None,
     json_file: JsonFile = None,
     markdown: Markdown = False,
@@ -102,7 +111,9 @@ def run_tests(
     """
     check_grade(grade)
     asked = TestsAsked(
-        Selection(tuple(paths), keyword, tuple(source or ()), child_processes),
+        Selection(
+            tuple(paths), keyword, tuple(source or ()), child_processes, invariant=invariant
+        ),
         reps,
         clients=environments_of(against),
         seed=seed,

@@ -8,5 +8,13 @@ had (an unknown release, path or revision, a resolver, an index or a cache that 
 from race_harness.environments.environment import Environment
 from race_harness.environments.layers import prepare_layer
 from race_harness.environments.preparing import mended, prepare, prepare_for_tests
+from race_harness.environments.trees import prepare_tree
 
-__all__ = ["Environment", "mended", "prepare", "prepare_for_tests", "prepare_layer"]
+__all__ = [
+    "Environment",
+    "mended",
+    "prepare",
+    "prepare_for_tests",
+    "prepare_layer",
+    "prepare_tree",
+]

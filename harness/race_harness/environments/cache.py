@@ -56,19 +56,30 @@ class Cache:
         """
         path = self.root / self._name(key)
         python = path / "bin" / "python"
+        # Follows the link to the base interpreter, which may have been uninstalled since.
+        version = self._used(path) if os.access(python, os.X_OK) else None
+        if version is None:
+            return None
+        return Environment(client, version, python, self.interpreter.version, path)
+
+    def find_folder(self, key: str) -> Path | None:
+        """The same for a finished folder that is no environment."""
+        path = self.root / self._name(key)
+        return None if self._used(path) is None else path
+
+    @staticmethod
+    def _used(path: Path) -> str | None:
+        """Its version, if it is whole; this process uses it from here on."""
         try:
             metadata = json.loads((path / METADATA).read_bytes())
             version = metadata["version"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        # Follows the link to the base interpreter, which may have been uninstalled since.
-        if not (isinstance(version, str) and os.access(python, os.X_OK)):
-            return None
-        if not leases.hold(path):
+        if not isinstance(version, str) or not leases.hold(path):
             return None
         with suppress(OSError):  # of a cache that can only be read nothing is ever removed
             os.utime(path / METADATA)
-        return Environment(client, version, python, self.interpreter.version, path)
+        return version
 
     @staticmethod
     def drop(path: Path) -> None:

@@ -60,6 +60,26 @@ def revision_recipe(
     )
 
 
+@dataclass(frozen=True)
+class CommitFiles:
+    """One commit, as it is seen from a directory of its repository."""
+
+    sha: str
+    inside: str
+    """That directory: empty for the root, else with a slash at the end."""
+    tree: "_Tree"
+
+    @staticmethod
+    def of(repository: Path, revision: str) -> "CommitFiles":
+        """Raises `ClientUnavailable` as `revision_recipe` does."""
+        tree, inside = _commit(repository, revision)
+        return CommitFiles(tree.sha, inside, tree)
+
+    def lay_out(self, directory: Path) -> None:
+        """Write all of its files below a directory that is there. Raises `ClientUnavailable`."""
+        self.tree.extract("", directory)
+
+
 def place_of_package(repository: Path, revision: str) -> str:
     """Where the package is in a commit: empty for its root, else a folder with a slash at the end.
 

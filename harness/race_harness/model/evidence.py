@@ -204,6 +204,11 @@ def _seen_late(entry: Evidence, number: Numbers) -> str:
     return f"{count} persisted before {run} returned, visible only afterwards"
 
 
+def _unseen_at_return(entry: Evidence, number: Numbers) -> str:
+    run, count = _run(entry, number), _count(entry, number)
+    return f"{count} persisted before {run} returned, and not visible then"
+
+
 def _gave_up_early(entry: Evidence, number: Numbers) -> str:
     after = number(entry.after_s or 0.0, ".2f")
     timeout = number(entry.timeout_s or 0.0, "g")
@@ -315,6 +320,7 @@ FACTS: Final[Mapping[str, Callable[[Evidence, Numbers], str]]] = {
     "run-not-over": _run_not_over,
     "failure-not-raised": _failure_not_raised,
     "seen-late": _seen_late,
+    "unseen-at-return": _unseen_at_return,
     "gave-up-early": _gave_up_early,
     "raised": _raised,
     "act-raised": _act_raised,

@@ -58,6 +58,10 @@ class Failure:
     """Of a test: the modules that it is about, besides those of its own project."""
     child_processes: bool = False
     """Of a test: whether it may start processes."""
+    at_client: bool = False
+    """Of a test: whether it is in the client's own tree."""
+    invariant: bool = False
+    """Of a test: whether `run()` was held to return with all events visible."""
     void: Void | None = None
     """Why the trial has no verdict, if it has none; a file holds no such trial."""
 
@@ -99,7 +103,9 @@ class Failure:
     def _of_test(self) -> dict[str, Any]:
         if self.schedule.test is None:
             return {}
-        return {"source": list(self.source), "child_processes": self.child_processes}
+        told = {"source": list(self.source), "child_processes": self.child_processes}
+        others = {"at_client": self.at_client, "invariant": self.invariant}
+        return told | {name: value for name, value in others.items() if value}
 
     def write(self, path: Path) -> None:
         """Write the file whole or not at all.
@@ -166,6 +172,8 @@ class Failure:
             neighbour=checked.get("neighbour"),
             source=tuple(checked.get("source", ())),
             child_processes=checked.get("child_processes", False),
+            at_client=checked.get("at_client", False),
+            invariant=checked.get("invariant", False),
             harness_version=checked["harness_version"],
         )
 
@@ -374,6 +382,8 @@ class _File(TypedDict):
     neighbour: NotRequired[str | None]
     source: NotRequired[list[str]]
     child_processes: NotRequired[bool]
+    at_client: NotRequired[bool]
+    invariant: NotRequired[bool]
     confirmed: NotRequired[dict[Annotated[str, AfterValidator(_combination)], _Confirmation]]
     world: str
     happenings: list[_Happening]

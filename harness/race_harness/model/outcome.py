@@ -14,9 +14,10 @@ class Void:
     skipped     a test was skipped, or failed as it was expected to
     setup       the setup of a test failed, or never ended
     otherwise   a test failed, and not with the error that is asked about
+    unwatched   a test was to be held to more than it asserts, and there was nothing to hold to it
     """
 
-    kind: Literal["not-run", "unreached", "unfit", "skipped", "setup", "otherwise"]
+    kind: Literal["not-run", "unreached", "unfit", "skipped", "setup", "otherwise", "unwatched"]
     reason: str
 
     @property

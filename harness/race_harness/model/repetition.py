@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from race_harness.model.evidence import Evidence
+
 Phase = Literal["setup", "call", "teardown"]
 
 
@@ -44,3 +46,7 @@ class Repetition:
     """Why the trial had to be ended from outside: a deadlock, or its limit."""
     left: tuple[str, ...] = ()
     """Threads that had not ended when the test had, by name."""
+    early: tuple[Evidence, ...] = ()
+    """Where `run()` was to be watched: what it returned too early for."""
+    unwatched: str | None = None
+    """Why there was nothing to watch, if there was not."""

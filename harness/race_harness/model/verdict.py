@@ -15,7 +15,8 @@ MEANINGS: Final[dict[str, str]] = {
     "thread-died": "a test passed, and a thread of it died of an exception that nobody caught",
     "lost": "persisted, not visible at return nor after settling",
     "unrun": "run() returned, but the server's run for it never began, even after settling",
-    "early": "run() returned before the server's run for it ended",
+    "early": "run() returned before the server's run for it ended; of a test with --invariant, "
+    "before all that was persisted was visible",
     "late": "persisted, not visible at return, visible after settling",
     "spurious-error": "run() or another act raised and nothing explains it, or run() before its "
     "timeout; or it returned although the run failed",

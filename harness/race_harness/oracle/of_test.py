@@ -4,10 +4,17 @@ There is no model of what is right, other than the test itself: what it asserts,
 that none of its threads dies.
 """
 
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
 from race_harness.model.evidence import Evidence
-from race_harness.model.outcome import Void
+from race_harness.model.outcome import CallOutcome, Outcome, Void
 from race_harness.model.repetition import PhaseReport, Repetition
+from race_harness.model.schedule import Schedule
+from race_harness.model.trace import Happening
 from race_harness.model.verdict import ORDER, Judgement
+from race_harness.oracle.judge import judge
+from race_harness.oracle.ledger import Ledger
 
 
 def judge_repetition(repetition: Repetition) -> Judgement | Void:
@@ -26,6 +33,8 @@ def judge_repetition(repetition: Repetition) -> Judgement | Void:
     if call.outcome == "skipped" and repetition.stopped is None:
         return Void("skipped", _told(call, "skipped"))
     evidence = [*_found(call, by_phase.get("teardown"), repetition)]
+    if repetition.unwatched is not None and not evidence:
+        return Void("unwatched", repetition.unwatched)
     evidence.sort(key=lambda entry: ORDER.index(entry.verdict))
     verdicts = tuple(dict.fromkeys(entry.verdict for entry in evidence)) or ("ok",)
     return Judgement(verdicts, tuple(evidence), _notes(repetition))
@@ -37,7 +46,7 @@ def _found(
     if repetition.stopped is not None:
         # What the test raised then is that it was stopped.
         return [Evidence("hang", "test-hung", stopped=repetition.stopped)]
-    found = []
+    found = [*repetition.early]
     for report, verdict, fact in (
         (call, "failed", "test-failed"),
         (teardown, "error", "teardown-failed"),
@@ -52,6 +61,26 @@ def _found(
             Evidence("thread-died", "thread-died", error=error, where=where, thread=death.thread)
         )
     return found
+
+
+def returned_early(
+    happenings: Sequence[Happening], calls: Sequence[CallOutcome]
+) -> Iterator[Evidence]:
+    """What the oracle of conversations holds against these calls of `run()` on one conversation:
+    that the server's run was still going on, or that events were persisted and not visible.
+
+    A test does not wait until all has settled, so nothing tells `late` from `lost`: both are
+    `early`.
+    """
+    ledger = Ledger.of(happenings)
+    judged = judge(Schedule("test"), happenings, Outcome(tuple(calls), tuple(ledger.log)))
+    for entry in judged.evidence:
+        if entry.verdict == "early":
+            yield entry
+        elif entry.fact == "seen-late":
+            # Nobody knows which frames of a test's server hold which event.
+            events = tuple({**event, "framed": False} for event in entry.events)
+            yield replace(entry, verdict="early", fact="unseen-at-return", events=events)
 
 
 def _why_not(setup: PhaseReport | None, repetition: Repetition) -> str:

@@ -181,7 +181,8 @@ def way(event: dict[str, Any], names: Names) -> str:
     steps = []
     if any(f"{step}_ms" in event for step in STEPS):
         # The oracle gives the time of each step that was taken.
-        times = {step: event.get(f"{step}_ms") for step in STEPS}
+        known = STEPS if event.get("framed", True) else ("persisted", "visible")
+        times = {step: event.get(f"{step}_ms") for step in known}
         steps += [
             f"never {step}" if at_ms is None else f"{step} {clock(at_ms)}"
             for step, at_ms in times.items()

@@ -226,7 +226,10 @@ class _Words:
         which = "last poll" if len(polls) > 1 else "only poll"
         return f"The {which}, at {clock(poll.end_ms)} ms{asked}, said `{poll.polled}`, and {says}."
 
-    def _early(self, _entry: Evidence) -> Iterator[str]:
+    def _early(self, entry: Evidence) -> Iterator[str]:
+        if entry.fact == "unseen-at-return":
+            yield f"{entry.says}."
+            return
         started = self._first("run-started", self._called)
         ended = self._first("run-ended", self._called)
         if started is None:

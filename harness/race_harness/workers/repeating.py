@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     import pytest
 
     from race_harness.subjects.pytest_item import Collected, Player
+    from race_harness.subjects.remote_runs import RemoteRuns
 
 LEAVE_S: Final = 5.0
 """Virtual seconds that threads have to end by themselves after a test, before they are noted."""
@@ -223,6 +224,7 @@ class RepeatingBench:
             look.onlooker.attach(world, modules, partial(_told_aside, world, look.tell))
             self._player.on_raised = deaths.on_raised = look.onlooker.raised
         left: list[str] = []
+        watched = self._watched(world)
 
         def body() -> None:
             with ExitStack() as lines:
@@ -244,10 +246,31 @@ class RepeatingBench:
         if log is not None:
             ending = replace(ending, happenings=log.among(ending.happenings))
         repetition = Repetition(
-            tuple(phases), tuple(deaths.found), ending.stopped, tuple(sorted(left))
+            tuple(phases),
+            tuple(deaths.found),
+            ending.stopped,
+            tuple(sorted(left)),
+            early=() if watched is None else tuple(watched.early()),
+            unwatched=None if watched is None else watched.unwatched(),
         )
         _check_ours(repetition)
         return _judged(schedule, repetition, ending, began)
+
+    def _watched(self, world: World) -> "RemoteRuns | None":
+        if not self._tests.invariant:
+            return None
+        from race_harness.subjects import remote_runs
+
+        watched = remote_runs.watch(world.trace, world.lines.look)
+        kernel = world.kernel
+
+        def probe() -> None:
+            # What the network does by itself changes nothing that a client shows.
+            if not kernel.between_strands:
+                watched.look_for_new()
+
+        kernel.probe = world.trace.probe = probe
+        return watched
 
     def _play_natively(
         self,
@@ -377,14 +400,20 @@ def collected(
 
     Raises:
         UsageError: there are none, or they cannot be collected; in a layer, they import what it
-            has from elsewhere.
+            has from elsewhere; there is no agent server beside them, and it is to be watched.
         WorldBroken: a first repetition of one left the simulation.
     """
     from race_harness.subjects import pytest_item
 
     logging.disable(logging.NOTSET)
+    if tests.tree:
+        os.chdir(tests.tree)
 
     def serve_what_was_found(found: "Collected") -> None:
+        if tests.invariant:
+            from race_harness.subjects import remote_runs
+
+            remote_runs.install()
         bench = RepeatingBench(tests, player, found, world)
         bench.warm_up()
         if hidden := _hidden_by_others():

@@ -1,7 +1,7 @@
 """Which tests of somebody's own a worker is to run."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 PREFIX: Final = "tests:"
@@ -18,16 +18,21 @@ class Selection:
     source: tuple[str, ...] = ()
     """Modules, or packages, that the tests are about, besides those of their own project."""
     child_processes: bool = False
+    at_client: bool = False
+    """Whether the paths are those of each client's own tree, and not of the working directory."""
+    tree: str = ""
+    """The folder of that tree, once it is known: tests are run there."""
+    invariant: bool = False
+    """Whether `run()` of each `RemoteConversation` is held to return with all events visible."""
 
     def to_adapter(self) -> str:
         """The name of the adapter that a worker is given."""
-        return PREFIX + json.dumps(
-            [self.paths, self.keyword, self.source, self.child_processes], ensure_ascii=True
-        )
+        return PREFIX + json.dumps(asdict(self), ensure_ascii=True)
 
     @staticmethod
     def from_adapter(name: str) -> "Selection | None":
         if not name.startswith(PREFIX):
             return None
-        paths, keyword, modules, child_processes = json.loads(name.removeprefix(PREFIX))
-        return Selection(tuple(paths), keyword, tuple(modules), child_processes)
+        told = json.loads(name.removeprefix(PREFIX))
+        lists = {"paths": tuple(told["paths"]), "source": tuple(told["source"])}
+        return Selection(**{**told, **lists})

@@ -16,6 +16,7 @@ from typing import Any
 from race_harness.server import shown
 from race_harness.server.real import agent
 from race_harness.server.real.observer import AgentRun, Observer, run_of_task
+from race_harness.server.real.wrapping import wrap
 from race_harness.server.wire import FULL_STATE
 
 OnToken = Callable[[Any], Any]
@@ -77,7 +78,7 @@ def install() -> None:
         (ThinkExecutor, "__call__", functools.partial(_use_tool, fallible=True)),
         (FinishExecutor, "__call__", functools.partial(_use_tool, fallible=False)),
     ):
-        _wrap(owner, name, wrapper)
+        wrap(owner, name, wrapper)
     # In newer servers. It starts git, and a conversation without file changes has no use for it.
     _replace(EventService, "_ensure_workspace_is_git_repo", staticmethod(lambda _path: None))
     _wrap_class_method(ConversationStateUpdateEvent, "from_conversation_state", _snapshot)
@@ -95,32 +96,6 @@ def _wrap_class_method(owner: type, name: str, wrapper: Callable[..., Any]) -> N
         return wrapper(original, cls, *args, **options)
 
     setattr(owner, name, classmethod(called))
-
-
-def _wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
-    """`wrapper` gets the original before the method's own arguments. A class of a release without
-    that method is left as it is."""
-    original = vars(owner).get(name)
-    if original is None and name == "__setattr__":
-        original = owner.__setattr__
-    if original is None:
-        return
-
-    # What is a coroutine function stays one: the server asks.
-    if inspect.iscoroutinefunction(original):
-
-        @functools.wraps(original)
-        async def awaited(self: Any, *args: Any, **options: Any) -> Any:
-            return await wrapper(original, self, *args, **options)
-
-        setattr(owner, name, awaited)
-    else:
-
-        @functools.wraps(original)
-        def called(self: Any, *args: Any, **options: Any) -> Any:
-            return wrapper(original, self, *args, **options)
-
-        setattr(owner, name, called)
 
 
 def _sleep(milliseconds: float) -> None:
