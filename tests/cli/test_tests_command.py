@@ -379,6 +379,23 @@ def test_what_is_about_scenarios_alone_is_one_line(
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "reference", "--source", "mylib"],
+        ["compare", "reference", "reference", "--invariant"],
+        ["hunt", "reference", "--grade", "order"],
+        ["soak", "reference", "--reps", "1", "--child-processes"],
+        ["bisect", "--good", "1.0.0", "--bad", "1.1.0", "--error", "Timeout"],
+    ],
+)
+def test_what_is_about_tests_alone_needs_one(race: Race, arguments: list[str]) -> None:
+    done = race(*arguments)
+    assert done.returncode == 2
+    assert "for a test of your own; add --test PATH::NAME" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_several_tests_have_a_row_each(tmp_path: Path, race_process: Race) -> None:
     (tmp_path / "test_two.py").write_text(
         "def test_a():\n    pass\n\n\ndef test_b():\n    pass\n\n\ndef test_c():\n    pass\n"

@@ -69,6 +69,9 @@ class ForTest:
     requirements: tuple[str, ...] = ()
     error: str | None = None
     world: str = "sim"
+    at_client: bool = False
+    invariant: bool = False
+    """As `Selection` has them."""
 
     @property
     def server(self) -> str:
@@ -76,7 +79,10 @@ class ForTest:
 
     @property
     def selection(self) -> Selection:
-        return Selection((self.test,), "", self.source, self.child_processes)
+        return Selection(
+            *((self.test,), "", self.source, self.child_processes, self.at_client),
+            invariant=self.invariant,
+        )
 
     def find(self, argument: str, progress: Callable[[str], None]) -> ClientUnderTest:
         found = find_tests(argument, self.selection, self.requirements, progress)
@@ -91,14 +97,17 @@ class ForTest:
 
     def identity(self) -> dict[str, Any]:
         """With what the test's file holds: what was judged by another one is no answer."""
-        file = Path(self.test.partition("::")[0])
-        try:
-            holds = hashlib.sha256(file.read_bytes()).hexdigest()
-        except OSError:
-            raise UsageError(f"--test {self.test}: there is no file {file}") from None
         return {
             "test": self.selection.to_adapter(),
             "requirements": self.requirements,
             "error": self.error,
-            "file": holds,
+            # Where it is the client's own, the client decides it.
+            "file": None if self.at_client else self._digest_of_file(),
         }
+
+    def _digest_of_file(self) -> str:
+        file = Path(self.test.partition("::")[0])
+        try:
+            return hashlib.sha256(file.read_bytes()).hexdigest()
+        except OSError:
+            raise UsageError(f"--test {self.test}: there is no file {file}") from None

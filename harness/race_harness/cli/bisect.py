@@ -27,10 +27,10 @@ from race_harness.cli.console import (
     output,
     write_json,
 )
-from race_harness.cli.measuring import Requirements
+from race_harness.cli.measuring import Requirements, TestAtClient
 from race_harness.cli.own_test import Error, OneTest, for_test
 from race_harness.cli.recorded import RecordFile, recorded
-from race_harness.cli.tests import ChildProcesses, Faults, Source
+from race_harness.cli.tests import ChildProcesses, Faults, Invariant, Source, check_of_tests
 from race_harness.model.errors import HarnessError, UsageError
 from race_harness.model.scenario import Scenario
 from race_harness.workers.pool import jobs_in
@@ -80,6 +80,8 @@ def bisect(
     faults: Faults = "",
     source: Source = None,
     child_processes: ChildProcesses = False,
+    test_at_client: TestAtClient = False,
+    invariant: Invariant = False,
     error: Error = None,
     schedule: Annotated[
         Path | None,
@@ -194,12 +196,25 @@ def bisect(
         question = about_scenario(chosen(), reps, seed, rates, errors, verdict)
     finder: Finder
     if test is None:
+        check_of_tests(
+            {
+                "--with": with_,
+                "--source": source,
+                "--child-processes": child_processes,
+                "--test-at-client": test_at_client,
+                "--invariant": invariant,
+                "--faults": faults,
+                "--error": error,
+            }
+        )
         finder = ForScenarios(_checked(server or its_server))
     else:
         others = {"--scenario": scenario, "--server": server, "--by": by}
         finder = for_test(
             *(test, with_, source),
             child_processes=child_processes,
+            at_client=test_at_client,
+            invariant=invariant,
             error=error,
             not_with=others,
         )
@@ -271,6 +286,8 @@ def bisect_run(
     with_: Requirements = None,
     source: Source = None,
     child_processes: ChildProcesses = False,
+    test_at_client: TestAtClient = False,
+    invariant: Invariant = False,
     error: Error = None,
     fixed: Annotated[
         bool, typer.Option("--fixed", help="For the first good one: status 0 is bad, 1 is good.")
@@ -294,6 +311,8 @@ def bisect_run(
             finder = for_test(
                 *(test, with_, source),
                 child_processes=child_processes,
+                at_client=test_at_client,
+                invariant=invariant,
                 error=error,
                 not_with={},
             )

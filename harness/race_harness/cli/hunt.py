@@ -21,10 +21,10 @@ from race_harness.cli.console import (
     parse_time,
     write_json,
 )
-from race_harness.cli.measuring import Requirements, TestPaths
+from race_harness.cli.measuring import Requirements, TestAtClient, TestPaths
 from race_harness.cli.own_test import DrawnGrade, check_drawn, check_not_given
 from race_harness.cli.recorded import RecordFile, recorded
-from race_harness.cli.tests import ChildProcesses, Source
+from race_harness.cli.tests import ChildProcesses, Invariant, Source, check_of_tests
 from race_harness.model.confirmation import rank
 from race_harness.model.grade import GRADES, MEANINGS, Grade, grade_of
 from race_harness.search import families as fault_families
@@ -55,6 +55,8 @@ def hunt(
     with_: Requirements = None,
     source: Source = None,
     child_processes: ChildProcesses = False,
+    test_at_client: TestAtClient = False,
+    invariant: Invariant = False,
     grade: DrawnGrade = GRADES[-1],
     faults: Annotated[
         str | None,
@@ -98,6 +100,17 @@ def hunt(
                 "--world": world != "sim",
             }
         )
+    else:
+        check_of_tests(
+            {
+                "--with": with_,
+                "--source": source,
+                "--child-processes": child_processes,
+                "--test-at-client": test_at_client,
+                "--invariant": invariant,
+                "--grade": grade != GRADES[-1],
+            }
+        )
     chosen = find_scenarios(scenario or [])
     named = [] if faults is None else faults.split(",")
     families = fault_families.NAMES if named == ["all"] else named
@@ -126,7 +139,10 @@ def hunt(
     try:
         with recorded(record, "hunt", plan) as campaign, campaign_progress() as progress:
             if test:
-                selection = Selection(tuple(test), "", tuple(source or ()), child_processes)
+                selection = Selection(
+                    *(tuple(test), "", tuple(source or ()), child_processes, test_at_client),
+                    invariant=invariant,
+                )
                 under_test = find_tests(client, selection, with_ or (), progress.step)
             else:
                 under_test = find_client(client, progress.step, server=server, world=world)

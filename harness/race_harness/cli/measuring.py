@@ -41,6 +41,7 @@ from race_harness.cli.tests import (
     Invariant,
     Source,
     check_grade,
+    check_of_tests,
     raise_if_failed,
     raise_if_lost,
     schedule_of,
@@ -252,8 +253,16 @@ def _measured(
         UsageError: there is no such scenario or schedule, or the file cannot be written.
         ClientUnavailable, WorldBroken: as `measure`.
     """
-    if asked.test_at_client or asked.invariant:
-        raise UsageError("--test-at-client and --invariant are about tests: add --test PATH::NAME")
+    check_of_tests(
+        {
+            "--with": asked.with_,
+            "--source": asked.source,
+            "--faults": asked.faults,
+            "--child-processes": asked.child_processes,
+            "--test-at-client": asked.test_at_client,
+            "--invariant": asked.invariant,
+        }
+    )
     check_outputs(asked.json_file, markdown=asked.markdown)
     chosen = asked.of_scenario()
     plan = {

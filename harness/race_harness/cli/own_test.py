@@ -42,6 +42,8 @@ def for_test(
     source: list[str] | None,
     *,
     child_processes: bool,
+    at_client: bool,
+    invariant: bool,
     error: str | None,
     not_with: Mapping[str, object],
 ) -> ForTest:
@@ -59,6 +61,8 @@ def for_test(
         child_processes=child_processes,
         requirements=tuple(requirements or ()),
         error=error,
+        at_client=at_client,
+        invariant=invariant,
     )
 
 

@@ -21,12 +21,12 @@ from race_harness.cli.console import (
     parse_time,
     write_json,
 )
-from race_harness.cli.measuring import Requirements, TestPaths
+from race_harness.cli.measuring import Requirements, TestAtClient, TestPaths
 from race_harness.cli.own_test import DrawnGrade, check_drawn, check_not_given
 from race_harness.cli.recorded import RecordFile, open_store
 from race_harness.cli.soak_progress import SoakProgress, soak_bars
 from race_harness.cli.soak_tables import soak_markdown, soak_table
-from race_harness.cli.tests import ChildProcesses, Faults, Source
+from race_harness.cli.tests import ChildProcesses, Faults, Invariant, Source, check_of_tests
 from race_harness.model.errors import UsageError
 from race_harness.search import families as fault_families
 from race_harness.soak.plan import Plan, Shard, sequential_test
@@ -62,6 +62,8 @@ def soak(
     faults: Faults = "",
     source: Source = None,
     child_processes: ChildProcesses = False,
+    test_at_client: TestAtClient = False,
+    invariant: Invariant = False,
     grade: DrawnGrade = "order",
     schedule: ScheduleFile = None,
     budget: Annotated[
@@ -152,6 +154,18 @@ def soak(
     if schedule is not None and scenario:
         raise UsageError("--scenario and --schedule are two things to run: give one of them")
     tests, chosen = None, {}
+    if not test:
+        check_of_tests(
+            {
+                "--with": with_,
+                "--source": source,
+                "--child-processes": child_processes,
+                "--test-at-client": test_at_client,
+                "--invariant": invariant,
+                "--faults": faults,
+                "--grade": grade != "order",
+            }
+        )
     if test:
         check_drawn(grade, faults)
         scenario_alone = {"--scenario": scenario, "--schedule": schedule, "--dask": dask}
@@ -159,7 +173,10 @@ def soak(
             {**scenario_alone, "--server": server != "fake", "--world": world != "sim"}
         )
         tests = TestsOfSoak(
-            Selection(tuple(test), "", tuple(source or ()), child_processes),
+            Selection(
+                *(tuple(test), "", tuple(source or ()), child_processes, test_at_client),
+                invariant=invariant,
+            ),
             tuple(with_ or ()),
             tuple(name for name in faults.split(",") if name),
             stalls=grade != "order",

@@ -1,5 +1,6 @@
 """`race test`: tests of your own, each run many times."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -153,6 +154,12 @@ def environments_of(against: list[str] | None) -> tuple[str, ...]:
     for requirement in requirements:
         check_requirement(requirement)
     return requirements if len(requirements) > 1 else (INSTALLED, *requirements)
+
+
+def check_of_tests(options: Mapping[str, object]) -> None:
+    """Raises UsageError: one of these options, which are about tests alone, has a value."""
+    if given := [name for name, value in options.items() if value]:
+        raise UsageError(f"{', '.join(given)}: for a test of your own; add --test PATH::NAME")
 
 
 def check_grade(grade: str) -> None:
