@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from race_harness.model.asked import MOST_REPS, MOST_SEED
 from race_harness.model.supported import complaint
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help=f"repetitions of a scenario, or of a test of your own ({REPS})",
     )
     group.addoption(
-        "--race-seed", type=int, default=SEED, metavar="SEED", help="seed of the schedules"
+        "--race-seed", type=_seed, default=SEED, metavar="SEED", help="seed of the schedules"
     )
     group.addoption(
         "--race-strict",
@@ -342,6 +343,13 @@ def _warn(text: str) -> None:
 
 def _positive(text: str) -> int:
     number = int(text)
-    if number < 1:
+    if not 1 <= number <= MOST_REPS:
+        raise ValueError(text)
+    return number
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= MOST_SEED:
         raise ValueError(text)
     return number

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from race_harness.campaign.campaign import examine, failure_name, run_campaign
+from race_harness.campaign.campaign import examine, run_campaign
+from race_harness.campaign.kept_files import failure_name
 from race_harness.campaign.resolve import ClientUnderTest, find_client
 from race_harness.model.errors import UsageError, WorldBroken
 from race_harness.model.failure import Failure

@@ -71,7 +71,7 @@ def said(out: io.TextIOWrapper) -> str:
 
 def as_new(console: Console) -> AbstractContextManager[Any]:
     """The console as it would be if it were made now: its width is that of the environment."""
-    return patch.dict(vars(console), vars(Console(stderr=console.stderr)))
+    return patch.dict(vars(console), vars(type(console)(stderr=console.stderr)))
 
 
 def exit_status() -> int:

@@ -22,7 +22,6 @@ from race_harness.model.version import __version__
 from race_harness.search import library
 from race_harness.search.families import NAMES
 from race_harness.store.series import SeriesRecord
-from race_harness.story.passing import NONE_PASSES
 from race_harness.workers.pool import Workers
 
 # bad usage
@@ -197,9 +196,11 @@ def own_failure(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_it_is_replayed_from_anywhere(race: Race, own_failure: Path) -> None:
-    done = race("replay", own_failure)
+    client = Failure.read(own_failure).client
+    done = race("replay", own_failure, "--client", client)
     assert done.returncode == 0, done.stderr
     assert "reproduced" in done.stdout
+    assert f"replay: race replay {own_failure} --client {client}\n" in done.stdout
 
 
 @pytest.mark.usefixtures("ready")
@@ -209,17 +210,24 @@ def test_it_is_replayed_with_the_client_that_works(race: Race, own_failure: Path
     assert "verdict: ok" in done.stdout
 
 
-@pytest.mark.slow
-def test_it_is_shown_with_its_neighbour(race: Race, own_failure: Path) -> None:
-    done = race("show", own_failure, "--neighbour")
-    assert done.returncode == 0, done.stderr
-    assert "It passes " in done.stdout or NONE_PASSES in done.stdout
+def test_its_file_alone_has_none_of_it_run(race: Race, own_failure: Path) -> None:
+    client = Failure.read(own_failure).client
+    for command in (["replay"], ["confirm"], ["confirm", "--schedule"], ["export"]):
+        assert error_of(race(*command, own_failure), 2) == (
+            f"race: the file asks for the client {client}, which a file alone does not have run: "
+            f"add --client {client}\n"
+        )
+    assert error_of(race("show", own_failure, "--neighbour"), 2).endswith(
+        "race show runs releases and the reference alone\n"
+    )
 
 
 def test_it_is_exported_for_itself(race_process: Race, own_failure: Path, tmp_path: Path) -> None:
-    assert race_process("export", own_failure, "-o", "test_mine.py").returncode == 0
+    client = Failure.read(own_failure).client
+    mine = ("--client", client, "-o", "test_mine.py")
+    assert race_process("export", own_failure, *mine).returncode == 0
     text = (tmp_path / "test_mine.py").read_text()
-    assert f'os.environ.get("RACE_CLIENT", "{Failure.read(own_failure).client}")' in text
+    assert f'os.environ.get("RACE_CLIENT", "{client}")' in text
 
 
 @pytest.mark.usefixtures("ready")

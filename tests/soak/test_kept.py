@@ -49,12 +49,12 @@ def test_each_is_tried_once_and_confirmed_ones_come_first(tmp_path: Path) -> Non
         # Somebody has tidied up: the record has them still.
         for path in tmp_path.iterdir():
             path.unlink()
-        confirm_all(there, [Key("one", 0), BAD], on_real_server)
+        confirm_all(there, [Key("one", 0), BAD], on_real_server, tmp_path)
         assert tried == ["late", "lost"]
         assert [kept.cause[:4] for kept in ranked(there, confirmed_line)] == ["lost", "late"]
-        confirm_all(there, [BAD], on_real_server)
+        confirm_all(there, [BAD], on_real_server, tmp_path)
         assert len(tried) == 2
-        confirm_all(there, [Key("two", 0)], on_real_server)
+        confirm_all(there, [Key("two", 0)], on_real_server, tmp_path)
         assert len(tried) == 2
 
 
@@ -93,7 +93,7 @@ def test_table_and_markdown_say_the_same(tmp_path: Path) -> None:
             "failure rate of 0.1 % (passes) against 2 % (fails), alpha 0.01, beta 0.01",
             "last night",
             "not tried on the real server",
-            f"race replay {kept[0].path}",
+            kept[0].replay,
         ):
             assert words in text
     rows = [line for line in markdown.splitlines() if line.startswith("| ")]

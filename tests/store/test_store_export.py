@@ -38,8 +38,8 @@ def test_every_table_is_a_file_with_all_its_rows(
     tmp_path: Path, ending: str, read: Callable[[Path], list[dict[str, Any]]], none: object
 ) -> None:
     with Store(shard(tmp_path / "record.db", trial(0), trial(1), VOID)) as store:
-        for _ in range(2):  # Again over what is there.
-            paths = export(store, tmp_path / "out" / "put", ending)
+        for force in (False, True):  # Again over what is there.
+            paths = export(store, tmp_path / "out" / "put", ending, force=force)
             assert [path.name for path in paths] == [f"{name}.{ending}" for name in TABLES]
         assert sorted(path.name for path in paths[0].parent.iterdir()) == sorted(
             path.name for path in paths
@@ -51,6 +51,17 @@ def test_every_table_is_a_file_with_all_its_rows(
             assert found == ([tuple(map(str, row)) for row in told] if ending == "csv" else told)
     voids = [row["void"] for row in read(paths[TABLES.index("trials")])]
     assert voids == [none, none, WHY]
+
+
+def test_a_table_that_is_there_is_replaced_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "series.csv").write_text("precious")
+    with Store(None) as store:
+        with pytest.raises(UsageError, match=r"series\.csv is there already .* add --force"):
+            export(store, tmp_path, "csv")
+        assert [path.name for path in tmp_path.iterdir()] == ["series.csv"]
+        assert (tmp_path / "series.csv").read_text() == "precious"
+        export(store, tmp_path, "csv", force=True)
+    assert (tmp_path / "series.csv").read_text() != "precious"
 
 
 def test_a_table_without_rows_has_its_columns(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from race_harness.atlas.cells import LEGEND, Cell, glyph, spans
+from race_harness.model.plain_text import code_span, markdown
 
 
 def atlas_table(cells: Sequence[Cell], width: int) -> RenderableType:
@@ -30,7 +31,7 @@ def atlas_table(cells: Sequence[Cell], width: int) -> RenderableType:
 def atlas_markdown(cells: Sequence[Cell]) -> str:
     """The same as GitHub-flavoured Markdown."""
     lines = [
-        f"{caption(cells)}. One character a release: {LEGEND}.",
+        f"{markdown(caption(cells))}. One character a release: {LEGEND}.",
         "",
         "| scenario | releases | what came and went |",
         "|---|---|---|",
@@ -38,10 +39,12 @@ def atlas_markdown(cells: Sequence[Cell]) -> str:
     for scenario, row in rows(cells).items():
         # Blanks that are not no-break spaces fold in a code span.
         strip = "".join(map(glyph, row)).replace(" ", "\N{NO-BREAK SPACE}")
-        lines.append(f"| `{scenario}` | `{strip}` | {'; '.join(map(str, spans(row)))} |")
+        lines.append(
+            f"| {code_span(scenario)} | `{strip}` | {markdown('; '.join(map(str, spans(row))))} |"
+        )
     if notes := skipped(cells):
         lines += ["", "No rate:", ""]
-        lines += [f"- {where}: {reason}" for reason, where in notes.items()]
+        lines += [f"- {markdown(f'{where}: {reason}')}" for reason, where in notes.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -1,7 +1,6 @@
 """A campaign: the same schedules for one client after another, and what came of them."""
 
 import contextlib
-import re
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from race_harness.campaign.compact import CompactResults
 from race_harness.campaign.comparison import ClientSummary, summarise
+from race_harness.campaign.kept_files import place_of
 from race_harness.campaign.resolve import ClientUnderTest
 from race_harness.model.confirmation import by_itself
 from race_harness.model.errors import WorldBroken
@@ -22,7 +22,6 @@ from race_harness.workers.selection import Selection
 
 FAILURES = Path(".race/failures")
 """Where failure files go, below the current directory."""
-_LONGEST_NAME = 150
 
 
 @dataclass(frozen=True)
@@ -178,12 +177,13 @@ def whole_failure(
 
 
 def keep(failure: Failure, failures: Path = FAILURES, series: SeriesRecord | None = None) -> Path:
-    """Write a failure file, and into the record where `series` has its trial; gives its path.
+    """Write a failure file, and into the record where `series` has its trial; gives its path. A
+    file that holds another failure stays as it is.
 
     Raises:
         UsageError: it cannot be written.
     """
-    path = failures / failure_name(failure)
+    path = place_of(failure, failures)
     failure.write(path)
     ignore = failures.parent / ".gitignore"
     if failures == FAILURES and not ignore.exists():
@@ -192,14 +192,3 @@ def keep(failure: Failure, failures: Path = FAILURES, series: SeriesRecord | Non
     if series is not None:
         series.failure(failure, path)
     return path
-
-
-def failure_name(failure: Failure) -> str:
-    """Such as `final-events-1.10.0-late-3f1c2a9b.json`: one name for one schedule and client."""
-    scenario, version = (
-        re.sub(r"[^\w.+-]", "_", name)
-        for name in (failure.schedule.scenario, failure.resolved_version)
-    )
-    headline = failure.judgement.headline
-    # Names of tests can be longer than those of files may be.
-    return f"{scenario[:_LONGEST_NAME]}-{version}-{headline}-{failure.digest[:8]}.json"

@@ -84,6 +84,8 @@ class Confirmer:
 
     `jobs`: how many tries run at once; None: the default of `jobs_in`.
     `record`: the campaign in which every try is recorded as it ends.
+    `client_of`: which client and server a failure is tried with, as `recorded`; where failures are
+    read from files that may be anybody's, `permitted`.
     """
 
     def __init__(
@@ -93,8 +95,10 @@ class Confirmer:
         tries: int = TRIES,
         jobs: int | None = 1,
         record: CampaignRecord | None = None,
+        client_of: Callable[[Failure, Combination], tuple[str, str]] = recorded,
     ) -> None:
         self._progress = progress
+        self._client_of = client_of
         self._record = record
         self._tries = tries
         self._jobs = jobs
@@ -123,7 +127,7 @@ class Confirmer:
         """
         if reason := cannot_run(failure.schedule, combination):
             return not_tried(failure.resolved_version, reason)
-        tries = self.tries(*recorded(failure, combination), failure.schedule, combination)
+        tries = self.tries(*self._client_of(failure, combination), failure.schedule, combination)
         return tries.confirmation(failure.judgement.headline)
 
     def tries(

@@ -3,8 +3,9 @@
 from race_harness.campaign.campaign import examine
 from race_harness.campaign.named_test import find_named_test
 from race_harness.campaign.progress import Progress, ProgressBar
-from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded
+from race_harness.campaign.resolve import ClientUnderTest, find_client, permitted, recorded
 from race_harness.model.failure import Failure
+from race_harness.model.permission import may_run_client
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import passes as has_passed
 from race_harness.search.neighbour import nearest_passing
@@ -21,14 +22,15 @@ def find_nearest(
     own which was named, and may be run.
 
     Raises:
+        UsageError: it is a path, or a test that was not named: a file has neither run.
         AlreadyPasses: the client passes the schedule now.
         ClientUnavailable, WorldBroken: as with any campaign.
-        UsageError: it is about a test that was not named.
     """
     if failure.schedule.test is not None or test is not None:
         client = find_named_test(failure, test, None, progress.step)
     else:
-        argument, server = recorded(failure)
+        may_run_client(recorded(failure)[0], "race show runs releases and the reference alone")
+        argument, server = permitted(failure)
         client = find_client(argument, progress.step, server=server, world=failure.world)
     with (
         progress.bar(f"{client.resolved_version} neighbours", 0) as bar,

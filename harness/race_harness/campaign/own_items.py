@@ -14,6 +14,7 @@ import pytest
 
 from race_harness.campaign.own_tests import TestsAsked, measure_tests
 from race_harness.campaign.progress import ProgressBar
+from race_harness.model.asked import MOST_REPS, MOST_SEED
 from race_harness.model.errors import HarnessError, UsageError
 from race_harness.model.schedule import Schedule
 from race_harness.store.recording import recorded
@@ -71,6 +72,12 @@ class OwnTestItem(pytest.Item):
                 f"{self.nodeid}: pytest.mark.race takes {', '.join(sorted(_OPTIONS))} by name"
             )
         reps = self.config.getoption("--race-reps")
+        most = {"reps": (1, MOST_REPS), "seed": (0, MOST_SEED)}
+        for option, (low, high) in most.items():
+            if option in given and not low <= given[option] <= high:
+                raise UsageError(
+                    f"{self.nodeid}: pytest.mark.race takes {option} from {low} to {high}"
+                )
         name = self.nodeid.partition("::")[2]
         return TestsAsked(
             Selection(

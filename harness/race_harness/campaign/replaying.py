@@ -8,7 +8,7 @@ from itertools import batched
 from race_harness.campaign.campaign import whole_failure
 from race_harness.campaign.named_test import find_named_test
 from race_harness.campaign.progress import Progress
-from race_harness.campaign.resolve import ClientUnderTest, find_client, recorded
+from race_harness.campaign.resolve import ClientUnderTest, find_client, permitted, recorded
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
@@ -71,6 +71,7 @@ class Replayed:
 @dataclass(frozen=True)
 class Replayer:
     """Runs schedules of failures again, each with the client of its file unless another is named.
+    A path, and a test, has to be named.
 
     `server` and `world`: None for those of each file. `jobs`: None for the default of
     `jobs_in`.
@@ -91,6 +92,7 @@ class Replayer:
 
         Raises:
             ClientUnavailable: there is no such client, or server.
+            UsageError: a file asks for a path or a test that is not named.
             WorldBroken: a trial left its world.
         """
         if any(failure.schedule.test is not None for failure in failures):
@@ -115,10 +117,11 @@ class Replayer:
         return replayed
 
     def _client_of(self, failure: Failure) -> tuple[str, str, str]:
-        argument, server = recorded(failure)
         if self.client is not None:
             # Which release it was beside the client of the file says nothing about another.
-            argument, server = self.client, server.partition(":")[0]
+            argument, server = self.client, recorded(failure)[1].partition(":")[0]
+        else:
+            argument, server = permitted(failure)
         return argument, self.server or server, self.world or failure.world
 
     def _on(self, client: ClientUnderTest, failures: Sequence[Failure]) -> Iterator[Replayed]:

@@ -14,6 +14,12 @@ from race_harness.clients import own_clients
 from race_harness.model.combination import SIM_FAKE, WORLDS, Combination
 from race_harness.model.errors import ClientUnavailable, UsageError
 from race_harness.model.extras import extra
+from race_harness.model.permission import (
+    is_anybodys,
+    may_run_client,
+    may_run_release,
+    option,
+)
 from race_harness.model.version import __version__
 from race_harness.store.series import Series
 from race_harness.workers.pool import Workers
@@ -266,6 +272,25 @@ def recorded(met: Met, combination: Combination | None = None) -> tuple[str, str
         argument = met.resolved_version
     of_a_release = is_reference(argument) and met.server_version
     return argument, f"real:{met.server_version}" if of_a_release else "real"
+
+
+def permitted(
+    met: Met, named: str | None = None, combination: Combination | None = None
+) -> tuple[str, str]:
+    """The same for what a file tells, of which paths are run only if the command line names one.
+
+    `named`: the client there, which is taken in place of a path.
+
+    Raises:
+        UsageError: the file asks for a path, and none is named; or for a server of no release.
+    """
+    argument, server = recorded(met, combination)
+    if named is not None and not is_anybodys(argument):
+        return named, server.partition(":")[0]
+    may_run_client(argument, f"add {option('client', argument)}")
+    if release := server.partition(":")[2]:
+        may_run_release(release)
+    return argument, server
 
 
 def is_reference(argument: str) -> bool:

@@ -18,6 +18,7 @@ from race_harness.cli.console import (
     write_json,
 )
 from race_harness.cli.recorded import RecordFile, ending, open_store
+from race_harness.model.asked import MOST_REPS
 from race_harness.workers.pool import jobs_in
 
 SCHEMA = 1
@@ -37,7 +38,9 @@ def atlas(
             help="Which scenarios, or FILE.py[:NAME]; may be given again. [default: all]",
         ),
     ] = None,
-    reps: Annotated[int, typer.Option(min=1, help="Repetitions for each cell.")] = 100,
+    reps: Annotated[
+        int, typer.Option(min=1, max=MOST_REPS, help="Repetitions for each cell.")
+    ] = 100,
     seed: Seed = 0,
     jobs: Jobs = None,
     json_file: JsonFile = None,

@@ -31,6 +31,7 @@ from race_harness.cli.measuring import Requirements, TestAtClient
 from race_harness.cli.own_test import Error, OneTest, for_test
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.cli.tests import ChildProcesses, Faults, Invariant, Source, check_of_tests
+from race_harness.model.asked import MOST_REPS
 from race_harness.model.errors import HarnessError, UsageError
 from race_harness.model.scenario import Scenario
 from race_harness.workers.pool import jobs_in
@@ -94,6 +95,7 @@ def bisect(
         int | None,
         typer.Option(
             min=1,
+            max=MOST_REPS,
             help="Trials for each client: with a scenario at most, and fewer where they are "
             f"enough; with a schedule that one and those around it. [default: "
             f"{questions.SCENARIO_REPS}; {questions.SCHEDULE_REPS}]",
@@ -277,7 +279,7 @@ def bisect_run(
     file: Annotated[Path, typer.Argument(metavar="FAILURE.json", help="A failure file.")],
     client: Annotated[str, typer.Option(help="Another client than the work tree here.")] = ".",
     reps: Annotated[
-        int, typer.Option(min=1, help="Trials: the schedule and those around it.")
+        int, typer.Option(min=1, max=MOST_REPS, help="Trials: the schedule and those around it.")
     ] = questions.SCHEDULE_REPS,
     share: Share = questions.SHARE,
     verdict: Verdict = None,

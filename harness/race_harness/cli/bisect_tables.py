@@ -30,8 +30,10 @@ def print_report(report: BisectReport) -> None:
 
 def print_stories(told: Stories) -> None:
     """The same schedule on both sides of the border."""
-    replay = replay_command(told.path, told.failing.schedule.test)
-    again = f"{replay} --client {shell_word(told.good.client)}"
+    # On the good client in place of the file's.
+    replay = replay_command(told.path, told.good.client, told.failing.schedule.test)
+    by_name = f"--client {shell_word(told.good.client)}"
+    again = replay if by_name in replay else f"{replay} {by_name}"
     stories = {
         told.bad: short_story(told.failing, told.path),
         told.good: f"{short_story(told.passing).splitlines()[0]}\n{again}",

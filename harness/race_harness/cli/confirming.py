@@ -19,6 +19,7 @@ from race_harness.campaign.finding import ForTest
 from race_harness.campaign.named_test import check_named, client_beside
 from race_harness.campaign.natively import NATIVE, confirm_natively, left_out
 from race_harness.campaign.natively import TRIES as NATIVE_TRIES
+from race_harness.campaign.resolve import permitted
 from race_harness.campaign.resolve import recorded as of_failure
 from race_harness.campaign.unjudged import Found, home_of, try_schedule
 from race_harness.cli.client_names import Sentence
@@ -28,16 +29,19 @@ from race_harness.cli.console import (
     campaign_progress,
     check_writable,
     output,
-    shell_word,
     write_json,
 )
 from race_harness.cli.measuring import Requirements
 from race_harness.cli.own_test import OneTest, check_not_given
 from race_harness.cli.recorded import RecordFile, recorded
+from race_harness.model.asked import MOST_TRIES
 from race_harness.model.combination import Combination
 from race_harness.model.confirmation import Confirmation, reproduced_where_it_counts
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure, read_schedule
+from race_harness.model.permission import is_anybodys
+from race_harness.model.plain_text import unbroken
+from race_harness.story.facts import replay_of
 from race_harness.story.reproduced import confirmed_line, not_found
 
 SCHEMA: Final = 1
@@ -57,7 +61,10 @@ def confirm(
     ] = None,
     client: Annotated[
         str | None,
-        typer.Option(help="With --schedule: on which client. [default: that of a failure file]"),
+        typer.Option(
+            help="With --schedule: on which client. Of a failure file: the path that it asks for, "
+            "which a file alone does not have run. [default: that of the file]"
+        ),
     ] = None,
     combination: Annotated[
         list[str] | None,
@@ -71,7 +78,11 @@ def confirm(
     with_: Requirements = None,
     tries: Annotated[
         int | None,
-        typer.Option(min=1, help=f"How often in each. [default: {TRIES}, a test {NATIVE_TRIES}]"),
+        typer.Option(
+            min=1,
+            max=MOST_TRIES,
+            help=f"How often in each. [default: {TRIES}, a test {NATIVE_TRIES}]",
+        ),
     ] = None,
     jobs: Jobs = None,
     json_file: JsonFile = None,
@@ -106,14 +117,13 @@ def confirm(
         _confirm_schedule(schedule, client, named, tries, jobs, json_file, record)
     elif file is None:
         raise UsageError("there is nothing to confirm: give FAILURE.json, or --schedule FILE")
-    elif client is not None:
-        raise UsageError("--client is for --schedule: a failure file names its own")
     else:
-        _confirm_failure(file, named, tries, jobs, json_file, record)
+        _confirm_failure(file, client, named, tries, jobs, json_file, record)
 
 
 def _confirm_failure(
     file: Path,
+    client: str | None,
     named: Sequence[Combination],
     tries: int,
     jobs: int | None,
@@ -124,16 +134,26 @@ def _confirm_failure(
     if not isinstance(failure, Failure):
         raise UsageError(f"{file} has not been run: give it as --schedule, and --client CLIENT")
     _check(named, failure.client, failure.server)
+    chosen = named or usual_combinations(failure.server)
+    _check_client(failure, client, chosen)
     check_writable(json_file)
     plan = {"failure": str(file), "combinations": [*map(str, named)] or None, "tries": tries}
     with (
         recorded(record, "confirm", plan) as campaign,
         campaign_progress() as progress,
-        Confirmer(progress.step, tries=tries, jobs=jobs, record=campaign) as confirmer,
+        Confirmer(
+            progress.step,
+            tries=tries,
+            jobs=jobs,
+            record=campaign,
+            client_of=lambda failure, each: permitted(failure, client, each),
+        ) as confirmer,
     ):
-        failure, results, lacking = confirm_everywhere(
-            file, failure, named or usual_combinations(failure.server), confirmer, campaign
-        )
+        if client is not None and client != failure.client:
+            progress.step(
+                f"{file} asks for the client {unbroken(failure.client)}: {client} is run"
+            )
+        failure, results, lacking = confirm_everywhere(file, failure, chosen, confirmer, campaign)
     if lacking and not any(one.tries for one in results.values()):
         raise lacking[0]
     _tell_confirmed(file, failure, results, json_file)
@@ -210,7 +230,7 @@ def _confirm_schedule(
 ) -> None:
     read = read_schedule(file)
     if isinstance(read, Failure):
-        schedule, on = read.schedule, client or of_failure(read)[0]
+        schedule, on = read.schedule, client or permitted(read)[0]
     elif client is None:
         raise UsageError(f"{file} names no client: say which with --client")
     else:
@@ -242,14 +262,23 @@ def _confirm_schedule(
         raise typer.Exit(1)
 
 
+def _check_client(failure: Failure, client: str | None, chosen: Sequence[Combination]) -> None:
+    """Raises UsageError: a client is named and the file has its own; or it is one that has to be
+    named."""
+    if client is not None and is_anybodys(of_failure(failure)[0]):
+        raise UsageError("--client is for --schedule: a failure file names its own")
+    for combination in chosen:
+        permitted(failure, client, combination)
+
+
 def _check(named: Sequence[Combination], client: str, server: str) -> None:
     for combination in named:
         if (server == "own") != (combination.server == "own"):
             brings = "brings its own server: sim-own and real-own are"
             needs = "has no server of its own: sim-fake, sim-real, real-fake and real-real are"
             raise UsageError(
-                f"the client {client} {brings if server == 'own' else needs} what it can be tried "
-                "in"
+                f"the client {unbroken(client)} {brings if server == 'own' else needs} what it "
+                "can be tried in"
             )
 
 
@@ -280,7 +309,7 @@ def _told(found: Found) -> Iterator[str]:
             f"{headline}: found in {found.place} ({there.reproduced} of {there.tries}); "
             f"{confirmed_line(found.failure)}".removesuffix("; ")
         )
-        yield f"replay: race replay {shell_word(str(found.path))}"
+        yield replay_of(found.failure, found.path)
     if found.void is not None:
         yield f"some trials are void, the first because: {found.void}"
 

@@ -20,6 +20,7 @@ from race_harness.cli.console import (
 )
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.conformance.suite import CASES
+from race_harness.model.asked import MOST_TRIES
 
 SCHEMA = 1
 
@@ -30,7 +31,11 @@ def conform_to(
     ],
     schedules: Annotated[
         int,
-        typer.Option(min=0, help=f"Drawn schedules, on top of {len(CASES)} that are always run."),
+        typer.Option(
+            min=0,
+            max=MOST_TRIES,
+            help=f"Drawn schedules, on top of {len(CASES)} that are always run.",
+        ),
     ] = 120,
     seed: Seed = 0,
     jobs: Jobs = None,

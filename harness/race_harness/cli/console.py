@@ -8,13 +8,37 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 
+from race_harness.model.asked import LONGEST_S, MOST_JOBS, MOST_REPS, MOST_SEED
 from race_harness.model.errors import UsageError
+from race_harness.model.plain_text import visible
 
-output = Console()
-errors = Console(stderr=True)
+
+class TextConsole(Console):
+    """Prints text as text: nothing in it is markup, and what a terminal would obey is shown.
+
+    What a table or a story prints may come from somebody else's file; this is the one way out.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterator[Segment]:
+        """As it is laid out, but with escapes for what is not to be obeyed."""
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield segment._replace(text=visible(segment.text))
+
+
+output = TextConsole()
+errors = TextConsole(stderr=True)
 
 Scenario = Annotated[
     str | None,
@@ -33,12 +57,13 @@ ScheduleFile = Annotated[
         "ids and jitter alone.",
     ),
 ]
-Reps = Annotated[int, typer.Option(min=1, help="Repetitions for each client.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the schedules.")]
+Reps = Annotated[int, typer.Option(min=1, max=MOST_REPS, help="Repetitions for each client.")]
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the schedules.")]
 Jobs = Annotated[
     int | None,
     typer.Option(
         min=1,
+        max=MOST_JOBS,
         help="Trials at once. [default: one for each core; four in the real world, where trials "
         "mostly wait]",
     ),
@@ -128,7 +153,7 @@ class Bar:
 @contextlib.contextmanager
 def campaign_progress() -> Iterator[CampaignProgress]:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -206,9 +231,14 @@ def parse_time(text: str) -> float:
     """Seconds in `90`, `60s`, `5m`, `2h`.
 
     Raises:
-        UsageError: it is none of these.
+        UsageError: it is none of these, nothing, or longer than a year.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", text.strip())
     if match is None:
         raise UsageError(f"--for {text!r} is no time: write 60s, 5m or 2h")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3_600}[match[2] or "s"]
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3_600}[match[2] or "s"]
+    if not 0 < seconds <= LONGEST_S:
+        raise UsageError(
+            f"--for {text[:40]!r} is no time to run for: take more than 0s, and at most 366 days"
+        )
+    return seconds

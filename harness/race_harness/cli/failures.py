@@ -15,8 +15,12 @@ from race_harness.cli.console import (
     write_text,
 )
 from race_harness.cli.recorded import RecordFile, recorded
+from race_harness.clients import own_clients
+from race_harness.model.asked import MOST_TRIES
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure, read_schedule
+from race_harness.model.permission import is_anybodys, may_run_client, option
+from race_harness.model.plain_text import unbroken
 from race_harness.model.schedule import Schedule
 from race_harness.story.pytest_file import marker, pytest_file, pytest_file_of_schedule
 from race_harness.story.timeline import timeline
@@ -25,7 +29,11 @@ from race_harness.story.timeline import timeline
 def replay(
     files: Annotated[list[Path], typer.Argument(metavar="FAILURE.json...", help="Failure files.")],
     client: Annotated[
-        str | None, typer.Option(help="Another client than the one in the file.")
+        str | None,
+        typer.Option(
+            help="Another client than the one in the file. A path that a file asks for has to be "
+            "named here: a file alone does not have it run."
+        ),
     ] = None,
     server: Annotated[
         str | None,
@@ -34,7 +42,7 @@ def replay(
     world: Annotated[
         str | None, typer.Option(metavar="sim|real", help="Another world than in the file.")
     ] = None,
-    times: Annotated[int, typer.Option(min=1, help="How often.")] = 1,
+    times: Annotated[int, typer.Option(min=1, max=MOST_TRIES, help="How often.")] = 1,
     test: Annotated[
         str | None,
         typer.Option(metavar="PATH::NAME", help="The test of your own that the file is about."),
@@ -63,6 +71,9 @@ def replay(
             progress=progress,
             test=test,
         )
+        for file, before in zip(files, befores, strict=True):
+            if client is not None and not is_anybodys(asked := _client_of(before)):
+                progress.step(f"{file} asks for the client {unbroken(asked)}: {client} is run")
         several = replayer.replay(befores)
     if len(several) == 1:
         _tell(several[0], files[0])
@@ -110,6 +121,15 @@ def _tell_in_a_line(replayed: Replayed, file: Path) -> None:
     )
 
 
+def _own_client(client: str) -> str:
+    """The argument as it can be given in any directory."""
+    own = own_clients.split(client)
+    if own is None:
+        raise UsageError(f"--client {client} is no client of your own: give FILE.py:NAME")
+    path, name = own
+    return f"{path.resolve()}:{name}"
+
+
 def export(
     file: Annotated[Path, typer.Argument(metavar="FAILURE.json", help="A failure file.")],
     out: Annotated[
@@ -121,6 +141,13 @@ def export(
             help="Where to; - is stdout. [default: test_race.py; stdout for a test of your own]",
         ),
     ] = None,
+    client: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.py:NAME",
+            help="The client of your own that the file asks for, which the test is to run.",
+        ),
+    ] = None,
 ) -> None:
     """Write a pytest file that fails where the client loses this race and passes where not.
 
@@ -129,11 +156,19 @@ def export(
     Of a test of your own: a marker to put above it, for `pytest -m race`.
     """
     found = read_schedule(file, of_tests=True)
+    test = found.test if isinstance(found, Schedule) else found.schedule.test
+    if isinstance(found, Failure) and found.server == "own" and test is None:
+        if client is None:
+            may_run_client(found.client, f"add {option('client', found.client)}")
+        else:
+            found = replace(found, client=_own_client(client))
+    elif client is not None:
+        raise UsageError("--client is for a client of your own: others are named by RACE_CLIENT")
     if isinstance(found, Schedule):
-        if found.test is not None:
+        if test is not None:
             raise UsageError(f"{file} has not been run: race test --schedule does that")
         text, usual = pytest_file_of_schedule(found, file), "test_race.py"
-    elif found.schedule.test is None:
+    elif test is None:
         text, usual = pytest_file(found, file), "test_race.py"
     else:
         text, usual = marker(found), "-"

@@ -25,11 +25,12 @@ from race_harness.cli.measuring import Requirements, TestAtClient, TestPaths
 from race_harness.cli.own_test import DrawnGrade, check_drawn, check_not_given
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.cli.tests import ChildProcesses, Invariant, Source, check_of_tests
+from race_harness.model.asked import MOST_REPS
 from race_harness.model.confirmation import rank
 from race_harness.model.grade import GRADES, MEANINGS, Grade, grade_of
 from race_harness.search import families as fault_families
 from race_harness.search.hunting import Finding, Tally
-from race_harness.story.facts import replay_command
+from race_harness.story.facts import replay_of
 from race_harness.story.reproduced import confirmed_line
 from race_harness.story.timeline import short_story
 from race_harness.workers.selection import Selection
@@ -71,7 +72,11 @@ def hunt(
     ] = None,
     examples: Annotated[
         int | None,
-        typer.Option(min=1, help="How many schedules. [default: 1000, or no limit with --for]"),
+        typer.Option(
+            min=1,
+            max=MOST_REPS,
+            help="How many schedules. [default: 1000, or no limit with --for]",
+        ),
     ] = None,
     seed: Seed = 0,
     server: Server = "fake",
@@ -192,11 +197,12 @@ def _print_findings(
     _say(f"{tally.trials} schedules in {elapsed_s:.0f} s: {len(findings)} distinct failures")
     for finding, path in findings:
         test = finding.failure.schedule.test
+        again = replay_of(finding.failure, path).removeprefix("replay: ")
         told = (
             f"  {finding.cause}",
             confirmed_line(finding.failure),
             "" if test is None else MEANINGS[_grade(finding)],
-            replay_command(path, test).removeprefix("replay: "),
+            again,
         )
         _say("\n    ".join(filter(None, told)))
 

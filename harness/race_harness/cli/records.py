@@ -90,9 +90,9 @@ def report(
 
             write_text(junit, junit_of(view))
         if markdown:
-            from race_harness.report.markdown import markdown as markdown_of
+            from race_harness.report.markdown import report_markdown
 
-            print(markdown_of(view), end="")
+            print(report_markdown(view), end="")
 
 
 def export_db(
@@ -112,22 +112,23 @@ def export_db(
     failures: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write the failure files out again.")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files that are there already.")
+    ] = False,
 ) -> None:
     """Export the record of all trials: its tables, or the failures that it holds."""
     if parquet is None and csv is None and failures is None:
         raise UsageError("nothing to export to: name a folder with --parquet, --csv or --failures")
-    from race_harness.campaign.campaign import keep
+    from race_harness.campaign.kept_files import export_failures
     from race_harness.store.export import export
 
     written: list[Path] = []
     with Store(record or default_path(), must_exist=True) as store:
         for folder, ending in ((csv, "csv"), (parquet, "parquet")):
             if folder is not None:
-                written += export(store, folder, ending)
+                written += export(store, folder, ending, force=force)
         if failures is not None:
-            kept = (keep(failure, failures) for failure in store.failures())
-            # One that several campaigns met is one file.
-            written += dict.fromkeys(kept)
+            written += export_failures(store.failures, failures, force=force)
     for path in written:
         console.output.print(path, highlight=False, markup=False, soft_wrap=True)
 

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from race_harness.campaign.nearest import find_nearest
-from race_harness.campaign.resolve import recorded as of_failure
 from race_harness.cli.console import (
     campaign_progress,
     check_writable,
@@ -16,8 +15,9 @@ from race_harness.cli.console import (
     write_text,
 )
 from race_harness.cli.recorded import RecordFile, recorded
-from race_harness.model.errors import HarnessError, UsageError
+from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure, read_schedule
+from race_harness.model.plain_text import in_one_line, markdown
 from race_harness.model.schedule import Schedule
 from race_harness.story.fields import unrun
 from race_harness.story.mermaid import sequence_diagram
@@ -33,7 +33,8 @@ def show(
         bool | None,
         typer.Option(
             help="Run the client to find the smallest change that makes it pass, one trial after "
-            "another: each says which is next. [default: where the file does not tell it]",
+            "another: each says which is next; a release, or the reference. Or leave out what the "
+            "file tells of it. [default: what the file tells]",
         ),
     ] = None,
     mermaid: Annotated[
@@ -63,7 +64,7 @@ def show(
     """Show a failure file: what happened, and which single change would make it pass. Of a plain
     schedule, show what it sets.
 
-    The client is run only to find that change, where the file does not tell it.
+    Nothing is run, but with --neighbour, and then releases and the reference only.
     """
     failure = read_schedule(file, of_tests=True)
     if isinstance(failure, Schedule):
@@ -79,7 +80,9 @@ def show(
         )
     check_writable(html)
     check_writable(perfetto)
-    nearest = "" if neighbour is False else _nearest(failure, record, test, asked=bool(neighbour))
+    nearest = failure.neighbour or "" if neighbour is None else ""
+    if neighbour:
+        nearest = _nearest(failure, record, test)
     if mermaid:
         print(sequence_diagram(failure), end="")
     if html is not None:
@@ -90,26 +93,18 @@ def show(
         output.print(timeline(failure, file, everything=everything), crop=False)
         output.print("in words:", style="bold")
         output.print(in_words(failure), markup=False, highlight=False)
-    if nearest:
-        output.print(nearest, markup=False, highlight=False)
+    # On stdout, a page or a trace has to be alone.
+    if nearest and "-" not in map(str, (html, perfetto)):
+        # A diagram is for a comment, and so is what comes with it.
+        output.print(markdown(nearest) if mermaid else in_one_line(nearest))
 
 
 def _run(file: Path) -> str:
     return f"race run CLIENT --schedule {shell_word(str(file))}"
 
 
-def _nearest(failure: Failure, record: Path | None, test: str | None, *, asked: bool) -> str:
-    """What the file tells, or what is found; without being asked, failing to find is no error."""
-    if not asked and failure.neighbour is not None:
-        return failure.neighbour
-    if not asked and (failure.combination.in_real_time or failure.schedule.test is not None):
-        return ""  # it would take minutes, or run a test that nobody has named
-    try:
-        argument, _ = of_failure(failure)
-        plan = {"clients": [argument], "scenario": failure.schedule.scenario}
-        with recorded(record, "show", plan) as campaign, campaign_progress() as progress:
-            return find_nearest(failure, campaign, progress, test)
-    except HarnessError as error:
-        if asked:
-            raise
-        return f"Which change would make it pass was not found: {error}"
+def _nearest(failure: Failure, record: Path | None, test: str | None) -> str:
+    """What is found by running the client, or the test that was named."""
+    plan = {"clients": [failure.client], "scenario": failure.schedule.scenario}
+    with recorded(record, "show", plan) as campaign, campaign_progress() as progress:
+        return find_nearest(failure, campaign, progress, test)

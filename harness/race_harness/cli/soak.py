@@ -27,6 +27,7 @@ from race_harness.cli.recorded import RecordFile, open_store
 from race_harness.cli.soak_progress import SoakProgress, soak_bars
 from race_harness.cli.soak_tables import soak_markdown, soak_table
 from race_harness.cli.tests import ChildProcesses, Faults, Invariant, Source, check_of_tests
+from race_harness.model.asked import MOST_REPS
 from race_harness.model.errors import UsageError
 from race_harness.search import families as fault_families
 from race_harness.soak.plan import Plan, Shard, sequential_test
@@ -76,7 +77,8 @@ def soak(
         ),
     ] = None,
     reps: Annotated[
-        int | None, typer.Option(min=1, help="Repetitions for each scenario and client.")
+        int | None,
+        typer.Option(min=1, max=MOST_REPS, help="Repetitions for each scenario and client."),
     ] = None,
     decide: Annotated[
         bool,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from rich.box import SIMPLE_HEAD
@@ -13,12 +12,12 @@ from rich.text import Text
 from race_harness.campaign.baseline import Against
 from race_harness.campaign.comparison import ClientSummary
 from race_harness.cli.client_names import ClientName
+from race_harness.model.plain_text import code_span, fenced, markdown
 from race_harness.soak.kept import Kept
 from race_harness.soak.results import Decided, SoakSummary
 from race_harness.statistics import phrases
 from race_harness.statistics.regression import ALPHA, EFFECT, BaselineTest
 from race_harness.store.series import Key
-from race_harness.story.facts import replay_command
 
 MOST_FAILURES: Final = 10
 """Failures that are told; the record has all that were kept."""
@@ -90,18 +89,18 @@ def soak_markdown(summary: SoakSummary, kept: Sequence[Kept]) -> str:
     if summary.measured is not None:
         headings.append("against the baseline")
     lines = [
-        f"**{_caption(summary)}**",
+        f"**{markdown(_caption(summary))}**",
         "",
         f"| {' | '.join(headings)} |",
         f"|---|---|--:|{'---|' * (len(headings) - 3)}",
     ]
     for row in _rows(summary):
-        cells = [phrases.code(row.name), *row.cells[1:]][: len(headings)]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        cells = [code_span(row.name), *map(markdown, row.cells[1:])][: len(headings)]
+        lines.append("| " + " | ".join(cells) + " |")
     if notes := _notes(summary):
-        lines += ["", *(f"- {note}" for note in notes)]
+        lines += ["", *(f"- {markdown(note)}" for note in notes)]
     if replays := list(_replays(kept)):
-        lines += ["", "```text", *replays, "```"]
+        lines += ["", "```text", *map(fenced, replays), "```"]
     return "\n".join(lines) + "\n"
 
 
@@ -205,7 +204,6 @@ def _notes(summary: SoakSummary) -> list[str]:
 def _replays(kept: Sequence[Kept]) -> Iterator[str]:
     for one in kept[:MOST_FAILURES]:
         yield f"{one.key.scenario}: {one.cause}"
-        replay = replay_command(Path(one.path), one.test).removeprefix("replay: ")
-        yield from (f"    {line}" for line in (one.confirmed, replay) if line)
+        yield from (f"    {line}" for line in (one.confirmed, one.replay) if line)
     if len(kept) > MOST_FAILURES:
         yield f"and {len(kept) - MOST_FAILURES} more in the record"

@@ -18,10 +18,9 @@ from race_harness.cli.console import (
 )
 from race_harness.cli.recorded import recorded
 from race_harness.model.errors import UsageError
-from race_harness.model.schedule import Schedule
 from race_harness.model.source_line import SourceLine
 from race_harness.store.store import CampaignRecord
-from race_harness.story.facts import replay_command
+from race_harness.story.facts import replay_of
 
 Sweep = Annotated[
     list[str] | None,
@@ -158,8 +157,8 @@ def _in_words(one: Swept, how: SweepAsked) -> Iterator[str]:
     if len(one.losing_pairs) > _SHOWN:
         yield f"  and {len(one.losing_pairs) - _SHOWN} more; --json FILE has them all"
     if one.path is not None:
-        is_test = Schedule(one.name).test is not None
-        yield replay_command(one.path, one.name if is_test else None)
+        assert one.failure is not None
+        yield replay_of(one.failure, one.path)
 
 
 def _lose(count: int) -> str:

@@ -15,10 +15,11 @@ from rich.text import Text
 
 from race_harness.campaign.comparison import ClientSummary, Comparison, Pair
 from race_harness.cli.client_names import ClientName
+from race_harness.model.plain_text import code_span, markdown
 from race_harness.model.verdict import MEANINGS
 from race_harness.statistics import phrases
 from race_harness.statistics.intervals import Spread
-from race_harness.statistics.phrases import code, number
+from race_harness.statistics.phrases import number
 from race_harness.story.shortening import shortened_apart
 
 _UNKNOWN: Final = "–"
@@ -70,7 +71,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     """The comparison as GitHub-flavoured Markdown, with the verdicts' meanings."""
     what = "test" if comparison.is_test else "run()"
     lines = [
-        f"**{_caption(comparison)}**",
+        f"**{markdown(_caption(comparison))}**",
         "",
         "| client | reps | pass rate [95 %] | verdicts | "
         f"{what} {_clock(comparison)} s, p50 / p95 "
@@ -79,19 +80,19 @@ def comparison_markdown(comparison: Comparison) -> str:
     ]
     for client in comparison.clients:
         cells = (
-            code(_name(client)),
+            code_span(_name(client)),
             str(client.reps),
             f"{_rate(client)} {_interval(client)}",
-            ", ".join(_counts(client)),
+            markdown(", ".join(_counts(client))),
             _two(client.virtual_s, "p50"),
             _two(client.wall_ms, "mean"),
             number(client.trials_per_s),
         )
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines.append("| " + " | ".join(cells) + " |")
     if comparison.pairs:
-        lines += ["", *(f"- {_paired(pair, {})}" for pair in comparison.pairs)]
+        lines += ["", *(f"- {markdown(_paired(pair, {}))}" for pair in comparison.pairs)]
     if undone := _undone(comparison, {}):
-        lines += ["", *(f"- {line}" for line in undone)]
+        lines += ["", *(f"- {markdown(line)}" for line in undone)]
     seen = {verdict for client in comparison.clients for verdict in client.verdicts}
     # `ok` means "none of these", which only says something beneath the full list.
     legend = [verdict for verdict in MEANINGS if verdict in seen and verdict != "ok"]

@@ -30,9 +30,12 @@ from race_harness.cli.console import (
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.cli.sweeps import MOST_PAIRS, Pairs, Sweep, SweepOutputs, how_asked, swept
 from race_harness.cli.tables import comparison_markdown, comparison_table
+from race_harness.model.asked import MOST_REPS
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure, read_schedule
 from race_harness.model.grade import GRADES, MEANINGS
+from race_harness.model.plain_text import code_span
+from race_harness.model.plain_text import markdown as markdown_text
 from race_harness.model.schedule import Schedule
 from race_harness.statistics import phrases
 from race_harness.statistics.intervals import Spread
@@ -90,7 +93,9 @@ def run_tests(
     ],
     keyword: Keyword = "",
     schedule: ScheduleFile = None,
-    reps: Annotated[int, typer.Option(min=1, help="Repetitions of each test.")] = 1_000,
+    reps: Annotated[
+        int, typer.Option(min=1, max=MOST_REPS, help="Repetitions of each test.")
+    ] = 1_000,
     seed: Seed = 0,
     jobs: Jobs = None,
     faults: Faults = "",
@@ -286,9 +291,9 @@ def _markdown(comparisons: list[Comparison]) -> list[str]:
     ]
     for comparison in comparisons:
         name, *cells = (cell.replace("\n", " ") for cell in _cells(comparison))
-        lines.append("| " + " | ".join([phrases.code(name), *cells]) + " |")
+        lines.append("| " + " | ".join([code_span(name), *map(markdown_text, cells)]) + " |")
     found = _found_by(comparisons)
-    return [*lines, "", *(f"- {line}" for line in found)] if found else lines
+    return [*lines, "", *(f"- {markdown_text(line)}" for line in found)] if found else lines
 
 
 def _found_by(comparisons: list[Comparison]) -> list[str]:

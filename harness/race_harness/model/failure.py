@@ -4,11 +4,11 @@ import contextlib
 import fcntl
 import json
 import os
-import shlex
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired, TypedDict
+from typing import Annotated, Any, Final, Literal, NotRequired, TypedDict
 
 from pydantic import (
     AfterValidator,
@@ -25,11 +25,17 @@ from race_harness.model.confirmation import Confirmation
 from race_harness.model.errors import UsageError
 from race_harness.model.evidence import Cause, Evidence
 from race_harness.model.outcome import Void
+from race_harness.model.permission import needed_options
+from race_harness.model.plain_text import unbroken
 from race_harness.model.schedule import Schedule, first_complaint
 from race_harness.model.verdict import ORDER, Judgement
 from race_harness.model.version import __version__
 
 SCHEMA = 1
+
+LARGEST: Final = 20_000_000
+"""Bytes of a failure file that is read. The largest of a real failure have a twentieth of it, and
+a page of more would help nobody."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +119,8 @@ class Failure:
         Raises:
             UsageError: the place cannot be written.
         """
-        test = "" if self.schedule.test is None else f" --test {shlex.quote(self.schedule.test)}"
-        _write(path, {"replay": f"race replay {path}{test}", **self.to_dict()})
+        options = needed_options(self.client, self.schedule.test)
+        _write(path, {"replay": f"race replay {path}{options}", **self.to_dict()})
 
     @staticmethod
     def read(path: Path) -> "Failure":
@@ -133,6 +139,7 @@ class Failure:
         Raises:
             UsageError: as for `read`.
         """
+        _check_size(len(text), named)
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -192,8 +199,8 @@ def read_schedule(path: Path, *, of_tests: bool = False) -> "Failure | Schedule"
     test = (found.schedule if isinstance(found, Failure) else found).test
     if test is not None and not of_tests:
         raise UsageError(
-            f"{path} is about the test {test}: race test --schedule, race show and race export "
-            "take it, race replay, confirm and bisect with --test"
+            f"{path} is about the test {unbroken(test)}: race test --schedule, race show and race "
+            "export take it, race replay, confirm and bisect with --test"
         )
     return found
 
@@ -215,17 +222,32 @@ def _read_schedule(path: Path) -> "Failure | Schedule":
 
 
 def text_of(path: Path) -> str:
-    """The text of a JSON file.
+    """The text of a JSON file of at most `LARGEST` bytes.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: it cannot be read, or is larger.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        # So that a pipe that nobody writes into does not hold anybody up.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise UsageError(f"{path} is no plain file: name one that is")
+            data = file.read(LARGEST + 1)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
+    _check_size(len(data), str(path))
+    try:
+        return data.decode()
     except UnicodeError as error:
         raise UsageError(f"{path} is not a whole JSON file: {error}") from None
+
+
+def _check_size(size: int, named: str) -> None:
+    if size > LARGEST:
+        raise UsageError(
+            f"{named} is larger than a failure file may be, which is {LARGEST // 10**6} MB"
+        )
 
 
 def confirm(path: Path, combination: Combination, confirmation: Confirmation) -> Failure:

@@ -14,8 +14,12 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from race_harness.model.errors import UsageError
 from race_harness.model.paths import at, dotted, walk
+from race_harness.model.plain_text import unbroken
 
 SCHEMA: Final = 2
+
+_MOST_TOLD: Final = 300
+"""Characters of what somebody else wrote, in an error."""
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -435,7 +439,7 @@ class Schedule:
     def test(self) -> str | None:
         """The name of the test of somebody's own that is run, as pytest has it; None: it is a
         scenario's, whose names have no colons."""
-        return self.scenario if "::" in self.scenario else None
+        return test_named(self.scenario)
 
     def departures(self) -> tuple[str, ...]:
         """Where it lets the server do what no released server does, each with its field."""
@@ -482,10 +486,17 @@ class Schedule:
         }
 
 
+def test_named(scenario: str) -> str | None:
+    """The name of a scenario, if it is that of a test: others have no colons."""
+    return scenario if "::" in scenario else None
+
+
 def first_complaint(error: ValidationError, whole: str) -> str:
     """The first thing wrong in a JSON value: its path (or the whole's name) and the reason."""
     first = error.errors(include_url=False)[0]
-    return f"field {(dotted(first['loc']) or whole)!r}: {first['msg']}"
+    # What is unknown may be as long as the file.
+    path, says = dotted(first["loc"]) or whole, unbroken(first["msg"])
+    return f"field {path[:_MOST_TOLD]!r}: {says[:_MOST_TOLD]}"
 
 
 _ADAPTER = TypeAdapter(Schedule)

@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from race_harness.model.confirmation import Confirmation, rank
+from race_harness.model.confirmation import Confirmation
+from race_harness.model.confirmation import rank as rank_of
 from race_harness.model.evidence import Cause, Evidence
 from race_harness.model.failure import Failure
 from race_harness.model.verdict import ORDER
@@ -25,7 +26,9 @@ def findings(
     verdicts: dict[str, tuple[str, ...]] = {}
     kinds: dict[str, Cause] = {}
     for row in contents.failures(store, [*series]):
-        one = Seen(row.id, *series[row.series], bool(row.drawn), row.path, _rank(row.confirmed))
+        rank = _rank(row.confirmed)
+        drawn = bool(row.drawn)
+        one = Seen(row.id, *series[row.series], drawn, row.path, rank, typed=row.client)
         causes[row.cause].append((one, row.size))
         verdicts[row.cause] = tuple(json.loads(row.verdicts))
         kinds[row.cause] = Cause.of(tuple(map(Evidence.from_dict, json.loads(row.evidence))))
@@ -39,7 +42,7 @@ def findings(
 
 
 def _rank(confirmed: str | None) -> int:
-    return rank(
+    return rank_of(
         {name: Confirmation.from_dict(one) for name, one in json.loads(confirmed or "{}").items()}
     )
 

@@ -7,19 +7,22 @@ Values are escaped by the template, data by its `tojson`, and the stories are tr
 
 import base64
 import json
-import re
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 from xml.etree.ElementTree import Element, tostring
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from race_harness.model.file_names import file_name
+from race_harness.model.plain_text import visible
 from race_harness.report import charts, wording
 from race_harness.report.view import FindingView, RateRow, RecordView
 from race_harness.statistics import phrases
 from race_harness.story import page as story
+from race_harness.story.facts import replay_of
 from race_harness.story.words import in_words
 
 _MOMENTS: Final = 200
@@ -36,6 +39,7 @@ def html_page(report: RecordView) -> str:
         loader=PackageLoader("race_harness.report"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -74,6 +78,8 @@ class _FailureStory:
     whole: Markup
     """Its timeline and all that belongs to it."""
     file_name: str
+    again: str
+    """The command that replays the file."""
     link: str
     """A `data:` address that holds the failure file."""
 
@@ -113,10 +119,10 @@ def _first_shown(report: RecordView) -> str:
 def _story(place: int, finding: FindingView) -> _FailureStory:
     failure, seen = finding.failure, finding.seen[0]
     if failure is None:
-        return _FailureStory(place, finding, wording.standing(finding), "", Markup(), "", "")
+        return _FailureStory(place, finding, wording.standing(finding), "", Markup(), "", "", "")
     whole = Element("div", {"class": "story"})
     story.add_story(whole, failure, wording.path_of(seen), failure.neighbour or "", heading="h4")
-    name = f"{seen.scenario}-{seen.client.version}-{finding.verdicts[0]}.json"
+    name = file_name(seen.scenario, seen.client.version, finding.verdicts[0], ending=".json")
     # As it was written, so that it can be shared without being made anew.
     document = json.dumps(json.loads(finding.document), separators=(",", ":"))
     data = base64.b64encode(document.encode()).decode()
@@ -126,9 +132,15 @@ def _story(place: int, finding: FindingView) -> _FailureStory:
         wording.standing(finding),
         in_words(failure),
         Markup(tostring(whole, encoding="unicode", method="html")),
-        re.sub(r"[^\w.+-]", "_", name),
+        name,
+        replay_of(failure, Path(name)).removeprefix("replay: "),
         f"data:application/json;base64,{data}",
     )
+
+
+def _visible(value: Any) -> Any:
+    """What a template prints; what is markup by now was text before."""
+    return visible(value) if type(value) is str else value
 
 
 def _rate_of(row: Any) -> str:

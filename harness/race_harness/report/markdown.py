@@ -6,9 +6,10 @@ Failing rows come first and passing ones are folded; what does not fit is counte
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from race_harness.model.plain_text import code_span, markdown
 from race_harness.report import wording
 from race_harness.report.view import Change, FindingView, RateRow, RecordView
-from race_harness.statistics.phrases import code, counts, interval, number, p_value, rate
+from race_harness.statistics.phrases import counts, interval, number, p_value, rate
 from race_harness.story.words import in_words
 
 LIMIT: Final = 60_000
@@ -33,13 +34,13 @@ _STORY: Final = 1_200
 """Characters of one."""
 
 
-def markdown(report: RecordView) -> str:
+def report_markdown(report: RecordView) -> str:
     """The summary, of at most `LIMIT` characters."""
     text = _Text()
-    text.add(f"### {_SIGNS[wording.outcome(report)]} {_plain(wording.verdict(report))}")
-    text.add(f"{_plain(wording.extent(report))}. {wording.when(report)}.")
+    text.add(f"### {_SIGNS[wording.outcome(report)]} {markdown(wording.verdict(report))}")
+    text.add(f"{markdown(wording.extent(report))}. {markdown(wording.when(report))}.")
     if report.changes is not None:
-        text.add(f"#### What changed since {_plain(report.changes.baseline)}")
+        text.add(f"#### What changed since {markdown(report.changes.baseline)}")
         if report.changes.regressions:
             text.table(_CHANGES, [_change(change) for change in report.changes.regressions])
         else:
@@ -115,21 +116,21 @@ def _row(row: RateRow) -> str:
     tally = row.tally
     times = row.virtual_s
     return _cells(
-        code(row.scenario),
-        code(row.client.label),
+        code_span(row.scenario),
+        code_span(row.client.label),
         f"{rate(tally.passed, tally.judged)} {interval(*tally.interval)}",
-        ", ".join(counts(tally.verdicts, tally.void)),
+        markdown(", ".join(counts(tally.verdicts, tally.void))),
         f"{number(times.p50)} / {number(times.p95)}" if times is not None else "–",
     )
 
 
 def _change(change: Change) -> str:
     return _cells(
-        change.kind,
-        code(change.scenario),
-        code(change.client),
-        change.before,
-        change.after,
+        markdown(change.kind),
+        code_span(change.scenario),
+        code_span(change.client),
+        markdown(change.before),
+        markdown(change.after),
         p_value(change.p),
     )
 
@@ -137,24 +138,19 @@ def _change(change: Change) -> str:
 def _finding(finding: FindingView) -> str:
     seen = finding.seen[0]
     others = len(finding.seen) - 1
-    where = f"{code(seen.client.label)}, {code(seen.scenario)}"
+    where = f"{code_span(seen.client.label)}, {code_span(seen.scenario)}"
     if others:
         where += f" and {others} more"
-    cause = "; ".join(f"**{verdict}**: {_plain(says)}" for verdict, says in finding.causes)
-    lines = [f"- {cause} ({where}; {_plain(wording.standing(finding))})"]
+    cause = "; ".join(
+        f"**{markdown(verdict)}**: {markdown(says)}" for verdict, says in finding.causes
+    )
+    lines = [f"- {cause} ({where}; {markdown(wording.standing(finding))})"]
     if finding.failure is not None:
         story = in_words(finding.failure)
-        lines.append(f"  {_plain(story[:_STORY])}{' ...' if len(story) > _STORY else ''}")
-    lines.append(f"  {code(wording.replay(seen))}")
+        lines.append(f"  {markdown(story[:_STORY])}{' ...' if len(story) > _STORY else ''}")
+    lines.append(f"  {code_span(wording.replay(seen))}")
     return "  \n".join(lines)
 
 
 def _cells(*cells: str) -> str:
-    escaped = (" ".join(cell.split()).replace("|", "\\|") for cell in cells)
-    return f"| {' | '.join(escaped)} |"
-
-
-def _plain(text: str) -> str:
-    """Text that cannot become markup, code spans apart."""
-    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
-    return flat.replace("[", "\\[").replace("*", "\\*").replace("@", "&#64;")
+    return f"| {' | '.join(cells)} |"

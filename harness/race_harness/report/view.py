@@ -168,6 +168,8 @@ class Seen:
     path: str | None
     rank: int
     """As `model.confirmation.rank`."""
+    typed: str = "latest"
+    """The client's argument; a file with its whole path."""
 
 
 @dataclass(frozen=True)

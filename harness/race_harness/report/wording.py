@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from race_harness.model.schedule import test_named
 from race_harness.report.view import FindingView, RateRow, RecordView, Seen
 from race_harness.statistics.phrases import rate
 from race_harness.statistics.sequential import rule_of_three
@@ -103,7 +104,8 @@ def standing(finding: FindingView) -> str:
 
 def replay(seen: Seen) -> str:
     """The command; without a file there is only what this report holds."""
-    return replay_command(path_of(seen)).removeprefix("replay: ")
+    test = test_named(seen.scenario)
+    return replay_command(path_of(seen), seen.typed, test).removeprefix("replay: ")
 
 
 def path_of(seen: Seen) -> Path | None:

@@ -4,10 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from race_harness.campaign.campaign import FAILURES, keep
+from race_harness.campaign.kept_files import holds
 from race_harness.model.combination import SIM_REAL
 from race_harness.model.confirmation import rank
 from race_harness.model.failure import Failure
 from race_harness.store.series import Key, SeriesRecord
+from race_harness.story.facts import replay_of
 
 Try = Callable[[Failure, Path], Failure]
 """Tries a failure on the real server and puts what comes of it into its file."""
@@ -22,20 +25,26 @@ class Kept:
     confirmed: str
     """Whether the real server has confirmed it, in words; may be empty."""
     rank: int
-    path: str
-    test: str | None = None
-    """The test of somebody's own that failed, if it was one."""
+    replay: str
+    """The command."""
 
 
-def confirm_all(records: Mapping[Key, SeriesRecord], keys: Sequence[Key], tried: Try) -> None:
-    """Try the failures of these series that have not been tried; the record hears of it."""
+def confirm_all(
+    records: Mapping[Key, SeriesRecord],
+    keys: Sequence[Key],
+    tried: Try,
+    failures: Path = FAILURES,
+) -> None:
+    """Try the failures of these series that have not been tried; the record hears of it. Files are
+    those in the folder `failures`, wherever a record says that they are."""
     for key in keys:
         for failure, path in records[key].failures():
             if str(SIM_REAL) in failure.confirmed or path is None:
                 continue
-            if not path.is_file():
-                # It was resumed from another folder, or somebody has tidied up.
-                failure.write(path)
+            if path.parent != failures or not holds(path, failure):
+                # It was resumed from another folder, somebody has tidied up, or the record is
+                # somebody else's.
+                path = keep(failure, failures)
             records[key].failure(tried(failure, path), path)
 
 
@@ -43,8 +52,11 @@ def ranked(records: Mapping[Key, SeriesRecord], words: Callable[[Failure], str])
     """All that were kept, those first that the real server confirms."""
     found = [
         Kept(
-            *(key, str(failure.cause), words(failure), rank(failure.confirmed), str(path)),
-            test=failure.schedule.test,
+            key,
+            str(failure.cause),
+            words(failure),
+            rank(failure.confirmed),
+            replay_of(failure, path).removeprefix("replay: "),
         )
         for key, record in records.items()
         for failure, path in record.failures()

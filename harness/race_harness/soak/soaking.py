@@ -12,8 +12,10 @@ from typing import Final, Protocol
 
 from race_harness.campaign.baseline import find_baseline, measure
 from race_harness.campaign.elsewhere import Confirmer, try_on_real_server
-from race_harness.campaign.resolve import ClientUnderTest, find_client, find_tests
+from race_harness.campaign.resolve import ClientUnderTest, find_client, find_tests, recorded
+from race_harness.model.combination import Combination
 from race_harness.model.errors import UsageError
+from race_harness.model.failure import Failure
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
@@ -215,7 +217,17 @@ def _confirm(
         for key in records
         if clients[key.position].is_sdk and clients[key.position].server != "real"
     ]
-    with Confirmer(say, record=campaign) as confirmer:
+    by_argument = {client.anywhere: client for client in clients}
+
+    def client_of(failure: Failure, combination: Combination) -> tuple[str, str]:
+        """As the command line has it: a record may be somebody else's."""
+        client = by_argument.get(failure.client)
+        if client is None:
+            raise UsageError(f"the record has a failure of {failure.client}, which is not soaked")
+        its = replace(failure, resolved_version=client.resolved_version)
+        return recorded(its, combination)
+
+    with Confirmer(say, record=campaign, client_of=client_of) as confirmer:
         confirm_all(records, wanted, partial(try_on_real_server, confirmer))
 
 

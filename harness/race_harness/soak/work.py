@@ -128,7 +128,8 @@ class Soak:
             if number > later:
                 return
             record.forget_failure(later)
-            if path is not None:
+            # A record may be somebody else's, and then so may be what it names.
+            if path is not None and path.parent == self._failures:
                 path.unlink(missing_ok=True)
         elif len(causes) >= MOST_CAUSES:
             return

@@ -43,11 +43,6 @@ def p_value(value: float) -> str:
     return f"p = {value:.3f}" if value >= 0.001 else f"p = {value:.1e}"
 
 
-def code(text: str) -> str:
-    """A code span of Markdown, in which a path or a revision cannot turn into markup."""
-    return "`" + text.replace("`", "'") + "`"
-
-
 def percent(share: float) -> str:
     """Such as `0.1 %`, from a share of 1, with as many digits as it needs up to three."""
     return f"{100 * share:.3g} %"

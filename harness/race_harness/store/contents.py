@@ -116,13 +116,15 @@ class FailureRow(NamedTuple):
     confirmed: str | None
     size: int
     """Characters of its document."""
+    client: str
+    """As typed; a file with its whole path."""
 
 
 def failures(store: Store, series: Sequence[int]) -> Iterator[FailureRow]:
     """Those of these series, in the order in which they were kept."""
     rows = store.execute(
         "SELECT f.id, f.series, s.drawn, f.cause, f.path, f.verdicts, f.evidence, f.confirmed, "
-        "length(f.document) FROM failures AS f JOIN series AS s ON s.id = f.series "
+        "length(f.document), s.client FROM failures AS f JOIN series AS s ON s.id = f.series "
         "WHERE f.series IN (SELECT value FROM json_each(?)) ORDER BY f.id",
         (json.dumps([*series]),),
     )

@@ -24,16 +24,22 @@ Rows = Iterator[tuple[Any, ...]]
 Writer = Callable[[Path, Columns, Rows], None]
 
 
-def export(store: Store, folder: Path, ending: str) -> list[Path]:
-    """Write a file for each table, as they all are at one moment; files that are there are
-    replaced once the new ones are whole.
+def export(store: Store, folder: Path, ending: str, *, force: bool = False) -> list[Path]:
+    """Write a file for each table, as they all are at one moment. With `force`, files that are
+    there are replaced once the new ones are whole.
 
     `ending`: a key of `WRITERS`.
 
     Raises:
-        UsageError: it needs what is not installed, or a file cannot be written.
+        UsageError: it needs what is not installed, or a file cannot be written, or is there
+            already.
     """
     write = WRITERS[ending]()
+    for path in (folder / f"{name}.{ending}" for name in TABLES):
+        if path.exists() and not force:
+            raise UsageError(
+                f"{path} is there already and is not replaced: name another folder, or add --force"
+            )
     with _into(folder), store.reading():
         return [_table(store, name, folder / f"{name}.{ending}", write) for name in TABLES]
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from xml.etree.ElementTree import Element, SubElement
 
 from race_harness.model.failure import Failure
+from race_harness.model.plain_text import visible
 from race_harness.story.facts import Step, concerned, names_of, way, ways
 from race_harness.story.lanes import Lanes
 from race_harness.story.layout import LABEL_CHARACTERS, LINE, TOP, Layout, layout
@@ -181,7 +182,7 @@ def _bars(failure: Failure) -> Iterator[tuple[Column, float, float, str]]:
 def _group(parent: Element, kind: str, title: str) -> Element:
     """A group that tells its title when the pointer rests on it."""
     group = SubElement(parent, "g", {"class": kind})
-    SubElement(group, "title").text = title
+    SubElement(group, "title").text = visible(title)
     return group
 
 
@@ -195,7 +196,7 @@ def _line(
 
 def _text(parent: Element, kind: str, x: float, y: float, text: str, *, end: bool = False) -> None:
     attributes = {"x": f"{x:.1f}", "y": f"{y:.1f}", "class": f"{kind} right" if end else kind}
-    SubElement(parent, "text", attributes).text = text
+    SubElement(parent, "text", attributes).text = visible(text)
 
 
 def _marker(parent: Element, row: Row, x: float, y: float) -> None:

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
+from race_harness.model.permission import needed_options
+from race_harness.model.plain_text import unbroken
 from race_harness.story.names import Names, clock, endpoint
 from race_harness.story.shortening import shortened
 
@@ -166,7 +168,7 @@ def where(failure: Failure, width: int | None = None) -> str:
         )
     version = failure.resolved_version
     client = failure.client if failure.client == version else f"{failure.client} ({version})"
-    return (
+    return unbroken(
         f"client {client}, scenario {failure.schedule.scenario}, "
         f"{failure.world} world, {failure.server} server"
     )
@@ -193,7 +195,13 @@ def way(event: dict[str, Any], names: Names) -> str:
     return f"{name}: {', '.join(steps)}" if steps else name
 
 
-def replay_command(path: Path | None, test: str | None = None) -> str:
-    """`test`: which test of somebody's own it is; a file alone has none run."""
-    told = "" if test is None else f" --test {shlex.quote(test)}"
-    return f"replay: race replay {'FILE' if path is None else shlex.quote(str(path))}{told}"
+def replay_command(path: Path | None, client: str, test: str | None = None) -> str:
+    """`client` and `test`: what the file asks for. What is somebody's code, a file alone does not
+    have run, so the command names it."""
+    file = "FILE" if path is None else shlex.quote(unbroken(str(path)))
+    return f"replay: race replay {file}{needed_options(client, test)}"
+
+
+def replay_of(failure: Failure, path: Path | None) -> str:
+    """The same for a failure; `path` is its file."""
+    return replay_command(path, failure.client, failure.schedule.test)

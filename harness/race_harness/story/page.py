@@ -12,8 +12,9 @@ from typing import Final
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from race_harness.model.failure import Failure
+from race_harness.model.plain_text import visible
 from race_harness.story.drawing import drawing
-from race_harness.story.facts import names_of, replay_command, sentence, since_run, way, where
+from race_harness.story.facts import names_of, replay_of, sentence, since_run, way, where
 from race_harness.story.fields import benign_value, value_text
 from race_harness.story.reproduced import confirmed_line
 from race_harness.story.words import in_words
@@ -70,7 +71,7 @@ def add_story(
         _add(parent, heading, f"where thread {thread} was")
         _add(parent, "pre", stack)
     _add(parent, heading, "again")
-    _add(parent, "pre", replay_command(path, failure.schedule.test).removeprefix("replay: "))
+    _add(parent, "pre", replay_of(failure, path).removeprefix("replay: "))
 
 
 def style() -> str:
@@ -137,7 +138,7 @@ def _row(table: Element, tag: str, *cells: str) -> None:
 
 def _add(parent: Element, tag: str, text: str, kind: str = "") -> Element:
     element = SubElement(parent, tag, {"class": kind} if kind else {})
-    element.text = text
+    element.text = visible(text)
     return element
 
 

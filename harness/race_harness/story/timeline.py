@@ -19,7 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from race_harness.model.failure import Failure
-from race_harness.story.facts import names_of, replay_command, sentence, since_run, way, where
+from race_harness.model.plain_text import unbroken, visible
+from race_harness.story.facts import names_of, replay_of, sentence, since_run, way, where
 from race_harness.story.fields import differences
 from race_harness.story.interleaving import meetings, sentence_of
 from race_harness.story.lanes import Lane, Lanes
@@ -75,7 +76,8 @@ def timeline_text(failure: Failure, path: Path | None = None, width: int = 100) 
     """The same without colour, for a file or a log; `width` in columns."""
     console = Console(record=True, file=io.StringIO(), width=width)
     console.print(timeline(failure, path))
-    return "\n".join(line.rstrip() for line in console.export_text().splitlines()) + "\n"
+    text = visible(console.export_text())
+    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
 def short_story(failure: Failure, path: Path | None = None) -> str:
@@ -94,9 +96,9 @@ def short_story(failure: Failure, path: Path | None = None) -> str:
     lines += [sentence_of(one, since) for one in meetings(failure)[-1:]]
     if len(evidence) > _STORY_EVIDENCE:
         lines.append(f"... and {len(evidence) - _STORY_EVIDENCE} more findings")
-    differs = "; ".join(differences(failure.schedule)) or "nothing"
-    again = replay_command(path, failure.schedule.test)
-    return "\n".join([*lines, f"differs from a benign schedule: {differs}", again])
+    differs = unbroken("; ".join(differences(failure.schedule))) or "nothing"
+    again = replay_of(failure, path)
+    return visible("\n".join([*lines, f"differs from a benign schedule: {differs}", again]))
 
 
 class _Story:
@@ -135,17 +137,17 @@ class _Story:
             if len(entry.events) > _LISTED_EVENTS:
                 yield _indented(f"... and {len(entry.events) - _LISTED_EVENTS} more events")
         for note in failure.judgement.notes:
-            yield Text(f"note: {note}")
+            yield Text(f"note: {unbroken(note)}")
         for thread, stack in failure.stacks.items():
-            yield Text(f"where thread {thread} was:", style="bold")
+            yield Text(f"where thread {unbroken(thread)} was:", style="bold")
             if failure.schedule.test is not None:
                 stack = outside_of_harness(stack)
             yield _indented("\n".join(stack.rstrip().splitlines()[-_STACK_LINES:]))
         yield Text("what differs from a benign schedule:", style="bold")
         for difference in differences(failure.schedule) or ["nothing"]:
-            yield _indented(difference)
+            yield _indented(unbroken(difference))
         # Folded, it could not be pasted.
-        again = replay_command(self._path, failure.schedule.test)
+        again = replay_of(failure, self._path)
         yield Text(again, style="bold", no_wrap=True, overflow="ignore")
 
 

@@ -1,0 +1,86 @@
+"""What a failure file may have run, and what only whoever calls a command may.
+
+A file may come from anybody. It may name a release of openhands-sdk, the one that is installed, or
+the reference client: those are run. A path (of a client, a checkout, a repository) and a test are
+somebody's code, and run only if the command line names them.
+"""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Final
+
+from race_harness.model.errors import UsageError
+from race_harness.model.plain_text import unbroken
+
+_RELEASE: Final = re.compile(r"[0-9]+(\.[0-9A-Za-z]+)*")
+_OURS: Final = re.compile(r"installed|reference(:[\w-]+)?", re.ASCII)
+
+
+def is_release(client: str) -> bool:
+    """Whether the argument looks like a version of openhands-sdk."""
+    return _RELEASE.fullmatch(client) is not None
+
+
+def is_anybodys(client: str) -> bool:
+    """Whether a client's argument, `latest` apart, names no path: a release, the one that is
+    installed, or the reference."""
+    return is_release(client) or _OURS.fullmatch(client) is not None
+
+
+def may_run_client(client: str, way_out: str) -> None:
+    """Nothing, if a client may be run because a file names it.
+
+    `way_out`: what the message ends with, such as `add --client PATH`.
+
+    Raises:
+        UsageError: it is a path, or a folder here is called like that release and would be taken
+            for it.
+    """
+    if not is_anybodys(client):
+        raise UsageError(
+            f"the file asks for the client {unbroken(client)}, which a file alone does not have "
+            f"run: {way_out}"
+        )
+    if is_release(client) and Path(client).is_dir():
+        raise UsageError(
+            f"the file asks for the client {client}, and here is a folder of that name, which a "
+            f"file alone does not have run: {way_out}"
+        )
+
+
+def may_run_release(release: str) -> None:
+    """The same for the release of a real server; raises UsageError."""
+    if not is_release(release) or Path(release).is_dir():
+        raise UsageError(
+            f"the file asks for the server of {unbroken(release)}, which is no release of "
+            "openhands-sdk: say which with --server real:RELEASE"
+        )
+
+
+def may_run_test(asked: str, named: str | None) -> str:
+    """The test that a file asks for, if the command line names it (`--test`), too.
+
+    Raises:
+        UsageError: it names none, or another.
+    """
+    if asked != named:
+        raise UsageError(
+            f"that is a failure of the test {unbroken(asked)}, which a file alone does not have "
+            f"run: add {option('test', asked)}"
+        )
+    return asked
+
+
+def needed_options(client: str, test: str | None = None) -> str:
+    """What a command that runs a failure again has to name besides the file, each with a blank
+    before it: ` --client PATH`, ` --test NAME`; mostly nothing."""
+    named = [] if client == "latest" or is_anybodys(client) else [option("client", client)]
+    if test is not None:
+        named.append(option("test", test))
+    return "".join(f" {each}" for each in named)
+
+
+def option(name: str, value: str) -> str:
+    """An option for a command line that people paste."""
+    return f"--{name} {shlex.quote(unbroken(value))}"
