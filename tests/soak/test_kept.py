@@ -13,6 +13,7 @@ from race_harness.model.failure import Failure
 from race_harness.soak.kept import Kept, confirm_all, ranked
 from race_harness.soak.plan import Plan
 from race_harness.soak.results import SoakSummary, summarise
+from race_harness.soak.work import Soak
 from race_harness.statistics.sequential import SequentialTest
 from race_harness.store.series import Key
 from race_harness.store.store import Store
@@ -106,3 +107,27 @@ def test_without_baseline_and_test_there_is_less_to_say(tmp_path: Path) -> None:
     assert "baseline" not in text
     assert "decision:" not in text
     assert "race replay" not in text
+
+
+def test_what_a_record_names_outside_of_the_folder_stays_as_it_is(tmp_path: Path) -> None:
+    """A record may be somebody else's: it names files that are to be written, or removed."""
+    folder, theirs = tmp_path / "failures", tmp_path / "precious.json"
+    theirs.write_text("precious")
+    with Store(None) as store:
+        campaign = store.campaign("soak", PLAN.to_dict())
+        there = records(campaign)
+        run(campaign, Disorderly(lambda key, _: "late" if key == BAD else "ok"), folder)
+        ((failure, _),) = there[BAD].failures()
+        there[BAD].failure(failure, theirs)
+
+        def on_real_server(failure: Failure, path: Path) -> Failure:
+            assert path.parent == folder
+            return confirmed(failure, 5)
+
+        confirm_all(there, [BAD], on_real_server, folder)
+        # A soak that goes on with it meets the same cause at an earlier trial.
+        there[BAD].failure(failure, theirs)
+        soak = Soak(PLAN, there, failures=folder)
+        soak._causes[BAD][str(failure.cause)] = (10_000, theirs)
+        soak._keep(BAD, 0, failure)
+    assert theirs.read_text() == "precious"
