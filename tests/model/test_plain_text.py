@@ -61,6 +61,7 @@ def test_one_line_stays_one() -> None:
         ("\n# no heading", "\\# no heading"),
         ("- no item", "\\- no item"),
         ("1. no item", "1\\. no item"),
+        ("1.0.0 is one, 10.0 too", "1.0.0 is one, 10.0 too"),
     ],
 )
 def test_what_markdown_would_take_for_markup_is_escaped(text: str, escaped: str) -> None:

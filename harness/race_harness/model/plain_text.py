@@ -10,7 +10,7 @@ import unicodedata
 from typing import Final
 
 _MEANS_SOMETHING: Final = re.compile(
-    r"(?P<mark>[\\`*~$]|\[(?!\d)|\](?=[(\[:])|(?<!\w)_|_(?!\w)|^[-+=#]|(?<=^\d)[.)]|(?<=^\d\d)[.)])"
+    r"(?P<mark>[\\`*~$]|\[(?!\d)|\](?=[(\[:])|(?<!\w)_|_(?!\w)|^[-+=#]|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$))"
     r"|(?P<html>[&<>|])"
     r"|(?P<link>@|#(?=\w)|:(?=//)|\bwww(?=\.))",
     re.IGNORECASE,
