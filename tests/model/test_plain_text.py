@@ -49,7 +49,7 @@ def test_one_line_stays_one() -> None:
 @pytest.mark.parametrize(
     ("text", "escaped"),
     [
-        ("<b onclick=x>&amp;", "&#60;b onclick=x&#62;&#38;amp;"),
+        ("<b onclick=x>&amp;", "&#60;b onclick=x>&#38;amp;"),
         ("a | b", "a &#124; b"),
         ("[here](http://x.example)", "[here\\](http:&#8203;//x.example)".replace("[", "\\[", 1)),
         ("[1](http://x.example)", "[1\\](http:&#8203;//x.example)"),
@@ -59,6 +59,8 @@ def test_one_line_stays_one() -> None:
         ("www.x.example", "www&#8203;.x.example"),
         ("back\\slash", "back\\\\slash"),
         ("\n# no heading", "\\# no heading"),
+        ("> no quotation", "&#62; no quotation"),
+        ("p < 1e-12 & 5 > 3", "p < 1e-12 & 5 > 3"),
         ("- no item", "\\- no item"),
         ("1. no item", "1\\. no item"),
         ("1.0.0 is one, 10.0 too", "1.0.0 is one, 10.0 too"),
@@ -70,7 +72,7 @@ def test_what_markdown_would_take_for_markup_is_escaped(text: str, escaped: str)
 
 def test_a_code_span_ends_where_it_is_to() -> None:
     assert code_span("a`b\nc") == "`a'b c`"
-    assert code_span("a|b<") == "<code>a&#124;b&#60;</code>"
+    assert code_span("a|b<i>") == "<code>a&#124;b&#60;i></code>"
     assert code_span("") == "` `"
 
 

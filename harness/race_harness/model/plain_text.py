@@ -11,7 +11,7 @@ from typing import Final
 
 _MEANS_SOMETHING: Final = re.compile(
     r"(?P<mark>[\\`*~$]|\[(?!\d)|\](?=[(\[:])|(?<!\w)_|_(?!\w)|^[-+=#]|(?<=^\d)[.)](?=\s|$)|(?<=^\d\d)[.)](?=\s|$))"
-    r"|(?P<html>[&<>|])"
+    r"|(?P<html>&(?=#?\w+;)|<(?=[a-z/!?])|^>|\|)"
     r"|(?P<link>@|#(?=\w)|:(?=//)|\bwww(?=\.))",
     re.IGNORECASE,
 )
