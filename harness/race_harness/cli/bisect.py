@@ -27,10 +27,10 @@ from race_harness.cli.console import (
     output,
     write_json,
 )
-from race_harness.cli.measuring import Requirements, TestAtClient
-from race_harness.cli.own_test import Error, OneTest, for_test
+from race_harness.cli.own_test import Error, OwnTests
 from race_harness.cli.recorded import RecordFile, recorded
-from race_harness.cli.tests import ChildProcesses, Faults, Invariant, Source, check_of_tests
+from race_harness.cli.shared_options import takes
+from race_harness.cli.tests import Faults
 from race_harness.model.asked import MOST_REPS
 from race_harness.model.errors import HarnessError, UsageError
 from race_harness.model.scenario import Scenario
@@ -66,9 +66,11 @@ Verdict = Annotated[
 ]
 
 
+@takes(OwnTests)
 def bisect(
     good: Annotated[str, typer.Option(help="A release, or with --repo a revision, that is good.")],
     bad: Annotated[str, typer.Option(help="One that is bad.")],
+    *,
     scenario: Annotated[
         str | None,
         typer.Option(
@@ -76,13 +78,8 @@ def bisect(
             help=f"Judge by the pass rate of a scenario. [default: {DEFAULT_SCENARIO}]",
         ),
     ] = None,
-    test: OneTest = None,
-    with_: Requirements = None,
+    asked: OwnTests,
     faults: Faults = "",
-    source: Source = None,
-    child_processes: ChildProcesses = False,
-    test_at_client: TestAtClient = False,
-    invariant: Invariant = False,
     error: Error = None,
     schedule: Annotated[
         Path | None,
@@ -171,9 +168,10 @@ def bisect(
     if scenario is not None and schedule is not None:
         raise UsageError("--scenario and --schedule are two questions: give one of them")
     if by is not None and (verdict is not None or any_verdict):
-        asked = "--any-verdict" if any_verdict else "--verdict"
-        raise UsageError(f"--by and {asked} are two questions: give one of them")
+        other = "--any-verdict" if any_verdict else "--verdict"
+        raise UsageError(f"--by and {other} are two questions: give one of them")
     question: questions.Question
+    test = asked.one()
     errors, its_server = (alpha, beta), "fake"
 
     def chosen() -> Scenario:
@@ -197,29 +195,14 @@ def bisect(
         rates = (good_fails, bad_fails)
         question = about_scenario(chosen(), reps, seed, rates, errors, verdict)
     finder: Finder
+    asked.check(
+        {"--faults": faults, "--error": error},
+        {"--scenario": scenario, "--server": server, "--by": by},
+    )
     if test is None:
-        check_of_tests(
-            {
-                "--with": with_,
-                "--source": source,
-                "--child-processes": child_processes,
-                "--test-at-client": test_at_client,
-                "--invariant": invariant,
-                "--faults": faults,
-                "--error": error,
-            }
-        )
         finder = ForScenarios(_checked(server or its_server))
     else:
-        others = {"--scenario": scenario, "--server": server, "--by": by}
-        finder = for_test(
-            *(test, with_, source),
-            child_processes=child_processes,
-            at_client=test_at_client,
-            invariant=invariant,
-            error=error,
-            not_with=others,
-        )
+        finder = asked.for_one(error)
     # Environments are a second slower to import, which no other command need wait for.
     from race_harness.bisect.session import run, stories
     from race_harness.cli.bisect_tables import print_report, print_stories
@@ -275,8 +258,10 @@ class Aborted(HarnessError):
     exit_code = ABORT
 
 
+@takes(OwnTests)
 def bisect_run(
     file: Annotated[Path, typer.Argument(metavar="FAILURE.json", help="A failure file.")],
+    *,
     client: Annotated[str, typer.Option(help="Another client than the work tree here.")] = ".",
     reps: Annotated[
         int, typer.Option(min=1, max=MOST_REPS, help="Trials: the schedule and those around it.")
@@ -284,12 +269,7 @@ def bisect_run(
     share: Share = questions.SHARE,
     verdict: Verdict = None,
     any_verdict: AnyVerdict = False,
-    test: OneTest = None,
-    with_: Requirements = None,
-    source: Source = None,
-    child_processes: ChildProcesses = False,
-    test_at_client: TestAtClient = False,
-    invariant: Invariant = False,
+    asked: OwnTests,
     error: Error = None,
     fixed: Annotated[
         bool, typer.Option("--fixed", help="For the first good one: status 0 is bad, 1 is good.")
@@ -305,19 +285,11 @@ def bisect_run(
     try:
         from race_harness.bisect.judging import Judge
 
+        asked.check({"--error": error}, {})
         question, server = about_schedule(
-            file, reps, share, verdict=verdict, any_verdict=any_verdict, test=test
+            file, reps, share, verdict=verdict, any_verdict=any_verdict, test=asked.one()
         )
-        finder: Finder = ForScenarios(server)
-        if test is not None:
-            finder = for_test(
-                *(test, with_, source),
-                child_processes=child_processes,
-                at_client=test_at_client,
-                invariant=invariant,
-                error=error,
-                not_with={},
-            )
+        finder: Finder = asked.for_one(error) if asked.test else ForScenarios(server)
         plan = {"file": str(file), "client": client}
         with recorded(record, "bisect-run", plan) as campaign, campaign_progress() as progress:
             judge = Judge(

@@ -21,10 +21,9 @@ from race_harness.cli.console import (
     parse_time,
     write_json,
 )
-from race_harness.cli.measuring import Requirements, TestAtClient, TestPaths
-from race_harness.cli.own_test import DrawnGrade, check_drawn, check_not_given
+from race_harness.cli.own_test import DrawnGrade, OwnTests, check_drawn
 from race_harness.cli.recorded import RecordFile, recorded
-from race_harness.cli.tests import ChildProcesses, Invariant, Source, check_of_tests
+from race_harness.cli.shared_options import takes
 from race_harness.model.asked import MOST_REPS
 from race_harness.model.confirmation import rank
 from race_harness.model.grade import GRADES, MEANINGS, Grade, grade_of
@@ -33,17 +32,18 @@ from race_harness.search.hunting import Finding, Tally
 from race_harness.story.facts import replay_of
 from race_harness.story.reproduced import confirmed_line
 from race_harness.story.timeline import short_story
-from race_harness.workers.selection import Selection
 
 SCHEMA = 1
 CONTROL = "clean"
 FIRST = "final-events"
 
 
+@takes(OwnTests)
 def hunt(
     client: Annotated[
         str, typer.Argument(help="A release, `latest`, PATH, PATH@REVISION, or FILE.py[:NAME].")
     ],
+    *,
     scenario: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,12 +52,7 @@ def hunt(
             "[default: all but the control]",
         ),
     ] = None,
-    test: TestPaths = None,
-    with_: Requirements = None,
-    source: Source = None,
-    child_processes: ChildProcesses = False,
-    test_at_client: TestAtClient = False,
-    invariant: Invariant = False,
+    asked: OwnTests,
     grade: DrawnGrade = GRADES[-1],
     faults: Annotated[
         str | None,
@@ -96,31 +91,16 @@ def hunt(
     from race_harness.search import library
 
     check_writable(json_file)
-    if test:
-        check_drawn(grade, faults)
-        check_not_given(
-            {
-                "--scenario": scenario,
-                "--server": server != "fake",
-                "--world": world != "sim",
-            }
-        )
-    else:
-        check_of_tests(
-            {
-                "--with": with_,
-                "--source": source,
-                "--child-processes": child_processes,
-                "--test-at-client": test_at_client,
-                "--invariant": invariant,
-                "--grade": grade != GRADES[-1],
-            }
-        )
+    asked.check(
+        {"--grade": grade != GRADES[-1]},
+        {"--scenario": scenario, "--server": server != "fake", "--world": world != "sim"},
+    )
+    check_drawn(grade, faults)
     chosen = find_scenarios(scenario or [])
     named = [] if faults is None else faults.split(",")
     families = fault_families.NAMES if named == ["all"] else named
     fault_families.check(families)
-    if not chosen and not families and not test:
+    if not chosen and not families and not asked.test:
         names = [name for name in library.names() if name != CONTROL]
         # The race that all of this began with comes first.
         chosen = [library.load(name) for name in sorted(names, key=lambda name: name != FIRST)]
@@ -128,7 +108,7 @@ def hunt(
     limit = examples or (1_000 if budget is None else None)
     plan = {
         "clients": [client],
-        **({"tests": test} if test else {"scenarios": [one.name for one in chosen]}),
+        **({"tests": asked.test} if asked.test else {"scenarios": [one.name for one in chosen]}),
         "faults": list(families),
         "examples": examples,
         "for": budget,
@@ -143,18 +123,14 @@ def hunt(
     subject: FailureHunt | None = None
     try:
         with recorded(record, "hunt", plan) as campaign, campaign_progress() as progress:
-            if test:
-                selection = Selection(
-                    *(tuple(test), "", tuple(source or ()), child_processes, test_at_client),
-                    invariant=invariant,
-                )
-                under_test = find_tests(client, selection, with_ or (), progress.step)
+            if asked.test:
+                under_test = find_tests(client, asked.selection, asked.requirements, progress.step)
             else:
                 under_test = find_client(client, progress.step, server=server, world=world)
             subject = FailureHunt(under_test, campaign, progress, seed=seed, confirm=confirm)
             subject.run(
                 in_tests(families, stalls=grade != "order")
-                if test
+                if asked.test
                 else in_scenarios(chosen, families),
                 examples=limit,
                 seconds=seconds,

@@ -1,14 +1,17 @@
-"""Options that name one test of somebody's own in place of a scenario."""
+"""Options that name tests of somebody's own in place of a scenario, of several commands."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from race_harness.campaign.finding import ForTest
-from race_harness.cli.tests import check_grade
+from race_harness.cli.measuring import Requirements, TestAtClient, TestPaths
+from race_harness.cli.tests import ChildProcesses, Invariant, Source, check_grade, check_of_tests
 from race_harness.model.errors import UsageError
 from race_harness.model.grade import GRADES
+from race_harness.workers.selection import Selection
 
 OneTest = Annotated[
     str | None,
@@ -36,34 +39,71 @@ DrawnGrade = Annotated[
 ]
 
 
-def for_test(
-    test: str,
-    requirements: list[str] | None,
-    source: list[str] | None,
-    *,
-    child_processes: bool,
-    at_client: bool,
-    invariant: bool,
-    error: str | None,
-    not_with: Mapping[str, object],
-) -> ForTest:
-    """How to find clients beside which it runs.
+@dataclass(frozen=True)
+class OwnTests:
+    """Which tests, and how they run; without any, what a command is about is a scenario."""
 
-    `not_with`: options that are about scenarios alone, with what was given.
+    test: TestPaths = None
+    with_: Requirements = None
+    source: Source = None
+    child_processes: ChildProcesses = False
+    test_at_client: TestAtClient = False
+    invariant: Invariant = False
 
-    Raises:
-        UsageError: one of them was given.
-    """
-    check_not_given(not_with)
-    return ForTest(
-        test,
-        source=tuple(source or ()),
-        child_processes=child_processes,
-        requirements=tuple(requirements or ()),
-        error=error,
-        at_client=at_client,
-        invariant=invariant,
-    )
+    def check(self, of_tests: Mapping[str, object], of_scenarios: Mapping[str, object]) -> None:
+        """Raises UsageError: an option of the command has a value, and is about the other thing.
+
+        `of_tests`, `of_scenarios`: further options, with what was given, that are about one alone.
+        """
+        if self.test:
+            check_not_given(of_scenarios)
+            return
+        check_of_tests(
+            {
+                "--with": self.with_,
+                "--source": self.source,
+                "--child-processes": self.child_processes,
+                "--test-at-client": self.test_at_client,
+                "--invariant": self.invariant,
+                **of_tests,
+            }
+        )
+
+    @property
+    def selection(self) -> Selection:
+        return Selection(
+            tuple(self.test or ()),
+            "",
+            tuple(self.source or ()),
+            self.child_processes,
+            self.test_at_client,
+            invariant=self.invariant,
+        )
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        return tuple(self.with_ or ())
+
+    def one(self) -> str | None:
+        """Raises UsageError: there are several."""
+        several = self.test or []
+        if len(several) > 1:
+            raise UsageError(f"this is about one test, and --test names {len(several)}")
+        return several[0] if several else None
+
+    def for_one(self, error: str | None) -> ForTest:
+        """How to find clients beside which the one test runs; `error`: which failure is meant."""
+        test = self.one()
+        assert test is not None
+        return ForTest(
+            test,
+            source=self.selection.source,
+            child_processes=self.child_processes,
+            requirements=self.requirements,
+            error=error,
+            at_client=self.test_at_client,
+            invariant=self.invariant,
+        )
 
 
 def check_drawn(grade: str, faults: str | None) -> None:

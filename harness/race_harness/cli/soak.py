@@ -21,12 +21,12 @@ from race_harness.cli.console import (
     parse_time,
     write_json,
 )
-from race_harness.cli.measuring import Requirements, TestAtClient, TestPaths
-from race_harness.cli.own_test import DrawnGrade, check_drawn, check_not_given
+from race_harness.cli.own_test import DrawnGrade, OwnTests, check_drawn
 from race_harness.cli.recorded import RecordFile, open_store
+from race_harness.cli.shared_options import takes
 from race_harness.cli.soak_progress import SoakProgress, soak_bars
 from race_harness.cli.soak_tables import soak_markdown, soak_table
-from race_harness.cli.tests import ChildProcesses, Faults, Invariant, Source, check_of_tests
+from race_harness.cli.tests import Faults
 from race_harness.model.asked import MOST_REPS
 from race_harness.model.errors import UsageError
 from race_harness.search import families as fault_families
@@ -34,12 +34,12 @@ from race_harness.soak.plan import Plan, Shard, sequential_test
 from race_harness.soak.soaking import Asked, TestsOfSoak, run_soak
 from race_harness.store.series import Key
 from race_harness.workers.pool import jobs_in
-from race_harness.workers.selection import Selection
 
 FAILED: Final = 1
 REGRESSED: Final = 5
 
 
+@takes(OwnTests)
 def soak(
     clients: Annotated[
         list[str] | None,
@@ -50,6 +50,7 @@ def soak(
             show_default=False,
         ),
     ] = None,
+    *,
     scenario: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,13 +59,8 @@ def soak(
             "[default: all]",
         ),
     ] = None,
-    test: TestPaths = None,
-    with_: Requirements = None,
+    asked: OwnTests,
     faults: Faults = "",
-    source: Source = None,
-    child_processes: ChildProcesses = False,
-    test_at_client: TestAtClient = False,
-    invariant: Invariant = False,
     grade: DrawnGrade = "order",
     schedule: ScheduleFile = None,
     budget: Annotated[
@@ -155,31 +151,17 @@ def soak(
     seconds = parse_time(budget) if budget is not None else None
     if schedule is not None and scenario:
         raise UsageError("--scenario and --schedule are two things to run: give one of them")
+    asked_alone = {"--scenario": scenario, "--schedule": schedule, "--dask": dask}
+    asked.check(
+        {"--faults": faults, "--grade": grade != "order"},
+        {**asked_alone, "--server": server != "fake", "--world": world != "sim"},
+    )
     tests, chosen = None, {}
-    if not test:
-        check_of_tests(
-            {
-                "--with": with_,
-                "--source": source,
-                "--child-processes": child_processes,
-                "--test-at-client": test_at_client,
-                "--invariant": invariant,
-                "--faults": faults,
-                "--grade": grade != "order",
-            }
-        )
-    if test:
+    if asked.test:
         check_drawn(grade, faults)
-        scenario_alone = {"--scenario": scenario, "--schedule": schedule, "--dask": dask}
-        check_not_given(
-            {**scenario_alone, "--server": server != "fake", "--world": world != "sim"}
-        )
         tests = TestsOfSoak(
-            Selection(
-                *(tuple(test), "", tuple(source or ()), child_processes, test_at_client),
-                invariant=invariant,
-            ),
-            tuple(with_ or ()),
+            asked.selection,
+            asked.requirements,
             tuple(name for name in faults.split(",") if name),
             stalls=grade != "order",
         )
@@ -198,7 +180,7 @@ def soak(
         raise UsageError(
             "--dask runs what every machine has, and FILE.py is here alone: leave one of them out"
         )
-    asked = Asked(
+    wanted = Asked(
         clients=tuple(clients or ["latest" if tests is None else INSTALLED]),
         scenarios=chosen,
         seed=seed,
@@ -221,7 +203,7 @@ def soak(
         def show(plan: Plan, done: Mapping[Key, int]) -> SoakProgress:
             return SoakProgress(bars, plan, done, seconds=seconds, say=progress.step)
 
-        summary, kept = run_soak(asked, store, show, progress.step)
+        summary, kept = run_soak(wanted, store, show, progress.step)
     write_json(json_file, summary.to_dict())
     if markdown:
         print(soak_markdown(summary, kept), end="")
