@@ -160,3 +160,9 @@ def test_bad_usage_costs_no_trial(
 ) -> None:
     done = race("soak", "reference", "--record", tmp_path / "r.db", *arguments)
     assert said in error_of(done, 2)
+
+
+def test_files_for_tls_go_together(race: Race) -> None:
+    asked = ("soak", "reference", "--reps", 1)
+    for options in (("--dask-ca", "a"), ("--dask", "tls://127.0.0.1:9", "--dask-cert", "a")):
+        assert "go together" in error_of(race(*asked, *options), 2)

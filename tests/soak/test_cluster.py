@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Security
 from soak_rig import records
 
 from race_harness.campaign.resolve import ClientUnderTest, find_client
@@ -18,7 +18,7 @@ from race_harness.search import library
 from race_harness.search.draw import draw_schedules
 from race_harness.soak import cluster as module
 from race_harness.soak.bench import Chunk
-from race_harness.soak.cluster import DaskBench, Wanted, dismiss, run_chunk
+from race_harness.soak.cluster import ClusterTls, DaskBench, Wanted, dismiss, run_chunk
 from race_harness.soak.plan import Plan, PlannedClient
 from race_harness.soak.work import Soak
 from race_harness.store.series import Key
@@ -178,3 +178,65 @@ def test_a_single_schedule_is_run_without_a_scenario_of_its_name() -> None:
         (0, ("ok",)),
         (3, ("ok",)),
     ]
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> ClusterTls:
+    """Of an authority that is the machine itself."""
+    made = Security.temporary()
+    for name, text in (("cert.pem", made.tls_client_cert), ("key.pem", made.tls_client_key)):
+        (tmp_path / name).write_text(text)
+    return ClusterTls(tmp_path / "cert.pem", tmp_path / "cert.pem", tmp_path / "key.pem")
+
+
+@pytest.mark.slow
+def test_with_tls_only_who_has_a_certificate_gets_in(
+    certificates: ClusterTls,
+    clients: list[ClientUnderTest],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 5)
+    secret = Security(
+        require_encryption=True,
+        tls_ca_file=str(certificates.ca),
+        **{
+            f"tls_{role}_{part}": str(getattr(certificates, part))
+            for role in ("scheduler", "worker", "client")
+            for part in ("cert", "key")
+        },
+    )
+    with LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        host="tls://127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+        security=secret,
+    ) as started:
+        address = started.scheduler_address
+        assert address.startswith("tls://")
+        with DaskBench(address, clients[:1], "fake", tls=certificates) as bench:
+            assert bench.server_version(0) == "1.58.0"
+        with (
+            pytest.raises(UsageError, match="TLS needs --dask-ca"),
+            DaskBench(address, clients[:1], "fake"),
+        ):
+            pass
+        plain = address.replace("tls://", "tcp://")
+        with (
+            pytest.raises(UsageError, match="no Dask scheduler answers"),
+            DaskBench(plain, clients[:1], "fake"),
+        ):
+            pass
+
+
+def test_certificates_need_an_address_with_tls(
+    certificates: ClusterTls, clients: list[ClientUnderTest]
+) -> None:
+    bench = DaskBench("tcp://127.0.0.1:9", clients, "fake", tls=certificates)
+    with pytest.raises(UsageError, match="without TLS: write tls://"), bench:
+        pass
+
+
+def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no file .*ca\.pem"):
+        ClusterTls(tmp_path / "ca.pem", tmp_path / "cert.pem", tmp_path / "key.pem")

@@ -28,6 +28,7 @@ FAILURES = Path(".race/failures")
 class Campaign:
     summary: ClientSummary
     results: Sequence[TrialResult]
+    """By their numbers, and without `concerned`: see `CompactResults`."""
 
 
 def run_campaign(

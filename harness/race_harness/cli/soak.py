@@ -1,6 +1,7 @@
 """`race soak`: thousands of trials over many scenarios and clients, against a baseline."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -30,6 +31,7 @@ from race_harness.cli.tests import Faults
 from race_harness.model.asked import MOST_REPS
 from race_harness.model.errors import UsageError
 from race_harness.search import families as fault_families
+from race_harness.soak.cluster import ClusterTls
 from race_harness.soak.plan import Plan, Shard, sequential_test
 from race_harness.soak.soaking import Asked, TestsOfSoak, run_soak
 from race_harness.store.series import Key
@@ -123,6 +125,15 @@ def soak(
             help="Run trials on the Dask cluster of this scheduler, such as tcp://10.0.0.1:8786.",
         ),
     ] = None,
+    dask_ca: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="For tls://: who signs the certificates.")
+    ] = None,
+    dask_cert: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="For tls://: this machine's certificate.")
+    ] = None,
+    dask_key: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="For tls://: its key.")
+    ] = None,
     name: Annotated[
         str | None,
         typer.Option(help="A name for the campaign; parts with the same one belong together."),
@@ -180,6 +191,7 @@ def soak(
         raise UsageError(
             "--dask runs what every machine has, and FILE.py is here alone: leave one of them out"
         )
+    tls = _tls(dask, dask_ca, dask_cert, dask_key)
     wanted = Asked(
         clients=tuple(clients or ["latest" if tests is None else INSTALLED]),
         scenarios=chosen,
@@ -197,6 +209,7 @@ def soak(
         jobs=jobs_in(world, jobs),
         dask=dask,
         tests=tests,
+        dask_tls=tls,
     )
     with soak_bars() as (bars, progress), open_store(record) as store:
 
@@ -213,3 +226,14 @@ def soak(
         raise typer.Exit(REGRESSED)
     if summary.has_failed(fail_under, strict=strict):
         raise typer.Exit(FAILED)
+
+
+def _tls(
+    dask: str | None, ca: Path | None, cert: Path | None, key: Path | None
+) -> ClusterTls | None:
+    """Raises UsageError: some of them are missing, or there is no cluster to which they belong."""
+    if ca is None and cert is None and key is None:
+        return None
+    if dask is None or ca is None or cert is None or key is None:
+        raise UsageError("--dask-ca, --dask-cert and --dask-key go together, with --dask tls://…")
+    return ClusterTls(ca, cert, key)

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +38,27 @@ PATIENCE_S: Final = 30
 
 
 @dataclass(frozen=True)
+class ClusterTls:
+    """Files in PEM by which this machine and the cluster know each other; see docs/dask.md.
+
+    Raises:
+        UsageError: one of them is not there.
+    """
+
+    ca: Path
+    """Who signs the certificates of all."""
+    cert: Path
+    key: Path
+
+    def __post_init__(self) -> None:
+        for path in (self.ca, self.cert, self.key):
+            if not path.is_file():
+                raise UsageError(
+                    f"no file {path}, which --dask-ca, --dask-cert or --dask-key names"
+                )
+
+
+@dataclass(frozen=True)
 class Wanted:
     """A client, in words that mean the same on every machine; see `find_client`."""
 
@@ -59,8 +81,9 @@ class Told:
 class DaskBench:
     """Runs chunks on the cluster of the scheduler at an address, such as `tcp://127.0.0.1:8786`.
 
-    `server` is as `find_client` takes it, and `given` a schedule in place of scenarios. Clients
-    are found on the cluster's machines again: a release is installed there, a path has to lead to
+    `server` is as `find_client` takes it, and `given` a schedule in place of scenarios; `tls` is
+    for an address that begins with `tls://`, where Dask's own settings are not enough. Clients are
+    found on the cluster's machines again: a release is installed there, a path has to lead to
     the same thing.
 
     Raises:
@@ -75,8 +98,10 @@ class DaskBench:
         clients: Sequence[ClientUnderTest],
         server: str,
         given: Schedule | None = None,
+        tls: ClusterTls | None = None,
     ) -> None:
         self._given = given
+        self._tls = tls
         self._address = address
         soak = uuid.uuid4().hex
         self._wanted = [
@@ -94,7 +119,7 @@ class DaskBench:
 
     def __enter__(self) -> "DaskBench":
         with contextlib.ExitStack() as stack:
-            self._cluster = stack.enter_context(_connect(self._address))
+            self._cluster = stack.enter_context(_connect(self._address, self._tls))
             stack.callback(self._dismiss)
             with self._in_our_words():
                 told = self._cluster.gather(self._cluster.map(get_ready, self._wanted, pure=False))
@@ -179,14 +204,28 @@ class DaskBench:
         return told
 
 
-def _connect(address: str) -> "Client":
+def _connect(address: str, tls: ClusterTls | None) -> "Client":
     with extra("dask", "--dask"):
-        from distributed import Client
+        from distributed import Client, Security
+    security = None
+    if tls is not None:
+        if not address.startswith("tls://"):
+            raise UsageError(f"{address} is without TLS: write tls://, or leave --dask-ca out")
+        security = Security(
+            require_encryption=True,
+            tls_ca_file=str(tls.ca),
+            tls_client_cert=str(tls.cert),
+            tls_client_key=str(tls.key),
+        )
     try:
-        cluster = Client(address, timeout=PATIENCE_S, set_as_default=False)
-    except (OSError, ValueError) as error:
+        cluster = Client(address, timeout=PATIENCE_S, set_as_default=False, security=security)
+    # Without certificates, Dask raises a TypeError for an address with TLS.
+    except (OSError, ValueError, TypeError) as error:
         reason = str(error).partition("\n")[0]
-        raise UsageError(f"no Dask scheduler answers at {address}: {reason}") from None
+        hint = ""
+        if tls is None and address.startswith("tls://"):
+            hint = "; TLS needs --dask-ca, --dask-cert and --dask-key, or Dask's own settings"
+        raise UsageError(f"no Dask scheduler answers at {address}: {reason}{hint}") from None
     try:
         cluster.wait_for_workers(1, timeout=PATIENCE_S)
     except TimeoutError:

@@ -21,7 +21,7 @@ from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult
 from race_harness.search.for_tests import scenario_of
 from race_harness.soak.bench import Bench
-from race_harness.soak.cluster import DaskBench
+from race_harness.soak.cluster import ClusterTls, DaskBench
 from race_harness.soak.kept import Kept, confirm_all, ranked
 from race_harness.soak.local import LocalBench
 from race_harness.soak.plan import Plan, PlannedClient, Shard
@@ -68,6 +68,7 @@ class Asked:
     """Trials at once, on this machine."""
     dask: str | None
     """The scheduler of a cluster on which they run instead."""
+    dask_tls: ClusterTls | None = None
     tests: "TestsOfSoak | None" = None
     """Tests of somebody's own in place of scenarios, of which there are none then."""
 
@@ -202,7 +203,7 @@ def _bench(
     given: Schedule | None,
 ) -> AbstractContextManager[Bench]:
     if asked.dask is not None:
-        return DaskBench(asked.dask, clients, asked.server, given)
+        return DaskBench(asked.dask, clients, asked.server, given, asked.dask_tls)
     return LocalBench(clients, scenarios, asked.jobs)
 
 
