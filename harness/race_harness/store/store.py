@@ -332,8 +332,12 @@ class _ToldCursor(sqlite3.Cursor):
         self._path = path
 
     def __next__(self) -> Any:
-        with told(self._path):
+        try:
             return super().__next__()
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
+            # Not around each of a million rows.
+            with told(self._path):
+                raise
 
     def fetchone(self) -> Any:
         with told(self._path):
