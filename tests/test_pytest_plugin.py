@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from race_harness import pytest_plugin
+from race_harness.campaign import drawn
 from race_harness.campaign.resolve import ClientUnderTest
 from race_harness.model.errors import WorldBroken
 from race_harness.model.outcome import Void
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import RestFault, Schedule
-from race_harness.search import draw, library
+from race_harness.search import library
 from race_harness.workers.pool import Workers
 
 REFERENCE = ("-m", "race", "--race-client", "reference", "--race-reps", "5")
@@ -260,13 +261,13 @@ def test_a_broken_world_is_not_what_is_known_to_fail(
 def test_repetitions_without_a_verdict_are_no_pass(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn = draw.draw_schedules
+    batch_of = drawn.draw_batch
     down = (RestFault("status", "create", times=10_000, since="start"),)
 
-    def without_conversation(scenario: Scenario, seed: int, reps: int) -> Iterator[Schedule]:
-        return (replace(schedule, rest=down) for schedule in drawn(scenario, seed, reps))
+    def without_conversation(*arguments: Any) -> list[Schedule]:
+        return [replace(schedule, rest=down) for schedule in batch_of(*arguments)]
 
-    monkeypatch.setattr(draw, "draw_schedules", without_conversation)
+    monkeypatch.setattr(drawn, "draw_batch", without_conversation)
     result = run(pytester, "-k", "clean", *REFERENCE)
     result.assert_outcomes(failed=1, deselected=ALL - 1)
     result.stdout.fnmatch_lines(["5 of 5 repetitions of clean were void"])
@@ -276,14 +277,14 @@ def test_repetitions_without_a_verdict_are_no_pass(
 def test_what_a_release_does_not_have_is_skipped(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Workers.run
+    real = Workers.stream
     lacking = Void("not-run", "caller.acts[0], interrupt: 1.6.0 has no such thing")
 
-    def not_run(self: Workers, *arguments: Any, **options: Any) -> object:
-        results = real(self, *arguments, **options)
-        return [replace(result, verdicts=(), void=lacking) for result in results]
+    def not_run(self: Workers, *arguments: Any) -> Iterator[object]:
+        for result, whole in real(self, *arguments):
+            yield replace(result, verdicts=(), void=lacking), whole
 
-    monkeypatch.setattr(Workers, "run", not_run)
+    monkeypatch.setattr(Workers, "stream", not_run)
     result = run(pytester, "-k", "clean", "-rs", *REFERENCE)
     result.assert_outcomes(skipped=1, deselected=ALL - 1)
     result.stdout.fnmatch_lines(["*not run: caller.acts*, interrupt: 1.6.0 has no such thing"])
@@ -296,14 +297,14 @@ def test_what_a_release_does_not_have_is_skipped(
 def test_what_a_client_lacks_in_some_repetitions_is_skipped_and_nothing_else(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, kind: Any, outcomes: dict[str, int]
 ) -> None:
-    real = Workers.run
+    real = Workers.stream
     void = Void(kind, "no interrupt()")
 
-    def some_void(self: Workers, *arguments: Any, **options: Any) -> object:
-        first, *others = real(self, *arguments, **options)
-        return [first, *(replace(each, verdicts=(), void=void) for each in others)]
+    def some_void(self: Workers, *arguments: Any) -> Iterator[object]:
+        for result, whole in real(self, *arguments):
+            yield replace(result, verdicts=(), void=void) if result.index else result, whole
 
-    monkeypatch.setattr(Workers, "run", some_void)
+    monkeypatch.setattr(Workers, "stream", some_void)
     result = run(pytester, "-k", "clean", "-rs", *REFERENCE)
     result.assert_outcomes(**outcomes, deselected=ALL - 1)
     result.stdout.fnmatch_lines(["*4 of 5 repetitions of clean were void*"])
@@ -328,7 +329,7 @@ def test_a_scenario_that_takes_too_long_fails_and_the_next_one_works(
 import pytest
 from race_harness.workers.pool import Workers
 
-real = Workers.run
+real = Workers.stream
 
 def pytest_collection_modifyitems(items):
     limits = {"clean": 0.2, "delayed-callback": 3}
@@ -336,12 +337,13 @@ def pytest_collection_modifyitems(items):
         if item.name in limits:
             item.add_marker(pytest.mark.timeout(limits[item.name]), append=False)
 
-def run(self, schedules, *heard, **options):
+def stream(self, schedules, *others):
+    schedules = list(schedules)
     if schedules[0].scenario == "delayed-callback":
         schedules = schedules * 1_000_000
-    return real(self, schedules, *heard, **options)
+    return real(self, schedules, *others)
 
-Workers.run = run
+Workers.stream = stream
 """
     )
     four = "clean or cut-at-run or delayed-callback or final-events"
