@@ -251,7 +251,7 @@ def test_a_broken_world_is_not_what_is_known_to_fail(
     def broken(*_arguments: object, **_options: object) -> None:
         raise WorldBroken("a thread escaped")
 
-    monkeypatch.setattr(Workers, "run", broken)
+    monkeypatch.setattr(Workers, "stream", broken)
     result = run(pytester, "-k", "clean", *REFERENCE)
     result.assert_outcomes(failed=1, deselected=ALL - 1)
     result.stdout.fnmatch_lines(["a thread escaped"])
