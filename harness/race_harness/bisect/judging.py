@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Final
 
 from race_harness.bisect.judged import Judged, Point, Times
 from race_harness.bisect.questions import Conclusion, Question
@@ -24,6 +25,9 @@ from race_harness.store.series import SeriesRecord
 from race_harness.store.store import CampaignRecord
 from race_harness.workers.pool import Workers
 from race_harness.workers.protocol import WholeTrial
+
+_LONGEST: Final = 80
+"""Characters of an error that are told; a table has little room."""
 
 
 class Judge:
@@ -190,7 +194,10 @@ def _with_error(answer: Conclusion, failure: Failure) -> Conclusion:
     if failure.schedule.test is None or not failure.judgement.evidence:
         return answer
     error = failure.judgement.evidence[0].error
-    return answer if error is None else replace(answer, says=f"{answer.says}, the first: {error}")
+    if error is None:
+        return answer
+    short = error if len(error) <= _LONGEST else f"{error[:_LONGEST]}…"
+    return replace(answer, says=f"{answer.says}, the first: {short}")
 
 
 def _since(began: float) -> float:

@@ -194,15 +194,12 @@ def bisect(
     else:
         rates = (good_fails, bad_fails)
         question = about_scenario(chosen(), reps, seed, rates, errors, verdict)
-    finder: Finder
     asked.check(
         {"--faults": faults, "--error": error},
         {"--scenario": scenario, "--server": server, "--by": by},
     )
-    if test is None:
-        finder = ForScenarios(_checked(server or its_server))
-    else:
-        finder = asked.for_one(error)
+    in_scenario = ForScenarios(_checked(server or its_server)) if test is None else None
+    finder: Finder = in_scenario or asked.for_one(error)
     # Environments are a second slower to import, which no other command need wait for.
     from race_harness.bisect.session import run, stories
     from race_harness.cli.bisect_tables import print_report, print_stories
