@@ -165,8 +165,8 @@ class Forgetful(Workers):
     def stream(self, *arguments: Any) -> Iterator[tuple[TrialResult, WholeTrial | None]]:
         return self._real.stream(*arguments)
 
-    def run_whole(self, schedule: Schedule) -> tuple[TrialResult, WholeTrial]:
-        result, whole = self._real.run_whole(schedule)
+    def run_whole(self, *arguments: Any) -> tuple[TrialResult, WholeTrial]:
+        result, whole = self._real.run_whole(*arguments)
         return replace(result, digest="another"), whole
 
 

@@ -14,7 +14,7 @@ from race_harness.model.errors import UsageError
 from race_harness.report.gather import gather
 from race_harness.report.html import html_page
 from race_harness.report.junit import junit
-from race_harness.report.markdown import markdown
+from race_harness.report.markdown import report_markdown
 from race_harness.store.damage import damage_of
 from race_harness.store.export import export
 from race_harness.store.merge import merge
@@ -34,7 +34,7 @@ def read_all(path: Path, folder: Path) -> None:
         assert list(store.failures())
     with Store(path, must_exist=True) as store:
         view = gather(store, ())
-        for told in (html_page, junit, markdown):
+        for told in (html_page, junit, report_markdown):
             assert told(view)
 
 
