@@ -126,7 +126,8 @@ def test_a_failure_in_real_time_and_as_a_marker(votes: Path, race_process: Race)
     refused = race_process("confirm", str(file), "--test", "test_other.py::test_a")
     assert (refused.returncode, f"add --test {TEST}" in refused.stderr) == (2, True)
     marker = race_process("export", str(file)).stdout
-    assert marker.startswith("# The test had run for")
+    assert marker.startswith("# At ")
+    assert "\n@pytest.mark.race(\n    reps=1,\n" in marker
     text = (votes / "test_votes.py").read_text()
     begin = "def test_every_vote_counts"
     marked = text.replace("import threading", "import threading\n\nimport pytest", 1)

@@ -29,7 +29,7 @@ def record(tmp_path: Path) -> Path:
 def read_all(path: Path, folder: Path) -> None:
     """Whatever reads a record."""
     with Store(path, must_exist=True) as store:
-        export(store, folder / "csv", "csv")
+        export(store, folder / "csv", "csv", force=True)
     with Store(path, must_exist=True) as store:
         assert list(store.failures())
     with Store(path, must_exist=True) as store:
@@ -86,7 +86,7 @@ def test_bits_that_have_flipped_are_named_by_all_readers(record: Path) -> None:
 
 @pytest.mark.slow
 def test_many_bits_that_have_flipped(record: Path) -> None:
-    check_flips(record, range(30, 300))
+    check_flips(record, range(30, 60))
 
 
 def test_a_whole_record_is_not_damaged(record: Path) -> None:
