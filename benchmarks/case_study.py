@@ -1,4 +1,4 @@
-"""Pull request #1832, commit by commit: the numbers and the tables of `docs/case-study-1832.md`.
+"""Pull request #1832, commit by commit: numbers and tables of `docs/results/case-study-1832.md`.
 
     git clone https://github.com/OpenHands/software-agent-sdk
     git -C software-agent-sdk fetch origin pull/1832/head
@@ -6,10 +6,10 @@
     uv run python benchmarks/case_study.py                    # write the tables again, run nothing
 
 Three things are run: a thousand repetitions of the race itself on main, on the branch and on what
-was merged; the schedule of each file in `docs/case-study-1832/` on every commit of the branch,
-once, since it does the same each time; and every scenario on every commit. What was run is kept in
-`docs/case-study-1832.json`, cell by cell, so that a second start goes on. The tables in the
-document are made from it alone, and show of the commits those that are complete.
+was merged; the schedule of each file in `docs/results/case-study-1832/` on every commit of the
+branch, once, since it does the same each time; and every scenario on every commit. What was run is
+kept in `docs/results/case-study-1832.json`, cell by cell, so that a second start goes on. The
+tables in the document are made from it alone, and show of the commits those that are complete.
 
 A trial that hangs costs as much as two hundred others. So a cell ends after its first 20 trials if
 at least half of them hang, and on a commit that is said to change nothing (words, structure, or
@@ -38,7 +38,7 @@ from race_harness.statistics.intervals import mcnemar_exact
 from race_harness.workers.pool import Workers
 
 SCHEMA: Final = 1
-DOCS: Final = Path(__file__).parent.parent / "docs"
+DOCS: Final = Path(__file__).parent.parent / "docs" / "results"
 PAGE: Final = DOCS / "case-study-1832.md"
 NUMBERS: Final = DOCS / "case-study-1832.json"
 FILES: Final = DOCS / "case-study-1832"

@@ -1,6 +1,6 @@
 """Writes failure files anew by running each once more, after a change of what digests cover.
 
-    uv run python benchmarks/renew_failures.py docs/findings/*.json
+    uv run python benchmarks/renew_failures.py docs/results/findings/*.json
 
 A file is written only if the trial ends in the verdicts that it has, or, with `--verdicts`, in
 others as well; all that was confirmed of it is kept, and stacks name no folder of this machine.

@@ -3,7 +3,7 @@
     uv run python benchmarks/repetition.py [PATH::NAME] [--reps 200]
 
 Measures one worker process and those that it forks, without a test's imports and warm-up: CPU
-milliseconds a repetition, by part. Without a test it takes the flaky one of docs/your-own-test.md.
+milliseconds a repetition, by part. Without a test it takes that of docs/tutorial/flaky-test.md.
 """
 
 import argparse

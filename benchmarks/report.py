@@ -31,7 +31,7 @@ SCENARIOS = [f"scenario-{number:02}" for number in range(20)]
 CAMPAIGNS = 5
 FAILURES = 400
 
-FINDING = Path(__file__).parents[1] / "docs/findings/first-snapshot.json"
+FINDING = Path(__file__).parents[1] / "docs/results/findings/first-snapshot.json"
 
 
 def build(path: Path, trials: int) -> None:

@@ -1,4 +1,4 @@
-"""`docs/atlas.md`: its table is that of its data, and the scenarios' specifiers agree with it."""
+"""`docs/results/atlas.md`: its table is that of its data, and the scenarios' specifiers agree."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from race_harness.atlas.cells import Cell
 from race_harness.atlas.table import atlas_markdown, rows
 from race_harness.search import library
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[1] / "docs" / "results"
 DATA = json.loads((DOCS / "atlas.json").read_text(encoding="utf-8"))
 CELLS = [Cell.from_dict(cell) for cell in DATA["cells"]]
 PAGE = (DOCS / "atlas.md").read_text(encoding="utf-8")

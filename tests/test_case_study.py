@@ -1,4 +1,4 @@
-"""`docs/case-study-1832.md`: its tables are those of its numbers, its files those it tells of."""
+"""`docs/results/case-study-1832.md`: its tables and its files are those of its numbers."""
 
 import copy
 import re
@@ -123,7 +123,7 @@ def test_a_cell_ends_early_where_half_of_its_head_hangs_and_only_there() -> None
 
 
 def test_each_file_has_its_replay_line_in_the_order_of_the_table() -> None:
-    told = re.findall(r"race replay docs/case-study-1832/([\w-]+)\.json", page())
+    told = re.findall(r"race replay docs/results/case-study-1832/([\w-]+)\.json", page())
     assert told == list(case_study.load()["schedules"])
     assert sorted(told) == NAMES
 

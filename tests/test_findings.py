@@ -1,4 +1,4 @@
-"""`docs/findings`: each page has a failure file that was seen on the real server."""
+"""`docs/results/findings`: each page has a failure file that was seen on the real server."""
 
 import re
 from dataclasses import replace
@@ -13,7 +13,7 @@ from race_harness.model.confirmation import reproduced_where_it_counts
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import ServerTiming
 
-FINDINGS = Path(__file__).parent.parent / "docs" / "findings"
+FINDINGS = Path(__file__).parent.parent / "docs" / "results" / "findings"
 INDEX = FINDINGS / "README.md"
 NAMES = sorted(path.stem for path in FINDINGS.glob("*.json"))
 NEWEST = "1.58.2"
@@ -50,7 +50,7 @@ def test_the_file_reads_and_was_confirmed_on_the_real_server(name: str) -> None:
 def test_the_page_tells_what_the_file_holds(name: str) -> None:
     page = (FINDINGS / f"{name}.md").read_text(encoding="utf-8")
     failure = Failure.read(FINDINGS / f"{name}.json")
-    assert f"race replay docs/findings/{name}.json" in page
+    assert f"race replay docs/results/findings/{name}.json" in page
     assert all(f"`{verdict}`" in page for verdict in failure.judgement.verdicts)
     assert all(f"`{field}`" in page for field in failure.schedule.non_default_fields())
     for where, one in failure.confirmed.items():

@@ -59,13 +59,13 @@ def test_no_modules_import_each_other_in_a_circle(graph: grimp.ImportGraph) -> N
 
 
 def test_the_architecture_tells_the_layers_of_the_contract() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
     block = page.partition("```layers\n")[2].partition("\n```")[0]
     assert block.splitlines() == LAYERS
 
 
 def test_the_map_names_modules_that_there_are() -> None:
-    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
     named = set(re.findall(r"\b(\w+)\.py\b", page.partition("```text\n")[2].partition("```")[0]))
     there = {path.stem for path in PACKAGE.rglob("*.py")}
     assert len(named) > 100

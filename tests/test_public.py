@@ -97,7 +97,7 @@ def test_examples_use_public_names(example: Path) -> None:
 
 
 def test_exported_tests_use_public_names() -> None:
-    path = ROOT / "docs" / "findings" / "first-snapshot.json"
+    path = ROOT / "docs" / "results" / "findings" / "first-snapshot.json"
     text = pytest_file(Failure.read(path), path)
     assert "from race_harness import assert_schedule_passes" in text
     assert list(private(text)) == []

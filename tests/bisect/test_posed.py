@@ -9,7 +9,7 @@ import pytest
 from race_harness.bisect.posed import about_scenario, about_schedule
 from race_harness.model.errors import UsageError
 
-FINDING = Path(__file__).parents[2] / "docs" / "findings" / "first-snapshot.json"
+FINDING = Path(__file__).parents[2] / "docs" / "results" / "findings" / "first-snapshot.json"
 
 
 @pytest.mark.parametrize(

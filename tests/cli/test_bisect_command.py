@@ -18,7 +18,7 @@ from race_harness.model.errors import ClientUnavailable, OutOfReach
 from race_harness.model.failure import Failure
 
 ROOT = Path(__file__).parents[2]
-EARLY = str(ROOT / "docs" / "findings" / "reconnect-snapshot.json")
+EARLY = str(ROOT / "docs" / "results" / "findings" / "reconnect-snapshot.json")
 """A failure file whose verdict is `early`."""
 
 JUDGED = {

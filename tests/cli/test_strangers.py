@@ -18,7 +18,7 @@ from race_harness.store.series import Series
 from race_harness.store.store import Store
 
 DOCUMENT: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "docs/findings/first-snapshot.json").read_text()
+    (Path(__file__).parents[2] / "docs/results/findings/first-snapshot.json").read_text()
 )
 EVIL = "from pathlib import Path\nPath('EVIL').touch()\n"
 

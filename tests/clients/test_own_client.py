@@ -404,7 +404,7 @@ def test_it_is_short_and_imports_no_openhands():
     assert "openhands" not in text
 
 
-DOC = Path(__file__).parents[2] / "docs" / "your-own-client.md"
+DOC = Path(__file__).parents[2] / "docs" / "how-to" / "own-client.md"
 
 
 def test_the_page_shows_the_file_whole():

@@ -125,7 +125,7 @@ def test_a_limit_is_kept_or_left_out_for_a_reason_and_cases_come_to_it() -> None
 
 
 def test_the_tables_in_the_docs_are_those_that_there_are() -> None:
-    page = Path(__file__).parents[2] / "docs" / "fidelity.md"
+    page = Path(__file__).parents[2] / "docs" / "explanation" / "fidelity.md"
     text = page.read_text(encoding="utf-8")
     for table, entries in (
         (tables.rules(), RULES),

@@ -18,7 +18,7 @@ HOSTILE = '<script>alert(1)</script><b onclick="alert(1)">&amp;|`*'
 
 SAYS = "2 events </script><script>alert(2)</script> vanished\x00"
 
-CONFIRMED = Failure.read(Path(__file__).parents[2] / "docs/findings/first-snapshot.json")
+CONFIRMED = Failure.read(Path(__file__).parents[2] / "docs/results/findings/first-snapshot.json")
 
 EARLY = Failure(
     schedule=Schedule("final-events"),

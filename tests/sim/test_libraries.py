@@ -1,6 +1,6 @@
 """Which libraries a client may use in the simulation, and what the others meet.
 
-docs/your-own-client.md has the table of them.
+docs/how-to/own-client.md has the table of them.
 """
 
 import asyncio

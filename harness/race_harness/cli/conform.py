@@ -45,7 +45,7 @@ def conform_to(
     """Run the same schedules on the fake and on the real server, and compare all they do and tell.
 
     Both in the simulation, with the client of that release. Exit status 0 if nothing differs on
-    which a verdict could depend, else 1. docs/fidelity.md lists what may differ.
+    which a verdict could depend, else 1. docs/explanation/fidelity.md lists what may differ.
     """
     check_writable(json_file)
     plan = {"clients": [client], "schedules": schedules, "seed": seed}

@@ -1,4 +1,4 @@
-"""The rules, the allowed differences and the limits as Markdown, for docs/fidelity.md."""
+"""Rules, allowed differences and limits as Markdown, for docs/explanation/fidelity.md."""
 
 from collections.abc import Iterable
 

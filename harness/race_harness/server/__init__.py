@@ -11,7 +11,7 @@ Runs are numbered from one; a status of `error` or `stuck` is a failure, which `
 raise. Event ids are those that the client shows. `peer` is the client's port,
 `scope["client"][1]`.
 What goes over its connections is read off the wire, in the words of `network.dialect`.
-docs/your-own-client.md says why each is needed and has an example; all else that `model.trace`
+docs/how-to/own-client.md says why each is needed and has an example; all else that `model.trace`
 knows of is optional and shows in timelines.
 """
 

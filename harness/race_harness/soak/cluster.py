@@ -39,7 +39,7 @@ PATIENCE_S: Final = 30
 
 @dataclass(frozen=True)
 class ClusterTls:
-    """Files in PEM by which this machine and the cluster know each other; see docs/dask.md.
+    """Files in PEM by which this machine and the cluster know each other; see docs/how-to/dask.md.
 
     Raises:
         UsageError: one of them is not there.
