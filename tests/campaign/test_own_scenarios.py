@@ -13,7 +13,7 @@ from race_harness.search import library
 from race_harness.search.draw import draw_schedules
 
 EXAMPLE = Path(__file__).parent / "own_scenario.py"
-DOC = Path(__file__).parents[2] / "docs" / "results" / "scenarios.md"
+DOC = Path(__file__).parents[2] / "docs" / "how-to" / "own-scenario.md"
 
 GOOD = """
 from hypothesis import strategies as st

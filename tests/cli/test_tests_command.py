@@ -9,7 +9,7 @@ import pytest
 from cli_rig import Race
 
 VOTES = Path(__file__).parents[1] / "workers" / "votes.py"
-DOC = Path(__file__).parents[2] / "docs" / "tutorial" / "flaky-test.md"
+DOC = Path(__file__).parents[2] / "docs" / "how-to" / "network-faults.md"
 TEST = "test_votes.py::test_every_vote_counts"
 LOSING = "Votes.count = before + 1"
 STALLED = {
