@@ -17,6 +17,7 @@ from race_harness.model.failure import Failure
 from race_harness.model.grade import GRADES, Grade, grade_of, lesser, strategy_of
 from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
+from race_harness.model.source_line import SourceLine
 from race_harness.model.verdict import TrialResult
 from race_harness.search import families as fault_families
 from race_harness.search.for_tests import scenario_of
@@ -45,6 +46,8 @@ class TestsAsked:
     """Of faults; without any there are none."""
     schedule: Schedule | None = None
     """One schedule in place of drawn ones."""
+    placed: bool = False
+    """Whether to tell where the lines of the tests are, too."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class MeasuredTest:
     """The first failure of each client, reduced."""
     voids: tuple[tuple[Void, ...], ...]
     """Of each client, why repetitions have no verdict."""
+    places: tuple[tuple[SourceLine, ...], ...] = ()
+    """Of each client, where the lines are that schedules may name, if that was asked for."""
 
 
 def measure_tests(
@@ -82,6 +87,7 @@ def measure_tests(
             with progress.bar(f"{client.resolved_version:>10} collecting", 0):
                 workers.wait_ready()
             lines = workers.source_lines()
+            places = tuple(workers.source_places()) if asked.placed else ()
             if asked.schedule is not None:
                 lacking = _lacking(asked.schedule, lines)
                 if lacking and len(clients) == 1:
@@ -107,6 +113,7 @@ def measure_tests(
                 with progress.bar(f"{client.resolved_version:>10} {test}", asked.reps) as bar:
                     bar.begin()
                     one = _measured(client, workers, schedules[test], series, bar)
+                    one = replace(one, places=places)
                 of_tests.setdefault(test, []).append(one)
                 if one.summary.void:
                     reason = next(result.void.says for result in one.results if result.void)
@@ -128,6 +135,7 @@ def measure_tests(
                 tuple(result.void for result in one.results if result.void is not None)
                 for one in several
             ),
+            tuple(one.places for one in several),
         )
         for test, several in of_tests.items()
     ]
@@ -138,6 +146,7 @@ class _OneClient:
     summary: ClientSummary
     results: Sequence[TrialResult]
     failure: Failure | None
+    places: tuple[SourceLine, ...] = ()
 
 
 def _lacking(schedule: Schedule, lines: Sequence[tuple[str, str]]) -> str:

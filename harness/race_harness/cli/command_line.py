@@ -41,6 +41,8 @@ def run() -> Any:
     try:
         return app(prog_name="race", standalone_mode=False)
     except HarnessError as error:
+        if "--github" in sys.argv:
+            _annotate(in_one_line(error))
         _say(str(error))
         if "\n" in str(error).strip():
             # After a long stack nobody looks for the beginning.
@@ -51,6 +53,14 @@ def run() -> Any:
         return _bad_usage_status()
     except typer.Abort:
         return 130  # Ctrl-C, in older releases of Typer
+
+
+def _annotate(error: str) -> None:
+    """Tell GitHub, too, why there is no result."""
+    from race_harness.cli.github import annotate
+    from race_harness.report.annotations import Annotation
+
+    annotate([Annotation("error", "race", error)])
 
 
 def _bad_usage_status() -> int:

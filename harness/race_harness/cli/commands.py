@@ -62,7 +62,8 @@ class LazyGroup(TyperGroup):
 
 
 def _load(name: str) -> Any:
-    alone = new_app()
+    # Completion is set up by `race` itself.
+    alone = new_app(add_completion=False)
     alone.command(name)(COMMANDS[name].function())
     return typer.main.get_command(alone)
 

@@ -29,6 +29,7 @@ from race_harness.cli.console import (
     output,
     write_json,
 )
+from race_harness.cli.github import GitHub, annotate, summarise_job
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.cli.shared_options import takes
 from race_harness.cli.sweeps import MOST_PAIRS, Pairs, Sweep, SweepOutputs, how_asked, swept
@@ -41,15 +42,18 @@ from race_harness.cli.tests import (
     Invariant,
     Source,
     check_grade,
+    check_no_sweep,
     check_of_tests,
     raise_if_failed,
     raise_if_lost,
     schedule_of,
+    tell_github,
     tests_measured,
 )
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure
 from race_harness.model.scenario import Scenario as ScenarioToRun
+from race_harness.report.annotations import Level, of_failure
 from race_harness.story.timeline import short_story
 from race_harness.workers.selection import Selection
 
@@ -103,6 +107,7 @@ class Measuring:
     json_file: JsonFile = None
     markdown: Markdown = False
     record: RecordFile = None
+    github: GitHub = False
 
     def of_tests(self, clients: list[str]) -> TestsAsked:
         """Raises UsageError: an option was given that is about scenarios alone."""
@@ -128,6 +133,7 @@ class Measuring:
             jobs=self.jobs,
             families=tuple(name for name in self.faults.split(",") if name),
             schedule=None if schedule is None else schedule_of(schedule),
+            placed=self.github,
         )
 
     def of_scenario(self) -> ScenarioToRun:
@@ -163,19 +169,28 @@ def run(
     if asked.test:
         check_grade(grade)
         if sweep:
+            check_no_sweep(asked.github)
             outputs = asked.sweep_outputs({"clients": [client]})
             raise_if_lost(asked.of_tests([client]), how_asked(sweep, pairs), outputs, grade)
             return
-        raise_if_failed(_tests_measured("run", [client], asked), grade)
+        measured = _tests_measured("run", [client], asked)
+        if asked.github:
+            tell_github(measured, grade)
+        raise_if_failed(measured, grade)
         return
     if sweep:
+        check_no_sweep(asked.github)
         _sweep(client, asked, sweep, pairs)
         return
-    summary = _measured("run", [client], asked, strict=strict).clients[0]
+    comparison = _measured("run", [client], asked, strict=strict)
+    (summary,) = comparison.clients
     if summary.first_failure is not None:
         path = Path(summary.first_failure)
         story = short_story(Failure.read(path), path)
         errors.print(story, markup=False, highlight=False, soft_wrap=True)
+    if asked.github:
+        level: Level = "warning" if summary.has_passed(strict=strict) else "error"
+        _tell_github(comparison, level)
     if not summary.has_passed(strict=strict):
         raise typer.Exit(1)
 
@@ -213,9 +228,21 @@ def compare(
     if against:
         clients = _beside(clients, against, asked)
     if asked.test:
-        _tests_measured("compare", clients, asked)
+        measured = _tests_measured("compare", clients, asked)
+        if asked.github:
+            tell_github(measured, None)
     else:
-        _measured("compare", clients, asked)
+        comparison = _measured("compare", clients, asked)
+        if asked.github:
+            _tell_github(comparison, "warning")
+
+
+def _tell_github(comparison: Comparison, level: Level) -> None:
+    """Annotate the first failure of each client, and add the table to the summary of the job."""
+    kept = [Path(one.first_failure) for one in comparison.clients if one.first_failure is not None]
+    failures = [(Failure.read(path), path) for path in kept]
+    annotate(of_failure(failure, path, level) for failure, path in failures)
+    summarise_job(comparison_markdown(comparison), [short_story(*each) for each in failures])
 
 
 def _beside(clients: list[str], against: list[str], asked: Measuring) -> list[str]:

@@ -1,6 +1,6 @@
 """`race soak`: thousands of trials over many scenarios and clients, against a baseline."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -22,17 +22,22 @@ from race_harness.cli.console import (
     parse_time,
     write_json,
 )
+from race_harness.cli.github import GitHub, annotate, place_of_failure, summarise_job
 from race_harness.cli.own_test import DrawnGrade, OwnTests, check_drawn
 from race_harness.cli.recorded import RecordFile, open_store
 from race_harness.cli.shared_options import takes
 from race_harness.cli.soak_progress import SoakProgress, soak_bars
-from race_harness.cli.soak_tables import soak_markdown, soak_table
+from race_harness.cli.soak_tables import regressions_of, soak_markdown, soak_table
 from race_harness.cli.tests import Faults
 from race_harness.model.asked import MOST_REPS
 from race_harness.model.errors import UsageError
+from race_harness.model.source_line import SourceLine
+from race_harness.report.annotations import Annotation, Level
 from race_harness.search import families as fault_families
 from race_harness.soak.cluster import ClusterTls
+from race_harness.soak.kept import Kept
 from race_harness.soak.plan import Plan, Shard, sequential_test
+from race_harness.soak.results import SoakSummary
 from race_harness.soak.soaking import Asked, TestsOfSoak, run_soak
 from race_harness.store.series import Key
 from race_harness.workers.pool import jobs_in
@@ -145,6 +150,7 @@ def soak(
     json_file: JsonFile = None,
     markdown: Markdown = False,
     record: RecordFile = None,
+    github: GitHub = False,
 ) -> None:
     """Run many trials over all scenarios, for a time or a number, and compare with a baseline.
 
@@ -168,6 +174,7 @@ def soak(
         {**asked_alone, "--server": server != "fake", "--world": world != "sim"},
     )
     tests, chosen = None, {}
+    lines: list[SourceLine] = []
     if asked.test:
         check_drawn(grade, faults)
         tests = TestsOfSoak(
@@ -175,6 +182,7 @@ def soak(
             asked.requirements,
             tuple(name for name in faults.split(",") if name),
             stalls=grade != "order",
+            found_at=lines.extend if github else None,
         )
         fault_families.check(tests.families)
     elif schedule is not None:
@@ -222,6 +230,10 @@ def soak(
         print(soak_markdown(summary, kept), end="")
     elif str(json_file) != "-":
         output.print(soak_table(summary, kept), crop=False)
+    if github:
+        failed = summary.has_failed(fail_under, strict=strict)
+        annotate(_annotations(summary, kept, lines, failed=failed))
+        summarise_job(soak_markdown(summary, kept))
     if summary.has_regressed:
         raise typer.Exit(REGRESSED)
     if summary.has_failed(fail_under, strict=strict):
@@ -237,3 +249,17 @@ def _tls(
     if dask is None or ca is None or cert is None or key is None:
         raise UsageError("--dask-ca, --dask-cert and --dask-key go together, with --dask tls://…")
     return ClusterTls(ca, cert, key)
+
+
+def _annotations(
+    summary: SoakSummary, kept: Sequence[Kept], lines: Sequence[SourceLine], *, failed: bool
+) -> Iterator[Annotation]:
+    """Regressions first; of failures those are errors of which the exit status tells, and that the
+    scenario does not say of the release anyway."""
+    for named, what in regressions_of(summary):
+        yield Annotation("error", f"race: regressed, {named}", what)
+    for one in kept:
+        level: Level = "error" if failed and one.key not in summary.known else "warning"
+        told = "\n".join(line for line in (one.cause, one.confirmed, one.replay) if line)
+        place = place_of_failure(one.test, one.evidence, lines)
+        yield Annotation(level, f"race: {one.verdict}, {one.key.scenario}", told, place)

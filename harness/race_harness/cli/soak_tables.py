@@ -104,6 +104,13 @@ def soak_markdown(summary: SoakSummary, kept: Sequence[Kept]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def regressions_of(summary: SoakSummary) -> Iterator[tuple[str, str]]:
+    """Scenario and client of each that regressed, and in what."""
+    for row in _rows(summary):
+        if row.regressed:
+            yield f"{row.scenario}, {row.name}", row.against
+
+
 def _rows(summary: SoakSummary) -> Iterator[_Row]:
     for name, comparison in summary.scenarios.items():
         keys = [

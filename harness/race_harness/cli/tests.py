@@ -1,6 +1,6 @@
 """`race test`: tests of your own, each run many times."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from race_harness.cli.console import (
     output,
     write_json,
 )
+from race_harness.cli.github import GitHub, annotate, place_of_failure, summarise_job
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.cli.sweeps import MOST_PAIRS, Pairs, Sweep, SweepOutputs, how_asked, swept
 from race_harness.cli.tables import comparison_markdown, comparison_table
@@ -37,6 +38,7 @@ from race_harness.model.grade import GRADES, MEANINGS
 from race_harness.model.plain_text import code_span
 from race_harness.model.plain_text import markdown as markdown_text
 from race_harness.model.schedule import Schedule
+from race_harness.report.annotations import Annotation, Level, of_failure, of_voids
 from race_harness.statistics import phrases
 from race_harness.statistics.intervals import Spread
 from race_harness.statistics.phrases import number
@@ -109,6 +111,7 @@ def run_tests(
     json_file: JsonFile = None,
     markdown: Markdown = False,
     record: RecordFile = None,
+    github: GitHub = False,
 ) -> None:
     """Run pytest tests of your own many times, on schedules that differ in what may vary.
 
@@ -126,14 +129,18 @@ def run_tests(
         jobs=jobs,
         families=tuple(name for name in faults.split(",") if name),
         schedule=None if schedule is None else schedule_of(schedule),
+        placed=github,
     )
     if sweep:
         if against:
             raise UsageError("--sweep tries the lines of one environment: leave out --against")
+        check_no_sweep(github)
         outputs = SweepOutputs("test", {"clients": asked.clients}, json_file, record, markdown)
         raise_if_lost(asked, how_asked(sweep, pairs), outputs, grade)
         return
     measured = tests_measured("test", asked, json_file, markdown=markdown, record=record)
+    if github:
+        tell_github(measured, grade)
     raise_if_failed(measured, grade)
 
 
@@ -173,6 +180,49 @@ def check_grade(grade: str) -> None:
         raise UsageError(f"no grade {grade!r}; there are: {', '.join(GRADES)}")
 
 
+def check_no_sweep(github: bool) -> None:
+    """Raises UsageError: annotations are asked for of a sweep."""
+    if github:
+        raise UsageError("a sweep has no annotations: leave out --github, or --sweep")
+
+
+def tell_github(measured: list[MeasuredTest], grade: str | None) -> None:
+    """Annotate what failed, and add the table to the summary of the job.
+
+    `grade`: by which failures are errors, as the exit status has it; None: none is.
+
+    Raises:
+        UsageError: the summary cannot be written.
+    """
+    annotate(annotations_of(measured, grade))
+    stories = [
+        short_story(failure, Path(client.first_failure or ""))
+        for one in measured
+        for client, failure in zip(one.comparison.clients, one.failures, strict=True)
+        if failure is not None
+    ]
+    summarise_job(_in_markdown([one.comparison for one in measured]), stories)
+
+
+def annotations_of(measured: list[MeasuredTest], grade: str | None) -> Iterator[Annotation]:
+    """One for the first failure of each test beside each client, and one where repetitions have no
+    verdict."""
+    for one in measured:
+        test = one.comparison.scenario
+        several = zip(one.comparison.clients, one.failures, one.voids, one.places, strict=True)
+        for client, failure, voids, lines in several:
+            if failure is not None:
+                judged = replace(client, reps=client.reps - client.void)
+                counts = grade is not None and _has_failed(judged, grade)
+                level: Level = "error" if counts else "warning"
+                place = place_of_failure(test, failure.judgement.evidence, lines)
+                yield of_failure(failure, Path(client.first_failure or ""), level, place)
+            if voids:
+                reasons = [void.says for void in voids]
+                level = "warning" if grade is None else "error"
+                yield of_voids(test, reasons, level, place_of_failure(test, (), lines))
+
+
 def raise_if_failed(measured: list[MeasuredTest], grade: str) -> None:
     """Raises typer.Exit: one of them failed, by that grade or a lower one."""
     if any(_has_failed(client, grade) for one in measured for client in one.comparison.clients):
@@ -206,8 +256,7 @@ def tests_measured(
     write_json(json_file, several[0] if len(several) == 1 else {"schema": 1, "tests": several})
     alone = len(asked.clients) == 1
     if markdown:
-        tables = _markdown(comparisons) if alone else map(comparison_markdown, comparisons)
-        print("\n".join([*tables, *([] if alone else _found_by(comparisons))]))
+        print(_in_markdown(comparisons))
     elif str(json_file) != "-":
         if alone:
             output.print(_table(comparisons))
@@ -282,6 +331,12 @@ def _table(comparisons: list[Comparison]) -> Table:
         cells[2].stylize("yellow" if client.pass_rate is None else "green" if passed else "red")
         table.add_row(*cells)
     return table
+
+
+def _in_markdown(comparisons: list[Comparison]) -> str:
+    alone = all(len(one.clients) == 1 for one in comparisons)
+    tables = _markdown(comparisons) if alone else map(comparison_markdown, comparisons)
+    return "\n".join([*tables, *([] if alone else _found_by(comparisons))])
 
 
 def _markdown(comparisons: list[Comparison]) -> list[str]:

@@ -8,6 +8,7 @@ from race_harness.campaign.campaign import FAILURES, keep
 from race_harness.campaign.kept_files import holds
 from race_harness.model.combination import SIM_REAL
 from race_harness.model.confirmation import rank
+from race_harness.model.evidence import Evidence
 from race_harness.model.failure import Failure
 from race_harness.store.series import Key, SeriesRecord
 from race_harness.story.facts import replay_of
@@ -27,6 +28,11 @@ class Kept:
     rank: int
     replay: str
     """The command."""
+    verdict: str = ""
+    """The gravest."""
+    test: str | None = None
+    """The test of somebody's own that failed."""
+    evidence: tuple[Evidence, ...] = ()
 
 
 def confirm_all(
@@ -57,6 +63,9 @@ def ranked(records: Mapping[Key, SeriesRecord], words: Callable[[Failure], str])
             words(failure),
             rank(failure.confirmed),
             replay_of(failure, path).removeprefix("replay: "),
+            failure.judgement.headline,
+            failure.schedule.test,
+            failure.judgement.evidence,
         )
         for key, record in records.items()
         for failure, path in record.failures()

@@ -18,6 +18,7 @@ from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
+from race_harness.model.source_line import SourceLine
 from race_harness.model.verdict import TrialResult
 from race_harness.search.for_tests import scenario_of
 from race_harness.soak.bench import Bench
@@ -82,6 +83,8 @@ class TestsOfSoak:
     """Of faults."""
     stalls: bool
     """Whether threads are held up at lines, too."""
+    found_at: Callable[[Sequence[SourceLine]], None] | None = None
+    """Told where the lines of the tests are, for whoever wants to know."""
 
 
 class Shown(Protocol):
@@ -188,6 +191,8 @@ def _of_tests(tests: TestsOfSoak, client: ClientUnderTest) -> dict[str, Scenario
     with client.workers() as workers:
         workers.wait_ready()
         lines = workers.source_lines() if tests.stalls else ()
+        if tests.found_at is not None:
+            tests.found_at(workers.source_places())
         decides = json.dumps([tests.selection.to_adapter(), tests.families, lines])
         source = hashlib.sha256(decides.encode()).hexdigest()
         return {
