@@ -47,6 +47,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "atlas": Command("atlas:atlas", "Run every scenario on every release."),
     "conform": Command("conform:conform_to", "Compare the fake server with the real one."),
     "serve": Command("serve:serve", "Serve the fake agent server on 127.0.0.1."),
+    "doctor": Command("doctor:doctor", "Say what this machine lacks, and what to do."),
     "cache": Command("environments:cache", "List or prune the clients' environments."),
 }
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,9 @@ class TextConsole(Console):
     """
 
     def __init__(self, **options: Any) -> None:
+        if os.environ.get("NO_COLOR"):
+            # By itself, rich would go on with bold and dim.
+            options["color_system"] = None
         super().__init__(markup=False, emoji=False, highlight=False, **options)
 
     def render(
@@ -136,9 +140,11 @@ class Bar:
         self._label = label
         self._total = total
         self._failed = 0
+        self._begun = False
         self._task = progress.add_task(f"{label}  importing the client", total=None)
 
     def begin(self) -> None:
+        self._begun = True
         self._progress.update(self._task, total=self._total, description=f"{self._label}  trials")
 
     def advance(self, *, passed: bool) -> None:
@@ -147,7 +153,11 @@ class Bar:
         self._progress.update(self._task, advance=1, description=f"{self._label}  trials{failed}")
 
     def stop(self) -> None:
-        self._progress.stop_task(self._task)
+        """It stays as it is; one that never began would say for good that it is about to."""
+        if self._begun:
+            self._progress.stop_task(self._task)
+        else:
+            self._progress.remove_task(self._task)
 
 
 @contextlib.contextmanager

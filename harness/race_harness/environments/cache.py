@@ -152,13 +152,26 @@ def sweep(root: Path, held: str = "") -> int:
     """
     removed = 0
     for leftover in (root / BUILDING).glob("*~*"):
-        name = leftover.name.rpartition("~")[0]
-        lock = (
-            nullcontext()
-            if name == held
-            else FileLock(root / BUILDING / f"{name}.lock", timeout=0)
-        )
-        with suppress(Timeout, OSError), lock:
+        name = _key_of(leftover)
+        with suppress(Timeout, OSError), nullcontext() if name == held else _free(leftover):
             shutil.rmtree(leftover, ignore_errors=True)
             removed += 1
     return removed
+
+
+def leftovers(root: Path) -> list[Path]:
+    """What `sweep` would remove, which stays."""
+    found = []
+    for leftover in (root / BUILDING).glob("*~*"):
+        with suppress(Timeout, OSError), _free(leftover):
+            found.append(leftover)
+    return sorted(found)
+
+
+def _key_of(leftover: Path) -> str:
+    return leftover.name.rpartition("~")[0]
+
+
+def _free(leftover: Path) -> FileLock:
+    """The lock of its builder; taking it raises Timeout while there is one."""
+    return FileLock(leftover.with_name(f"{_key_of(leftover)}.lock"), timeout=0)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,6 +68,21 @@ def total(kept: Sequence[KeptEnvironment]) -> int:
     for each in kept:
         files.update(each.files)
     return sum(files.values())
+
+
+def measured(root: Path, within_s: float) -> tuple[int, int, bool]:
+    """How many environments there are; the bytes of what could be looked at in so many wall
+    seconds, each file counted once; and whether that is all."""
+    folders = [one for one in root.iterdir() if one.is_dir()] if root.is_dir() else []
+    kept = [one for one in folders if one.name[0] != "."]
+    files: dict[File, int] = {}
+    until = time.monotonic() + within_s
+    for path in kept:
+        for status in _files(path):
+            files[status.st_dev, status.st_ino] = 512 * status.st_blocks
+            if time.monotonic() > until:
+                return len(kept), sum(files.values()), False
+    return len(kept), sum(files.values()), True
 
 
 def choose(

@@ -111,9 +111,7 @@ def published(package: str = PACKAGE) -> list[Published]:
     `ClientUnavailable` when it has no such package.
     """
     with _open_index() as index:
-        # Without the user and password that the address may carry.
-        parts = urlsplit(index.endpoint)
-        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        shown = index_address()
         try:
             page = index.get_project_page(package, timeout=_TIMEOUT)
         except NoSuchProjectError:
@@ -168,6 +166,13 @@ def candidates() -> list[Published]:
     if not final:
         raise ClientUnavailable(f"the index has no final release of {PACKAGE}: name a version")
     return final
+
+
+def index_address() -> str:
+    """The index in use, without the user and password that its address may carry."""
+    with _open_index() as index:
+        parts = urlsplit(index.endpoint)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _open_index() -> PyPISimple:

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -52,13 +53,36 @@ def sweep_folders() -> None:
             _sweep(path)
 
 
+def abandoned_folders() -> list[Path]:
+    """Those that `sweep_folders` would remove, which stay."""
+    found = []
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError), _held(path) as mine:
+            if mine:
+                found.append(path)
+    return sorted(found)
+
+
 def _sweep(path: Path) -> None:
+    with _held(path) as mine:
+        if mine:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[bool]:
+    """Whether it is this user's, and nobody's any more: then it is held meanwhile.
+
+    Raises:
+        OSError: somebody has it locked, or it cannot be opened.
+    """
     if path.lstat().st_uid != os.getuid():
+        yield False
         return
     lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(path, ignore_errors=True)
+        yield True
     finally:
         os.close(lock)
 

@@ -1,0 +1,40 @@
+"""`race doctor`: what this machine has, what it lacks, and what to do."""
+
+from typing import Final
+
+import typer
+from rich.text import Text
+
+from race_harness.cli.console import JsonFile, check_writable, output, write_json
+from race_harness.doctor.checks import Diagnosis, State, diagnoses, is_well
+
+_STYLES: Final[dict[State, str]] = {"ok": "green", "note": "yellow", "missing": "bold red"}
+
+
+def doctor(json_file: JsonFile = None) -> None:
+    """Look at interpreter, uv, package index, cache, record, and what else trials use, and say
+    what is missing and what to do.
+
+    Exit status 0 if nothing is missing that is needed, else 1.
+    """
+    # It is a second slower to import, which no other command need wait for.
+    from race_harness.doctor.probing import look
+
+    check_writable(json_file)
+    found = diagnoses(look())
+    well = is_well(found)
+    write_json(json_file, {"schema": 1, "well": well, "found": [one.to_dict() for one in found]})
+    if str(json_file) != "-":
+        width = max(len(one.name) for one in found)
+        for one in found:
+            # Folded, a path in it could not be pasted.
+            output.print(_line(one, width), soft_wrap=True)
+    if not well:
+        raise typer.Exit(1)
+
+
+def _line(one: Diagnosis, width: int) -> Text:
+    todo = "" if one.todo is None else f". To do: {one.todo}"
+    return Text.assemble(
+        (f"{one.state:<8}", _STYLES[one.state]), f"{one.name:<{width}}  {one.says}{todo}"
+    )
