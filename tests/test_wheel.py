@@ -13,6 +13,7 @@ import pytest
 from uv import find_uv_bin
 
 from race_harness.model.fingerprint import fingerprint
+from race_harness.model.version import __version__
 
 ROOT = Path(__file__).parents[1]
 
@@ -83,6 +84,44 @@ def test_it_takes_one_name(wheel: Path) -> None:
     assert "race_harness/py.typed" in names
     assert "race_harness/scenarios/clean.py" in names
     assert "race_harness/report/templates/report.html.j2" in names
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A wheel and a source archive, as a release has them."""
+    folder = tmp_path_factory.mktemp("release")
+    uv("build", "--quiet", "--python", sys.executable, "--out-dir", folder, ROOT)
+    (wheel,), (archive,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    return {"wheel": wheel, "sdist": archive}
+
+
+def test_an_index_would_take_both(both: dict[str, Path]) -> None:
+    uv("tool", "run", "--quiet", "twine", "check", "--strict", *both.values())
+
+
+@pytest.mark.parametrize("kind", ["wheel", "sdist"])
+def test_each_can_be_installed_and_run(kind: str, both: dict[str, Path], tmp_path: Path) -> None:
+    environment = tmp_path / "venv"
+    uv("venv", "--quiet", "--python", sys.executable, environment)
+    python = environment / "bin" / "python"
+    uv("pip", "install", "--quiet", "--python", python, f"{both[kind]}[reference]")
+
+    def race(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [environment / "bin" / "race", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "RACE_RECORD": str(tmp_path / "record.db")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    assert race("--version").stdout == f"race-harness {__version__}\n"
+    done = race("run", "reference:eager", "--reps", "3")
+    assert done.returncode == 1, done.stderr
+    assert "0 / 3 = 0.0 %" in done.stdout
+    (failure,) = (tmp_path / ".race" / "failures").glob("*.json")
+    assert race("show", str(failure)).returncode == 0
 
 
 def test_it_is_the_same_harness(run: Run) -> None:
