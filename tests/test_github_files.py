@@ -1,4 +1,4 @@
-"""The action and the workflows: their commands and options are there, and inputs do what they say."""
+"""The action and the workflows: their options are there, and inputs do what they say."""
 
 import os
 import re

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -137,7 +137,7 @@ class Bar:
 
     def __init__(self, progress: Progress, label: str, total: int) -> None:
         self._progress = progress
-        self._label = label
+        self._label = _with_room(label, progress.console.width - _BESIDE_LABEL)
         self._total = total
         self._failed = 0
         self._begun = False
@@ -158,6 +158,19 @@ class Bar:
             self._progress.stop_task(self._task)
         else:
             self._progress.remove_task(self._task)
+
+
+_BESIDE_LABEL: Final = 48
+"""Columns for the rest of a bar's line, such as `trials  99 failed ━━━━━ 1000/1000 0:00:09`."""
+
+
+def _with_room(label: str, most: int) -> str:
+    """The label, without its middle where it is longer: names begin alike, and end otherwise."""
+    most = max(most, 24)
+    if len(label) <= most:
+        return label
+    first = label[: len(label) - len(label.lstrip())] + label.split()[0]
+    return f"{first} …{label[len(label) - max(most - len(first) - 2, 12) :]}"
 
 
 @contextlib.contextmanager

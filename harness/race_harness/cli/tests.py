@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
 from rich.text import Text
 
 from race_harness.campaign.comparison import ClientSummary, Comparison
@@ -28,6 +26,7 @@ from race_harness.cli.console import (
     write_json,
 )
 from race_harness.cli.github import GitHub, annotate, place_of_failure, summarise_job
+from race_harness.cli.own_test_tables import HEADERS, cells_of, tables_of
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.cli.sweeps import MOST_PAIRS, Pairs, Sweep, SweepOutputs, how_asked, swept
 from race_harness.cli.tables import comparison_markdown, comparison_table
@@ -39,9 +38,6 @@ from race_harness.model.plain_text import code_span
 from race_harness.model.plain_text import markdown as markdown_text
 from race_harness.model.schedule import Schedule
 from race_harness.report.annotations import Annotation, Level, of_failure, of_voids
-from race_harness.statistics import phrases
-from race_harness.statistics.intervals import Spread
-from race_harness.statistics.phrases import number
 from race_harness.story.timeline import short_story
 from race_harness.workers.selection import Selection
 
@@ -259,7 +255,9 @@ def tests_measured(
         print(_in_markdown(comparisons))
     elif str(json_file) != "-":
         if alone:
-            output.print(_table(comparisons))
+            for part in tables_of(comparisons, output.width):
+                # Folded, a name could not be copied.
+                output.print(part, crop=False, soft_wrap=isinstance(part, Text))
         else:
             for comparison in comparisons:
                 output.print(comparison_table(comparison))
@@ -286,53 +284,6 @@ def _has_failed(client: ClientSummary, grade: str) -> bool:
     return client.passed + forgiven != client.reps
 
 
-_HEADERS = (
-    *("test", "reps", "pass rate\n[95 % interval]", "verdicts", "failures\nby grade"),
-    *("virtual\ns, p50\n/ p95", "wall ms\nmean\n/ p95", "trials\n/s"),
-)
-
-
-def _cells(comparison: Comparison) -> list[str]:
-    (client,) = comparison.clients
-    grades = client.grades or {}
-    return [
-        comparison.scenario,
-        str(client.reps),
-        f"{phrases.rate(client.passed, client.reps - client.void)}\n"
-        f"{phrases.interval(*client.ci95)}",
-        ", ".join(phrases.counts(client.verdicts, client.void)),
-        ", ".join(f"{grade} {grades[grade]}" for grade in GRADES if grades.get(grade)) or "none",
-        _two(client.virtual_s, "p50"),
-        _two(client.wall_ms, "mean"),
-        number(client.trials_per_s),
-    ]
-
-
-def _two(spread: Spread | None, first: str) -> str:
-    """On two lines: with the name of a test, a terminal has no room for more."""
-    if spread is None:
-        return "–"
-    return f"{number(getattr(spread, first))} /\n{number(spread.p95)}"
-
-
-def _table(comparisons: list[Comparison]) -> Table:
-    table = Table(
-        box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold"
-    )
-    for header in _HEADERS:
-        words = header in ("test", "verdicts", "failures\nby grade")
-        table.add_column(
-            header, justify="left" if words else "right", overflow="fold", no_wrap=not words
-        )
-    for comparison in comparisons:
-        (client,) = comparison.clients
-        passed = client.passed == client.reps - client.void
-        cells = [Text(cell) for cell in _cells(comparison)]
-        cells[2].stylize("yellow" if client.pass_rate is None else "green" if passed else "red")
-        table.add_row(*cells)
-    return table
-
-
 def _in_markdown(comparisons: list[Comparison]) -> str:
     alone = all(len(one.clients) == 1 for one in comparisons)
     tables = _markdown(comparisons) if alone else map(comparison_markdown, comparisons)
@@ -341,11 +292,11 @@ def _in_markdown(comparisons: list[Comparison]) -> str:
 
 def _markdown(comparisons: list[Comparison]) -> list[str]:
     lines = [
-        "| " + " | ".join(header.replace("\n", " ") for header in _HEADERS) + " |",
+        "| " + " | ".join(header.replace("\n", " ") for header in HEADERS) + " |",
         "|---|--:|---|---|---|--:|--:|--:|",
     ]
     for comparison in comparisons:
-        name, *cells = (cell.replace("\n", " ") for cell in _cells(comparison))
+        name, *cells = (cell.replace("\n", " ") for cell in cells_of(comparison))
         lines.append("| " + " | ".join([code_span(name), *map(markdown_text, cells)]) + " |")
     found = _found_by(comparisons)
     return [*lines, "", *(f"- {markdown_text(line)}" for line in found)] if found else lines
