@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from race_harness.doctor.checks import Machine, Place, diagnoses, is_well
+from race_harness.doctor.checks import Machine, Storage, diagnoses, is_well
 
-CACHE = Place(Path("/cache/environments"), None, 40.0, 1.5, 3)
-RECORD = Place(Path("/data/record.db"), None, 40.0, 0.002)
+CACHE = Storage(Path("/cache/environments"), None, 40.0, 1.5, 3)
+RECORD = Storage(Path("/data/record.db"), None, 40.0, 0.002)
 WELL = Machine(
     harness="0.1.0",
     python="3.13.0",

@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 
 from race_harness.doctor import probing
-from race_harness.doctor.asking import ask_index
+from race_harness.doctor.index_question import ask_index
 from race_harness.environments import cache, pruning
 from race_harness.store.health import health_of
 from race_harness.store.store import Store

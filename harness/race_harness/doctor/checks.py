@@ -26,7 +26,7 @@ class Diagnosis:
 
 
 @dataclass(frozen=True)
-class Place:
+class Storage:
     """A folder that is written to."""
 
     path: Path
@@ -56,8 +56,8 @@ class Machine:
     releases: int
     """Of openhands-sdk, on the index."""
     index_problem: str | None
-    cache: Place
-    record: Place
+    cache: Storage
+    record: Storage
     trials: int | None
     """None: there is no record yet."""
     record_problem: str | None
@@ -135,7 +135,7 @@ def _index(machine: Machine) -> Diagnosis:
     return Diagnosis("package index", "ok", said)
 
 
-def _cache(place: Place) -> Diagnosis:
+def _cache(place: Storage) -> Diagnosis:
     size = f"{place.size_gb:.1f} GB" if place.measured else f"over {place.size_gb:.1f} GB"
     says = f"{place.entries} environments, {size}, in {place.path}; {place.free_gb:.1f} GB free"
     if place.problem is not None:

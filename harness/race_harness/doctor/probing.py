@@ -13,8 +13,8 @@ from typing import Final
 
 from uv import find_uv_bin
 
-from race_harness.doctor.asking import ask_index
-from race_harness.doctor.checks import Machine, Place
+from race_harness.doctor.checks import Machine, Storage
+from race_harness.doctor.index_question import ask_index
 from race_harness.environments import cache, pruning
 from race_harness.environments.installer import uv_version
 from race_harness.model.supported import complaint
@@ -60,8 +60,8 @@ def look() -> Machine:
         index=index.address,
         releases=index.releases,
         index_problem=index.problem,
-        cache=Place(root, problem_of(root), free_gb(root), size / 1e9, entries, measured),
-        record=Place(record, writable, free_gb(record), _size_gb(record)),
+        cache=Storage(root, problem_of(root), free_gb(root), size / 1e9, entries, measured),
+        record=Storage(record, writable, free_gb(record), _size_gb(record)),
         trials=health.trials,
         record_problem=health.problem,
         namespaces_problem=namespaces_problem(),

@@ -27,11 +27,15 @@ def ask_index(environ: Mapping[str, str], limit_s: float = LIMIT_S) -> IndexAnsw
     """How many releases it has of openhands-sdk."""
     command = [sys.executable, "-P", "-m", __spec__.name]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=dict(environ)
+        # Without a buffer, in which the second line could stay when the first is read.
+        *(command, 0),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=dict(environ),
     ) as asking:
         assert asking.stdout is not None
         # It takes its time to import what it needs, and does not ask before.
-        address = asking.stdout.readline().strip()
+        address = asking.stdout.readline().decode().strip()
         try:
             told, _ = asking.communicate(timeout=limit_s)
             return IndexAnswer(**json.loads(told))
