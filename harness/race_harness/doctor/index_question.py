@@ -28,7 +28,8 @@ def ask_index(environ: Mapping[str, str], limit_s: float = LIMIT_S) -> IndexAnsw
     command = [sys.executable, "-P", "-m", __spec__.name]
     with subprocess.Popen(
         # Without a buffer, in which the second line could stay when the first is read.
-        *(command, 0),
+        command,
+        bufsize=0,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=dict(environ),
