@@ -79,3 +79,20 @@ def test_links_of_pages_outside_lead_somewhere(page: Path) -> None:
     local = [link for link in links if not link.startswith("http")]
     assert local
     assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def shown(text: str) -> list[str]:
+    """What commands print, line by line, in the blocks of a page."""
+    parts = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+    lines = [line for part in parts for line in part.splitlines()]
+    return [line for line in lines if line and not line.startswith("$ ")]
+
+
+def test_the_readme_is_short_and_shows_what_the_tutorials_show() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    tutorials = "".join(
+        page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "tutorial").glob("*.md")
+    )
+    assert len(shown(text)) > 10
+    assert [line for line in shown(text) if f"{line}\n" not in tutorials] == []
