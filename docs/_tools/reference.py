@@ -293,8 +293,8 @@ def _exit_statuses() -> Iterator[str]:
     )
     for status, meaning in {
         0: "what was asked for was done, and nothing failed",
-        1: "a trial failed, `race hunt` found something, a replay differed, `race bisect` found no "
-        "border, or `race confirm` confirmed nothing",
+        1: "a trial failed, `race hunt` found something, a replay differed, `race bisect` found "
+        "no border, or `race confirm` confirmed nothing",
         UsageError.exit_code: "bad usage, an unknown name, or a file that cannot be read",
         ClientUnavailable.exit_code: "a client that cannot be installed or found, or no index",
         WorldBroken.exit_code: "a trial that left the simulation, or broke it: it has no verdict",
