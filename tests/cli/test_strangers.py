@@ -294,7 +294,7 @@ def test_any_file_ends_in_a_result_or_in_one_line(
     with pytest.MonkeyPatch.context() as monkeypatch:
         for module in places_of_it:
             monkeypatch.setattr(f"race_harness.campaign.{module}.find_client", find)
-        monkeypatch.setattr("race_harness.campaign.replaying.find_tests", never)
+        monkeypatch.setattr("race_harness.campaign.named_test.find_tests", never)
         for made in ("page.html", "trace.json", "exported.txt"):
             (folder / made).unlink(missing_ok=True)
         before = sorted(folder.rglob("*"))
