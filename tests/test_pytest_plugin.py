@@ -518,7 +518,7 @@ def test_marked_tests_are_repeated_in_workers(own_tests: pytest.Pytester) -> Non
             "failed 1 of 1 repetitions; the smallest that fails:",
             "*interleaving.stalls[[]0[]] = * in Box.add at `cls.count = after`*",
             "test_own.py::test_with_no_schedule: `schedule` of pytest.mark.race is a dict*",
-            "test_own.py::test_misspelt: pytest.mark.race takes child_processes, faults, invariant, *",
+            "test_own.py::test_misspelt: pytest.mark.race takes child_processes, faults, *",
         ]
     )
     result.stdout.fnmatch_lines(["3 of 3 repetitions are void: its setup failed: OSError: *"])

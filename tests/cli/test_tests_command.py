@@ -9,7 +9,7 @@ import pytest
 from cli_rig import Race
 
 VOTES = Path(__file__).parents[1] / "workers" / "votes.py"
-DOC = Path(__file__).parents[2] / "docs" / "how-to" / "network-faults.md"
+DOCS = Path(__file__).parents[2] / "docs"
 TEST = "test_votes.py::test_every_vote_counts"
 LOSING = "Votes.count = before + 1"
 STALLED = {
@@ -47,7 +47,8 @@ def test_a_test_that_loses_a_race(votes: Path, race_process: Race) -> None:
 
 def test_a_fault_at_a_moment_of_the_wire_is_told_by_it(tmp_path: Path, race_process: Race) -> None:
     shutil.copy(VOTES.with_name("wire_tests.py"), tmp_path / "test_wire.py")
-    (block,) = re.findall(r"```json\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
+    page = DOCS / "how-to" / "network-faults.md"
+    (block,) = re.findall(r"```json\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "lost-answer.json").write_text(block)
     test = "test_wire.py::test_a_vote_that_is_sent_again"
     done = race_process(
@@ -437,6 +438,6 @@ def test_a_client_that_is_a_folder_has_to_be_named_again(votes: Path, race_proce
     assert "add --client ./evil@HEAD" in done.stderr
 
 
-def test_the_page_shows_the_file_whole() -> None:
-    (block,) = re.findall(r"```python\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
-    assert block == VOTES.read_text(encoding="utf-8")
+def test_the_tutorial_shows_the_test_whole() -> None:
+    text = (DOCS / "tutorial" / "flaky-test.md").read_text(encoding="utf-8")
+    assert re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0] == VOTES.read_text("utf-8")
