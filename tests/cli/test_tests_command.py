@@ -358,7 +358,6 @@ def test_a_soak_of_tests_counts_and_keeps(votes: Path, race_process: Race) -> No
     passed = {one["scenario"]: one["clients"][0]["passed"] for one in numbers["scenarios"]}
     assert passed["test_right.py::test_a"] == 100
     assert passed[TEST] < 100
-    assert race_process("soak", "--test", "test_right.py", "--decide").returncode == 0
 
 
 @pytest.mark.parametrize(

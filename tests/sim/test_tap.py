@@ -534,6 +534,9 @@ def test_messages_end_where_h11_has_them_end_however_they_are_cut(drawn, size):
         def tell(self, _lane, what, **detail):
             """Of moments, which are no matter here."""
 
+        def author(self):
+            return None
+
     class Instant:
         """A pipe that delivers at once."""
 
