@@ -62,6 +62,7 @@ def test_the_ends_are_measured_and_what_is_between_is_like_one_of_them() -> None
 
 
 VOTES = Path(__file__).parents[1] / "workers" / "votes.py"
+HUNG = "import threading\n\n\ndef test_a():\n    threading.Event().wait()\n"
 HELD_UP = LineStall("Votes.do_POST", "Votes.count = before + 1", for_ms=50.0)
 
 
@@ -85,9 +86,12 @@ def test_a_test_of_ones_own_is_judged(votes: Path) -> None:
     assert "the first: AssertionError: assert 1 == 2" in flaky.says
     assert judge.failures["installed"].schedule.test == "test_votes.py::test_every_vote_counts"
     # What fails otherwise than it is asked about cannot tell.
+    (votes.parent / "test_hung.py").write_text(HUNG)
     other = Judge(question, finder=ForTest("test_votes.py", error="KeyError"))(here)
     assert other.judgement == "unclear"
     assert "it fails otherwise: AssertionError: assert 1 == 2" in other.says
+    hung = Judge(question, finder=ForTest("test_hung.py", error="KeyError"))(here)
+    assert "it fails otherwise: hang" in hung.says
     meant = Judge(question, finder=ForTest("test_votes.py", error="assert 1 == 2"))(here)
     assert meant.judgement == "bad"
     flaky_lines = "        before = Votes.count\n        Votes.count = before + 1\n"

@@ -134,7 +134,8 @@ class Judge:
         others: dict[int, Void] = {}
 
         def failed(result: TrialResult, whole: WholeTrial) -> None:
-            errors = [str(entry.error) for entry in whole.evidence]
+            # A hang has no error: its verdict says what it is.
+            errors = [entry.error or entry.verdict for entry in whole.evidence]
             if not any(wanted in error for error in errors):
                 others[result.index] = Void("otherwise", f"it fails otherwise: {errors[0]}")
 

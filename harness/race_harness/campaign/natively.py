@@ -10,9 +10,11 @@ from typing import Final
 
 from race_harness.campaign.campaign import whole_failure
 from race_harness.campaign.finding import ForTest
+from race_harness.campaign.own_tests import lacking_line
 from race_harness.campaign.progress import Progress
 from race_harness.model.combination import Combination
 from race_harness.model.confirmation import Confirmation, tally
+from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure
 from race_harness.model.failure import confirm as confirm_in_file
 from race_harness.model.schedule import Interleaving, Schedule
@@ -52,7 +54,8 @@ def confirm_natively(
 
     Raises:
         ClientUnavailable: the client, or its environment, cannot be had.
-        UsageError: the test is not there; the file, or the record, cannot be written.
+        UsageError: the test is not there, or a line at which the schedule stalls; the file, or
+            the record, cannot be written.
         WorldBroken: a repetition could not be run.
     """
     client = replace(finder, world="real").find(argument, progress.step)
@@ -63,6 +66,8 @@ def confirm_natively(
         progress.bar(f"{client.resolved_version:>10} natively", tries) as bar,
     ):
         workers.wait_ready()
+        if lacking := lacking_line(failure.schedule, workers.source_lines()):
+            raise UsageError(f"{lacking}: the test is another one than when it failed")
         bar.begin()
         series = record.series(client.series("", failure.schedule.scenario, drawn=False))
         write_down = series.batch(schedules)

@@ -89,7 +89,7 @@ def measure_tests(
             lines = workers.source_lines()
             places = tuple(workers.source_places()) if asked.placed else ()
             if asked.schedule is not None:
-                lacking = _lacking(asked.schedule, lines)
+                lacking = lacking_line(asked.schedule, lines)
                 if lacking and len(clients) == 1:
                     raise UsageError(f"{lacking}: name its module as source, or the schedule anew")
                 if lacking:
@@ -149,7 +149,7 @@ class _OneClient:
     places: tuple[SourceLine, ...] = ()
 
 
-def _lacking(schedule: Schedule, lines: Sequence[tuple[str, str]]) -> str:
+def lacking_line(schedule: Schedule, lines: Sequence[tuple[str, str]]) -> str:
     """Which line is not there to stall at, in words: without it a test may pass for that alone."""
     for stall in schedule.interleaving.stalls:
         if (stall.function, stall.line) not in lines:

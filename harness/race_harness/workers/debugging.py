@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from race_harness.model.errors import HarnessError, UsageError, in_one_line
 from race_harness.model.failure import Failure
+from race_harness.model.plain_text import visible
 from race_harness.model.verdict import passes
 from race_harness.model.version import __version__
 from race_harness.sim import source
@@ -119,7 +120,8 @@ def _verdicts(trial: Trial) -> str:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.__stdout__, flush=True)
+    # Some of it comes from the file.
+    print(visible(text), file=sys.__stdout__, flush=True)
 
 
 class _Finder:
