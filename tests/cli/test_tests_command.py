@@ -392,6 +392,7 @@ def test_what_is_about_scenarios_alone_is_one_line(
     "arguments",
     [
         ["run", "reference", "--source", "mylib"],
+        ["run", "reference", "--sweep", "5", "--invariant"],
         ["compare", "reference", "reference", "--invariant"],
         ["hunt", "reference", "--grade", "order"],
         ["soak", "reference", "--reps", "1", "--child-processes"],

@@ -31,8 +31,7 @@ from race_harness.cli.console import (
     output,
     write_json,
 )
-from race_harness.cli.measuring import Requirements
-from race_harness.cli.own_test import OneTest, check_not_given
+from race_harness.cli.own_test import OneTest, Requirements, check_not_given
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.model.asked import MOST_TRIES
 from race_harness.model.combination import Combination

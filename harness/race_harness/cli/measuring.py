@@ -30,20 +30,17 @@ from race_harness.cli.console import (
     write_json,
 )
 from race_harness.cli.github import GitHub, annotate, summarise_job
+from race_harness.cli.own_test import OwnTests
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.cli.shared_options import takes
 from race_harness.cli.sweeps import MOST_PAIRS, Pairs, Sweep, SweepOutputs, how_asked, swept
 from race_harness.cli.tables import comparison_markdown, comparison_table
 from race_harness.cli.tests import (
     Against,
-    ChildProcesses,
     Faults,
     GradeLimit,
-    Invariant,
-    Source,
     check_grade,
     check_no_sweep,
-    check_of_tests,
     raise_if_failed,
     raise_if_lost,
     schedule_of,
@@ -55,49 +52,16 @@ from race_harness.model.failure import Failure
 from race_harness.model.scenario import Scenario as ScenarioToRun
 from race_harness.report.annotations import Level, of_failure
 from race_harness.story.timeline import short_story
-from race_harness.workers.selection import Selection
-
-TestPaths = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--test",
-        metavar="PATH::NAME",
-        help="A pytest test of your own in place of a scenario; may be given several times.",
-    ),
-]
-Requirements = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--with",
-        metavar="REQUIREMENT",
-        help="Of --test: what the client's environment holds besides its own packages and pytest.",
-    ),
-]
-
-TestAtClient = Annotated[
-    bool,
-    typer.Option(
-        "--test-at-client",
-        help="Of --test: PATH is in each client's own tree, a checkout or PATH@REVISION, and not "
-        "here.",
-    ),
-]
 
 DEFAULT_SCENARIO: Final = "final-events"
 
 
 @dataclass(frozen=True)
-class Measuring:
+class Measuring(OwnTests):
     """What both commands are asked for, besides clients."""
 
     scenario: Scenario = None
-    test: TestPaths = None
-    with_: Requirements = None
     faults: Faults = ""
-    source: Source = None
-    child_processes: ChildProcesses = False
-    test_at_client: TestAtClient = False
-    invariant: Invariant = False
     schedule: ScheduleFile = None
     reps: Reps = 1_000
     seed: Seed = 0
@@ -118,17 +82,10 @@ class Measuring:
             )
         schedule = self.schedule
         return TestsAsked(
-            Selection(
-                tuple(self.test or ()),
-                "",
-                tuple(self.source or ()),
-                self.child_processes,
-                self.test_at_client,
-                invariant=self.invariant,
-            ),
+            self.selection,
             self.reps,
             clients=tuple(clients),
-            requirements=tuple(self.with_ or ()),
+            requirements=self.requirements,
             seed=self.seed,
             jobs=self.jobs,
             families=tuple(name for name in self.faults.split(",") if name),
@@ -137,10 +94,12 @@ class Measuring:
         )
 
     def of_scenario(self) -> ScenarioToRun:
-        """Raises UsageError: there is no such scenario or schedule, or both are named."""
+        """Raises UsageError: there is no such scenario or schedule, or both are named; an option
+        was given that is about tests alone."""
         from race_harness.campaign.own_scenarios import find_scenario
         from race_harness.search import library
 
+        self.check({"--faults": self.faults}, {})
         if self.schedule is None:
             return find_scenario(self.scenario or DEFAULT_SCENARIO)
         if self.scenario is None:
@@ -280,16 +239,6 @@ def _measured(
         UsageError: there is no such scenario or schedule, or the file cannot be written.
         ClientUnavailable, WorldBroken: as `measure`.
     """
-    check_of_tests(
-        {
-            "--with": asked.with_,
-            "--source": asked.source,
-            "--faults": asked.faults,
-            "--child-processes": asked.child_processes,
-            "--test-at-client": asked.test_at_client,
-            "--invariant": asked.invariant,
-        }
-    )
     check_outputs(asked.json_file, markdown=asked.markdown)
     chosen = asked.of_scenario()
     plan = {

@@ -7,12 +7,35 @@ from typing import Annotated
 import typer
 
 from race_harness.campaign.finding import ForTest
-from race_harness.cli.measuring import Requirements, TestAtClient, TestPaths
 from race_harness.cli.tests import ChildProcesses, Invariant, Source, check_grade, check_of_tests
 from race_harness.model.errors import UsageError
 from race_harness.model.grade import GRADES
 from race_harness.workers.selection import Selection
 
+TestPaths = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--test",
+        metavar="PATH::NAME",
+        help="A pytest test of your own in place of a scenario; may be given several times.",
+    ),
+]
+Requirements = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        metavar="REQUIREMENT",
+        help="Of --test: what the client's environment holds besides its own packages and pytest.",
+    ),
+]
+TestAtClient = Annotated[
+    bool,
+    typer.Option(
+        "--test-at-client",
+        help="Of --test: PATH is in each client's own tree, a checkout or PATH@REVISION, and not "
+        "here.",
+    ),
+]
 OneTest = Annotated[
     str | None,
     typer.Option(
