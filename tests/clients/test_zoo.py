@@ -15,6 +15,7 @@ from race_harness.model.schedule import (
     Act,
     Caller,
     Fault,
+    Gateway,
     Link,
     Moment,
     Network,
@@ -62,7 +63,32 @@ class Aimed:
     why: str
 
 
+FULL = Network(
+    faults=(Fault("reset", after("run-started", 50)),),
+    gateway=Gateway(connections=1),
+)
+
+
+def behind(**limits):
+    """A gateway with these limits, while the agent thinks for 6 s."""
+    return replace(server(think_ms=6_000), network=Network(gateway=Gateway(**limits)))
+
+
 AIMED = [
+    Aimed(
+        "first-no-is-final",
+        replace(server(think_ms=5_000), network=FULL),
+        "hang",
+        replace(server(think_ms=5_000), network=replace(FULL, gateway=Gateway(connections=5))),
+        "the gateway is full when the socket comes back",
+    ),
+    Aimed(
+        "no-reconnect",
+        behind(idle_s=3),
+        "hang",
+        behind(idle_s=10),
+        "the gateway closes a socket that says nothing while the agent thinks",
+    ),
     Aimed(
         "state-by-frame",
         broken(

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from race_harness.model.moments import Moments
-from race_harness.model.schedule import ConnectionLink, Fault, Link, Moment, Network
+from race_harness.model.schedule import ConnectionLink, Fault, Gateway, Link, Moment, Network
 from race_harness.network.dialect import Dialect
 from race_harness.network.faults import Faults
 from race_harness.network.loopback import HOST, listening_socket
@@ -469,3 +469,48 @@ def test_a_frame_of_a_dead_connection_is_never_delivered(rig):
     exchange(*here.connect())
     assert "one" not in [happening.detail["event"] for happening in here.all("frame-delivered")]
     assert hears_nothing(client)
+
+
+# -- a gateway
+
+
+def test_a_gateway_answers_for_a_server_that_is_late_and_hangs_up_on_it(rig):
+    here = rig(gateway=Gateway(answer_s=0.05, since="start"))
+    client, server = here.connect("rest")
+    assert read_to_end(client).startswith(b"HTTP/1.1 504 ")
+    assert read_to_end(server) == b""
+    assert here.happening("fault").detail["action"] == "gave-up"
+
+
+def test_a_gateway_closes_a_socket_that_carries_nothing(rig):
+    here = rig(gateway=Gateway(idle_s=0.05))
+    client, server = here.connect()
+    assert here.strike().detail["action"] == "idle-closed"
+    assert read_to_end(client) == read_to_end(server) == b""
+
+
+@pytest.mark.parametrize("beyond", ["503", "reset"])
+def test_a_gateway_takes_so_many_connections(rig, beyond):
+    here = rig(gateway=Gateway(connections=1, beyond=beyond, since="start"))
+    exchange(*here.connect())
+    client = socket.create_connection((HOST, here.port), PATIENCE_S)
+    here.sockets.append(client)
+    client.sendall(HEADS["rest"])
+    if beyond == "503":
+        assert read_to_end(client).startswith(b"HTTP/1.1 503 ")
+    else:
+        with pytest.raises(ConnectionResetError):
+            read_to_end(client)
+    assert here.happening("fault").detail["action"] == "turned-away"
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_one_direction_alone_falls_silent(rig, way):
+    here = rig(Fault("half-open", NOW, way=way))
+    client, server = here.connect()
+    assert here.strike().detail["way"] == way
+    there, back = (server, client) if way == "up" else (client, server)
+    back.sendall(text(b"lost"))
+    there.sendall(text(b"heard"))
+    assert read(back, 7) == text(b"heard")
+    assert hears_nothing(there)

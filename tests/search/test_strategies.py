@@ -92,6 +92,13 @@ OWN = {
         "server.clock_ms",
         "server.late",
     },
+    "between": {
+        "network.faults",
+        "network.gateway",
+        "server.other_subscriber_first",
+        "server.other_subscriber_ms",
+        "caller.settle_s",
+    },
     "interleaving": {"interleaving"},
 }
 """What each family may vary."""
@@ -234,6 +241,12 @@ def test_all_of_them_survive_json_together() -> None:
             ("order", lambda s, what=what: any(late.what == what for late in s.server.late))
             for what in ("append", "publication", "request", "answer")
         ),
+        ("between", lambda s: s.network.gateway.answer_s is not None),
+        ("between", lambda s: s.network.gateway.idle_s is not None),
+        ("between", lambda s: s.network.gateway.connections is not None),
+        ("between", lambda s: s.server.other_subscriber_first),
+        ("between", lambda s: any(f.way == "up" for f in s.network.faults)),
+        ("between", lambda s: any(f.action == "half-open" for f in s.network.faults)),
         *(
             ("interleaving", lambda s, strategy=strategy: s.interleaving.strategy == strategy)
             for strategy in ("random-walk", "pct", "pos")

@@ -333,6 +333,18 @@ async def first_frame_of_a_slow_reader(release: Profile) -> str:
         return socket.story
 
 
+async def frame_behind_another_subscriber(release: Profile) -> str:
+    """When a message comes that another subscriber gets first."""
+    async with conversation(
+        release, other_subscriber_ms=200, other_subscriber_first=True
+    ) as subject:
+        await subject.connect()
+        began = asyncio.get_running_loop().time()
+        await subject.post("events", HELLO)
+        await subject.happened("frame-sent", kind="MessageEvent")
+        return "in turn" if asyncio.get_running_loop().time() - began > 0.1 else "at once"
+
+
 async def close_code_of_fifty_first(release: Profile) -> int | None:
     async with conversation(release) as subject:
         for _ in range(50):

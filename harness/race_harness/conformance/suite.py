@@ -11,6 +11,7 @@ from race_harness.model.schedule import (
     Act,
     Caller,
     Fault,
+    Gateway,
     Late,
     Link,
     Moment,
@@ -65,6 +66,10 @@ def _limited(
 
 def _fault(*faults: Fault) -> Schedule:
     return _case(network=replace(LINKS, faults=faults))
+
+
+def _gateway(gateway: Gateway, *faults: Fault) -> Network:
+    return replace(LINKS, gateway=gateway, faults=faults)
 
 
 _STARTED: Final = Moment("run-started")
@@ -132,6 +137,9 @@ CASES: Final[Mapping[str, Schedule]] = {
     "another subscriber slower than the tail waits": _case(
         server=ServerTiming(other_subscriber_ms=40_000)
     ),
+    "another slow subscriber, served first": _case(
+        Script(tool_calls=1), ServerTiming(other_subscriber_ms=300, other_subscriber_first=True)
+    ),
     "late final status": _case(server=ServerTiming(status_ms=500)),
     "slow snapshots": _case(server=ServerTiming(snapshot_ms=500)),
     "slow appends": _case(server=ServerTiming(persist_ms=100)),
@@ -153,6 +161,20 @@ CASES: Final[Mapping[str, Schedule]] = {
     ),
     "socket stalled in a run": _fault(Fault("stall", _STARTED, for_ms=2_000)),
     "reconnect rejected": _fault(Fault("reset"), Fault("reject")),
+    "frames held up, one way": _fault(Fault("stall", _STARTED, for_ms=2_000, way="down")),
+    "pings lost, one way": replace(
+        _fault(Fault("half-open", _STARTED, way="up")), server=ServerTiming(think_ms=30_000)
+    ),
+    "a gateway that waits a second for the answer to run": _case(
+        server=ServerTiming(answer_run_ms=3_000), network=_gateway(Gateway(answer_s=1.03))
+    ),
+    "a gateway that closes what is idle": _case(
+        server=ServerTiming(think_ms=6_000), network=_gateway(Gateway(idle_s=2.03))
+    ),
+    "a gateway that takes two connections": _case(
+        server=ServerTiming(think_ms=3_000),
+        network=_gateway(Gateway(connections=2), Fault("reset", _STARTED)),
+    ),
     "poll answered 503": _case(rest=RestFault("status", "conversation")),
     "run never answered": _case(rest=RestFault("timeout", "run")),
     "page cut off": _case(rest=RestFault("truncate", "events")),

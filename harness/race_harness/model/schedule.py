@@ -138,6 +138,11 @@ class ServerTiming:
     (up to 1.22.0 webhooks share the socket, too)."""
     flushes_first: bool = False
     """Counterfactual: REST tells a final status only when every frame before it was sent."""
+    other_subscriber_first: bool = False
+    """Whether the other subscriber came before the client and takes its frames one by one, as a
+    socket does whose buffer is full. Up to 1.22.0 each frame of the client's waits for it
+    (pub_sub.py:70 of 1.10.0, `__call__`: one subscriber is awaited after another); from 1.22.1
+    they are served at once (pub_sub.py:98), and the tail of a run alone waits."""
 
 
 @dataclass(frozen=True)
@@ -251,6 +256,11 @@ class Fault:
                WebSocket, both ends see the end of the stream
     stall      nothing is delivered for a while; TCP then delivers all of it
     half-open  nothing is delivered any more and neither end is told
+
+    of which the last two may be of one direction alone (`way`): packets may take another route
+    there than back (RFC 2914, section 7, has why both are watched apart), and a middlebox may drop
+    those of one of them. TCP sends what is lost again until it arrives (RFC 9293, section 3.8.1).
+
     refuse     new connections are reset for a while when their first bytes have told the kind, as
                by a proxy that cannot reach what is behind it
     reject     the next connection is closed with `code` as soon as it is subscribed
@@ -273,12 +283,46 @@ class Fault:
     there: bool = False
     """Strike the very connection on which the moment came about, in place of one that `link`,
     `nth` and `path` name. For moments of the wire, and not for `refuse` and `reject`."""
+    way: Literal["both", "up", "down"] = "both"
+    """Of `stall` and `half-open` only: `up` leads to the server, `down` to the client."""
 
     def __post_init__(self) -> None:
+        if self.way != "both" and self.action not in ("stall", "half-open"):
+            raise ValueError(f"{self.action!r} has no way of its own, only 'both'")
         if self.there and not self.at.of_wire:
             raise ValueError(f"a moment {self.at.what!r} is on no connection to be struck there")
         if self.there and self.action in ("refuse", "reject"):
             raise ValueError(f"{self.action!r} is about connections to come, not about one there")
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """A reverse proxy or load balancer beside the server, with limits of its own.
+
+    It sees connections and requests, and nothing of what the server does with them.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    answer_s: Seconds | None = None
+    """For how long a request may have no answer. Then the gateway answers 504 itself and hangs up
+    on both sides, and the server goes on with it (RFC 9110, section 15.6.5; nginx,
+    `proxy_read_timeout`, 60 s by default)."""
+    idle_s: Seconds | None = None
+    """After so long without a byte either way it hangs up on a connection that waits for no
+    answer, and on a WebSocket without any frame of its own (the same setting of nginx, and
+    `keepalive_timeout`; idle timeouts of load balancers, often 60 s). What a client sends then is
+    lost (RFC 9112, section 9.3.1)."""
+    connections: Nth | None = None
+    """How many may be open at once (nginx, `limit_conn`). Others' are among them, so that this may
+    be few."""
+    beyond: Literal["503", "reset"] = "503"
+    """What a connection beyond those gets when it says what it is for: an answer (RFC 9110,
+    section 15.6.4; nginx, `limit_conn_status`), or a reset, as of a gateway that has no room left
+    for any (nginx, `worker_connections`)."""
+    since: Literal["start", "run-called"] = "run-called"
+    """From when it has these limits: the trial, or the first call of `run()`. A gateway is
+    configured anew, or others fill it."""
 
 
 @dataclass(frozen=True)
@@ -290,6 +334,7 @@ class Network:
     socket: Link = field(default_factory=Link)
     connections: tuple[ConnectionLink, ...] = ()
     faults: tuple[Fault, ...] = ()
+    gateway: Gateway = field(default_factory=Gateway)
 
 
 Route = Literal[

@@ -13,15 +13,15 @@ client   run-called {call}, run-returned {call}, run-raised {call, error},
          callback {event, kind}, callback-done {event}, callback-raised {event}, visible {event},
          state-read {values, errors}, close-called, close-returned, close-raised {error},
          line-stalled {function, line, thread, for_ms}
-rest     request {method, route, number, peer}, fault {action, number, peer, status?, delay_ms?},
-         answer {number, status, execution_status?, cut?}, unanswered {number}
+rest     request {method, route, number, peer}, answer {number, status, execution_status?, cut?},
+         fault {action, number, peer, status?, delay_ms?, after_s?}, unanswered {number}
 server   run-requested, run-refused {status}, run-accepted {run}, run-started {run},
          status {status, run}, status-readable {status}, run-ended {run, status},
          persisted {event, kind, key?, tool_name?, run?}, publication {event}, run-cleared {run},
          snapshot {status, run?}, stop-hook-denied {run}, state {values}
 socket   subscribed {peer}, frame-sent {event, kind, key?, value?, tool_name?, peer},
          frame-delivered {event, peer}, connected {peer}, disconnected {peer, why}
-network  fault {action, link, peer?, code?, for_ms?, fault?}, was-busy {link, peer, for_ms}
+network  fault {action, link, peer?, code?, for_ms?, fault?, way?}, was-busy {link, peer, for_ms}
 thread   line {function, line, names, stores, round, skipped?}, lines-left-out {count}
 
 Of a test, each happening also tells by which thread it was; what is on the lane `thread` comes

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Final
 
-from race_harness.model.schedule import Fault, Link, LinkKind
+from race_harness.model.schedule import Fault, Gateway, Link, LinkKind
 from race_harness.model.schedule import Network as NetworkSchedule
 from race_harness.network.dialect import Dialect
+from race_harness.network.gateway import Gatekeeper
 from race_harness.network.pipe import MILLISECOND, Clock, Pipe
 from race_harness.network.tap import Tap, Taps
 
@@ -51,6 +52,10 @@ class Connection:
         self.alive = True
         self.on_kind: Callable[[LinkKind], None] | None = None
         """Called with the kind when it is known, before the first bytes are sent."""
+        self.gatekeeper: Gatekeeper | None = None
+        """None: there is no gateway that could mind anything."""
+        self._hung_up = False
+        """Whether a gateway has closed both sides."""
         self._taps = taps
         self._tap: Tap | None = None
         self._schedule = schedule
@@ -69,14 +74,24 @@ class Connection:
         """The client's first bytes tell what the connection is for."""
         if self.kind is None and data:
             self.is_for(*purpose_of(data))
+        if self._hung_up:
+            if self.gatekeeper is not None:
+                self.gatekeeper.lost(self)
+            return
         self.up.send(data)
         if self._tap is not None:
             self._tap.client_wrote(data)
+        if self.gatekeeper is not None:
+            self.gatekeeper.passed(self)
 
     def server_writes(self, data: bytes) -> None:
+        if self._hung_up:
+            return
         self.down.send(data)
         if self._tap is not None:
             self._tap.server_wrote(data)
+        if self.gatekeeper is not None:
+            self.gatekeeper.passed(self)
 
     def client_left(self) -> None:
         """The client has closed its end."""
@@ -126,6 +141,35 @@ class Connection:
         self.up.say_last(close_frame(code, masked=True) if is_socket else b"")
         self.alive = False
 
+    def unanswered(self) -> object | None:
+        """The oldest request whose answer has not begun; None: there is none."""
+        return None if self._tap is None else self._tap.unanswered()
+
+    @property
+    def awaits(self) -> bool:
+        """Whether a request is not answered in full."""
+        return self._tap is not None and self._tap.awaits
+
+    def turn_away(self) -> None:
+        """Let nothing through to either side, not even what it begins with."""
+        self._hung_up, self.alive = True, False
+
+    def say_and_leave(self, says: bytes) -> None:
+        """Answer a client that was turned away, and end it for both sides."""
+        self.hang_up(says)
+
+    def hang_up(self, says: bytes = b"") -> bool:
+        """As a gateway does, after an answer of its own; whether something of the client's that
+        was under way is lost."""
+        self.alive = False
+        if says:
+            self.down.send(says)
+            if self._tap is not None:
+                self._tap.server_wrote(says)
+        self._hung_up = True
+        self.down.finish()
+        return self.up.cut()
+
     def _next_link(self, kind: LinkKind) -> Link:
         """Of the next connection of that kind."""
         nth = self._nth[kind] + 1
@@ -138,13 +182,21 @@ class Connection:
 class Connections:
     """All connections of a trial, in the order in which they were made."""
 
-    def __init__(self, clock: Clock, dialect: Dialect, failed: Callable[[str], None]) -> None:
+    def __init__(
+        self, clock: Clock, dialect: Dialect, failed: Callable[[str], None], gateway: Gateway
+    ) -> None:
         self.clock = clock
         self.taps = Taps(clock.trace, dialect, failed)
         self.connections: list[Connection] = []
+        self.gatekeeper = Gatekeeper(clock, gateway, self.connections)
         self._refusals: list[tuple[Fault, int]] = []
         self._purposes: list[tuple[LinkKind, str]] = []
         """Of all connections that have said something, in that order."""
+
+    def guard(self, connection: Connection) -> None:
+        """Let the gateway hear of what passes on it, if there is one that minds."""
+        if self.gatekeeper.minds:
+            connection.gatekeeper = self.gatekeeper
 
     def refuse(self, fault: Fault, until_ns: int) -> None:
         """Hang up on the new connections that it names, as a proxy does that cannot reach what is

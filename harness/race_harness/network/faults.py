@@ -64,15 +64,20 @@ class Faults:
         if fault.action == "close":
             self._close(connection, fault, which)
             return
+        if fault.way != "both":
+            which["way"] = fault.way
+            # How long it lasts tells it from one that is for good.
+            which |= {"for_ms": fault.for_ms} if fault.action == "stall" else {}
         self._record(fault.action, connection.kind or fault.link, peer=connection.peer, **which)
         if fault.action == "reset":
             connection.reset()
-        elif fault.action == "half-open":
-            connection.up.drop()
-            connection.down.drop()
-        else:
-            connection.up.stall(until_ns)
-            connection.down.stall(until_ns)
+            return
+        ways = {"up": [connection.up], "down": [connection.down]}
+        for pipe in ways.get(fault.way, [connection.up, connection.down]):
+            if fault.action == "half-open":
+                pipe.drop()
+            else:
+                pipe.stall(until_ns)
 
     def _struck(self, fault: Fault, peer: int | None) -> Connection | None:
         if not fault.there:

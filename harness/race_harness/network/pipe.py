@@ -153,6 +153,13 @@ class Pipe:
         self._closed = True
         self._flying.clear()
 
+    def cut(self) -> bool:
+        """Lose what is under way and end the stream; whether anything was."""
+        lost = bool(self._flying)
+        self._flying.clear()
+        self.finish()
+        return lost
+
     def reset(self) -> None:
         """Tell the receiver that the connection is gone; what was under way is lost."""
         self.drop()

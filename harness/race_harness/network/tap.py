@@ -86,6 +86,18 @@ class Tap:
             self._told.unread += data
             self._go_on(self._answers)
 
+    def unanswered(self) -> object | None:
+        """The oldest request whose answer has not begun; None: there is none."""
+        if self._messages is not None or not self._exchanges:
+            return None
+        exchange = self._exchanges[0]
+        return exchange if exchange.status is None else None
+
+    @property
+    def awaits(self) -> bool:
+        """Whether a request has come to the server that is not answered in full."""
+        return self._messages is None and bool(self._exchanges)
+
     def client_left(self) -> None:
         """It has closed its end: whatever the server still writes, nobody is there to get it."""
         self._client_left = True

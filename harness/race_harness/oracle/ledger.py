@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Final
 
-from race_harness.model.limits import own_delays_ns
+from race_harness.model.limits import RETRY_S, own_delays_ns
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
 from race_harness.oracle.entries import (
@@ -70,6 +70,8 @@ class Ledger:
     """The server's state at that time."""
     changed_ns: int = 0
     """When the server last did anything."""
+    retries_ns: int = 0
+    """What a gateway has cost the client: answers that it did not wait for, and asking again."""
     busy_ns: int = 0
     """For how long links of limited bandwidth were busy, one after another."""
     socket_faults: list[int] = field(default_factory=list)
@@ -93,7 +95,8 @@ class Ledger:
 
     def own_delays_ns(self, schedule: Schedule) -> int:
         """What the schedule itself adds between the server's end and the client's knowing."""
-        return own_delays_ns(schedule, len(self.callbacks), self.busy_ns)
+        own_ns = own_delays_ns(schedule, len(self.callbacks), self.busy_ns)
+        return own_ns + self.retries_ns
 
     @property
     def returned_ns(self) -> int:
@@ -320,6 +323,8 @@ def _rest_fault(ledger: Ledger, _position: int, happening: Happening) -> None:
     if span is not None:
         span.fault = happening.detail["action"]
         span.delay_ns = round(happening.detail.get("delay_ms", 0.0) * 1e6)
+    if happening.detail["action"] == "gave-up":
+        ledger.retries_ns += round((happening.detail["after_s"] + RETRY_S) * 1e9)
     for doing in ledger.open():
         request = doing.requests.get(happening.detail["number"])
         if request is not None:
@@ -328,7 +333,11 @@ def _rest_fault(ledger: Ledger, _position: int, happening: Happening) -> None:
 
 def _network_fault(ledger: Ledger, position: int, happening: Happening) -> None:
     detail = happening.detail
-    is_silence = detail["action"] in ("stall", "refuse", "half-open")
+    if detail["action"] == "idle-closed" and detail["link"] == "rest":
+        return  # Whatever is lost by that is told apart.
+    if detail["action"] in ("turned-away", "lost-request"):
+        ledger.retries_ns += round(RETRY_S * 1e9)
+    is_silence = detail["action"] in ("stall", "refuse", "half-open", "turned-away")
     # What is half open stays so.
     lasts_ns = detail.get("for_ms", 0.0) * 1e6 if detail["action"] != "half-open" else inf
     until_ns = happening.at_ns + lasts_ns

@@ -55,7 +55,7 @@ class Proxy(Connections):
         self._loop.set_exception_handler(lambda _, context: self._note(context))
         self._failed = failed
         self._clock = LoopClock(trace, self._loop)
-        super().__init__(self._clock, dialect or Dialect(), failed)
+        super().__init__(self._clock, dialect or Dialect(), failed, schedule.gateway)
         self._schedule = schedule
         self._entropy = entropy
         self._server_port = server_port
@@ -108,6 +108,9 @@ class Proxy(Connections):
         if self.refuses(kind, path, self.clock.now_ns):
             client.broken()
             return
+        if self.gatekeeper.full():
+            client.turned_away(self.gatekeeper.turned_away(kind, client.port))
+            return
         try:
             transport, _ = await self._loop.create_connection(
                 lambda: server, HOST, self._server_port
@@ -129,6 +132,7 @@ class Proxy(Connections):
         # of the schedule's handshake.
         connection.handshake_ns = 0
         self.connections.append(connection)
+        self.guard(connection)
         connection.is_for(kind, path)
         up, down = connection.up, connection.down
         up.attach(server)
@@ -248,6 +252,19 @@ class Visitor(Side):
         self._opening: Callable[[bytes], None] | None = opening
         self._early = b""
         """What was read before there was a pipe for it."""
+
+    @property
+    def port(self) -> int:
+        """The client's."""
+        return 0 if self._transport is None else self._transport.get_extra_info("peername")[1]
+
+    def turned_away(self, says: bytes | None) -> None:
+        """Let it see an answer and the end, or a reset."""
+        if says is None:
+            self.broken()
+        else:
+            self.received(says)
+            self.ended()
 
     def join(self, way: _Way) -> None:
         way.write(self._early)

@@ -13,8 +13,8 @@ STALLS: Final = "stalls"
 """The family of stalls at lines of the client's source, which have to be asked of the client."""
 
 NAMES: Final = (
-    *("latency", "size", "socket", "rest", "caller", "script", "order", "interleaving"),
-    STALLS,
+    *("latency", "size", "socket", "rest", "caller", "script", "order", "between"),
+    *("interleaving", STALLS),
 )
 """Every family."""
 

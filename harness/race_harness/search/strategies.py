@@ -15,6 +15,7 @@ from race_harness.model.schedule import (
     Act,
     ConnectionLink,
     Fault,
+    Gateway,
     Late,
     LineStall,
     Link,
@@ -336,6 +337,61 @@ def _lates(draw: st.DrawFn) -> Late:
 
 
 @st.composite
+def between(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """A gateway that has limits, links of which one direction fails, and another subscriber that
+    is served first."""
+    network, server = schedule.network, schedule.server
+    faults = draw(st.lists(_one_way(), max_size=1))
+    first = draw(st.just(server.other_subscriber_first) | st.booleans())
+    silent = any(fault.action == "half-open" for fault in faults)
+    return replace(
+        schedule,
+        network=replace(
+            network,
+            faults=(*network.faults, *faults),
+            gateway=draw(st.just(network.gateway) | _gateways()),
+        ),
+        server=replace(
+            server,
+            other_subscriber_first=first,
+            other_subscriber_ms=(
+                draw(milliseconds(1, 1_000, benign=100)) if first else server.other_subscriber_ms
+            ),
+        ),
+        caller=replace(schedule.caller, settle_s=PATIENT_S) if silent else schedule.caller,
+    )
+
+
+@once
+@st.composite
+def _gateways(draw: st.DrawFn) -> Gateway:
+    """Limits from seconds, which meet a run under way, to the minute that is usual."""
+    tenths = st.integers(5, 50) | st.integers(5, 650)
+    seconds = st.none() | tenths.map(lambda tenths: tenths / 10)
+    connections = draw(st.none() | st.integers(2, 6))
+    return Gateway(
+        answer_s=draw(seconds),
+        idle_s=draw(seconds),
+        connections=connections,
+        beyond="503" if connections is None else draw(st.sampled_from(["503", "reset"])),
+    )
+
+
+@once
+@st.composite
+def _one_way(draw: st.DrawFn) -> Fault:
+    action = draw(st.sampled_from(["stall", "half-open"]))
+    return Fault(
+        action,  # type: ignore[arg-type]
+        at=draw(during_run()),
+        # What is lost on a REST connection for good is an answer that never comes.
+        link="socket" if action == "half-open" else draw(st.sampled_from(["socket", "rest"])),
+        for_ms=draw(milliseconds(1, 4_000, benign=1_000)) if action == "stall" else 0,
+        way=draw(st.sampled_from(["down", "up"])),
+    )
+
+
+@st.composite
 def interleaving(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     """Threads are switched at random, in one of three ways."""
     seed = draw(switches())
@@ -371,6 +427,7 @@ FAMILIES: dict[str, Family] = {
     "caller": caller,
     "script": script,
     "order": order,
+    "between": between,
     "interleaving": interleaving,
 }
 """Every fault family by its name, except STALLS, which needs lines."""

@@ -145,6 +145,10 @@ class Profile:
     """From 1.22.0 a new subscriber's snapshot may take half a second, and then is dropped
     (event_service.py, `subscribe_to_events`)."""
 
+    serves_in_turn: bool
+    """Up to 1.22.0: an event goes to one subscriber after another, each awaited, so that a slow
+    one holds up those that came after it; later to all at once (pub_sub.py, `__call__`)."""
+
     max_subscribers: int | None
     """From 1.22.1: 50, and then close code 1013 (pub_sub.py)."""
 
@@ -190,6 +194,7 @@ class Profile:
             first_frame_authentication=release >= (1, 18, 1),
             resends_since=release >= (1, 15, 0),
             first_snapshot_s=0.5 if release >= (1, 22, 0) else None,
+            serves_in_turn=release < (1, 22, 1),
             max_subscribers=50 if release >= (1, 22, 1) else None,
         )
 

@@ -30,7 +30,7 @@ class SimNetwork(Connections):
         entropy: int,
         dialect: Dialect | None = None,
     ) -> None:
-        super().__init__(kernel, dialect or Dialect(), kernel.violations.append)
+        super().__init__(kernel, dialect or Dialect(), kernel.violations.append, schedule.gateway)
         self.kernel = kernel
         self._schedule = schedule
         self._entropy = entropy
@@ -42,9 +42,11 @@ class SimNetwork(Connections):
         """Have the links of another schedule, from now on; connections are counted anew."""
         self._schedule = schedule
         self._nth.clear()
+        self.gatekeeper.follow(schedule.gateway)
         for connection in self.connections:
             if connection.alive:
                 connection.follow(schedule)
+                self.guard(connection)
 
     def listen(self, port: int, listener: Endpoint) -> None:
         """Connections to the port are accepted there."""
@@ -63,6 +65,7 @@ class SimNetwork(Connections):
         connection = Connection(
             self.taps, self.kernel, self._schedule, self._entropy, number, peer, self._nth
         )
+        self.guard(connection)
         client.state = State.CONNECTING
         client.over = client.write_shut = client.told = False
         client.name, client.peer_name = (HOST, peer), (HOST, port)
@@ -93,6 +96,15 @@ class SimNetwork(Connections):
         if self.refuses(kind, opening.connection.path, opening.asked_ns + one_way_ns):
             at_ns = max(self.kernel.now_ns, opening.asked_ns + 2 * one_way_ns)
             self.kernel.call_at(at_ns, opening.connection.reset)
+        elif self.gatekeeper.full(opening.connection):
+            connection = opening.connection
+            says = self.gatekeeper.turned_away(kind, connection.peer)
+            connection.turn_away()
+            at_ns = self.kernel.now_ns + one_way_ns
+            if says is None:
+                self.kernel.call_at(at_ns + one_way_ns, connection.reset)
+            else:
+                self.kernel.call_at(at_ns, partial(connection.say_and_leave, says))
 
 
 class _Opening:

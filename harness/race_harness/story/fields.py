@@ -64,6 +64,7 @@ def _(fault: Fault) -> str:
     which += "" if fault.path is None else f" ({fault.path})"
     if fault.there:
         which = "its connection"
+    which += {"up": ", to the server", "down": ", to the client"}.get(fault.way, "")
     return f"{fault.action}{own.get(fault.action, '')} of {which} at {value_text(fault.at)}"
 
 

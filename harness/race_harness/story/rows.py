@@ -273,7 +273,10 @@ class _Teller:
                 column: Column = "rest" if happening.get("link") == "rest" else "socket"
                 code = f" {happening['code']}" if "code" in happening else ""
                 long = f" for {happening['for_ms']} ms" if "for_ms" in happening else ""
-                fault = f"fault: {happening.get('action')}{code}{long}{self._peer(happening)}"
+                way = {"up": " to the server", "down": " to the client"}.get(
+                    str(happening.get("way")), ""
+                )
+                fault = f"fault: {happening.get('action')}{code}{way}{long}{self._peer(happening)}"
                 return _row(happening, column, fault, tone=Tone.FAULT)
             case "line-stalled":
                 callers = str(happening.get("thread")).startswith(("main", "caller: "))
@@ -318,6 +321,7 @@ class _Teller:
             "timeout": "swallowed by the proxy",
             "truncate": "its answer breaks off",
             "empty": "answered by an empty page",
+            "gave-up": f"answered 504 by the gateway after {happening.get('after_s')} s",
         }.get(str(happening.get("action")), str(happening.get("action")))
         return _row(happening, "rest", f"fault: {subject}", did, tone=Tone.FAULT)
 

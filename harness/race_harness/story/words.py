@@ -25,7 +25,12 @@ _FAULTS: Final = {
     "refuse": "could not be made again for {for_ms} ms",
     "stall": "stalled",
     "half-open": "went silent without either end being told",
+    "gave-up": "was answered 504 by the gateway, which had waited for the server in vain",
+    "idle-closed": "was closed by the gateway, as nothing had passed on it for long",
+    "lost-request": "was closed already when the client sent something on it",
+    "turned-away": "was turned away by the gateway, which takes no more",
 }
+_WAYS: Final = {"up": " on the way to the server", "down": " on the way to the client"}
 
 
 def in_words(failure: Failure) -> str:
@@ -120,6 +125,7 @@ class _Words:
             link = str(happening.get("link"))
             did = _FAULTS.get(str(happening.get("action")), f"had a {happening.get('action')}")
             did = did.format(code=happening.get("code", 1001), for_ms=happening.get("for_ms"))
+            did += _WAYS.get(str(happening.get("way")), "")
             name = {"rest": "REST", "raw": "raw"}.get(link, "socket")
             text = (
                 f"At {clock(self._at(position))} ms{self._when(happening)} the {name} "
@@ -169,6 +175,7 @@ class _Words:
             "timeout": f"{asked} was never answered",
             "truncate": f"the answer to {asked} broke off",
             "empty": f"{asked} was answered by an empty page",
+            "gave-up": f"the gateway answered 504 to {asked}, after {happening.get('after_s')} s",
         }.get(str(happening.get("action")), f"{asked} met a {happening.get('action')}")
         return f"At {clock(self._at(position))} ms {did}."
 

@@ -174,9 +174,10 @@ class Conversation:
             await self.pub_sub.publish_after(ahead, event, tell)
         else:
             await self.pub_sub.wait_for_frames()
+            await self.pub_sub.wait_for_turn()
             tell()
             await self.pub_sub.broadcast(event)
-            await self.context.wait(self.context.timing.other_subscriber_ms)
+            await self.pub_sub.wait_for_other()
 
     # What REST asks for
 

@@ -137,6 +137,21 @@ class PubSub:
         for sent in list(self._unsent):
             await asyncio.wait({sent})
 
+    @property
+    def _in_turn(self) -> bool:
+        """Whether the other subscriber is served before ours, and awaited."""
+        return self._context.timing.other_subscriber_first and self._context.profile.serves_in_turn
+
+    async def wait_for_turn(self) -> None:
+        """Until the other subscriber has a frame, where ours has to wait for that."""
+        if self._in_turn:
+            await self._context.wait(self._context.timing.other_subscriber_ms)
+
+    async def wait_for_other(self) -> None:
+        """Until the other subscriber has a frame as well."""
+        if not self._in_turn:
+            await self._context.wait(self._context.timing.other_subscriber_ms)
+
     async def broadcast(self, event: Event) -> None:
         """Send to every subscriber now. One that fails is skipped: it does not disturb the
         others (pub_sub.py, `__call__`)."""
@@ -155,6 +170,7 @@ class PubSub:
             late = self._queue[0].due - loop.time()
             if late > 0:
                 await asyncio.sleep(late)
+            await self.wait_for_turn()
             await self._context.loop_turn()
             # Another one may have overtaken the first meanwhile.
             publication = self._queue.popleft()
@@ -163,7 +179,7 @@ class PubSub:
             await self.broadcast(publication.event)
             publication.sent.set_result(None)
             del self._unsent[publication.sent]
-            more_s = self._context.timing.other_subscriber_ms / 1000
+            more_s = 0.0 if self._in_turn else self._context.timing.other_subscriber_ms / 1000
             if more_s:
                 loop.call_later(more_s, self._done, publication.done)
             else:

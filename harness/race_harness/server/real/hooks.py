@@ -302,12 +302,15 @@ async def _publish(original: Any, pub_sub: Any, event: Any) -> None:
             await asyncio.sleep(late)
         if before is not None and not before.done():
             await asyncio.wait({before})
+        first = timing.other_subscriber_first and current().profile.serves_in_turn
+        if first:
+            await asyncio.sleep(timing.other_subscriber_ms / 1000)
         if full:
             current().snapshot(str(event.value.get("execution_status")))
         await original(pub_sub, event)
     finally:
         done.set_result(None)
-    if timing.other_subscriber_ms:
+    if timing.other_subscriber_ms and not first:
         # Another subscriber, which the publication waits for and ours does not.
         await asyncio.sleep(timing.other_subscriber_ms / 1000)
 

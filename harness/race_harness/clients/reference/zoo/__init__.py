@@ -42,6 +42,7 @@ FAULTS: dict[str, type[ReferenceClient]] = {
     "no-reconnect": listening.NoReconnect,
     "goodbye-is-forever": listening.GoodbyeIsForever,
     "gap-unread": listening.GapUnread,
+    "first-no-is-final": listening.FirstNoIsFinal,
     "listens-for-status": listening.ListensForStatus,
 }
 """By the name after `reference:`."""

@@ -65,6 +65,22 @@ class GapUnread(ReferenceClient):
     doorbell = GapUnreadDoorbell
 
 
+class EasilyDiscouragedDoorbell(LivelyDoorbell):
+    def _connects_again(self, code: int | None) -> bool:
+        return code is not None
+
+
+class FirstNoIsFinal(ReferenceClient):
+    """Connects again after a socket that was closed, and never again once a handshake was
+    answered by something else, such as the 503 of a gateway that is full for a moment.
+
+    Source: a classic, the reconnect that was only ever tried with a server that is there.
+    """
+
+    event_log = BellOnlyLog
+    doorbell = EasilyDiscouragedDoorbell
+
+
 class SleepyLog(EventLog):
     def _heartbeat_s(self) -> float | None:
         return SLEEPS_S
