@@ -19,6 +19,7 @@ from race_harness.model.schedule import (
     Network,
     RestFault,
     Schedule,
+    Script,
     ServerTiming,
 )
 
@@ -52,6 +53,8 @@ STALL = LineStall("f", "x = 1", for_ms=5.0)
     ("schedule", "combination", "begins"),
     [
         (Schedule("s", interleaving=Interleaving(7)), REAL_FAKE, "interleaving.seed: "),
+        (Schedule("s", script=Script(history=3)), SIM_REAL, "script.history: "),
+        (Schedule("s", script=Script(strange="kind")), REAL_REAL, "script.strange: "),
         (
             Schedule("s", interleaving=Interleaving(at_lines=True)),
             REAL_REAL,

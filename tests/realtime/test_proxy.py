@@ -12,6 +12,7 @@ import pytest
 
 from race_harness.model.moments import Moments
 from race_harness.model.schedule import ConnectionLink, Fault, Gateway, Link, Moment, Network
+from race_harness.network.connection import INTERJECTED
 from race_harness.network.dialect import Dialect
 from race_harness.network.faults import Faults
 from race_harness.network.loopback import HOST, listening_socket
@@ -514,3 +515,15 @@ def test_one_direction_alone_falls_silent(rig, way):
     there.sendall(text(b"heard"))
     assert read(back, 7) == text(b"heard")
     assert hears_nothing(there)
+
+
+def test_a_frame_of_the_gateways_own_comes_between_two_of_the_servers(rig):
+    here = rig(Fault("interject", NOW))
+    client, server = here.connect()
+    server.sendall(text(b"halves")[:4])
+    assert read(client, 4) == text(b"halves")[:4]
+    here.strike()
+    server.sendall(text(b"halves")[4:])
+    assert read(client, 4) == text(b"halves")[4:]
+    assert read(client, len(INTERJECTED)) == INTERJECTED
+    exchange(client, server)

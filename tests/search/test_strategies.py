@@ -84,7 +84,7 @@ OWN = {
     "script": {
         f"script.{field.name}"
         for field in fields(Script)
-        if field.name not in ("event_kb", "state_kb")
+        if field.name not in ("event_kb", "state_kb", "history", "strange")
     },
     "order": {
         "server.publish_ms",
@@ -99,6 +99,7 @@ OWN = {
         "server.other_subscriber_ms",
         "caller.settle_s",
     },
+    "contents": {"script.history", "script.strange", "script.tool_calls", "network.faults"},
     "interleaving": {"interleaving"},
 }
 """What each family may vary."""
@@ -241,6 +242,10 @@ def test_all_of_them_survive_json_together() -> None:
             ("order", lambda s, what=what: any(late.what == what for late in s.server.late))
             for what in ("append", "publication", "request", "answer")
         ),
+        ("contents", lambda s: s.script.history > 1_000),
+        ("contents", lambda s: s.script.strange == "kind"),
+        ("contents", lambda s: s.script.strange == "field"),
+        ("contents", lambda s: s.network.faults != ()),
         ("between", lambda s: s.network.gateway.answer_s is not None),
         ("between", lambda s: s.network.gateway.idle_s is not None),
         ("between", lambda s: s.network.gateway.connections is not None),

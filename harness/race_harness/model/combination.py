@@ -91,5 +91,9 @@ def _of_real_world(schedule: Schedule) -> Iterator[str]:
 def _of_real_server(schedule: Schedule) -> Iterator[str]:
     if schedule.server.status_overtakes:
         yield "server.status_overtakes: the real server orders its frames itself"
+    if schedule.script.history:
+        yield "script.history: the real server has no log of an earlier conversation"
+    if schedule.script.strange != "nothing":
+        yield "script.strange: the real server is no newer than it is"
     if schedule.server.flushes_first:
         yield "server.flushes_first: no released server does that"

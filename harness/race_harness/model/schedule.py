@@ -74,6 +74,13 @@ class Script(Turn):
     """How much longer the agent's instructions are, in 1,000 characters. They are in every full
     state, every poll and the first event, as a user's skills and repository notes are
     (context/agent_context.py)."""
+    history: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """How many messages the log holds before anybody connects, as in a conversation that is
+    carried on. Pages have 100 events (event_router.py:78 of 1.58.2)."""
+    strange: Literal["nothing", "kind", "field"] = "nothing"
+    """What of a newer server this client does not know: `kind`, an event early in each run, as
+    `InterruptEvent` was before 1.23 and `StreamingDeltaEvent` before 1.18.1; `field`, one more in
+    each observation. Models of events forbid what they do not know (event/base.py, `Event`)."""
 
     def turn(self, run: int) -> Turn:
         """Of the `run`th run that the server accepts, counted from one."""
@@ -256,19 +263,21 @@ class Fault:
                WebSocket, both ends see the end of the stream
     stall      nothing is delivered for a while; TCP then delivers all of it
     half-open  nothing is delivered any more and neither end is told
-
-    of which the last two may be of one direction alone (`way`): packets may take another route
-    there than back (RFC 2914, section 7, has why both are watched apart), and a middlebox may drop
-    those of one of them. TCP sends what is lost again until it arrives (RFC 9293, section 3.8.1).
-
     refuse     new connections are reset for a while when their first bytes have told the kind, as
                by a proxy that cannot reach what is behind it
     reject     the next connection is closed with `code` as soon as it is subscribed
+    interject  the client gets a frame that is neither the server's nor JSON: a gateway that speaks
+               WebSocket itself may send words of its own (RFC 6455, section 5.6, asks only that
+               text is UTF-8)
+
+    A stall and half-openness may be of one direction alone (`way`): packets may take another route
+    there than back, and a firewall may drop those of one. TCP sends what is lost again until it
+    arrives (RFC 9293, section 3.8.1), so nothing is ever missing in the middle of a stream.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    action: Literal["reset", "close", "stall", "half-open", "refuse", "reject"]
+    action: Literal["reset", "close", "stall", "half-open", "refuse", "reject", "interject"]
     at: Moment = field(default_factory=Moment)
     link: LinkKind = "socket"
     nth: Nth | None = None
@@ -291,6 +300,8 @@ class Fault:
             raise ValueError(f"{self.action!r} has no way of its own, only 'both'")
         if self.there and not self.at.of_wire:
             raise ValueError(f"a moment {self.at.what!r} is on no connection to be struck there")
+        if self.action == "interject" and self.link != "socket":
+            raise ValueError("only a socket has frames to interject one between")
         if self.there and self.action in ("refuse", "reject"):
             raise ValueError(f"{self.action!r} is about connections to come, not about one there")
 

@@ -21,6 +21,10 @@ _REQUEST: Final = re.compile(rb"[A-Z]{3,10} (?:https?://[^/ ]*)?([/*][^ ?#]*)")
 _MAY_BE_REQUEST: Final = re.compile(rb"[A-Z]{1,10}(?: |\Z)")
 
 
+INTERJECTED: Final = b"\x81\x1bThe gateway says: be quick."
+"""A frame of text (RFC 6455, section 5.2)."""
+
+
 class Connection:
     """A TCP connection: `up` leads to the server, `down` to the client.
 
@@ -54,6 +58,8 @@ class Connection:
         """Called with the kind when it is known, before the first bytes are sent."""
         self.gatekeeper: Gatekeeper | None = None
         """None: there is no gateway that could mind anything."""
+        self._interjections = 0
+        """Frames of a gateway's own that wait for the end of one of the server's."""
         self._hung_up = False
         """Whether a gateway has closed both sides."""
         self._taps = taps
@@ -90,8 +96,20 @@ class Connection:
         self.down.send(data)
         if self._tap is not None:
             self._tap.server_wrote(data)
+        if self._interjections:
+            self._interject()
         if self.gatekeeper is not None:
             self.gatekeeper.passed(self)
+
+    def interject(self) -> None:
+        """Let the client hear a frame that is not the server's, after the one under way."""
+        self._interjections += 1
+        self._interject()
+
+    def _interject(self) -> None:
+        if self._interjections and self._tap is not None and self._tap.between_frames:
+            self.down.send(INTERJECTED * self._interjections)
+            self._interjections = 0
 
     def client_left(self) -> None:
         """The client has closed its end."""

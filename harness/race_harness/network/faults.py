@@ -72,6 +72,9 @@ class Faults:
         if fault.action == "reset":
             connection.reset()
             return
+        if fault.action == "interject":
+            connection.interject()
+            return
         ways = {"up": [connection.up], "down": [connection.down]}
         for pipe in ways.get(fault.way, [connection.up, connection.down]):
             if fault.action == "half-open":

@@ -42,6 +42,11 @@ class Messages:
         except (WebSocketException, UnicodeDecodeError) as error:
             raise UnreadableError(str(error)) from error
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the last frame is there to its end."""
+        return not self._reader.buffer and not self._parts
+
     def _feed(self, data: bytes) -> list[tuple[str | bytes, int]]:
         self._reader.feed_data(data)
         found: list[tuple[str | bytes, int]] = []

@@ -94,6 +94,11 @@ class Tap:
         return exchange if exchange.status is None else None
 
     @property
+    def between_frames(self) -> bool:
+        """Whether the server has begun to send frames, and has sent all of its last one."""
+        return self._messages is not None and not self._deaf and self._messages.is_whole
+
+    @property
     def awaits(self) -> bool:
         """Whether a request has come to the server that is not answered in full."""
         return self._messages is None and bool(self._exchanges)

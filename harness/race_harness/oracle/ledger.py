@@ -335,6 +335,8 @@ def _network_fault(ledger: Ledger, position: int, happening: Happening) -> None:
     detail = happening.detail
     if detail["action"] == "idle-closed" and detail["link"] == "rest":
         return  # Whatever is lost by that is told apart.
+    if detail["action"] == "interject":
+        return  # It takes nothing from anybody.
     if detail["action"] in ("turned-away", "lost-request"):
         ledger.retries_ns += round(RETRY_S * 1e9)
     is_silence = detail["action"] in ("stall", "refuse", "half-open", "turned-away")

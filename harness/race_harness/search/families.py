@@ -14,7 +14,7 @@ STALLS: Final = "stalls"
 
 NAMES: Final = (
     *("latency", "size", "socket", "rest", "caller", "script", "order", "between"),
-    *("interleaving", STALLS),
+    *("contents", "interleaving", STALLS),
 )
 """Every family."""
 

@@ -8,6 +8,7 @@ shrunk schedule is the explanation. All draw only what a real server or network 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
+from typing import Literal
 
 from hypothesis import strategies as st
 
@@ -280,7 +281,16 @@ def script(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     """The agent calls tools, fails, gets stuck, is paused, asks, is sent back by a stop hook."""
     had = schedule.script
     drawn = draw(st.just(had) | _scripts())
-    return replace(schedule, script=replace(drawn, event_kb=had.event_kb, state_kb=had.state_kb))
+    return replace(
+        schedule,
+        script=replace(
+            drawn,
+            event_kb=had.event_kb,
+            state_kb=had.state_kb,
+            history=had.history,
+            strange=had.strange,
+        ),
+    )
 
 
 @once
@@ -362,6 +372,31 @@ def between(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     )
 
 
+_STRANGE: tuple[Literal["nothing", "kind", "field"], ...] = ("nothing", "kind", "field")
+
+
+@st.composite
+def contents(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """Things of a newer server, a frame that is no event, a long history."""
+    script, network = schedule.script, schedule.network
+    interjections = draw(st.lists(during_run(500), max_size=1))
+    strange = draw(st.just(script.strange) | st.sampled_from(_STRANGE))
+    return replace(
+        schedule,
+        script=replace(
+            script,
+            history=draw(st.just(script.history) | st.sampled_from([0, 99, 100, 250, 2_000])),
+            strange=strange,
+            # Only an observation has more fields.
+            tool_calls=max(script.tool_calls, 1 if strange == "field" else 0),
+        ),
+        network=replace(
+            network,
+            faults=(*network.faults, *(Fault("interject", moment) for moment in interjections)),
+        ),
+    )
+
+
 @once
 @st.composite
 def _gateways(draw: st.DrawFn) -> Gateway:
@@ -428,6 +463,7 @@ FAMILIES: dict[str, Family] = {
     "script": script,
     "order": order,
     "between": between,
+    "contents": contents,
     "interleaving": interleaving,
 }
 """Every fault family by its name, except STALLS, which needs lines."""

@@ -25,6 +25,7 @@ _FAULTS: Final = {
     "refuse": "could not be made again for {for_ms} ms",
     "stall": "stalled",
     "half-open": "went silent without either end being told",
+    "interject": "carried a frame of the gateway's own, which is no JSON",
     "gave-up": "was answered 504 by the gateway, which had waited for the server in vain",
     "idle-closed": "was closed by the gateway, as nothing had passed on it for long",
     "lost-request": "was closed already when the client sent something on it",
@@ -132,7 +133,7 @@ class _Words:
                 f"connection {did}"
             )
             told = link != "rest" and self._failure.schedule.test is None
-            if told and happening.get("action") not in ("stall", "refuse"):
+            if told and happening.get("action") not in ("stall", "refuse", "interject"):
                 again = self._first("subscribed", position)
                 text += (
                     ", and no socket was subscribed after that"

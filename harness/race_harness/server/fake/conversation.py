@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from race_harness.server.fake.context import Context
-from race_harness.server.fake.event_factory import EventFactory
+from race_harness.server.fake.event_factory import STRANGE, EventFactory
 from race_harness.server.fake.event_log import PersistedLog
 from race_harness.server.fake.locks import StateLock
 from race_harness.server.fake.pub_sub import PubSub
@@ -184,6 +184,9 @@ class Conversation:
     async def open(self) -> None:
         """Once it is created, before that is answered. Nobody can have subscribed, so what is
         published here reaches nobody."""
+        for number in range(self.context.script.history):
+            content = [{"type": "text", "text": f"What was said before, no. {number + 1}."}]
+            self._append(self.events.message(content), None)
         if self.context.profile.starts_agent_on_creation:
             async with self.lock:
                 self._agent_ready = True
@@ -232,7 +235,12 @@ class Conversation:
     async def _persist(self, event: Event, run: int | None) -> None:
         late_ms = self.context.late_ms("append")
         await self.context.wait(self.context.timing.persist_ms + late_ms)
+        self._append(event, run)
+
+    def _append(self, event: Event, run: int | None) -> None:
         self.log.append(event)
+        if event["kind"] == STRANGE:
+            return  # A client that passes it over is right, too: nobody is judged by it.
         told = describe(event)
         told.pop("value", None)
         if run is not None:

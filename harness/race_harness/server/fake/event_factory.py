@@ -10,6 +10,9 @@ from race_harness.server import size
 from race_harness.server.fake.context import Context
 from race_harness.server.wire import Event
 
+STRANGE = "OfANewerServerEvent"
+"""A kind of events that no client knows."""
+
 _SYSTEM_PROMPT = "You are the agent of a simulated server."
 
 
@@ -57,6 +60,8 @@ class EventFactory:
     def observation(self, action: Event) -> Event:
         finish = action["tool_name"] == "finish"
         text = "Done." if finish else "Noted." + size.text(self._context.script.event_kb)
+        newer = self._context.script.strange == "field"
+        more: dict[str, object] = {"since_next_release": True} if newer else {}
         return self._event(
             "ObservationEvent",
             "environment",
@@ -68,7 +73,12 @@ class EventFactory:
             action_id=action["id"],
             tool_name=action["tool_name"],
             tool_call_id=action["tool_call_id"],
+            **more,
         )
+
+    def strange(self) -> Event:
+        """Of a kind that no release knows."""
+        return self._event(STRANGE, "environment", detail="Of a newer server.")
 
     def answer(self, text: str) -> Event:
         """The agent's own message, without a tool call."""

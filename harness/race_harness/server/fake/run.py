@@ -118,6 +118,8 @@ class Run(RunState):
             # at once, and a client gets nothing but the tail.
             if conversation.status in starts_from:
                 await conversation.set_status("running", self.number)
+            if self._context.script.strange == "kind":
+                await conversation.emit(conversation.events.strange(), self.number)
         # Between the iterations the lock is free, and goes to whoever waited longest.
         while await self._iteration():
             pass

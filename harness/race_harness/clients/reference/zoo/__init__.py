@@ -33,6 +33,7 @@ FAULTS: dict[str, type[ReferenceClient]] = {
     "strict-boundary": reading.StrictBoundary,
     "frame-is-last": reading.FrameIsLast,
     "swallowed-page": reading.SwallowedPage,
+    "strict-reader": reading.StrictReader,
     "one-page": reading.OnePage,
     "lost-update": reading.LostUpdate,
     "twice": reading.Twice,
@@ -43,6 +44,7 @@ FAULTS: dict[str, type[ReferenceClient]] = {
     "goodbye-is-forever": listening.GoodbyeIsForever,
     "gap-unread": listening.GapUnread,
     "first-no-is-final": listening.FirstNoIsFinal,
+    "every-frame-is-json": listening.EveryFrameIsJson,
     "listens-for-status": listening.ListensForStatus,
 }
 """By the name after `reference:`."""

@@ -1,5 +1,7 @@
 """Faults in how the socket is used, and in what depends on it."""
 
+import json
+
 from race_harness.clients.reference.client import ReferenceClient
 from race_harness.clients.reference.events import STATUS, EventLog
 from race_harness.clients.reference.zoo.hearing import BellOnlyLog, LivelyDoorbell
@@ -79,6 +81,24 @@ class FirstNoIsFinal(ReferenceClient):
 
     event_log = BellOnlyLog
     doorbell = EasilyDiscouragedDoorbell
+
+
+class EveryFrameIsJson(ReferenceClient):
+    """Reads each frame as JSON, and stops listening at the first one that is none.
+
+    Source: a classic, the loop whose `try` is around all of it.
+    """
+
+    event_log = BellOnlyLog
+    _listening = True
+
+    def _heard(self, frame: str) -> None:
+        try:
+            json.loads(frame)
+        except ValueError:
+            self._listening = False
+        if self._listening:
+            super()._heard(frame)
 
 
 class SleepyLog(EventLog):

@@ -270,3 +270,37 @@ class SilentGap(ReferenceClient):
         super().__init__(url, on_event, max_iterations)
         if isinstance(self._doorbell, SilentGapDoorbell) and isinstance(self._log, SilentGapLog):
             self._doorbell.log = self._log
+
+
+KINDS = frozenset(
+    (
+        *("SystemPromptEvent", "MessageEvent", "ActionEvent", "ObservationEvent", "PauseEvent"),
+        *("AgentErrorEvent", "ConversationErrorEvent", "UserRejectObservation", "InterruptEvent"),
+        *("ConversationStateUpdateEvent", "StreamingDeltaEvent"),
+    )
+)
+OF_OBSERVATIONS = frozenset(
+    (
+        *("kind", "id", "timestamp", "source", "observation"),
+        *("action_id", "tool_name", "tool_call_id"),
+    )
+)
+
+
+class StrictLog(EventLog):
+    def _take(self, items: list[Event]) -> None:
+        for event in items:
+            more = event["kind"] == "ObservationEvent" and event.keys() - OF_OBSERVATIONS
+            if more or event["kind"] not in KINDS:
+                raise LostError("an event that nobody knows")
+        super()._take(items)
+
+
+class StrictReader(ReferenceClient):
+    """Takes no page with an event of a kind, or with a field, that it does not know: a server that
+    is updated first stops it.
+
+    Source: upstream's models, which forbid unknown fields (event/base.py, `EventBase`).
+    """
+
+    event_log = StrictLog
