@@ -2,8 +2,8 @@
 
 Load balancers have idle timeouts, often of 60 s, and nginx `proxy_read_timeout` and
 `keepalive_timeout`; a WebSocket ends without any frame then. While the agent thinks nothing
-passes. A right client connects again, reads what it has missed, and asks again where its request met a
-connection that was closed (RFC 9112, section 9.3.1).
+passes. A right client connects again, reads what it has missed, and asks again where its request
+met a connection that was closed (RFC 9112, section 9.3.1).
 """
 
 from hypothesis import strategies as st

@@ -26,6 +26,7 @@ from race_harness.model.schedule import (
     Caller,
     ConnectionLink,
     Fault,
+    Gateway,
     Interleaving,
     LineStall,
     Link,
@@ -314,6 +315,15 @@ DIFFERENT = {
     "script": replace(PLAIN, script=Script(tool_calls=1)),
     "callback": replace(PLAIN, caller=Caller(callback_ms=0.1)),
     "fault": replace(PLAIN, network=Network(faults=(Fault("stall", Moment(), for_ms=1),))),
+    "one way alone": replace(
+        PLAIN, network=Network(faults=(Fault("stall", Moment(), for_ms=1, way="up"),))
+    ),
+    "gateway that gives up": replace(PLAIN, network=Network(gateway=Gateway(answer_s=0.0005))),
+    "gateway that closes": replace(PLAIN, network=Network(gateway=Gateway(idle_s=0.1))),
+    "history": replace(PLAIN, script=Script(history=1)),
+    "unknown kind": replace(PLAIN, script=Script(strange="kind")),
+    "unknown field": replace(PLAIN, script=Script(strange="field")),
+    "interjection": replace(PLAIN, network=Network(faults=(Fault("interject", Moment()),))),
     "refusal": replace(
         PLAIN, network=Network(faults=(Fault("refuse", Moment("run-ended"), for_ms=1.0),))
     ),

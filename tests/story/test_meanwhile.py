@@ -218,6 +218,11 @@ def spoiled(failure: Failure, answer: str, **detail: object) -> Failure:
             "the answer to GET events/search broke off",
         ),
         ({"action": "empty"}, "answered by an empty page", "was answered by an empty page"),
+        (
+            {"action": "gave-up", "after_s": 1.5},
+            "answered 504 by the gateway after 1.5 s",
+            "the gateway answered 504 to GET events/search, after 1.5 s",
+        ),
         ({"action": "melt"}, "melt", "met a melt"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -300,6 +305,31 @@ def test_the_times_of_the_evidence_are_instants(failure: Failure) -> None:
             "fault: close 1012",
             "the socket connection was closed with code 1012",
         ),
+        (
+            {"action": "stall", "way": "down", "for_ms": 9.0, "peer": 2},
+            "fault: stall to the client for 9.0 ms",
+            "the socket connection stalled on the way to the client.",
+        ),
+        (
+            {"action": "half-open", "way": "up", "peer": 2},
+            "fault: half-open to the server",
+            "the socket connection went silent on the way to the server without either end",
+        ),
+        (
+            {"action": "idle-closed", "peer": 2},
+            "fault: idle-closed",
+            "the socket connection was closed by the gateway, as nothing had passed on it",
+        ),
+        (
+            {"action": "turned-away", "peer": 2},
+            "fault: turned-away",
+            "the socket connection was turned away by the gateway, which takes no more",
+        ),
+        (
+            {"action": "interject", "peer": 2},
+            "fault: interject",
+            "the socket connection carried a frame of the gateway's own, which is no JSON.",
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -313,13 +343,12 @@ def test_refusals_and_codes_are_told(
     assert f"At 3.0 ms {words}" in text
     after = "no socket was subscribed after that"
     # A refusal says by itself for how long; of a rejection one wants to know what came next.
-    assert (after in text) is (detail["action"] != "refuse")
+    comes_back = detail["action"] not in ("refuse", "stall", "interject")
+    assert (after in text) is comes_back
     back = with_run(
         failure, fault, at(5.0, "socket", "subscribed", peer=3), at(9.0, "client", "run-returned")
     )
-    assert ("the next was subscribed at 5.0 ms" in in_words(back)) is (
-        detail["action"] != "refuse"
-    )
+    assert ("the next was subscribed at 5.0 ms" in in_words(back)) is comes_back
 
 
 # -- several calls

@@ -23,8 +23,8 @@ _FAULTS: Final = {
     "close": "was closed with code {code}",
     "reject": "was refused with code {code} when it came back",
     "refuse": "could not be made again for {for_ms} ms",
-    "stall": "stalled",
-    "half-open": "went silent without either end being told",
+    "stall": "stalled{way}",
+    "half-open": "went silent{way} without either end being told",
     "interject": "carried a frame of the gateway's own, which is no JSON",
     "gave-up": "was answered 504 by the gateway, which had waited for the server in vain",
     "idle-closed": "was closed by the gateway, as nothing had passed on it for long",
@@ -125,8 +125,11 @@ class _Words:
                 continue
             link = str(happening.get("link"))
             did = _FAULTS.get(str(happening.get("action")), f"had a {happening.get('action')}")
-            did = did.format(code=happening.get("code", 1001), for_ms=happening.get("for_ms"))
-            did += _WAYS.get(str(happening.get("way")), "")
+            did = did.format(
+                code=happening.get("code", 1001),
+                for_ms=happening.get("for_ms"),
+                way=_WAYS.get(str(happening.get("way")), ""),
+            )
             name = {"rest": "REST", "raw": "raw"}.get(link, "socket")
             text = (
                 f"At {clock(self._at(position))} ms{self._when(happening)} the {name} "
