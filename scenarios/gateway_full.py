@@ -3,6 +3,9 @@
 A reverse proxy allows so many at once (nginx, `limit_conn` and `worker_connections`), and others'
 are among them. Those beyond get 503 or a reset. A right client needs no socket to know the end of
 its run, and reads over the connections that it has.
+
+Of 20 schedules each, 15 lose events on 1.10.0. On 1.43.0 15 miss callbacks, on 1.58.2 13, and run()
+returns some 30 s after the end on 15 of both.
 """
 
 from hypothesis import strategies as st
@@ -32,4 +35,5 @@ SCENARIO = Scenario(
     name="gateway-full",
     summary="a gateway takes no more connections when the socket comes back",
     schedules=schedules,
+    fails="==1.10.0 || ==1.43.0 || ==1.58.2",
 )

@@ -4,6 +4,9 @@ Packets may take another route there than back, and a firewall that has forgotte
 drop those of one direction. TCP sends them again until they arrive (RFC 9293, section 3.8.1), so
 frames are late together, or keep-alive ends the connection in the end. A right client does not
 need the socket to return in time with all events.
+
+Of 20 schedules each, 11 fail on 1.10.0 (late 10, lost 1), one on 1.43.0 (a callback that is missed,
+and 31 s until run() returns) and one on 1.58.2 (31 s).
 """
 
 from hypothesis import strategies as st
@@ -35,4 +38,5 @@ SCENARIO = Scenario(
     name="one-direction",
     summary="frames stop coming, though what the client sends arrives",
     schedules=schedules,
+    fails="==1.10.0 || ==1.43.0 || ==1.58.2",
 )

@@ -4,6 +4,8 @@ Up to release 1.22.0 the server awaits one subscriber after another (pub_sub.py,
 another client whose socket is full holds up the frames of all that came after it; since then they
 are served at once, and only the tail of a run waits. REST is ahead of the frames meanwhile. A
 right client does not return before it has the events that REST tells it of.
+
+Of 20 schedules each, all are late on 1.10.0, and none on 1.43.0 and 1.58.2.
 """
 
 from hypothesis import strategies as st
@@ -31,4 +33,5 @@ SCENARIO = Scenario(
     name="served-in-turn",
     summary="another subscriber is slow, and is served first",
     schedules=schedules,
+    fails="==1.10.0",
 )
