@@ -4,8 +4,8 @@ A reverse proxy allows so many at once (nginx, `limit_conn` and `worker_connecti
 are among them. Those beyond get 503 or a reset. A right client needs no socket to know the end of
 its run, and reads over the connections that it has.
 
-Of 20 schedules each, 15 lose events on 1.10.0. On 1.43.0 15 miss callbacks, on 1.58.2 13, and run()
-returns some 30 s after the end on 15 of both.
+Of 20 schedules each, 15 lose events on 1.10.0. On 1.43.0 15 miss callbacks, on 1.58.2 13, and
+run() returns some 30 s after the end on 15 of both.
 """
 
 from hypothesis import strategies as st

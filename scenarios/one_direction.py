@@ -5,8 +5,8 @@ drop those of one direction. TCP sends them again until they arrive (RFC 9293, s
 frames are late together, or keep-alive ends the connection in the end. A right client does not
 need the socket to return in time with all events.
 
-Of 20 schedules each, 11 fail on 1.10.0 (late 10, lost 1), one on 1.43.0 (a callback that is missed,
-and 31 s until run() returns) and one on 1.58.2 (31 s).
+Of 20 schedules each, 11 fail on 1.10.0 (late 10, lost 1), one on 1.43.0 (a callback that is
+missed, and 31 s until run() returns) and one on 1.58.2 (31 s).
 """
 
 from hypothesis import strategies as st
