@@ -61,6 +61,10 @@ class Turn:
     1.8; before, the trial is void)."""
 
 
+STRANGE: Final = "OfANewerServerEvent"
+"""A kind of events that no client knows."""
+
+
 @dataclass(frozen=True)
 class Script(Turn):
     """What the agent does: the first run, then the others. Runs beyond those are benign."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from race_harness.server.fake.context import Context
-from race_harness.server.fake.event_factory import STRANGE, EventFactory
+from race_harness.server.fake.event_factory import EventFactory
 from race_harness.server.fake.event_log import PersistedLog
 from race_harness.server.fake.locks import StateLock
 from race_harness.server.fake.pub_sub import PubSub
@@ -239,8 +239,6 @@ class Conversation:
 
     def _append(self, event: Event, run: int | None) -> None:
         self.log.append(event)
-        if event["kind"] == STRANGE:
-            return  # A client that passes it over is right, too: nobody is judged by it.
         told = describe(event)
         told.pop("value", None)
         if run is not None:

@@ -6,12 +6,10 @@ clients' models forbid extra fields, and fields have come and gone.
 
 import json
 
+from race_harness.model.schedule import STRANGE
 from race_harness.server import size
 from race_harness.server.fake.context import Context
 from race_harness.server.wire import Event
-
-STRANGE = "OfANewerServerEvent"
-"""A kind of events that no client knows."""
 
 _SYSTEM_PROMPT = "You are the agent of a simulated server."
 
