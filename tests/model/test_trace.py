@@ -121,7 +121,7 @@ def test_the_list_of_happenings_is_understood() -> None:
     assert found["client close-called"] == set()
     assert found["client callback"] == {"event", "kind"}
     assert found["rest answer"] == {"number", "status", "execution_status", "cut"}
-    assert found["rest fault"] == {"action", "number", "peer", "status", "delay_ms"}
+    assert found["rest fault"] == {"action", "number", "peer", "status", "delay_ms", "after_s"}
     assert found["network fault"] == {"action", "link", "peer", "code", "for_ms", "fault"}
 
 
