@@ -167,6 +167,10 @@ def test_in_the_simulation_tries_differ_in_entropy_alone() -> None:
 def test_where_a_failure_is_tried(failure: Failure) -> None:
     assert usual_combinations(failure.server) == (SIM_REAL, REAL_FAKE, REAL_REAL)
     assert usual_combinations("own") == (Combination("real", "own"),)
+    of_another = ("fake", "1.58.2"), ("real", "1.58.2")
+    assert usual_combinations("fake:1.58.2") == tuple(
+        Combination("real", *each) for each in of_another
+    )
 
 
 @pytest.mark.parametrize(
@@ -181,6 +185,14 @@ def test_where_a_failure_is_tried(failure: Failure) -> None:
         ("installed", "real", None, ("installed", "real")),
         ("reference:poll", "fake", SIM_REAL, ("reference:poll", "real:1.58.0")),
         ("reference", "real", SIM_FAKE, ("reference", "fake")),
+        ("1.10.0", "fake:1.58.0", None, ("1.10.0", "fake:1.58.0")),
+        ("1.10.0", "real:1.58.0", SIM_FAKE, ("1.10.0", "fake")),
+        (
+            "1.10.0",
+            "fake:1.58.0",
+            Combination("real", "real", "1.58.0"),
+            ("1.10.0", "real:1.58.0"),
+        ),
         ("/here/mine.py:Racy", "own", None, ("/here/mine.py:Racy", "fake")),
     ],
 )

@@ -127,13 +127,48 @@ def test_in_the_real_world_the_fake_needs_no_environment(
 
 
 @pytest.mark.parametrize(
+    ("argument", "world", "server", "asked", "where"),
+    [
+        ("1.43.1", "sim", "fake:1.58.2", [("1.43.1", False)], "sim×fake:1.58.2"),
+        ("1.43.1", "real", "fake:1.58.2", [("1.43.1", False)], "real×fake:1.58.2"),
+        # Its own is no other.
+        ("1.43.1", "sim", "fake:1.43.1", [("1.43.1", False)], "sim×fake"),
+        ("1.43.1", "sim", "real:1.43.1", [("1.43.1", True)], "sim×real"),
+        ("reference", "sim", "fake:1.10.0", [], "sim×fake:1.10.0"),
+    ],
+    ids=str,
+)
+def test_a_client_and_the_server_of_another_release(
+    prepared: list[tuple[str, bool]],
+    argument: str,
+    world: str,
+    server: str,
+    asked: list[tuple[str, bool]],
+    where: str,
+) -> None:
+    found = find_client(argument, pytest.fail, server=server, world=world)
+    assert (str(found.combination), prepared, found.server_python) == (where, asked, None)
+    assert found.is_confirmed_beside_real == (where == "sim×fake" and found.is_sdk)
+
+
+def test_over_sockets_the_real_server_of_another_release_has_its_own_environment(
+    prepared: list[tuple[str, bool]],
+) -> None:
+    found = find_client("1.11.1", pytest.fail, server="real:latest", world="real")
+    assert prepared == [("1.11.1", False), ("latest", True)]
+    # As it was resolved, so that it can be had again.
+    assert (found.server, found.server_python) == ("real:1.43.1", Path("/there/python"))
+
+
+@pytest.mark.parametrize(
     ("argument", "options", "says"),
     [
-        ("1.43.1", {"server": "real:1.43.1"}, "that of the client's own release: say --server r"),
-        ("installed", {"server": "real:1.43.1"}, "that of the client's own release"),
-        ("reference", {"server": "reel"}, "no server 'reel'; there are: fake, real, and real:R"),
+        ("1.43.1", {"server": "real:1.58.2"}, "1.43.1 and the real server of 1.58.2 cannot share"),
+        ("installed", {"server": "real:1.43.1"}, "add --world real, or say --server fake:1.43.1"),
+        ("reference", {"server": "reel"}, "no server 'reel'; there are: fake, real, and fake:R"),
         ("reference", {"server": "real:"}, "no server 'real:'"),
-        ("reference", {"server": "fake:1.43.1"}, "no server 'fake:1.43.1'"),
+        ("1.43.1", {"server": "fake:new"}, "releases, such as fake:1.58.2, and not new"),
+        ("reference", {"server": "own:1.43.1"}, "no server 'own:1.43.1'"),
         ("reference", {"world": "dream"}, "no world 'dream'; there are: sim, real"),
     ],
 )
@@ -376,7 +411,7 @@ def test_one_that_stands_still_in_its_first_trial_does_not_hang_the_harness(
     path = file(REACHES.format(folder=str(OWN.parent), reach="while True: pass"))
     ours, theirs = socket.socketpair()
     subprocess.run(
-        [sys.executable, "-c", IMPATIENT, str(path), "sim", "own", str(theirs.fileno())],
+        [sys.executable, "-c", IMPATIENT, str(path), "sim", "own", "", str(theirs.fileno())],
         pass_fds=[theirs.fileno()],
         timeout=60,
     )

@@ -49,7 +49,7 @@ from race_harness.workers.pool import Workers
         (["replay", "missing.json"], "cannot read missing.json"),
         (["run", "reference", "--server", "reel"], "no server 'reel'; there are: fake, real"),
         (["run", "reference", "--world", "dream"], "no world 'dream'; there are: sim, real"),
-        (["hunt", "1.10.0", "--server", "real:1.11.1"], "that of the client's own release"),
+        (["hunt", "1.10.0", "--server", "real:1.11.1"], "add --world real"),
         (["compare", "mine.py", "--server", "real"], "mine.py brings its own server"),
         (["confirm", "missing.json"], "cannot read missing.json"),
         (["confirm", "missing.json", "--tries", "0"], "'--tries'"),

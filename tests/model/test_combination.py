@@ -35,7 +35,17 @@ def test_what_is_printed_can_be_typed(combination: Combination) -> None:
     assert Combination.parse(str(combination)) == combination
 
 
-@pytest.mark.parametrize("text", ["", "sim", "real", "fake×sim", "sim×real×fake", "sim+real"])
+def test_the_server_of_another_release() -> None:
+    found = Combination.parse("real-real:1.58.2")
+    assert found == Combination("real", "real", "1.58.2") != REAL_REAL
+    assert (str(found), found.served_by) == ("real×real:1.58.2", "real:1.58.2")
+    assert found == Combination.parse(str(found)) == Combination.of("real", "real:1.58.2")
+    assert (REAL_REAL.served_by, Combination.of("sim", "fake")) == ("real", SIM_FAKE)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "sim", "real", "fake×sim", "sim×real×fake", "sim+real", "sim-real:"]
+)
 def test_what_is_none(text: str) -> None:
     with pytest.raises(UsageError, match=r"is no combination .* sim×fake, sim×real, ") as caught:
         Combination.parse(text)

@@ -58,7 +58,10 @@ def _made(hint: Any, /, **drawn: Any) -> Any:
         return hint(**{name: each for name, each in drawn.items() if name not in OTHERS[hint]})
 
 
-OTHERS: dict[Any, tuple[str, ...]] = {Moment: ("request", "link", "socket"), Fault: ("there", "way", "link")}
+OTHERS: dict[Any, tuple[str, ...]] = {
+    Moment: ("request", "link", "socket"),
+    Fault: ("there", "way", "link"),
+}
 
 
 # Not by `st.from_type`, which makes all warnings errors meanwhile: also that of an event loop that

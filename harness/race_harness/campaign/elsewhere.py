@@ -37,9 +37,14 @@ _Key = tuple[str, str, Combination]
 
 
 def usual_combinations(server: str) -> tuple[Combination, ...]:
-    """Where something is tried when nobody says where, by the server that it was met with."""
+    """Where something is tried when nobody says where, by the server that it was met with.
+
+    Beside the real server of another release than the client's it cannot be simulated.
+    """
     if server == "own":
         return (Combination("real", "own"),)
+    if release := server.partition(":")[2]:
+        return (replace(REAL_FAKE, release=release), replace(REAL_REAL, release=release))
     return (SIM_REAL, REAL_FAKE, REAL_REAL)
 
 

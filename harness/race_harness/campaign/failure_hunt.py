@@ -63,7 +63,7 @@ class FailureHunt:
         self._record = record
         self._progress = progress
         self._seed = seed
-        self._confirms = confirm and client.is_sdk and client.server != "real"
+        self._confirms = confirm and client.is_confirmed_beside_real
         self.findings: list[tuple[Finding, Path]] = []
         """Each with its file."""
         self.tally = Tally()

@@ -8,7 +8,7 @@ from itertools import batched
 from race_harness.campaign.campaign import whole_failure
 from race_harness.campaign.named_test import find_named_test
 from race_harness.campaign.progress import Progress
-from race_harness.campaign.resolve import ClientUnderTest, find_client, permitted, recorded
+from race_harness.campaign.resolve import ClientUnderTest, asked_of, find_client, permitted
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import Failure
 from race_harness.model.schedule import Schedule
@@ -118,8 +118,9 @@ class Replayer:
 
     def _client_of(self, failure: Failure) -> tuple[str, str, str]:
         if self.client is not None:
-            # Which release it was beside the client of the file says nothing about another.
-            argument, server = self.client, recorded(failure)[1].partition(":")[0]
+            # Which release it was beside the client of the file says nothing about another, unless
+            # it was asked for.
+            argument, server = self.client, asked_of(failure.combination)
         else:
             argument, server = permitted(failure)
         return argument, self.server or server, self.world or failure.world

@@ -16,6 +16,7 @@ from race_harness.model.errors import ClientUnavailable, UsageError
 from race_harness.model.extras import extra
 from race_harness.model.permission import (
     is_anybodys,
+    is_release,
     may_run_client,
     may_run_release,
     option,
@@ -48,6 +49,8 @@ class ClientUnderTest:
     """Where its trials run: the world, and the server that it is run against."""
     mend: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
     """As `Workers` takes it."""
+    server_python: Path | None = None
+    """Interpreter of the real server's own environment, where it has one."""
 
     @property
     def is_sdk(self) -> bool:
@@ -55,9 +58,16 @@ class ClientUnderTest:
         return self.adapter == "openhands"
 
     @property
+    def is_confirmed_beside_real(self) -> bool:
+        """Whether its failures can be tried on the real server of its release, in the simulation,
+        and were not met there."""
+        return self.is_sdk and self.combination.served_by == "fake"
+
+    @property
     def server(self) -> str:
-        """What it is run against: `fake`, `real`, or `own` for what came with the client."""
-        return self.combination.server
+        """What it is run against: `fake`, `real`, or `own` for what came with the client; with a
+        release behind it where that is not the client's own: `fake:1.58.2`."""
+        return self.combination.served_by
 
     @property
     def world(self) -> str:
@@ -72,7 +82,9 @@ class ClientUnderTest:
 
     def workers(self, jobs: int = 1) -> Workers:
         """Start its worker processes, so many trials at once; see `Workers` for what is raised."""
-        return Workers(self.python, self.adapter, jobs, self.combination, self.mend)
+        return Workers(
+            *(self.python, self.adapter, jobs, self.combination, self.mend), self.server_python
+        )
 
     def series(
         self,
@@ -114,7 +126,9 @@ def find_client(
     brings its own server.
 
     `server` is `fake`; or `real`, the agent server of the client's own release or tree, for the
-    reference client that of the newest release or, as `real:1.43.1`, of another.
+    reference client that of the newest release. `fake:1.43.1` and `real:1.43.1` are those of
+    another release; the real one of another than an SDK's is had over real sockets alone, since
+    in the simulation both are in one process, which has one SDK.
 
     Raises:
         ClientUnavailable: it cannot be had, or its server cannot.
@@ -134,26 +148,45 @@ def find_client(
         adapter = f"{path.resolve()}:{name}"
         own_client = ClientUnderTest(argument, "", here, adapter, Combination(world, "own"))
         return replace(own_client, resolved_version=_version_told(own_client))
+    if kind == "fake" and release and not is_release(release):
+        raise UsageError(f"the fake server plays releases, such as fake:1.58.2, and not {release}")
     combination = Combination(world, kind)
     if is_reference(argument):
         _check_reference(argument)
-        mend: Callable[[], bool] | None = None
         if kind == "real":
             found, mend = _environment(release or "latest", progress, combination)
             return ClientUnderTest(
                 argument, __version__, found.python, argument, combination, mend
             )
-        return ClientUnderTest(argument, __version__, here, argument, combination)
-    if release:
-        raise UsageError(
-            f"the real server is that of the client's own release: say --server real, without "
-            f"{release}"
+        return ClientUnderTest(
+            argument, __version__, here, argument, replace(combination, release=release)
         )
+    if release:
+        return _beside_another(argument, combination, release, progress)
     if argument == INSTALLED:
         return ClientUnderTest(argument, _installed(kind), here, "openhands", combination)
     found, mend = _environment(argument, progress, combination)
     version, python = found.resolved_version, found.python
     return ClientUnderTest(argument, version, python, "openhands", combination, mend)
+
+
+def _beside_another(
+    argument: str, combination: Combination, release: str, progress: Callable[[str], None]
+) -> ClientUnderTest:
+    """An SDK, with the server of a release that need not be its own."""
+    if release == argument:
+        return find_client(argument, progress, server=combination.server, world=combination.world)
+    if combination.server == "real" and not combination.in_real_time:
+        raise UsageError(
+            f"{argument} and the real server of {release} cannot share the simulation, which has "
+            f"one openhands-sdk for both: add --world real, or say --server fake:{release}"
+        )
+    alone = find_client(argument, progress, world=combination.world)
+    if combination.server == "fake":
+        return replace(alone, combination=replace(combination, release=release))
+    found, _ = _environment(release, progress, combination)
+    combination = replace(combination, release=found.resolved_version)
+    return replace(alone, combination=combination, server_python=found.python)
 
 
 def find_tests(
@@ -265,6 +298,8 @@ def recorded(met: Met, combination: Combination | None = None) -> tuple[str, str
     wanted = combination or met.combination
     # `latest` may have moved on since.
     argument = met.resolved_version if met.client == "latest" else met.client
+    if wanted.release:
+        return argument, wanted.served_by
     if wanted.server != "real":
         return argument, "fake"
     if argument == INSTALLED and met.combination.server != "real":
@@ -286,11 +321,16 @@ def permitted(
     """
     argument, server = recorded(met, combination)
     if named is not None and not is_anybodys(argument):
-        return named, server.partition(":")[0]
+        return named, asked_of(combination or met.combination)
     may_run_client(argument, f"add {option('client', argument)}")
     if release := server.partition(":")[2]:
         may_run_release(release)
     return argument, server
+
+
+def asked_of(combination: Combination) -> str:
+    """Its server, as `find_client` takes it for any client."""
+    return "fake" if combination.server == "own" else combination.served_by
 
 
 def is_reference(argument: str) -> bool:
@@ -301,10 +341,10 @@ def is_reference(argument: str) -> bool:
 def _server(argument: str) -> tuple[str, str]:
     """Kind of the server, and the release that was named or an empty text."""
     kind, colon, release = argument.partition(":")
-    if kind not in ("fake", "real") or (colon and (kind == "fake" or not release)):
+    if kind not in ("fake", "real") or (colon and not release):
         raise UsageError(
-            f"no server {argument!r}; there are: fake, real, and real:RELEASE for the reference "
-            "client"
+            f"no server {argument!r}; there are: fake, real, and fake:RELEASE and real:RELEASE "
+            "for that of another release than the client's"
         )
     return kind, release
 

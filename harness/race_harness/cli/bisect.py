@@ -119,7 +119,7 @@ def bisect(
     server: Annotated[
         str | None,
         typer.Option(
-            metavar="fake|real",
+            metavar="fake|real[:RELEASE]",
             help="What clients are run against. [default: fake, or what the failure file has]",
         ),
     ] = None,

@@ -1,6 +1,7 @@
 """`race confirm`: whether the real server does to a client what the fake one does."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -132,6 +133,9 @@ def _confirm_failure(
     failure = read_schedule(file)
     if not isinstance(failure, Failure):
         raise UsageError(f"{file} has not been run: give it as --schedule, and --client CLIENT")
+    # Where it was met with the server of another release, that is meant.
+    release = failure.combination.release
+    named = [each if each.release else replace(each, release=release) for each in named]
     _check(named, failure.client, failure.server)
     chosen = named or usual_combinations(failure.server)
     _check_client(failure, client, chosen)

@@ -83,9 +83,10 @@ Strict = Annotated[
 Server = Annotated[
     str,
     typer.Option(
-        metavar="fake|real",
+        metavar="fake|real[:RELEASE]",
         help="What the client is run against: the fake server, or the real one of its release "
-        "(for `reference` that of the newest; real:RELEASE names another).",
+        "(for `reference` that of the newest). With :RELEASE it is that of another release; the "
+        "real one then needs --world real, except for `reference`.",
     ),
 ]
 World = Annotated[

@@ -37,7 +37,7 @@ def replay(
     ] = None,
     server: Annotated[
         str | None,
-        typer.Option(metavar="fake|real", help="Another server than in the file."),
+        typer.Option(metavar="fake|real[:RELEASE]", help="Another server than in the file."),
     ] = None,
     world: Annotated[
         str | None, typer.Option(metavar="sim|real", help="Another world than in the file.")

@@ -1,5 +1,6 @@
 """The clients under test, behind one small interface."""
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -79,6 +80,12 @@ def dialect_of(adapter: "Adapter") -> Dialect:
 def may_start_processes(adapter: "Adapter") -> bool:
     """Whether it says so."""
     return bool(getattr(adapter, "child_processes", False))
+
+
+def host_of(adapter: "Adapter") -> socket.socket | None:
+    """Where a trial over real sockets asks for its server, if that is not forked from the client's
+    process; as `realtime.server_host` takes it."""
+    return getattr(adapter, "host", None)
 
 
 class Adapter(Protocol):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from race_harness.clients import Adapter, dialect_of, may_start_processes, source_of
+from race_harness.clients import Adapter, dialect_of, host_of, may_start_processes, source_of
 from race_harness.conformance.shapes import Bodies, Capture
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
@@ -18,6 +18,7 @@ class CapturingAdapter:
         self.dialect = dialect_of(adapter)
         self.child_processes = may_start_processes(adapter)
         self.connect = adapter.connect
+        self.host = host_of(adapter)
         self.bodies: Bodies | None = None
         self._adapter = adapter
 

@@ -25,13 +25,27 @@ SERVERS: Final = ("fake", "real", "own")
 
 @dataclass(frozen=True)
 class Combination:
-    """A world and a server, as `sim×real`."""
+    """A world and a server, as `sim×real`; `real×real:1.58.2` where that server is of a named
+    release, and the client of another."""
 
     world: str = "sim"
     server: str = "fake"
+    release: str = ""
+    """Of the server, where it need not be the client's own."""
 
     def __str__(self) -> str:
-        return f"{self.world}×{self.server}"
+        return f"{self.world}×{self.served_by}"
+
+    @property
+    def served_by(self) -> str:
+        """The server as one types it: `real`, `real:1.58.2`."""
+        return f"{self.server}:{self.release}" if self.release else self.server
+
+    @staticmethod
+    def of(world: str, served_by: str) -> "Combination":
+        """The opposite of `served_by`."""
+        server, _, release = served_by.partition(":")
+        return Combination(world, server, release)
 
     @property
     def in_real_time(self) -> bool:
@@ -40,18 +54,20 @@ class Combination:
 
     @staticmethod
     def parse(text: str) -> "Combination":
-        """From `sim×real`, or `sim-real` where that is easier to type; so, too, `x` and `*`.
+        """From `sim×real`, or `sim-real` where that is easier to type; so, too, `x` and `*`. A
+        release may follow, as in `real×real:1.58.2`.
 
         Raises:
             UsageError: it is no combination.
         """
-        world, _, server = re.sub("[-x*]", "×", text.strip()).partition("×")
-        if world not in WORLDS or server not in SERVERS:
+        world, _, served_by = re.sub("[-x*]", "×", text.strip(), count=1).partition("×")
+        found = Combination.of(world, served_by)
+        if world not in WORLDS or found.server not in SERVERS or found.served_by != served_by:
             raise UsageError(
                 f"{text!r} is no combination of world and server; there are: "
                 f"{', '.join(map(str, COMBINATIONS))} (or sim-fake and so on)"
             )
-        return Combination(world, server)
+        return found
 
 
 SIM_FAKE: Final = Combination()

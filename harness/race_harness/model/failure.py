@@ -49,6 +49,7 @@ class Failure:
     """The client as typed; a file with its whole path."""
     resolved_version: str
     server: str
+    """As it was asked for: `fake`, `real`, `own`, or `fake:1.58.2` for that of a release."""
     world: str
     happenings: tuple[dict[str, Any], ...]
     stacks: dict[str, str]
@@ -74,7 +75,7 @@ class Failure:
     @property
     def combination(self) -> Combination:
         """Where it failed."""
-        return Combination(self.world, self.server)
+        return Combination.of(self.world, self.server)
 
     @property
     def cause(self) -> Cause:

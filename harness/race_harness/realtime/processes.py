@@ -120,23 +120,41 @@ def fork(body: Callable[[Parent], None], *, leads_group: bool = False) -> Child:
     """
     ours, theirs = Pipe()
     life_read, life_write = os.pipe()
-    with warnings.catch_warnings():
-        # A thread of the parent, such as a worker's watchdog, is missed by nobody in the child.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if pid:
-        theirs.close()
-        os.close(life_read)
-        if leads_group:
-            _lead_group(pid)
-        return Child(pid, Line(ours), life_write, leads_group=leads_group)
-    status = 1
-    try:
+
+    def run() -> None:
         ours.close()
         os.close(life_write)
         if leads_group:
             _lead_group(os.getpid())
         body(Parent(Line(theirs), life_read))
+
+    pid = _forked(run)
+    theirs.close()
+    os.close(life_read)
+    if leads_group:
+        _lead_group(pid)
+    return Child(pid, Line(ours), life_write, leads_group=leads_group)
+
+
+def fork_apart(body: Callable[[Parent], None], line: int, life: int) -> None:
+    """Run `body` in a child process for somebody else, at the other ends of these descriptors.
+
+    They are the caller's to close. Somebody has to wait for the child.
+    """
+    _forked(lambda: body(Parent(Line(Connection(line)), life)))
+
+
+def _forked(run: Callable[[], None]) -> int:
+    """The number of a process that does this and nothing else."""
+    with warnings.catch_warnings():
+        # A thread of the parent, such as a worker's watchdog, is missed by nobody in the child.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        run()
         status = 0
     except BaseException:
         traceback.print_exc()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from race_harness.clients import Adapter, dialect_of
+from race_harness.clients import Adapter, dialect_of, host_of
 from race_harness.model.errors import WorldBroken
 from race_harness.model.moments import Moments
 from race_harness.model.outcome import Outcome
@@ -19,9 +19,10 @@ from race_harness.model.trace import Happening
 from race_harness.network.faults import Faults
 from race_harness.network.loopback import HOST
 from race_harness.network.site import UvicornSite
-from race_harness.realtime.processes import Parent, fork, leave, stacks_of_others
+from race_harness.realtime.processes import Child, Parent, fork, leave, stacks_of_others
 from race_harness.realtime.proxy import Proxy
 from race_harness.realtime.record import SharedTrace, digest_of, in_order
+from race_harness.realtime.server_host import HostedServer, Served
 from race_harness.realtime.server_process import STOP, Done, Listening, serve
 from race_harness.subjects.program import Gate, Program
 
@@ -81,7 +82,11 @@ class _TrialProcess:
             return time.monotonic_ns() - began_ns
 
         # First of all, since a process that forks must not have threads.
-        self._server = fork(partial(serve, schedule, adapter, site, home, clock))
+        self._server: Child | HostedServer = (
+            fork(partial(serve, schedule, adapter, site, home, clock))
+            if (host := host_of(adapter)) is None
+            else HostedServer(host, Served(schedule, home, began_ns))
+        )
         self._home = home
         self._leaving = threading.Lock()
         parent.watch(self._clear_away)

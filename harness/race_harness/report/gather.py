@@ -115,7 +115,7 @@ def _series(store: Store, chosen: Sequence[str]) -> list[_Series]:
                 scenario=one.scenario,
                 seed=one.seed,
                 drawn=one.drawn,
-                in_real_time=Combination(one.world, one.server).in_real_time,
+                in_real_time=Combination.of(one.world, one.server).in_real_time,
                 tally=tally,
                 wall_ms=wall_ms,
                 void_reason=void_reason,
@@ -125,7 +125,7 @@ def _series(store: Store, chosen: Sequence[str]) -> list[_Series]:
 
 
 def _client(one: contents.SeriesRow) -> ClientView:
-    combination = str(Combination(one.world, one.server))
+    combination = str(Combination.of(one.world, one.server))
     name = _name(one.client, one.resolved_version)
     return ClientView(name, one.resolved_version, combination, one.server_version)
 

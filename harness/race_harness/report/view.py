@@ -85,7 +85,8 @@ class ClientView:
     def label(self) -> str:
         if self.combination == SIM_FAKE:
             return self.name
-        server = f" {self.server_version}" if self.server_version not in ("", self.version) else ""
+        told = ":" in self.combination or self.server_version in ("", self.version)
+        server = "" if told else f" {self.server_version}"
         return f"{self.name}, {self.combination}{server}"
 
     @property

@@ -218,11 +218,7 @@ def _confirm(
     campaign: CampaignRecord,
     say: Callable[[str], None],
 ) -> None:
-    wanted = [
-        key
-        for key in records
-        if clients[key.position].is_sdk and clients[key.position].server != "real"
-    ]
+    wanted = [key for key in records if clients[key.position].is_confirmed_beside_real]
     by_argument = {client.anywhere: client for client in clients}
 
     def client_of(failure: Failure, combination: Combination) -> tuple[str, str]:

@@ -124,7 +124,7 @@ def _file(paragraphs: Sequence[str], schedule: Schedule, name: str, call: str) -
 
 def _call(failure: Failure, client: str) -> str:
     """What the test does, where the failure was seen."""
-    server = "real" if failure.server == "real" else "fake"
+    server = "fake" if failure.server == "own" else failure.server
     if (server, failure.world) == ("fake", "sim"):
         return f"assert_schedule_passes(SCHEDULE, client={client})"
     return (

@@ -30,6 +30,8 @@ if __name__ == "__main__":
         early.install()
     if sys.argv[1] == "debug":
         from race_harness.workers.debugging import main
+    elif sys.argv[1] == "serve":
+        from race_harness.workers.server_worker import main
     else:
         from race_harness.workers.worker import main
 

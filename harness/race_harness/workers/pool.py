@@ -60,6 +60,7 @@ class Workers:
             where it is the real one.
         mend: repairs the environment, if it can, where the client cannot be imported; whether it
             has. They are started once more then.
+        server_python: interpreter of the real server's environment, where it is another one.
 
     Raises:
         ClientUnavailable: there is no such client in the file that was named, or no real server
@@ -77,13 +78,14 @@ class Workers:
         jobs: int,
         combination: Combination = SIM_FAKE,
         mend: Callable[[], bool] | None = None,
+        server_python: Path | None = None,
     ) -> None:
         self._of_tests = adapter.startswith(selection.PREFIX)
         self._environment = environment_of_tests() if self._of_tests else _environment()
         self._command = (
             # -P: the folder of the script is not to be searched for modules.
             *(str(python), "-P", str(Path(bootstrap.__file__))),
-            *(adapter, combination.world, combination.server),
+            *(adapter, combination.world, combination.served_by, str(server_python or "")),
         )
         self._jobs = jobs
         self._mend = mend

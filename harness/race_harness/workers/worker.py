@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Protocol
 
 from race_harness.clients import Adapter, own_clients, source_of
@@ -54,8 +55,9 @@ COLLECT_EVERY = 10
 
 
 def main(arguments: list[str]) -> None:
-    """Arguments: adapter, world, server; then the descriptor of each job's socket."""
-    adapter_name, world, server, *descriptors = arguments
+    """Arguments: adapter, world, server, and the interpreter of that server if it is another one;
+    then the descriptor of each job's socket."""
+    adapter_name, world, server, server_python, *descriptors = arguments
     connections = [Connection(int(descriptor)) for descriptor in descriptors]
 
     def tell_all(trouble: Trouble) -> None:
@@ -76,7 +78,7 @@ def main(arguments: list[str]) -> None:
     try:
         tests = Selection.from_adapter(adapter_name)
         if tests is None:
-            serve(prepare(adapter_name, Combination(world, server)))
+            serve(prepare(adapter_name, Combination.of(world, server), server_python))
         else:
             collected(tests, serve, world)
     except Exception as error:
@@ -135,16 +137,30 @@ class TrialBench:
         return run_trial(schedule, self.adapter, self.site)
 
 
-def prepare(adapter_name: str, combination: Combination = SIM_FAKE) -> TrialBench:
-    """Import the client, and its server, and warm everything up, once a process."""
+def prepare(
+    adapter_name: str, combination: Combination = SIM_FAKE, server_python: str = ""
+) -> TrialBench:
+    """Import the client, and its server, and warm everything up, once a process.
+
+    `server_python`: the interpreter that the server is to be run by, if it is another one.
+    """
     _quieten()
-    if combination.server == "real":
+    adapter: Adapter
+    if server_python:
+        from race_harness.workers.hosting import hosted
+
+        adapter = hosted(_adapter(adapter_name), Path(server_python))
+    elif combination.server == "real":
         from race_harness.clients.beside_real import RealServed
         from race_harness.server.real import home
 
         # Client and server share their SDK, which looks for a home when it is imported.
         home.settle()
-        adapter: Adapter = RealServed(_adapter(adapter_name))
+        adapter = RealServed(_adapter(adapter_name))
+    elif combination.release:
+        from race_harness.clients.beside_another import ServedByAnother
+
+        adapter = ServedByAnother(_adapter(adapter_name), combination.release)
     else:
         adapter = _adapter(adapter_name)
     own = combination.server == "own"
