@@ -2,8 +2,8 @@
 
 import copy
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import count, groupby
 from typing import Final, overload
 
 from race_harness.model.scenario import Scenario
@@ -57,6 +57,21 @@ class DrawnSchedules(Sequence[Schedule]):
                     yield drawn[number % BATCH]
         finally:
             drawing.join()
+
+
+def drawn_ahead(get: Callable[[int], list[Schedule]]) -> Generator[Schedule]:
+    """The schedules that `get` gives for 0, 1, ... until it has none, each batch drawn on a thread
+    of its own while those before are used."""
+    drawing = _OneBatch(get, 0)
+    try:
+        for batch in count(1):
+            drawn = drawing.result()
+            if not drawn:
+                return
+            drawing = _OneBatch(get, batch)
+            yield from drawn
+    finally:
+        drawing.join()
 
 
 class _Batches:

@@ -1,23 +1,37 @@
 """A hunt on one client: distinct failures, each kept, and what comes to be known of it."""
 
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from race_harness.campaign.campaign import examine, keep
+from race_harness.campaign.campaign import FAILURES, keep, whole_failure
+from race_harness.campaign.drawn import drawn_ahead
 from race_harness.campaign.elsewhere import Confirmer, try_on_real_server
-from race_harness.campaign.nearest import nearest_in_words
 from race_harness.campaign.progress import Progress
 from race_harness.campaign.resolve import ClientUnderTest
+from race_harness.model.errors import WorldBroken
 from race_harness.model.failure import Failure
+from race_harness.model.file_names import file_name
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
+from race_harness.search.chase import BUDGET, Ending, Finding
 from race_harness.search.families import STALLS
 from race_harness.search.for_tests import scenario_of
-from race_harness.search.hunting import Finding, Tally, add_faults, hunt
+from race_harness.search.hunting import Hunting, Tally
+from race_harness.search.known_times import OF_SERVERS_S, seconds_in
+from race_harness.search.swarm import add_faults
+from race_harness.search.turns import turns
+from race_harness.server.profile import Profile
 from race_harness.store.series import SeriesRecord
 from race_harness.store.store import CampaignRecord
-from race_harness.workers.pool import Workers
+from race_harness.story.passing import describe
+from race_harness.workers.pool import Workers, jobs_in
+from race_harness.workers.protocol import RunTrial, TrialDone
+
+_AHEAD = 2
+"""Requests that a job has: what is asked for next depends on what came of the last ones."""
 
 
 def in_scenarios(
@@ -29,9 +43,19 @@ def in_scenarios(
         if not families:
             return scenarios
         lines = workers.source_lines() if STALLS in families else []
-        return add_faults(scenarios, families, lines)
+        return add_faults(scenarios, families, lines, _known_times(workers))
 
     return chosen
+
+
+def _known_times(workers: Workers) -> list[float]:
+    """Seconds that the source of the client names, and its server's."""
+    files = {Path(place.file) for place in workers.source_places()}
+    sources = [path.read_text(errors="replace") for path in files if path.is_file()]
+    found = set(OF_SERVERS_S).union(*map(seconds_in, sources))
+    if workers.server_version:
+        found.add(Profile.of(workers.server_version).first_snapshot_s or OF_SERVERS_S[0])
+    return sorted(found)
 
 
 def in_tests(families: Sequence[str], *, stalls: bool) -> Callable[[Workers], Sequence[Scenario]]:
@@ -47,7 +71,8 @@ def in_tests(families: Sequence[str], *, stalls: bool) -> Callable[[Workers], Se
 class FailureHunt:
     """A hunt on one client. What it has found can be read after an interrupt, too.
 
-    `confirm`: whether each failure of an openhands-sdk is tried on the real server.
+    `jobs`: trials at once; `budget`: trials for shrinking one failure; `confirm`: whether each
+    failure of an openhands-sdk is tried on the real server.
     """
 
     def __init__(
@@ -58,11 +83,15 @@ class FailureHunt:
         *,
         seed: int,
         confirm: bool,
+        jobs: int | None = None,
+        budget: int = BUDGET,
     ) -> None:
         self.client = client
         self._record = record
         self._progress = progress
         self._seed = seed
+        self._jobs = jobs_in(client.world, jobs)
+        self._budget = budget
         self._confirms = confirm and client.is_confirmed_beside_real
         self.findings: list[tuple[Finding, Path]] = []
         """Each with its file."""
@@ -84,37 +113,78 @@ class FailureHunt:
         At most so many schedules (None: no limit), and for so many wall seconds.
 
         Raises:
-            WorldBroken: a trial left its world.
+            WorldBroken: a trial left its world. What was found before is kept.
             UsageError: a failure file or the record cannot be written.
         """
         client = self.client
         with (
             self._progress.bar(f"{client.resolved_version:>10} hunt", 0) as bar,
-            client.workers() as workers,
+            client.workers(self._jobs) as workers,
             Confirmer(self._progress.step, record=self._record) as confirmer,
         ):
             workers.wait_ready()
             bar.begin()
-            chosen = scenarios(workers)
+            drawing = turns(scenarios(workers), self._seed, examples)
             on_begin()
-            try:
-                for found in hunt(
-                    chosen,
-                    lambda schedule: self._examined(workers, schedule),
-                    seed=self._seed,
-                    examples=examples or 10**9,
+            with closing(drawn_ahead(lambda _turn: next(drawing, []))) as schedules:
+                hunting = Hunting(
+                    schedules,
                     seconds=seconds,
+                    budget=self._budget,
                     tally=self.tally,
                     in_real_time=client.combination.in_real_time,
-                ):
-                    path = self._kept(workers, found)
-                    failure = self._looked_into(workers, confirmer, found.failure, path)
-                    self.findings[-1] = replace(found, failure=failure), path
-                    on_found(failure, path)
-            except KeyboardInterrupt:
-                if self.tally.unfinished is not None:
-                    self._kept(workers, self.tally.unfinished)
+                )
+                ending: Ending = "time"
+                try:
+                    for found in self._found(hunting, workers):
+                        path = self._kept(workers, found)
+                        failure = self._looked_into(workers, confirmer, found, path)
+                        self.findings[-1] = replace(found, failure=failure), path
+                        on_found(failure, path)
+                except BaseException:
+                    ending = "interrupt"
+                    raise
+                finally:
+                    for found in hunting.left(ending):
+                        self._kept(workers, found)
+
+    def _found(self, hunting: Hunting, workers: Workers) -> Iterator[Finding]:
+        def asked() -> RunTrial | None:
+            trial = hunting.ask()
+            if trial is None:
+                return None
+            return RunTrial(trial.number, trial.schedule, trial.whole)
+
+        try:
+            for done in workers.serve(asked, _AHEAD):
+                schedule = hunting.schedule_of(done.result.index)
+                found = hunting.came(done.result, self._noted(workers, schedule, done))
+                if found is not None:
+                    yield found
+        except WorldBroken as error:
+            if not isinstance(error.trial, RunTrial):
                 raise
+            raise WorldBroken(f"{error}\n{self._broken_by(error.trial.schedule)}") from None
+
+    def _noted(self, workers: Workers, schedule: Schedule, done: TrialDone) -> Failure | None:
+        """Write a trial down; gives it as a failure if it has failed."""
+        self._series(workers, schedule).next_trial(done.result, schedule)
+        void = done.result.void
+        if void is not None and void.kind == "not-run":
+            self.not_run.append(void.says)
+        if done.trial is None:
+            return None
+        return whole_failure(self.client, workers, schedule, done.result, done.trial)
+
+    def _broken_by(self, schedule: Schedule) -> str:
+        """Keep a schedule whose trial had no end, and say how to run it again."""
+        text = schedule.to_json()
+        name = f"{zlib.crc32(text.encode()):08x}"
+        path = FAILURES.parent / file_name("broken", schedule.scenario, name, ending=".json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        test = "" if schedule.test is None else f" --test {schedule.test}"
+        return f"again: race run {self.client.argument}{test} --reps 1 --schedule {path}"
 
     def _series(self, workers: Workers, schedule: Schedule) -> SeriesRecord:
         return self._record.series(
@@ -123,25 +193,18 @@ class FailureHunt:
             )
         )
 
-    def _examined(self, workers: Workers, schedule: Schedule) -> Failure:
-        failure = examine(self.client, workers, schedule, self._series(workers, schedule))
-        if failure.void is not None and failure.void.kind == "not-run":
-            self.not_run.append(failure.void.says)
-        return failure
-
     def _kept(self, workers: Workers, found: Finding) -> Path:
         path = keep(found.failure, series=self._series(workers, found.failure.schedule))
         self.findings.append((found, path))
         return path
 
     def _looked_into(
-        self, workers: Workers, confirmer: Confirmer, failure: Failure, path: Path
+        self, workers: Workers, confirmer: Confirmer, found: Finding, path: Path
     ) -> Failure:
         """With what comes to be known of it, which is kept as it comes."""
-        series = self._series(workers, failure.schedule)
-        if not self.client.combination.in_real_time:
-            told = nearest_in_words(self.client, workers, failure.schedule, series)
-            failure = replace(failure, neighbour=told)
+        failure, series = found.failure, self._series(workers, found.failure.schedule)
+        if found.looked_around:
+            failure = replace(failure, neighbour=describe(found.neighbour))
             keep(failure, series=series)
         if self._confirms:
             failure = try_on_real_server(confirmer, failure, path)

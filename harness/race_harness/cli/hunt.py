@@ -1,9 +1,9 @@
 """`race hunt`: search for schedules on which a client fails, and shrink them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -11,6 +11,7 @@ from race_harness.campaign.failure_hunt import FailureHunt, in_scenarios, in_tes
 from race_harness.campaign.resolve import find_client, find_tests
 from race_harness.cli.console import (
     Confirm,
+    Jobs,
     JsonFile,
     Seed,
     Server,
@@ -24,11 +25,13 @@ from race_harness.cli.console import (
 from race_harness.cli.own_test import DrawnGrade, OwnTests, check_drawn
 from race_harness.cli.recorded import RecordFile, recorded
 from race_harness.cli.shared_options import takes
-from race_harness.model.asked import MOST_REPS
+from race_harness.model.asked import MOST_REPS, MOST_TRIES
 from race_harness.model.confirmation import rank
+from race_harness.model.errors import WorldBroken
 from race_harness.model.grade import GRADES, MEANINGS, Grade, grade_of
 from race_harness.search import families as fault_families
-from race_harness.search.hunting import Finding, Tally
+from race_harness.search.chase import BUDGET, Ending, Finding
+from race_harness.search.hunting import Tally
 from race_harness.story.facts import replay_of
 from race_harness.story.reproduced import confirmed_line
 from race_harness.story.timeline import short_story
@@ -36,6 +39,14 @@ from race_harness.story.timeline import short_story
 SCHEMA = 1
 CONTROL = "clean"
 FIRST = "final-events"
+
+ENDINGS: Final[Mapping[Ending, str]] = {
+    "smallest": "",
+    "budget": "shrinking was stopped after {} trials; --shrink allows more",
+    "time": "shrinking was stopped by the clock after {} trials",
+    "interrupt": "shrinking was interrupted after {} trials",
+}
+"""What is said where something smaller might have been found."""
 
 
 @takes(OwnTests)
@@ -74,6 +85,11 @@ def hunt(
         ),
     ] = None,
     seed: Seed = 0,
+    jobs: Jobs = None,
+    shrink: Annotated[
+        int,
+        typer.Option(min=0, max=MOST_TRIES, help="Trials for shrinking one failure, at most."),
+    ] = BUDGET,
     server: Server = "fake",
     world: World = "sim",
     confirm: Confirm = True,
@@ -82,8 +98,7 @@ def hunt(
 ) -> None:
     """Search for distinct failures, shrink each, write it to a file and try it on the real server.
 
-    It runs one trial after another, since what came of the last says which is next; two hunts with
-    other seeds can run at the same time.
+    With --examples, what is found does not depend on --jobs. With --for it ends by the clock.
 
     Exit status 0 when nothing was found, 1 when something was.
     """
@@ -113,6 +128,7 @@ def hunt(
         "examples": examples,
         "for": budget,
         "seed": seed,
+        "shrink": shrink,
     }
     began = time.monotonic()
 
@@ -127,7 +143,15 @@ def hunt(
                 under_test = find_tests(client, asked.selection, asked.requirements, progress.step)
             else:
                 under_test = find_client(client, progress.step, server=server, world=world)
-            subject = FailureHunt(under_test, campaign, progress, seed=seed, confirm=confirm)
+            subject = FailureHunt(
+                under_test,
+                campaign,
+                progress,
+                seed=seed,
+                confirm=confirm,
+                jobs=jobs,
+                budget=shrink,
+            )
             subject.run(
                 in_tests(families, stalls=grade != "order")
                 if asked.test
@@ -137,7 +161,7 @@ def hunt(
                 on_begin=begin,
                 on_found=lambda failure, path: progress.step(short_story(failure, path) + "\n"),
             )
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, WorldBroken):
         if subject is not None and subject.tally.trials:
             _tell(subject, time.monotonic() - began, json_file)
         raise
@@ -148,7 +172,7 @@ def hunt(
 
 def _tell(hunt: FailureHunt, elapsed_s: float, json_file: Path | None) -> None:
     """What came of it, whether it has ended or was interrupted."""
-    findings = sorted(hunt.findings, key=lambda entry: rank(entry[0].failure.confirmed))
+    findings = sorted(hunt.findings, key=_in_order)
     write_json(
         json_file,
         {
@@ -156,6 +180,8 @@ def _tell(hunt: FailureHunt, elapsed_s: float, json_file: Path | None) -> None:
             "client": hunt.client.argument,
             "resolved_version": hunt.client.resolved_version,
             "trials": hunt.tally.trials,
+            "shrink_trials": hunt.tally.shrinking,
+            "worker_seconds": hunt.tally.trials_ms / 1e3,
             "seconds": elapsed_s,
             "failures": [_summary(finding, path) for finding, path in findings],
         },
@@ -167,16 +193,25 @@ def _tell(hunt: FailureHunt, elapsed_s: float, json_file: Path | None) -> None:
             _say(f"{count} trials were void, the first because: {first}")
 
 
+def _in_order(entry: tuple[Finding, Path]) -> tuple[object, ...]:
+    finding, _path = entry
+    return rank(finding.failure.confirmed), finding.found_at_trial
+
+
 def _print_findings(
     findings: Sequence[tuple[Finding, Path]], tally: Tally, elapsed_s: float
 ) -> None:
-    _say(f"{tally.trials} schedules in {elapsed_s:.0f} s: {len(findings)} distinct failures")
+    _say(
+        f"{tally.trials} schedules in {elapsed_s:.0f} s, and {tally.shrinking} trials to shrink: "
+        f"{len(findings)} distinct failures"
+    )
     for finding, path in findings:
         test = finding.failure.schedule.test
         again = replay_of(finding.failure, path).removeprefix("replay: ")
         told = (
             f"  {finding.cause}",
             confirmed_line(finding.failure),
+            ENDINGS[finding.ending].format(finding.shrink_executions),
             "" if test is None else MEANINGS[_grade(finding)],
             again,
         )
@@ -199,6 +234,7 @@ def _summary(finding: Finding, path: Path) -> dict[str, object]:
         "cause": str(finding.cause),
         "found_at_trial": finding.found_at_trial,
         "shrink_executions": finding.shrink_executions,
+        "shrunk": finding.ending,
         "non_default_fields": len(finding.failure.schedule.non_default_fields()),
         "seconds": finding.seconds,
         **({} if finding.failure.schedule.test is None else {"grade": _grade(finding)}),

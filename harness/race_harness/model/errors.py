@@ -44,6 +44,9 @@ class WorldBroken(HarnessError):
 
     exit_code = 4
 
+    trial: object | None = None
+    """The request of the trial that it was about, where somebody knows it."""
+
 
 def in_one_line(error: Exception) -> str:
     """What an error says in one line: of a traceback, what it ends with; of a stack at which

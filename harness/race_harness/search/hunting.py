@@ -1,217 +1,197 @@
-"""The hunt: Hypothesis searches for schedules that fail, shrinks each distinct failure, goes on.
+"""The hunt: what is to be tried next, and what was found.
 
-Failures are kept apart by *cause*: the verdicts and what their evidence says, numbers aside. A
-cause that was found counts as a pass from then on, so that the search goes on behind it.
+Schedules come one after another, and their trials end in any order, side by side with those that
+shrink what was found. What came of the schedules is looked at in their own order, and each failure
+is shrunk by itself, so that what is found does not depend on how many trials run at once.
+
+Failures are kept apart by *cause*, which is the verdicts and what their evidence says, numbers
+aside; and by what their schedules need. One that the known ones explain is not shrunk.
 """
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import TYPE_CHECKING
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
 
-from race_harness.model.evidence import Cause
+from race_harness.model.evidence import Cause, Evidence
 from race_harness.model.failure import Failure
-from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
-from race_harness.search import families as fault_families
-from race_harness.search.draw import drawing_from_the_seed_alone
+from race_harness.model.verdict import TrialResult
+from race_harness.search.chase import BUDGET, Came, Chase, Ending, Finding
+from race_harness.search.explaining import SeenFailure, Ways
 
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
-
-TURN = 10
-"""Schedules of one scenario before it is the next one's turn: the first failure comes early in
-a scenario, or late anyway."""
-
-Examine = Callable[[Schedule], Failure]
-"""Runs a schedule and keeps all of it, whatever its verdict."""
+SHARE: Final = 0.5
+"""Of the time of the trials goes to shrinking, at most, while there are schedules to search."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """A distinct failure, shrunk."""
+class Asked:
+    """A trial that the hunt asks for."""
 
-    failure: Failure
-    cause: Cause
-    found_at_trial: int
-    """The trial, counted from one over the whole hunt, in which it was first seen."""
-    shrink_executions: int
-    seconds: float
-    """Wall seconds from the begin of the hunt to the shrunk failure."""
+    number: int
+    schedule: Schedule
+    whole: Literal["causes", "failed"] | None
+    """Of which trials all is wanted, as `workers.protocol` has it."""
 
 
 @dataclass
 class Tally:
     trials: int = 0
+    """Schedules that were searched."""
+    shrinking: int = 0
+    """Trials besides: to repeat, to shrink, to look for what would pass."""
     repeats: int = 0
     """Failures that did not repeat; a hunt reports them as what they are, a broken promise."""
-    unfinished: Finding | None = None
-    """What was being shrunk when the hunt was interrupted, as small as it was then."""
+    trials_ms: float = 0.0
+    """Wall time of all trials in their workers."""
+    shrinking_ms: float = 0.0
+    """Of that, what was not for the search."""
 
 
-class _Failed(Exception):
-    """Tells Hypothesis that a schedule is one to shrink."""
+class Hunting:
+    """Says what to try, and is told what came of it. It runs nothing itself.
 
-
-def hunt(
-    scenarios: Sequence[Scenario],
-    examine: Examine,
-    *,
-    seed: int,
-    examples: int,
-    seconds: float = float("inf"),
-    tally: Tally | None = None,
-    in_real_time: bool = False,
-) -> Iterator[Finding]:
-    """Search up to `examples` schedules, or for so many wall seconds; give findings as they come.
-
-    The scenarios take turns. `tally` counts along. `in_real_time`: a trial repeats by its cause,
-    not by its digest, and shrinking goes on though a schedule may not fail each time.
-    """
-    tally = tally if tally is not None else Tally()
-    known: set[Cause] = set()
-    began = time.monotonic()
-    turn = 0
-    while tally.trials < examples and time.monotonic() - began < seconds:
-        scenario = scenarios[turn % len(scenarios)]
-        left = min(TURN, examples - tally.trials)
-        search = _Search(scenario, examine, known, tally, began + seconds, in_real_time)
-        try:
-            search.run(seed * 1_000_003 + turn, left)
-        except KeyboardInterrupt:
-            tally.unfinished = search.finding(began)
-            raise
-        finding = search.finding(began)
-        if finding is not None:
-            known.add(finding.cause)
-            yield finding
-        turn += 1
-
-
-class _Search:
-    """A turn of one scenario: generate until something new fails, then shrink that alone.
-
-    What fails otherwise meanwhile is left for later turns: shrinking does not slip from one cause
-    to another.
+    Args:
+        schedules: what is searched, in this order.
+        seconds: wall seconds, from the first question on. Then nothing begins any more, except to
+            see what was found a second time.
+        budget: trials for shrinking one failure.
+        in_real_time: a trial repeats by its cause, not by its digest, and shrinking goes on though
+            a schedule may not fail each time; nobody looks for what would pass.
     """
 
     def __init__(
         self,
-        scenario: Scenario,
-        examine: Examine,
-        known: set[Cause],
-        tally: Tally,
-        deadline: float,
-        in_real_time: bool,
+        schedules: Iterator[Schedule],
+        *,
+        seconds: float = float("inf"),
+        budget: int = BUDGET,
+        tally: Tally | None = None,
+        in_real_time: bool = False,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._scenario = scenario
-        self._examine = examine
-        self._known = known
-        self._tally = tally
-        self._deadline = deadline
+        self.tally = tally if tally is not None else Tally()
+        self._schedules = schedules
+        self._seconds = seconds
+        self._budget = budget
         self._in_real_time = in_real_time
-        self._cause: Cause | None = None
-        self._first_seen = 0
-        self._smallest: Failure | None = None
-        self._shrinking = 0
+        self._now = now
+        self._began: float | None = None
+        self._numbers = 0
+        self._under_way: dict[int, tuple[Schedule, Chase | None]] = {}
+        self._in_order: deque[int] = deque()
+        """Trials of the search that were not looked at yet."""
+        self._came: dict[int, Failure | None] = {}
+        """What came of those of them that have ended."""
+        self._ways: dict[Cause, Ways] = {}
+        self._kinds: set[Evidence] = set()
+        self._chases: dict[Cause, Chase] = {}
 
-    def run(self, seed: int, examples: int) -> None:
-        from hypothesis import HealthCheck, Phase, given, settings
-        from hypothesis import seed as hypothesis_seed
-        from hypothesis.errors import Flaky
-
-        @hypothesis_seed(seed)
-        @settings(
-            max_examples=examples,
-            phases=[Phase.generate, Phase.shrink],
-            database=None,
-            deadline=None,
-            report_multiple_bugs=False,
-            suppress_health_check=list(HealthCheck),
+    def ask(self) -> Asked | None:
+        """The next trial; None: there is none before others have ended, or none any more."""
+        if self._began is None:
+            self._began = self._now()
+        chase = min(
+            (one for one in self._chases.values() if one.wanted is not None and self._may(one)),
+            key=lambda one: one.priority,
+            default=None,
         )
-        @given(self._scenario.schedules())
-        def trial(schedule: Schedule) -> None:
-            self._try(replace(schedule, scenario=self._scenario.name))
-
-        # What failed was noted as it happened; so was what then did not fail a second time.
-        flaky = (Flaky,) if self._in_real_time else ()
-        with drawing_from_the_seed_alone(), contextlib.suppress(_Failed, *flaky):
-            trial()
-
-    def finding(self, began: float) -> Finding | None:
-        """What was found, as small as it is by now."""
-        if self._smallest is None or self._cause is None:
+        has_its_share = self.tally.shrinking_ms > SHARE * self.tally.trials_ms
+        if (chase is None or has_its_share) and (searched := self._next_schedule()) is not None:
+            asked = self._ask(searched, None, "failed" if self._in_real_time else "causes")
+            self._in_order.append(asked.number)
+            return asked
+        if chase is None or chase.wanted is None:
             return None
-        seconds = time.monotonic() - began
-        return Finding(self._smallest, self._cause, self._first_seen, self._shrinking, seconds)
+        (schedule, whole), chase.wanted = chase.wanted, None
+        return self._ask(schedule, chase, whole)
 
-    def _try(self, schedule: Schedule) -> None:
-        wanted = self._shrink if self._cause is not None else self._search
-        if wanted(schedule):
-            # In one place: Hypothesis keeps failures apart by where they are raised.
-            raise _Failed
+    def schedule_of(self, number: int) -> Schedule:
+        """Of a trial that is under way."""
+        return self._under_way[number][0]
 
-    def _search(self, schedule: Schedule) -> bool:
-        """Whether it fails in a way that is new."""
-        if time.monotonic() > self._deadline:
-            return False
-        failure = self._examine(schedule)
-        self._tally.trials += 1
-        cause = failure.cause
-        if not cause or cause in self._known:
-            return False
-        again = self._examine(schedule)
-        repeated = again.cause == cause if self._in_real_time else again.digest == failure.digest
-        if not repeated:
-            self._tally.repeats += 1
-            return False
-        self._cause, self._smallest = cause, failure
-        self._first_seen = self._tally.trials
-        return True
+    def came(self, result: TrialResult, failure: Failure | None) -> Finding | None:
+        """A trial has ended; gives what is found by that.
 
-    def _shrink(self, schedule: Schedule) -> bool:
-        """Whether it fails in the same way."""
-        failure = self._examine(schedule)
-        self._shrinking += 1
-        same = failure.cause == self._cause
-        if same:
-            # The last one that Hypothesis tries is the smallest.
-            self._smallest = failure
-        return same
+        Raises:
+            WorldBroken: a failure did not repeat beside what would pass.
+        """
+        _, chase = self._under_way.pop(result.index)
+        self.tally.trials_ms += result.wall_ms
+        if chase is None:
+            self._came[result.index] = failure
+            self._look_at_searched()
+            return None
+        self.tally.shrinking += 1
+        self.tally.shrinking_ms += result.wall_ms
+        chase.came(Came(result, failure))
+        return self._end(chase) if chase.over else None
 
+    def left(self, ending: Ending) -> list[Finding]:
+        """What was seen of new causes, and all that was being shrunk, when nothing more is asked
+        for."""
+        seen = [
+            chase
+            for chase in self._chases.values()
+            if chase.sure or (not self._in_real_time and chase.again == 0)
+        ]
+        seconds = self._elapsed()
+        return [
+            chase.finding(seconds, ending) for chase in sorted(seen, key=lambda one: one.number)
+        ]
 
-def add_faults(
-    chosen: Sequence[Scenario],
-    families: Sequence[str],
-    lines: Sequence[tuple[str, str]] = (),
-) -> list[Scenario]:
-    """The scenarios with faults of these families; without any, a benign one with them.
+    def _ask(
+        self, schedule: Schedule, chase: Chase | None, whole: Literal["causes", "failed"] | None
+    ) -> Asked:
+        self._numbers += 1
+        self._under_way[self._numbers] = schedule, chase
+        return Asked(self._numbers, schedule, whole)
 
-    `lines` are those of the client's source, function and text, for the family `stalls`.
+    def _next_schedule(self) -> Schedule | None:
+        return None if self._is_late() else next(self._schedules, None)
 
-    Raises:
-        UsageError: there is no such family.
-    """
-    fault_families.check(families)
-    name = "+".join(families)
-    benign = Scenario(name, "faults alone", partial(_benign, name))
-    return [
-        replace(one, schedules=partial(_with_faults, one, families, lines))
-        for one in chosen or [benign]
-    ]
+    def _may(self, chase: Chase) -> bool:
+        return not self._is_late() or not (chase.sure or chase.again)
 
+    def _is_late(self) -> bool:
+        return self._elapsed() >= self._seconds
 
-def _benign(name: str) -> "SearchStrategy[Schedule]":
-    from hypothesis import strategies as st
+    def _elapsed(self) -> float:
+        return 0.0 if self._began is None else self._now() - self._began
 
-    return st.just(Schedule(name))
+    def _look_at_searched(self) -> None:
+        while self._in_order and self._in_order[0] in self._came:
+            failure = self._came.pop(self._in_order.popleft())
+            self.tally.trials += 1
+            if failure is None or not failure.cause:
+                continue
+            ways = self._ways.setdefault(failure.cause, Ways())
+            ways.add(SeenFailure(self.tally.trials, failure))
+            self._chase_next(failure.cause)
 
+    def _chase_next(self, cause: Cause) -> None:
+        """One failure of a cause after another: the next may be explained by this one."""
+        ways = self._ways[cause]
+        if cause in self._chases or (seen := ways.next()) is None:
+            return
+        self._chases[cause] = Chase(
+            seen,
+            budget=self._budget,
+            in_real_time=self._in_real_time,
+            again=ways.found,
+            of_known_kinds=self._kinds.issuperset(cause.kinds),
+        )
+        self._kinds.update(cause.kinds)
 
-def _with_faults(
-    scenario: Scenario, families: Sequence[str], lines: Sequence[tuple[str, str]]
-) -> "SearchStrategy[Schedule]":
-    from race_harness.search.strategies import with_faults
-
-    return with_faults(scenario.schedules(), families, lines)
+    def _end(self, chase: Chase) -> Finding | None:
+        del self._chases[chase.cause]
+        finding = None
+        if chase.sure:
+            finding = chase.finding(self._elapsed(), "smallest")
+            self._ways[chase.cause].explain(finding.failure.schedule)
+        else:
+            self.tally.repeats += 1
+            self._ways[chase.cause].give_up(chase.failure.schedule)
+        self._chase_next(chase.cause)
+        return finding

@@ -6,7 +6,7 @@ a share of the way to its default, is its distance. The least distance is the an
 finds *a* border between passing and failing; where a field has several, there may be a nearer one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -54,25 +54,38 @@ def nearest_passing(
         AlreadyPasses: the schedule passes as it is.
         WorldBroken: one of the two did not repeat.
     """
-    left = _Tries(passes, tries - 2)  # two are kept for the repetition
+    steps = neighbour_steps(schedule, tries)
+    candidate = next(steps)
+    while True:
+        try:
+            candidate = steps.send(passes(candidate))
+        except StopIteration as end:
+            found: Neighbour | None = end.value
+            return found
+
+
+def neighbour_steps(
+    schedule: Schedule, tries: int = 60
+) -> Generator[Schedule, bool, Neighbour | None]:
+    """The same, for whoever runs the trials: gives schedules, and is sent whether each passes."""
+    left = _Tries(tries - 2)  # two are kept for the repetition
     # Where a test's threads go on by a seed, any other time is another draw, which tells nothing.
     drawn = schedule.test is not None and schedule.interleaving.seed is not None
-    if left.passes(schedule):
+    if (yield from left.passes(schedule)):
         raise AlreadyPasses("the schedule passes as it is: no neighbour needs to be searched")
-    candidates = [
-        change
-        for change in _changes(schedule)
-        if not (drawn and change.is_of_number)
-        and left.any()
-        and left.passes(change.applied(change.benign))
-    ]
+    candidates: list[_Change] = []
+    for change in _changes(schedule):
+        if (drawn and change.is_of_number) or not left.any():
+            continue
+        if (yield from left.passes(change.applied(change.benign))):
+            candidates.append(change)
     if not candidates:
         return None
     while left.any() and (open_ones := _worth_bisecting(candidates)):
-        open_ones[0].halve(left.passes)
+        yield from open_ones[0].halve(left)
     best = min(candidates, key=lambda change: change.distance)
     neighbour = best.applied(best.passing)
-    if not passes(neighbour) or passes(schedule):
+    if not (yield neighbour) or (yield schedule):
         raise WorldBroken(f"{schedule.scenario} did not repeat with another {best.path}")
     return Neighbour(
         path=best.path,
@@ -88,17 +101,16 @@ def nearest_passing(
 class _Tries:
     """Counts what is tried."""
 
-    def __init__(self, passes: Callable[[Schedule], bool], limit: int) -> None:
-        self._passes = passes
+    def __init__(self, limit: int) -> None:
         self._limit = limit
         self.used = 0
 
     def any(self) -> bool:
         return self.used < self._limit
 
-    def passes(self, schedule: Schedule) -> bool:
+    def passes(self, schedule: Schedule) -> Generator[Schedule, bool, bool]:
         self.used += 1
-        return self._passes(schedule)
+        return (yield schedule)
 
 
 class _Change:
@@ -139,9 +151,9 @@ class _Change:
         between = min(self.failing, self.passing) < middle < max(self.failing, self.passing)
         return middle if between else None
 
-    def halve(self, passes: Callable[[Schedule], bool]) -> None:
+    def halve(self, left: _Tries) -> Generator[Schedule, bool]:
         middle = self.middle()
-        if passes(self.applied(middle)):
+        if (yield from left.passes(self.applied(middle))):
             self.passing = middle
         else:
             self.failing = middle

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -211,16 +212,52 @@ class Workers:
             yield done.result, done.trial
 
     def _stream(self, schedules: Iterable[Schedule], whole: Whole) -> Iterator[TrialDone]:
-        pending = enumerate(schedules)
-        busy = dict.fromkeys(self._connections, 0)
-        for connection in self._connections * OUTSTANDING:
-            busy[connection] += self._feed(connection, pending, whole)
-        while any(busy.values()):
-            for ready in wait([connection for connection, count in busy.items() if count]):
+        requests = (RunTrial(index, each, whole) for index, each in enumerate(schedules))
+        return self.serve(lambda: next(requests, None))
+
+    def serve(
+        self, asked: Callable[[], RunTrial | None], ahead: int = OUTSTANDING
+    ) -> Iterator[TrialDone]:
+        """Run what is asked for, whenever there is room, and give the answers as they come.
+
+        `asked` may depend on the answers that were given; None: nothing for now. It ends when
+        nothing is under way and nothing is asked for. A job has `ahead` requests at most.
+
+        Raises:
+            WorldBroken: as any trial may; its `trial` is the request that it was about.
+        """
+        busy = {connection: deque[RunTrial]() for connection in self._connections}
+        while True:
+            self._fill(busy, asked, ahead)
+            waiting = [connection for connection, requests in busy.items() if requests]
+            if not waiting:
+                return
+            for ready in wait(waiting):
                 assert isinstance(ready, Connection)
-                done = self._receive(ready, TrialDone)
-                busy[ready] += self._feed(ready, pending, whole) - 1
+                try:
+                    done = self._receive(ready, TrialDone)
+                except WorldBroken as error:
+                    error.trial = busy[ready][0]
+                    raise
+                busy[ready].popleft()
                 yield done
+
+    def _fill(
+        self,
+        busy: dict[Connection, deque[RunTrial]],
+        asked: Callable[[], RunTrial | None],
+        ahead: int,
+    ) -> None:
+        # Evenly: each job gets its second request after all have their first.
+        for count in range(ahead):
+            for connection, requests in busy.items():
+                if len(requests) > count:
+                    continue
+                request = asked()
+                if request is None:
+                    return
+                self._send(connection, request)
+                requests.append(request)
 
     def run_wholes(
         self, schedules: Iterable[Schedule], on_result: Callable[[TrialResult], None] | None = None
@@ -272,14 +309,6 @@ class Workers:
         connection = self._connections[0]
         self._send(connection, ListLines(placed=True))
         return [*self._receive(connection, SourceLines).places]
-
-    def _feed(
-        self, connection: Connection, pending: Iterator[tuple[int, Schedule]], whole: Whole
-    ) -> int:
-        for index, schedule in pending:
-            self._send(connection, RunTrial(index, schedule, whole))
-            return 1
-        return 0
 
     def _send(self, connection: Connection, request: Request) -> None:
         try:

@@ -18,11 +18,11 @@ from race_harness.model.schedule import Schedule, first_complaint
 from race_harness.model.source_line import SourceLine
 from race_harness.model.verdict import TrialResult
 
-Whole = Literal["all", "lines", "failed", "not-ok", "new", "bodies"] | None
+Whole = Literal["all", "lines", "failed", "not-ok", "new", "causes", "bodies"] | None
 """Of which trials all is wanted, and not the result alone: of all; of all, with the lines that
-the threads of a test ran; of those that failed; of those
-that are not `ok`; of those that failed for a cause that this job has not told of the scenario yet;
-of all, with the shapes of what the server sent."""
+the threads of a test ran; of those that failed; of those that are not `ok`; of those that failed
+for a cause that this job has not told of the scenario yet; of these as well, and of the others
+that failed the evidence alone; of all, with the shapes of what the server sent."""
 
 
 @dataclass(frozen=True)

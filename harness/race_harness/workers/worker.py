@@ -248,7 +248,7 @@ def _work(connection: Connection, bench: AnyBench, job: int) -> None:
     try:
         for trial in run_trials(bench, requested(), job):
             result = trial.result(asked.index)
-            whole = _whole(trial) if _is_wanted(asked.whole, trial, result, told) else None
+            whole = _wanted(asked.whole, trial, result, told)
             seen = None if adapter is None else adapter.bodies
             bodies = None if seen is None else seen.to_dict()
             _send(connection, TrialDone(result, whole, bodies))
@@ -256,21 +256,22 @@ def _work(connection: Connection, bench: AnyBench, job: int) -> None:
         _send(connection, _trouble(error))
 
 
-def _is_wanted(
+def _wanted(
     whole: Whole, trial: Trial, result: TrialResult, told: set[tuple[str, Cause]]
-) -> bool:
-    """Whether all of the trial is to be told; `told` holds scenarios and causes that were."""
+) -> WholeTrial | None:
+    """What is to be told of a trial beside its result; `told` holds scenarios and causes that
+    were."""
     if whole in ("all", "lines", "bodies"):
-        return True
-    if trial.judgement is None or result.passes(strict=whole == "not-ok"):
-        return False
-    if whole == "new":
+        return _whole(trial)
+    if whole is None or trial.judgement is None or result.passes(strict=whole == "not-ok"):
+        return None
+    if whole in ("new", "causes"):
         news = (trial.schedule.scenario, trial.judgement.cause)
         if news in told:
-            return False
+            known = replace(_whole(trial), happenings=(), stacks={})
+            return known if whole == "causes" else None
         told.add(news)
-        return True
-    return whole in ("failed", "not-ok")
+    return _whole(trial)
 
 
 def _server_version(adapter: Adapter) -> str:

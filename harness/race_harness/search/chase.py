@@ -1,0 +1,168 @@
+"""One failure from where it was seen to its finding: it repeats, is shrunk, and what would pass is
+looked for."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+from race_harness.model.evidence import Cause
+from race_harness.model.failure import Failure
+from race_harness.model.schedule import Schedule
+from race_harness.model.verdict import TrialResult
+from race_harness.search.explaining import SeenFailure
+from race_harness.search.neighbour import Neighbour, neighbour_steps
+from race_harness.search.shrinking import smaller
+
+BUDGET: Final = 80
+"""Trials for shrinking one failure."""
+_NEIGHBOUR_TRIES: Final = 30
+"""Trials for what would pass, at most."""
+
+Ending = Literal["smallest", "budget", "time", "interrupt"]
+"""Why nothing smaller was tried: there was nothing; so many trials had been; the time was up; the
+hunt was interrupted."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A distinct failure, shrunk."""
+
+    failure: Failure
+    cause: Cause
+    found_at_trial: int
+    """The schedule, counted from one over the whole hunt, in which it was first seen."""
+    shrink_executions: int
+    seconds: float
+    """Wall seconds from the begin of the hunt to the shrunk failure."""
+    ending: Ending = "smallest"
+    neighbour: Neighbour | None = None
+    """What would pass; None where none was found."""
+    looked_around: bool = False
+    """Whether that was looked for."""
+
+
+class Came(NamedTuple):
+    """What came of a trial."""
+
+    result: TrialResult
+    failure: Failure | None
+    """None: it did not fail, or was void."""
+
+    @property
+    def cause(self) -> Cause:
+        return Cause() if self.failure is None else self.failure.cause
+
+
+class Wanted(NamedTuple):
+    schedule: Schedule
+    whole: Literal["failed"] | None
+    """Whether all of it is wanted if it fails."""
+
+
+class Chase:
+    """Asks for one trial after another.
+
+    `again`: how many of this cause were found before.
+    """
+
+    def __init__(
+        self,
+        seen: SeenFailure,
+        *,
+        budget: int,
+        in_real_time: bool,
+        again: int,
+        of_known_kinds: bool,
+    ) -> None:
+        self.number: Final = seen.number
+        self.again: Final = again
+        self.failure = seen.failure
+        """As small as it is by now; not whole before it is `sure`, unless it was seen whole."""
+        self.cause: Final = seen.failure.cause
+        self.sure = False
+        """Whether it has repeated."""
+        self.over = False
+        self._of_known_kinds = of_known_kinds
+        self._budget = budget
+        self._in_real_time = in_real_time
+        self._ending: Ending | None = None
+        self._shrinking = 0
+        self._cost_ms = 0.0
+        self._neighbour: Neighbour | None = None
+        self._looked_around = False
+        self._course = self._run()
+        self.wanted: Wanted | None = next(self._course)
+        """The next trial; None while it is under way."""
+
+    @property
+    def priority(self) -> tuple[object, ...]:
+        """The less, the sooner: what is to repeat, new causes, what is new about them, cheap
+        trials."""
+        return self.sure, self.again, self._of_known_kinds, self._cost_ms, self.number
+
+    def came(self, came: Came) -> None:
+        try:
+            self.wanted = self._course.send(came)
+        except StopIteration:
+            self.over = True
+
+    def finding(self, seconds: float, otherwise: Ending) -> Finding:
+        """`otherwise`: why it ends, if by nothing of its own."""
+        return Finding(
+            self.failure,
+            self.cause,
+            self.number,
+            self._shrinking,
+            seconds,
+            self._ending or otherwise,
+            self._neighbour,
+            self._looked_around,
+        )
+
+    def _run(self) -> Generator[Wanted, Came]:
+        came = yield Wanted(self.failure.schedule, "failed")
+        if came.failure is None or not self._repeats(came):
+            return
+        self._keep(came)
+        self.sure = True
+        yield from self._shrink()
+        if not self._in_real_time:
+            yield from self._look_around()
+
+    def _repeats(self, came: Came) -> bool:
+        if self._in_real_time:
+            return came.cause == self.cause
+        return came.result.digest == self.failure.digest
+
+    def _keep(self, came: Came) -> None:
+        assert came.failure is not None
+        self.failure, self._cost_ms = came.failure, came.result.wall_ms
+
+    def _shrink(self) -> Generator[Wanted, Came]:
+        steps = smaller(self.failure.schedule)
+        candidate = next(steps, None)
+        while candidate is not None:
+            if self._shrinking == self._budget:
+                self._ending = "budget"
+                return
+            came = yield Wanted(candidate, "failed")
+            self._shrinking += 1
+            same = came.cause == self.cause
+            if same:
+                self._keep(came)
+            try:
+                candidate = steps.send(same)
+            except StopIteration:
+                candidate = None
+        self._ending = "smallest"
+
+    def _look_around(self) -> Generator[Wanted, Came]:
+        steps = neighbour_steps(self.failure.schedule, _NEIGHBOUR_TRIES)
+        schedule = next(steps)
+        while True:
+            came = yield Wanted(schedule, None)
+            try:
+                schedule = steps.send(came.result.void is None and came.result.passed)
+            except StopIteration as end:
+                self._neighbour, self._looked_around = end.value, True
+                return

@@ -1,0 +1,140 @@
+"""What a hunt draws: a few families of faults at a time, and times near known ones.
+
+A schedule with everything in it is slow, fails in many ways at once, and one fault hides the next:
+where no connection lives for long, none is ever silent. So each schedule has some of the families
+alone (Groce et al., Swarm Testing, 2012).
+
+A client and its server have times of their own, such as a poll interval. What happens shortly
+before or after one of them is rare if all times are equally likely, so some are drawn there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from race_harness.model.paths import Path, Place, put, walk
+from race_harness.model.scenario import Scenario
+from race_harness.model.schedule import LineStall, Schedule
+from race_harness.search.families import STALLS, check
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import DrawFn, SearchStrategy
+
+AT_ONCE: Final = 4
+"""Families in one schedule, at most."""
+
+_LONGEST_MS: Final = {
+    "for_ms": 35_000,
+    "delay_ms": 65_000,
+    "think_ms": 65_000,
+    "between_ms": 35_000,
+    "after_ms": 35_000,
+    "answer_s": 65_000,
+    "idle_s": 65_000,
+}
+"""What may be so long without the client being to blame for it, by the field's name. Others are
+drawn as the families draw them."""
+_AROUND_MS: Final = (0.0, 0.1, 1.0, 10.0, 100.0, 500.0)
+"""How far from a known time."""
+
+
+def add_faults(
+    chosen: Sequence[Scenario],
+    families: Sequence[str],
+    lines: Sequence[tuple[str, str]] = (),
+    known_s: Sequence[float] = (),
+) -> list[Scenario]:
+    """The scenarios with faults of some of these families; without any, a benign one with them.
+
+    `lines` are those of the client's source, function and text, for the family `stalls`.
+    `known_s`: times that client and server have, in seconds.
+
+    Raises:
+        UsageError: there is no such family.
+    """
+    check(families)
+    name = "+".join(families)
+    benign = Scenario(name, "faults alone", partial(_benign, name))
+    return [
+        replace(one, schedules=partial(_swarm, one, families, lines, known_s))
+        for one in chosen or [benign]
+    ]
+
+
+def _benign(name: str) -> "SearchStrategy[Schedule]":
+    from hypothesis import strategies as st
+
+    return st.just(Schedule(name))
+
+
+def _swarm(
+    scenario: Scenario,
+    families: Sequence[str],
+    lines: Sequence[tuple[str, str]],
+    known_s: Sequence[float],
+) -> "SearchStrategy[Schedule]":
+    from hypothesis import strategies as st
+
+    from race_harness.search.strategies import FAMILIES, line_stalls
+
+    plain, stalls = scenario.schedules(), line_stalls(lines)
+    sizes = st.integers(1, min(AT_ONCE, len(families)))
+    some = sizes.flatmap(
+        lambda size: st.lists(st.sampled_from(families), min_size=size, max_size=size, unique=True)
+    )
+
+    nearly = st.sampled_from([False, True])
+
+    @st.composite
+    def drawn(draw: "DrawFn") -> Schedule:
+        names = set(draw(some))
+        schedule = draw(plain)
+        for name in families:
+            if name == STALLS and name in names:
+                schedule = _stalled(schedule, draw(stalls))
+            elif name in names:
+                schedule = draw(FAMILIES[name](schedule))
+        if known_s and draw(nearly):
+            return _near(draw, schedule, known_s)
+        return schedule
+
+    return drawn()
+
+
+def _stalled(schedule: Schedule, stalls: tuple[LineStall, ...]) -> Schedule:
+    had = schedule.interleaving
+    return replace(schedule, interleaving=replace(had, stalls=(*had.stalls, *stalls)))
+
+
+def _near(draw: "DrawFn", schedule: Schedule, known_s: Sequence[float]) -> Schedule:
+    """With one of its times near a known one, if it has any."""
+    from hypothesis import strategies as st
+
+    choices = [
+        (path, known * 1_000)
+        for path, most in _times(schedule)
+        for known in known_s
+        if known * 1_000 <= most
+    ]
+    if not choices:
+        return schedule
+    path, known_ms = draw(st.sampled_from(choices))
+    around = draw(st.sampled_from(_AROUND_MS)) * draw(st.sampled_from((1, -1)))
+    milliseconds = round(max(known_ms + around, 0.1), 1)
+    value = milliseconds / 1_000 if str(path[-1]).endswith("_s") else milliseconds
+    changed: Schedule = put(schedule, path, value)
+    return changed
+
+
+def _times(schedule: Schedule) -> list[tuple[Path, float]]:
+    """Where it has a time that is not benign and may be longer, and how long it may be."""
+    return [
+        (place.path, _LONGEST_MS[str(place.path[-1])])
+        for place in walk(schedule)
+        if place.path[-1] in _LONGEST_MS and _is_drawn(place)
+    ]
+
+
+def _is_drawn(place: Place) -> bool:
+    return isinstance(place.value, int | float) and place.value != place.default
