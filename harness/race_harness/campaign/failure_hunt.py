@@ -153,7 +153,7 @@ class FailureHunt:
             trial = hunting.ask()
             if trial is None:
                 return None
-            return RunTrial(trial.number, trial.schedule, trial.whole)
+            return RunTrial(trial.number, trial.schedule, trial.whole, trial.limit_s)
 
         try:
             for done in workers.serve(asked, _AHEAD):

@@ -17,6 +17,9 @@ BUDGET: Final = 80
 """Trials for shrinking one failure."""
 _NEIGHBOUR_TRIES: Final = 30
 """Trials for what would pass, at most."""
+_HANG_S: Final = 75.0
+"""Virtual seconds after which a trial has hung where others of its kind have, in place of some
+hundred: a client of two timeouts of 30 s has gone on by then. The smallest gets all its time."""
 
 Ending = Literal["smallest", "budget", "time", "interrupt"]
 """Why nothing smaller was tried: there was nothing; so many trials had been; the time was up; the
@@ -55,8 +58,10 @@ class Came(NamedTuple):
 
 class Wanted(NamedTuple):
     schedule: Schedule
-    whole: Literal["failed"] | None
+    whole: Literal["failed"] | None = None
     """Whether all of it is wanted if it fails."""
+    limit_s: float | None = None
+    """When it has hung, if sooner than always."""
 
 
 class Chase:
@@ -87,6 +92,8 @@ class Chase:
         self._in_real_time = in_real_time
         self._ending: Ending | None = None
         self._shrinking = 0
+        self._smallest = seen.failure.schedule
+        self._limit_s: float | None = None
         self._cost_ms = 0.0
         self._neighbour: Neighbour | None = None
         self._looked_around = False
@@ -139,17 +146,35 @@ class Chase:
         self.failure, self._cost_ms = came.failure, came.result.wall_ms
 
     def _shrink(self) -> Generator[Wanted, Came]:
-        steps = smaller(self.failure.schedule)
+        seen = self.failure.schedule
+        hangs = any(kind.verdict == "hang" for kind in self.cause.kinds)
+        self._limit_s = _HANG_S if hangs and not self._in_real_time else None
+        yield from self._make_smaller()
+        if self._limit_s is None or self._smallest == seen:
+            return
+        came = yield Wanted(self._smallest, "failed")
+        if came.cause == self.cause:
+            self._keep(came)
+            return
+        # It only takes long: once more, with all the time that it takes.
+        self._limit_s = None
+        yield from self._make_smaller()
+
+    def _make_smaller(self) -> Generator[Wanted, Came]:
+        self._smallest = self.failure.schedule
+        steps = smaller(self._smallest)
         candidate = next(steps, None)
         while candidate is not None:
-            if self._shrinking == self._budget:
+            if self._shrinking >= self._budget:
                 self._ending = "budget"
                 return
-            came = yield Wanted(candidate, "failed")
+            came = yield Wanted(candidate, "failed", self._limit_s)
             self._shrinking += 1
             same = came.cause == self.cause
             if same:
-                self._keep(came)
+                self._smallest = candidate
+                if self._limit_s is None:
+                    self._keep(came)
             try:
                 candidate = steps.send(same)
             except StopIteration:
@@ -160,7 +185,7 @@ class Chase:
         steps = neighbour_steps(self.failure.schedule, _NEIGHBOUR_TRIES)
         schedule = next(steps)
         while True:
-            came = yield Wanted(schedule, None)
+            came = yield Wanted(schedule, limit_s=self._limit_s)
             try:
                 schedule = steps.send(came.result.void is None and came.result.passed)
             except StopIteration as end:

@@ -33,6 +33,8 @@ class Asked:
     schedule: Schedule
     whole: Literal["causes", "failed"] | None
     """Of which trials all is wanted, as `workers.protocol` has it."""
+    limit_s: float | None = None
+    """When it has hung; None: as always."""
 
 
 @dataclass
@@ -99,13 +101,17 @@ class Hunting:
         )
         has_its_share = self.tally.shrinking_ms > SHARE * self.tally.trials_ms
         if (chase is None or has_its_share) and (searched := self._next_schedule()) is not None:
-            asked = self._ask(searched, None, "failed" if self._in_real_time else "causes")
-            self._in_order.append(asked.number)
-            return asked
+            whole: Literal["causes", "failed"] = "failed" if self._in_real_time else "causes"
+            self._numbers += 1
+            self._under_way[self._numbers] = searched, None
+            self._in_order.append(self._numbers)
+            return Asked(self._numbers, searched, whole)
         if chase is None or chase.wanted is None:
             return None
-        (schedule, whole), chase.wanted = chase.wanted, None
-        return self._ask(schedule, chase, whole)
+        wanted, chase.wanted = chase.wanted, None
+        self._numbers += 1
+        self._under_way[self._numbers] = wanted.schedule, chase
+        return Asked(self._numbers, *wanted)
 
     def schedule_of(self, number: int) -> Schedule:
         """Of a trial that is under way."""
@@ -140,13 +146,6 @@ class Hunting:
         return [
             chase.finding(seconds, ending) for chase in sorted(seen, key=lambda one: one.number)
         ]
-
-    def _ask(
-        self, schedule: Schedule, chase: Chase | None, whole: Literal["causes", "failed"] | None
-    ) -> Asked:
-        self._numbers += 1
-        self._under_way[self._numbers] = schedule, chase
-        return Asked(self._numbers, schedule, whole)
 
     def _next_schedule(self) -> Schedule | None:
         return None if self._is_late() else next(self._schedules, None)

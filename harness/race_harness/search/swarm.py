@@ -35,6 +35,9 @@ _LONGEST_MS: Final = {
 }
 """What may be so long without the client being to blame for it, by the field's name. Others are
 drawn as the families draw them."""
+_LARGEST_STATE_KB: Final = 900
+"""Below the MiB beyond which a WebSocket client hangs up by default (websockets, `max_size`)."""
+_LARGEST_LOG_KB: Final = 3_000
 _AROUND_MS: Final = (0.0, 0.1, 1.0, 10.0, 100.0, 500.0)
 """How far from a known time."""
 
@@ -95,11 +98,25 @@ def _swarm(
                 schedule = _stalled(schedule, draw(stalls))
             elif name in names:
                 schedule = draw(FAMILIES[name](schedule))
-        if known_s and draw(nearly):
-            return _near(draw, schedule, known_s)
-        return schedule
+        schedule = _affordable(schedule)
+        return _near(draw, schedule, known_s) if draw(nearly) else schedule
 
     return drawn()
+
+
+def _affordable(schedule: Schedule) -> Schedule:
+    """With a state that a client takes, and a log of some megabytes at most. Where it cannot even
+    subscribe there is nothing to judge, and one such trial costs as much as a hundred others."""
+    script = schedule.script
+    calls = script.tool_calls + sum(turn.tool_calls for turn in script.later)
+    return replace(
+        schedule,
+        script=replace(
+            script,
+            state_kb=min(script.state_kb, _LARGEST_STATE_KB),
+            event_kb=min(script.event_kb, _LARGEST_LOG_KB // max(calls, 1)),
+        ),
+    )
 
 
 def _stalled(schedule: Schedule, stalls: tuple[LineStall, ...]) -> Schedule:

@@ -48,7 +48,7 @@ class World:
 
     `source` names the modules to whose lines the schedule may refer; `dialect` has the words for
     what goes over its connections. In a world that is `held`, the schedule's network and its
-    interleaving wait for `begin()`.
+    interleaving wait for `begin()`. `limit_s` replaces LIMIT_S.
     """
 
     def __init__(
@@ -59,9 +59,10 @@ class World:
         *,
         child_processes: bool = False,
         held: bool = False,
+        limit_s: float = LIMIT_S,
     ) -> None:
         interleaving = schedule.interleaving
-        limit_s = LIMIT_S + schedule.caller.settle_s + work_s(schedule)
+        limit_s += schedule.caller.settle_s + work_s(schedule)
         at_first = Interleaving() if held else interleaving
         network = NetworkSchedule() if held else schedule.network
         self.kernel = Kernel(choice_of(at_first), limit_ns=round(limit_s * SECOND))

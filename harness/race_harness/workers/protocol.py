@@ -32,6 +32,9 @@ class RunTrial:
     index: int
     schedule: Schedule
     whole: Whole = None
+    limit_s: float | None = None
+    """Of a trial of the client in the simulation: when it has hung, where somebody knows that it
+    may. None: as always."""
     kind: Literal["run-trial"] = "run-trial"
 
 

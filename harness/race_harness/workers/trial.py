@@ -14,6 +14,7 @@ from race_harness.model.verdict import Judgement, TrialResult
 from race_harness.network.site import UvicornSite
 from race_harness.oracle.judge import judge
 from race_harness.sim.serving import Simulation
+from race_harness.sim.world import LIMIT_S
 from race_harness.subjects.program import Program
 
 
@@ -43,8 +44,12 @@ class Trial:
         )
 
 
-def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
+def run_trial(
+    schedule: Schedule, adapter: Adapter, site: UvicornSite, limit_s: float = LIMIT_S
+) -> Trial:
     """Run one trial in the simulation against the adapter's server.
+
+    `limit_s`: after how many virtual seconds beyond what the schedule takes it has hung.
 
     Raises:
         WorldBroken: the simulation lost control; there is no verdict then.
@@ -52,7 +57,11 @@ def run_trial(schedule: Schedule, adapter: Adapter, site: UvicornSite) -> Trial:
     began = time.perf_counter()
     processes = may_start_processes(adapter)
     simulation = Simulation(
-        schedule, source_of(adapter), dialect_of(adapter), child_processes=processes
+        schedule,
+        source_of(adapter),
+        dialect_of(adapter),
+        child_processes=processes,
+        limit_s=limit_s,
     )
     server = adapter.serve(schedule, simulation.trace)
     site.app = server.app

@@ -32,6 +32,7 @@ from race_harness.server.missing import missing
 from race_harness.server.profile import Profile
 from race_harness.sim import source
 from race_harness.sim.watchdog import Watchdog
+from race_harness.sim.world import LIMIT_S
 from race_harness.workers.affinity import OneCore
 from race_harness.workers.protocol import (
     Answer,
@@ -101,7 +102,7 @@ class AnyBench(Protocol):
     def source_places(self) -> tuple[SourceLine, ...]: ...
 
 
-@dataclass(frozen=True)
+@dataclass
 class TrialBench:
     """The bench for clients of one kind."""
 
@@ -110,6 +111,8 @@ class TrialBench:
     site: UvicornSite
     profile: Profile | None = None
     """Of the agent server, where it is one."""
+    limit_s: float = LIMIT_S
+    """As `run_trial` has it."""
 
     def ready(self) -> Ready:
         return Ready(self.adapter.version, _server_version(self.adapter))
@@ -134,7 +137,7 @@ class TrialBench:
             return not_run(schedule, reasons)
         if self.combination.in_real_time:
             return run_trial_in_real_time(schedule, self.adapter)
-        return run_trial(schedule, self.adapter, self.site)
+        return run_trial(schedule, self.adapter, self.site, self.limit_s)
 
 
 def prepare(
@@ -241,6 +244,8 @@ def _work(connection: Connection, bench: AnyBench, job: int) -> None:
                 asked = request
                 if isinstance(bench, RepeatingBench):
                     bench.logs_lines = asked.whole == "lines"
+                if isinstance(bench, TrialBench):
+                    bench.limit_s = asked.limit_s or LIMIT_S
                 if adapter is not None:
                     adapter.bodies = Bodies() if asked.whole == "bodies" else None
                 yield asked.schedule
