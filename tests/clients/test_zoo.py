@@ -19,6 +19,7 @@ from race_harness.model.schedule import (
     Link,
     Moment,
     Network,
+    ProcessEvent,
     RestFault,
     Schedule,
     Script,
@@ -74,7 +75,18 @@ def behind(**limits):
     return replace(server(think_ms=6_000), network=Network(gateway=Gateway(**limits)))
 
 
+def frozen(for_ms):
+    return server(process=(ProcessEvent("freeze", after("run-started", 50), for_ms),))
+
+
 AIMED = [
+    Aimed(
+        "timeout-ends-reading",
+        frozen(10_000),
+        "hang",
+        frozen(1_000),
+        "the server's process stands still for longer than a reading waits",
+    ),
     Aimed(
         "first-no-is-final",
         replace(server(think_ms=5_000), network=FULL),

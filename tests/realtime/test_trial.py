@@ -20,6 +20,7 @@ from race_harness.model.schedule import (
     Link,
     Moment,
     Network,
+    ProcessEvent,
     RestFault,
     Schedule,
     ServerTiming,
@@ -306,3 +307,28 @@ def test_what_the_schedule_itself_takes_comes_on_top_of_the_limit():
         rest=(RestFault("timeout", times=2),),
     )
     assert _limit_s(slow) >= LIMIT_S + 10 + 60 + 5 + 60
+
+
+def test_the_process_of_the_server_stands_still_and_goes_on():
+    event = ProcessEvent("freeze", Moment("run-started", after_ms=20), 700)
+    timing = ServerTiming(think_ms=100, process=(event,))
+    trial = run_trial(replace(BENIGN, server=timing), ReferenceAdapter())
+    (frozen,) = [h.at_ns for h in trial.happenings if h.what == "frozen"]
+    (thawed,) = [h.at_ns for h in trial.happenings if h.what == "thawed"]
+    assert thawed - frozen >= 600_000_000
+    # A little after it was told: the signal is sent then.
+    still = range(frozen + 100_000_000, thawed)
+    assert not [
+        h for h in trial.happenings if h.lane == "rest" and h.what == "answer" and h.at_ns in still
+    ]
+    assert [h for h in trial.happenings if h.what == "run-ended" and h.at_ns > thawed]
+    assert trial.judgement.verdicts == ("ok",)
+
+
+def test_a_server_that_still_stands_still_at_the_end_is_ended_in_order():
+    event = ProcessEvent("freeze", Moment("run-returned"), 60_000)
+    timing = ServerTiming(think_ms=50, process=(event,))
+    began = time.monotonic()
+    trial = run_trial(replace(BENIGN, server=timing), ReferenceAdapter(), limit_s=4)
+    assert trial.outcome.stopped == "wall-time limit: 4 s"
+    assert time.monotonic() - began < 30

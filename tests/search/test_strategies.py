@@ -100,6 +100,7 @@ OWN = {
         "caller.settle_s",
     },
     "contents": {"script.history", "script.strange", "script.tool_calls", "network.faults"},
+    "process": {"server.process"},
     "interleaving": {"interleaving"},
 }
 """What each family may vary."""
@@ -246,6 +247,7 @@ def test_all_of_them_survive_json_together() -> None:
         ("contents", lambda s: s.script.strange == "kind"),
         ("contents", lambda s: s.script.strange == "field"),
         ("contents", lambda s: s.network.faults != ()),
+        ("process", lambda s: any(event.for_ms > 40_000 for event in s.server.process)),
         ("between", lambda s: s.network.gateway.answer_s is not None),
         ("between", lambda s: s.network.gateway.idle_s is not None),
         ("between", lambda s: s.network.gateway.connections is not None),

@@ -17,9 +17,11 @@ from race_harness.model.schedule import (
     LineStall,
     Moment,
     Network,
+    ProcessEvent,
     RestFault,
     Schedule,
     Script,
+    ServerTiming,
     Turn,
 )
 from race_harness.model.verdict import Judgement
@@ -497,3 +499,20 @@ def test_every_telling_takes_all_of_it_at_once(failure: Failure, tell: object) -
 )
 def test_what_differs_from_benign_is_readable(schedule: Schedule, says: str) -> None:
     assert differences(schedule) == [says]
+
+
+def test_what_happens_to_the_process_of_the_server_is_told_in_every_form(
+    failure: Failure,
+) -> None:
+    event = ProcessEvent("freeze", Moment("run-started", after_ms=50.0), 1_500.0)
+    failure = with_run(
+        failure, at(160.0, "server", "frozen", for_ms=1_500.0), at(1_660.0, "server", "thawed")
+    )
+    schedule = replace(failure.schedule, server=ServerTiming(process=(event,)))
+    failure = replace(failure, schedule=schedule)
+    assert any("the process stands still for 1500.0 ms" in row for row in told(failure))
+    assert any("the process goes on" in row for row in told(failure))
+    assert column(failure, "the process stands still") == "server"
+    assert "the server's process stood still, for 1500.0 ms." in in_words(failure)
+    says = "server.process[0] = freeze (1500.0 ms) at run-started + 50.0 ms (benign: none)"
+    assert says in differences(schedule)

@@ -16,6 +16,7 @@ from race_harness.model.schedule import (
     Link,
     Moment,
     Network,
+    ProcessEvent,
     RestFault,
     Schedule,
     Script,
@@ -68,11 +69,18 @@ def _fault(*faults: Fault) -> Schedule:
     return _case(network=replace(LINKS, faults=faults))
 
 
+def _process(
+    *events: ProcessEvent, script: Script | None = None, think_ms: float = 200.0
+) -> Schedule:
+    return _case(script, ServerTiming(think_ms=think_ms, process=events))
+
+
 def _gateway(gateway: Gateway, *faults: Fault) -> Network:
     return replace(LINKS, gateway=gateway, faults=faults)
 
 
 _STARTED: Final = Moment("run-started")
+_IN_RUN: Final = Moment("run-started", after_ms=50)
 
 CASES: Final[Mapping[str, Schedule]] = {
     # What the agent does
@@ -174,6 +182,19 @@ CASES: Final[Mapping[str, Schedule]] = {
     "a gateway that takes two connections": _case(
         server=ServerTiming(think_ms=3_000),
         network=_gateway(Gateway(connections=2), Fault("reset", _STARTED)),
+    ),
+    # What happens to the server's process
+    "frozen in a run": _process(
+        ProcessEvent("freeze", _IN_RUN, 1_500.0), script=Script(tool_calls=2)
+    ),
+    "frozen between the end and the answer": _process(
+        ProcessEvent("freeze", Moment("run-ended"), 2_500.0)
+    ),
+    "frozen before run() is heard": _process(
+        ProcessEvent("freeze", Moment("run-called"), 4_000.0)
+    ),
+    "frozen for longer than a pong is waited for": _process(
+        ProcessEvent("freeze", _IN_RUN, 45_000.0), think_ms=50_000
     ),
     "poll answered 503": _case(rest=RestFault("status", "conversation")),
     "run never answered": _case(rest=RestFault("timeout", "run")),

@@ -25,7 +25,13 @@ def work_s(schedule: Schedule) -> float:
         events = 2 * turn.tool_calls + 5 * (turn.stop_hook_denials + 2)
         # The caller settles until every callback has come to its end.
         milliseconds += events * (server.persist_ms + 2 * caller.callback_ms)
+    milliseconds += process_ms(schedule)
     return milliseconds / 1000 + READS * _transfer_s(schedule, runs)
+
+
+def process_ms(schedule: Schedule) -> float:
+    """For how long the server's process stands still."""
+    return sum(event.for_ms for event in schedule.server.process)
 
 
 def _transfer_s(schedule: Schedule, runs: int) -> float:
@@ -71,4 +77,6 @@ def own_delays_ns(schedule: Schedule, callbacks: int = 0, busy_ns: int = 0) -> i
         each_s = fault.delay_ms / 1000 + RETRY_S
         rest_s += fault.times * (each_s + (REQUEST_S if fault.action == "timeout" else 0.0))
     own_ms = 4 * links_ms + faults_ms + stalls_ms + late_ms + callbacks_ms
+    # Whoever has waited for it in vain asks again.
+    own_ms += process_ms(schedule) + 1e3 * RETRY_S * len(schedule.server.process)
     return round(own_ms * 1e6 + rest_s * 1e9) + busy_ns

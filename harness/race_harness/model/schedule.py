@@ -94,69 +94,6 @@ class Script(Turn):
 
 
 @dataclass(frozen=True)
-class Late:
-    """One act of the server that takes longer than others of its kind.
-
-    append       an event's file is written slowly (event_store.py, `append`)
-    publication  the event loop gets round late to a frame, and so to all after it
-                 (async_utils.py, `AsyncCallbackWrapper`)
-    request      the event loop gets round late to what it has received
-    answer       the event loop gets round late to what a worker thread has done for a request
-                 (event_service.py, `send_message`)
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-
-    what: Literal["append", "publication", "request", "answer"] = "append"
-    nth: Nth = 1
-    """Counted from one since the trial began; an answer has the number of its request."""
-    for_ms: Milliseconds = 0.0
-
-
-@dataclass(frozen=True)
-class ServerTiming:
-    """How long each act of the server takes, and what it lets others overtake."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-
-    answer_run_ms: Milliseconds = 0.0
-    """The run's background task created, to the answer of `POST /run` being written; up to 1.6,
-    the run being over."""
-    start_ms: Milliseconds = 0.4
-    """The run's background task created, to status `running` being assigned."""
-    think_ms: Milliseconds = 200.0
-    """Each step's wait for the LLM."""
-    tool_ms: Milliseconds = 1.0
-    """An action, to its observation."""
-    persist_ms: Milliseconds = 0.5
-    """One append to the event log."""
-    status_ms: Milliseconds = 0.0
-    """The last event of a run persisted, to its final status being assigned: a busy machine."""
-    publish_ms: Milliseconds = 0.5
-    """A publication scheduled, to its frame written. First in, first out."""
-    other_subscriber_ms: Milliseconds = 0.0
-    """How much longer each publication takes for another subscriber, such as a webhook. The
-    tail of a run waits for it, the frames of others do not."""
-    snapshot_ms: Milliseconds = 1.0
-    """Building a full-state frame once the state lock is held."""
-    late: tuple[Late, ...] = ()
-    """Single acts that take longer."""
-    clock_ms: Milliseconds = 0.0
-    """Resolution of the clock that events are stamped by; 0: no two events are stamped alike."""
-    status_overtakes: Count = 0
-    """How many frames scheduled before it the frame of a final status overtakes. Publications
-    are coroutines of their own; one that waits for a full socket buffer lets later ones pass
-    (up to 1.22.0 webhooks share the socket, too)."""
-    flushes_first: bool = False
-    """Counterfactual: REST tells a final status only when every frame before it was sent."""
-    other_subscriber_first: bool = False
-    """Whether the other subscriber came before the client and takes its frames one by one, as a
-    socket does whose buffer is full. Up to 1.22.0 each frame of the client's waits for it
-    (pub_sub.py:70 of 1.10.0, `__call__`: one subscriber is awaited after another); from 1.22.1
-    they are served at once (pub_sub.py:98), and the tail of a run alone waits."""
-
-
-@dataclass(frozen=True)
 class Link:
     """One kind of TCP connection between client and server, the same both ways."""
 
@@ -256,6 +193,86 @@ _WIRE: Final = (
     *("connection-opened", "request-sent", "request-received", "request-answered"),
     *("frame-up", "frame-down"),
 )
+
+
+@dataclass(frozen=True)
+class ProcessEvent:
+    """Something that happens to the server's process as a whole, at a moment.
+
+    freeze  no thread of it runs for a while, and its clock goes on. The operating system takes
+            what comes for its sockets, and connections up to its backlog. So it is with a paused
+            container (cgroups, `cgroup.freeze`), a virtual machine that gets no CPU, and SIGSTOP
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    what: Literal["freeze"]
+    at: Moment = field(default_factory=Moment)
+    for_ms: Milliseconds = 0.0
+
+
+@dataclass(frozen=True)
+class Late:
+    """One act of the server that takes longer than others of its kind.
+
+    append       an event's file is written slowly (event_store.py, `append`)
+    publication  the event loop gets round late to a frame, and so to all after it
+                 (async_utils.py, `AsyncCallbackWrapper`)
+    request      the event loop gets round late to what it has received
+    answer       the event loop gets round late to what a worker thread has done for a request
+                 (event_service.py, `send_message`)
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    what: Literal["append", "publication", "request", "answer"] = "append"
+    nth: Nth = 1
+    """Counted from one since the trial began; an answer has the number of its request."""
+    for_ms: Milliseconds = 0.0
+
+
+@dataclass(frozen=True)
+class ServerTiming:
+    """How long each act of the server takes, and what it lets others overtake."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    answer_run_ms: Milliseconds = 0.0
+    """The run's background task created, to the answer of `POST /run` being written; up to 1.6,
+    the run being over."""
+    start_ms: Milliseconds = 0.4
+    """The run's background task created, to status `running` being assigned."""
+    think_ms: Milliseconds = 200.0
+    """Each step's wait for the LLM."""
+    tool_ms: Milliseconds = 1.0
+    """An action, to its observation."""
+    persist_ms: Milliseconds = 0.5
+    """One append to the event log."""
+    status_ms: Milliseconds = 0.0
+    """The last event of a run persisted, to its final status being assigned: a busy machine."""
+    publish_ms: Milliseconds = 0.5
+    """A publication scheduled, to its frame written. First in, first out."""
+    other_subscriber_ms: Milliseconds = 0.0
+    """How much longer each publication takes for another subscriber, such as a webhook. The
+    tail of a run waits for it, the frames of others do not."""
+    snapshot_ms: Milliseconds = 1.0
+    """Building a full-state frame once the state lock is held."""
+    late: tuple[Late, ...] = ()
+    """Single acts that take longer."""
+    clock_ms: Milliseconds = 0.0
+    """Resolution of the clock that events are stamped by; 0: no two events are stamped alike."""
+    status_overtakes: Count = 0
+    """How many frames scheduled before it the frame of a final status overtakes. Publications
+    are coroutines of their own; one that waits for a full socket buffer lets later ones pass
+    (up to 1.22.0 webhooks share the socket, too)."""
+    flushes_first: bool = False
+    """Counterfactual: REST tells a final status only when every frame before it was sent."""
+    other_subscriber_first: bool = False
+    """Whether the other subscriber came before the client and takes its frames one by one, as a
+    socket does whose buffer is full. Up to 1.22.0 each frame of the client's waits for it
+    (pub_sub.py:70 of 1.10.0, `__call__`: one subscriber is awaited after another); from 1.22.1
+    they are served at once (pub_sub.py:98), and the tail of a run alone waits."""
+    process: tuple[ProcessEvent, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ rest     request {method, route, number, peer}, answer {number, status, executio
 server   run-requested, run-refused {status}, run-accepted {run}, run-started {run},
          status {status, run}, status-readable {status}, run-ended {run, status},
          persisted {event, kind, key?, tool_name?, run?}, publication {event}, run-cleared {run},
-         snapshot {status, run?}, stop-hook-denied {run}, state {values}
+         snapshot {status, run?}, stop-hook-denied {run}, state {values},
+         frozen {for_ms}, thawed
 socket   subscribed {peer}, frame-sent {event, kind, key?, value?, tool_name?, peer},
          frame-delivered {event, peer}, connected {peer}, disconnected {peer, why}
 network  fault {action, link, peer?, code?, for_ms?, fault?, way?}, was-busy {link, peer, for_ms}

@@ -340,7 +340,7 @@ def _settled_entries(ledger: Ledger) -> list[LogEntry]:
     return [
         entry
         for entry in ledger.log.values()
-        if entry.persisted_ns <= max(latest_ns, ledger.returned_ns)
+        if max(entry.persisted_ns, ledger.back_ns) <= max(latest_ns, ledger.returned_ns)
     ]
 
 

@@ -68,6 +68,8 @@ class Ledger:
     """What the others raised."""
     truth: dict[str, Any] | None = None
     """The server's state at that time."""
+    back_ns: int = 0
+    """When the server's process went on, or was to, after it had stood still last."""
     changed_ns: int = 0
     """When the server last did anything."""
     retries_ns: int = 0
@@ -362,6 +364,14 @@ def _network_fault(ledger: Ledger, position: int, happening: Happening) -> None:
             span.silenced = span.silenced or span.ended_ns is None
 
 
+def _frozen(ledger: Ledger, position: int, happening: Happening) -> None:
+    """Nothing comes from the server meanwhile, on any connection."""
+    ledger.back_ns = happening.at_ns + round(happening.detail["for_ms"] * 1e6)
+    for link in ("rest", "socket"):
+        detail = {**happening.detail, "action": "stall", "link": link}
+        _network_fault(ledger, position, Happening(happening.at_ns, "network", "fault", detail))
+
+
 def _was_busy(ledger: Ledger, _position: int, happening: Happening) -> None:
     ledger.busy_ns += round(happening.detail["for_ms"] * 1e6)
 
@@ -393,6 +403,7 @@ _ENTRIES: dict[tuple[str, str], Callable[[Ledger, int, Happening], None]] = {
     ("rest", "unanswered"): _unanswered,
     ("rest", "fault"): _rest_fault,
     ("network", "fault"): _network_fault,
+    ("server", "frozen"): _frozen,
     ("network", "was-busy"): _was_busy,
 }
 

@@ -95,6 +95,13 @@ class Child:
             self._kill()
             self._ended(0)
 
+    def stop(self) -> None:
+        """Let none of its threads run, until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
     def close(self) -> None:
         """End it, and close what leads to it."""
         self.end()
@@ -106,6 +113,10 @@ class Child:
             pid, status = os.waitpid(self._pid, options)
             self.status = status if pid else None
         return self.status is not None
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.status is None:  # Once it was waited for, somebody else may have its number.
+            os.kill(self._pid, number)
 
     def _kill(self) -> None:
         # It has not been waited for, so nobody else can have its number.

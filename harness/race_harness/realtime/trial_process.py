@@ -24,6 +24,7 @@ from race_harness.realtime.proxy import Proxy
 from race_harness.realtime.record import SharedTrace, digest_of, in_order
 from race_harness.realtime.server_host import HostedServer, Served
 from race_harness.realtime.server_process import STOP, Done, Listening, serve
+from race_harness.server.process import ProcessEvents
 from race_harness.subjects.program import Gate, Program
 
 LOOK_EVERY_S: Final = 0.005
@@ -101,6 +102,7 @@ class _TrialProcess:
         self._news: queue.SimpleQueue[TrialTrouble | None] = queue.SimpleQueue()
         self._server_done = threading.Event()
         self._proxy: Proxy | None = None
+        self._events: ProcessEvents | None = None
 
     def run(self) -> None:
         ready = self._await_server()
@@ -114,6 +116,8 @@ class _TrialProcess:
         )
         self._proxy = proxy
         Faults(proxy, self._moments, network.faults)
+        events = self._schedule.server.process
+        self._events = ProcessEvents(_ForkedLife(self._server), proxy.clock, self._moments, events)
         url = f"http://{HOST}:{proxy.start()}"
         for work in (self._hear_server, self._keep_looking, self._end):
             name = f"harness: {work.__name__.strip('_')}"
@@ -155,6 +159,8 @@ class _TrialProcess:
             stacks = stacks_of_others()
         if self._proxy is not None:
             self._proxy.tell_busy()
+        if self._events is not None:
+            self._events.end()
         now_ns = self._trace.now_ns()
         outcome = self._program.outcome(stopped)
         self._server.line.send(STOP)
@@ -226,6 +232,19 @@ class _TrialProcess:
         self._leaving.acquire()
         self._server.end()
         shutil.rmtree(self._home, ignore_errors=True)
+
+
+class _ForkedLife:
+    """The server process, for what happens to it."""
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+
+    def freeze(self) -> None:
+        self._child.stop()
+
+    def thaw(self) -> None:
+        self._child.resume()
 
 
 class _WatchedProgram(Program):

@@ -14,7 +14,7 @@ STALLS: Final = "stalls"
 
 NAMES: Final = (
     *("latency", "size", "socket", "rest", "caller", "script", "order", "between"),
-    *("contents", "interleaving", STALLS),
+    *("contents", "process", "interleaving", STALLS),
 )
 """Every family."""
 

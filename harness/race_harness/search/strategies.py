@@ -22,6 +22,7 @@ from race_harness.model.schedule import (
     Link,
     Moment,
     Network,
+    ProcessEvent,
     RestFault,
     Schedule,
     Script,
@@ -397,6 +398,22 @@ def contents(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     )
 
 
+@st.composite
+def process(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """The server's process stands still once or twice."""
+    had = schedule.server
+    events = draw(st.lists(_process_events(), max_size=2))
+    return replace(schedule, server=replace(had, process=(*had.process, *events)))
+
+
+@once
+@st.composite
+def _process_events(draw: st.DrawFn) -> ProcessEvent:
+    """From a moment to longer than keep-alive waits, and a client for an answer."""
+    for_ms = milliseconds(1, 5_000, benign=1_000) | milliseconds(1, 60_000, benign=1_000)
+    return ProcessEvent("freeze", at=draw(during_run()), for_ms=draw(for_ms))
+
+
 @once
 @st.composite
 def _gateways(draw: st.DrawFn) -> Gateway:
@@ -464,6 +481,7 @@ FAMILIES: dict[str, Family] = {
     "order": order,
     "between": between,
     "contents": contents,
+    "process": process,
     "interleaving": interleaving,
 }
 """Every fault family by its name, except STALLS, which needs lines."""

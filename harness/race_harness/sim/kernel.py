@@ -50,6 +50,17 @@ class Choice(Protocol):
         """
 
 
+class Process:
+    """Threads that may be stopped together, and those that they start."""
+
+    __slots__ = ("held", "stopped")
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self.held: deque[Strand] = deque()
+        """Strands that would go on, in the order of becoming ready."""
+
+
 class Strand:
     """A thread under control of the kernel."""
 
@@ -65,6 +76,7 @@ class Strand:
         "killed",
         "lot",
         "name",
+        "process",
         "ready",
         "timer",
         "woken",
@@ -91,6 +103,8 @@ class Strand:
         """
         self.lot: float | None = None
         """What the choice has drawn for that; forgotten when the strand goes on."""
+        self.process: Process | None = None
+        """Whose it is, and whose strands are that it starts; None: the trial's own."""
         self.timer: Timer | None = None
         self.joiners: list[Strand] = []
         self.at_end: list[Callable[[], None]] = []
@@ -148,6 +162,7 @@ class Kernel:
         self._since = 0
         """The step at which the strand that runs began to."""
         self._ready: deque[Strand] = deque()
+        self._stopped: list[Process] = []
         self._timers: list[tuple[int, int, Timer]] = []
         self._timer_count = 0
         self._closing = False
@@ -177,8 +192,9 @@ class Kernel:
     def spawn(self, body: Callable[[], object], name: str = "") -> Strand:
         """Start a strand; it first runs when the kernel lets it."""
         strand = Strand(len(self.strands), name)
+        process = strand.process = None if self.current is None else self.current.process
         self.strands.append(strand)
-        self._ready.append(strand)
+        self._queue_of(process).append(strand)
         self.trace.note("spawn", strand.index)
         self.spawning = True
         try:
@@ -249,6 +265,11 @@ class Kernel:
             self._let_come()
         if self.ending:
             self._switch(self._me())
+        elif self._stopped and self._me().process in self._stopped:
+            me = self._me()
+            me.works_on = works_on
+            self._make_ready(me)
+            self._switch(me)
         elif self._ready and (self._choice.preempts or self.steps - self._since > PATIENCE):
             me = self._me()
             me.ready = True
@@ -288,6 +309,22 @@ class Kernel:
         if not strand.ready and strand.blocked_on and not strand.woken:
             strand.woken = True
             self._make_ready(strand)
+
+    def stop(self, process: Process) -> None:
+        """Let none of its strands go on; the one that runs now, if it is one, stops at its next
+        scheduling point."""
+        process.stopped = True
+        self._stopped.append(process)
+        ready, self._ready = self._ready, deque()
+        for strand in ready:
+            self._queue_of(strand.process).append(strand)
+
+    def resume(self, process: Process) -> None:
+        """Let its strands go on that would have, in that order."""
+        process.stopped = False
+        self._stopped.remove(process)
+        self._ready += process.held
+        process.held.clear()
 
     def join(self, strand: Strand, deadline_ns: int | None = None) -> bool:
         """Wait until a strand has ended; False if the deadline came first."""
@@ -385,7 +422,11 @@ class Kernel:
     def _make_ready(self, strand: Strand) -> None:
         if not strand.ready and not strand.done:
             strand.ready = True
-            self._ready.append(strand)
+            self._queue_of(strand.process).append(strand)
+
+    def _queue_of(self, process: Process | None) -> "deque[Strand]":
+        """Where its strands wait that could go on."""
+        return self._ready if process is None or not process.stopped else process.held
 
     def _next(self) -> Strand:
         """Take the strand that goes on, letting time pass until there is one."""

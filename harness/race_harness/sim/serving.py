@@ -2,11 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from race_harness.model.errors import with_its_stack
+from race_harness.model.schedule import Schedule
+from race_harness.network.dialect import Dialect
 from race_harness.network.site import URL, UvicornSite
-from race_harness.sim.kernel import Strand
+from race_harness.server.process import ProcessEvents
+from race_harness.sim.kernel import Kernel, Process, Strand
 from race_harness.sim.world import Ending, World
 
 
@@ -14,6 +17,19 @@ class Simulation(World):
     """The world of one trial of a conversation."""
 
     _server: Strand | None = None
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        source: Sequence[str] = (),
+        dialect: Dialect | None = None,
+        *,
+        child_processes: bool = False,
+    ) -> None:
+        super().__init__(schedule, source, dialect, child_processes=child_processes)
+        self._life = SimulatedLife(self.kernel)
+        events = schedule.server.process
+        self._events = ProcessEvents(self._life, self.kernel, self.moments, events)
 
     def run(
         self,
@@ -67,6 +83,7 @@ class Simulation(World):
 
         def run() -> None:
             self._server = self.kernel.strand_of_caller()
+            self._server.process = self._life.process
             try:
                 asyncio.run(serve())
             except Exception as error:
@@ -77,7 +94,22 @@ class Simulation(World):
         started.wait()
 
         def stop_server() -> None:
+            self._events.end()
             loop, stop = stopping[0]
             loop.call_soon_threadsafe(stop.set)
 
         return stop_server
+
+
+class SimulatedLife:
+    """The server's process in the simulation: its threads, which may stand still."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.process = Process()
+        self._kernel = kernel
+
+    def freeze(self) -> None:
+        self._kernel.stop(self.process)
+
+    def thaw(self) -> None:
+        self._kernel.resume(self.process)

@@ -72,14 +72,14 @@ class World:
         self.network = SimNetwork(self.kernel, network, schedule.entropy, dialect)
         self._schedule = schedule
         self._children = Children(self.kernel) if child_processes else None
-        self._moments = Moments(self.trace)
+        self.moments = Moments(self.trace)
         if not held:
-            Faults(self.network, self._moments, schedule.network.faults)
+            Faults(self.network, self.moments, schedule.network.faults)
 
     def begin(self) -> None:
         """Let a world that is held follow its schedule from now on. `lines` are the caller's."""
         schedule = self._schedule
-        Faults(self.network, self._moments, schedule.network.faults)
+        Faults(self.network, self.moments, schedule.network.faults)
         self.network.follow(schedule.network)
         self.kernel.choose_by(choice_of(schedule.interleaving))
         self.kernel.step_ns = _step_ns(schedule.interleaving, LEAST_STEP_NS)
@@ -105,7 +105,7 @@ class World:
             if left_ns > 0:
                 kernel.block("sleep", kernel.now_ns + left_ns)
 
-        self._moments.when(moment, come)
+        self.moments.when(moment, come)
         return wait
 
     def play(

@@ -12,6 +12,7 @@ from race_harness.model.schedule import (
     Late,
     LineStall,
     Moment,
+    ProcessEvent,
     RestFault,
     Schedule,
     Turn,
@@ -66,6 +67,11 @@ def _(fault: Fault) -> str:
         which = "its connection"
     which += {"up": ", to the server", "down": ", to the client"}.get(fault.way, "")
     return f"{fault.action}{own.get(fault.action, '')} of {which} at {value_text(fault.at)}"
+
+
+@value_text.register
+def _(event: ProcessEvent) -> str:
+    return f"{event.what} ({event.for_ms} ms) at {value_text(event.at)}"
 
 
 @value_text.register

@@ -262,6 +262,11 @@ class _Teller:
                 return _row(happening, "server", "run refused:", str(happening.get("status")))
             case "snapshot":
                 return _row(happening, "server", f"snapshot taken: {happening.get('status')}")
+            case "frozen":
+                says = f"the process stands still for {happening.get('for_ms')} ms"
+                return _row(happening, "server", says, tone=Tone.FAULT)
+            case "thawed":
+                return _row(happening, "server", "the process goes on", tone=Tone.FAULT)
             case "connected" | "subscribed":
                 return _row(happening, "socket", f"{what}{self._peer(happening)}")
             case "disconnected":

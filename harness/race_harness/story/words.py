@@ -31,6 +31,9 @@ _FAULTS: Final = {
     "lost-request": "was closed already when the client sent something on it",
     "turned-away": "was turned away by the gateway, which takes no more",
 }
+_PROCESS: Final = {
+    "frozen": "the server's process stood still, for {for_ms} ms",
+}
 _WAYS: Final = {"up": " on the way to the server", "down": " on the way to the client"}
 
 
@@ -80,6 +83,7 @@ class _Words:
             yield "run() was never called."
         else:
             yield from self._faults()
+            yield from self._process()
             yield from self._acts()
             yield from self._server()
             yield self._ending()
@@ -144,6 +148,13 @@ class _Words:
                     else f"; the next was subscribed at {clock(self._at(again))} ms"
                 )
             yield f"{text}."
+
+    def _process(self) -> Iterator[str]:
+        """What happened to the server's process as a whole."""
+        for position, happening in enumerate(self._happenings):
+            told = _PROCESS.get(happening["what"]) if happening["lane"] == "server" else None
+            if told is not None:
+                yield f"At {clock(self._at(position))} ms {told.format(**happening)}."
 
     def _when(self, fault: dict[str, Any]) -> str:
         """The moment of the wire that a fault struck at, such as `, when GET /a was answered,`."""

@@ -177,28 +177,34 @@ class Program:
         """Wait for what other threads have begun; then let time pass.
 
         Slow callbacks get as much longer as they need, one after the other, for every event; and
-        threads as much longer as they were stalled at lines.
+        threads as much longer as they were stalled at lines, and a server that stands still.
         """
         self._await_acts()
         self._settling = True
         self._await_acts()
+        began_ns = self._trace.now_ns()
         slept_s, due_s = 0.0, self._caller.settle_s
         while slept_s < due_s:
             time.sleep(due_s - slept_s)
-            slept_s, due_s = due_s, self._caller.settle_s + self._own_delays_s()
+            slept_s, due_s = due_s, self._caller.settle_s + self._own_delays_s(began_ns)
 
     def _await_acts(self) -> None:
         while acting := self._acting[:1]:
             acting[0].join()
 
-    def _own_delays_s(self) -> float:
+    def _own_delays_s(self, since_ns: int) -> float:
         events = sum(
             happening.what == "persisted" and self._is_slow(happening.detail)
             for happening in self._trace.happenings
         )
         stalls = [entry for entry in self._trace.happenings if entry.what == "line-stalled"]
         stalled_ms = sum(float(stall.detail["for_ms"]) for stall in stalls)
-        return (events * self._caller.callback_ms + stalled_ms) / 1000
+        frozen_ms = sum(
+            max(0.0, float(entry.detail["for_ms"]) - max(0, since_ns - entry.at_ns) / 1e6)
+            for entry in self._trace.happenings
+            if entry.what == "frozen"
+        )
+        return (events * self._caller.callback_ms + stalled_ms + frozen_ms) / 1000
 
     def _is_slow(self, persisted: dict[str, Any]) -> bool:
         """Whether the callback takes its time on that event. A server need not name its tools."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from race_harness.clients import Adapter, dialect_of, may_start_processes, source_of
 from race_harness.clients.undisturbed import UndisturbedAdapter
@@ -16,6 +17,8 @@ from race_harness.oracle.judge import judge
 from race_harness.sim.serving import Simulation
 from race_harness.sim.world import LIMIT_S
 from race_harness.subjects.program import Program
+
+OWN_START: Final = "nobody but the client knows which process its server is"
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ def run_trial(
     )
     server = adapter.serve(schedule, simulation.trace)
     site.app = server.app
+    if server.app is None and schedule.server.process:
+        return not_run(schedule, [f"server.process: {OWN_START}"])
     if simulation.lines.needed:
         adapter = UndisturbedAdapter(adapter, simulation.lines.look)
     program = Program(schedule, adapter, simulation.trace, simulation.gate)

@@ -34,6 +34,7 @@ FAULTS: dict[str, type[ReferenceClient]] = {
     "frame-is-last": reading.FrameIsLast,
     "swallowed-page": reading.SwallowedPage,
     "strict-reader": reading.StrictReader,
+    "timeout-ends-reading": reading.TimeoutEndsReading,
     "one-page": reading.OnePage,
     "lost-update": reading.LostUpdate,
     "twice": reading.Twice,

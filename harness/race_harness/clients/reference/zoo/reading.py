@@ -2,6 +2,8 @@
 
 import threading
 
+import httpx
+
 from race_harness.clients import OnEvent, SeenEvent
 from race_harness.clients.reference.callbacks import Callbacks
 from race_harness.clients.reference.client import ENDS, Call, ReferenceClient
@@ -304,3 +306,26 @@ class StrictReader(ReferenceClient):
     """
 
     event_log = StrictLog
+
+
+class DeafLog(EventLog):
+    _deaf = False
+
+    def _read(self) -> None:
+        if self._deaf:
+            return
+        try:
+            super()._read()
+        except LostError as error:
+            self._deaf = isinstance(error.__cause__, httpx.TimeoutException)
+            raise
+
+
+class TimeoutEndsReading(ReferenceClient):
+    """Takes connections that fail for what may pass, and an answer that is late for the end: the
+    thread that reads has no handler for that.
+
+    Source: a classic, `except ConnectError` around a loop that may meet ReadTimeout as well.
+    """
+
+    event_log = DeafLog

@@ -1,0 +1,71 @@
+"""What happens to the server's process as a whole, at the moments that the schedule names."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Protocol
+
+from race_harness.model.moments import Moments
+from race_harness.model.schedule import ProcessEvent
+from race_harness.network.pipe import MILLISECOND, Clock
+
+
+class Life(Protocol):
+    """The process of a server, as whoever started it has it. Called where the network's own code
+    runs, so must not block."""
+
+    def freeze(self) -> None:
+        """Let no thread of it run, until `thaw`."""
+
+    def thaw(self) -> None: ...
+
+
+class ProcessEvents:
+    """Strikes at the moments of the schedule's events."""
+
+    def __init__(
+        self, life: Life, clock: Clock, moments: Moments, events: Sequence[ProcessEvent]
+    ) -> None:
+        self._life = life
+        self._clock = clock
+        self._frozen_until_ns = 0
+        """0: it is not."""
+        self._over = False
+        for event in events:
+            moments.when(event.at, partial(self._come, event))
+
+    def end(self) -> None:
+        """The trial is over: whatever stands still goes on, and nothing happens any more."""
+        self._over = True
+        if self._frozen_until_ns:
+            self._frozen_until_ns = 0
+            self._life.thaw()
+
+    def _come(self, event: ProcessEvent) -> None:
+        self._clock.do(partial(self._plan, event))
+
+    def _plan(self, event: ProcessEvent) -> None:
+        if event.at.after_ms:
+            at_ns = self._clock.now_ns + round(event.at.after_ms * MILLISECOND)
+            self._clock.call_at(at_ns, partial(self._strike, event))
+        else:
+            self._strike(event)
+
+    def _strike(self, event: ProcessEvent) -> None:
+        if not self._over:
+            self._freeze(event)
+
+    def _freeze(self, event: ProcessEvent) -> None:
+        frozen = bool(self._frozen_until_ns)
+        until_ns = self._clock.now_ns + round(event.for_ms * MILLISECOND)
+        self._frozen_until_ns = max(until_ns, self._frozen_until_ns)
+        self._clock.trace.record("server", "frozen", for_ms=event.for_ms)
+        if not frozen:
+            self._life.freeze()
+        self._clock.call_at(until_ns, self._thaw)
+
+    def _thaw(self) -> None:
+        # Another one may have made it longer.
+        if self._frozen_until_ns and self._clock.now_ns >= self._frozen_until_ns:
+            self._frozen_until_ns = 0
+            self._clock.trace.record("server", "thawed")
+            self._life.thaw()

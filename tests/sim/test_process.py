@@ -1,0 +1,139 @@
+"""Threads of one process stand still together, and the trial goes on beside them."""
+
+import threading
+import time
+
+import pytest
+from alone import Alone
+
+from race_harness.clients.reference import ReferenceAdapter
+from race_harness.model.schedule import (
+    Caller,
+    Interleaving,
+    Moment,
+    ProcessEvent,
+    Schedule,
+    ServerTiming,
+)
+from race_harness.network.site import UvicornSite
+from race_harness.sim.kernel import Process
+from race_harness.workers.trial import run_trial
+
+
+def ticks(alone, stop_at_s, resume_at_s, in_process=True):
+    """When a thread that wakes every second, and one that it started, got their turn; and a third
+    one, which is no part of the process."""
+    process = Process()
+    told = {"parent": [], "child": [], "other": []}
+
+    def tick(name):
+        for _ in range(6):
+            time.sleep(1)
+            told[name].append(alone.now_s)
+
+    def parent():
+        if in_process:
+            alone.kernel.strand_of_caller().process = process
+        child = threading.Thread(target=tick, args=("child",))
+        child.start()
+        tick("parent")
+        child.join()
+
+    def program():
+        threads = [
+            threading.Thread(target=parent),
+            threading.Thread(target=tick, args=("other",)),
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    alone.at(stop_at_s * 1_000, lambda: alone.kernel.stop(process))
+    alone.at(resume_at_s * 1_000, lambda: alone.kernel.resume(process))
+    alone.run(program)
+    return told
+
+
+def test_a_process_stands_still_with_all_threads_that_it_started():
+    told = ticks(Alone(), 2.5, 10)
+    assert told["other"] == [1, 2, 3, 4, 5, 6]
+    assert told["parent"] == told["child"] == [1, 2, 10, 11, 12, 13]
+
+
+def test_threads_of_no_process_are_not_concerned():
+    told = ticks(Alone(), 2.5, 10, in_process=False)
+    assert told["parent"] == told["child"] == told["other"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_whoever_stops_its_own_process_stops_at_the_next_scheduling_point():
+    alone, process, told = Alone(), Process(), []
+
+    def stopper():
+        alone.kernel.strand_of_caller().process = process
+        alone.kernel.stop(process)
+        told.append(alone.now_s)
+        with threading.Lock():
+            told.append(alone.now_s)
+
+    def program():
+        thread = threading.Thread(target=stopper)
+        thread.start()
+        time.sleep(3)
+        assert told == [0]
+        alone.kernel.resume(process)
+        thread.join()
+
+    alone.run(program)
+    assert told == [0, 3]
+
+
+FREEZE = ProcessEvent("freeze", Moment("run-started", after_ms=50), 5_000)
+
+
+def trial(*events, **more):
+    schedule = Schedule("test", server=ServerTiming(process=events), **more)
+    return run_trial(schedule, ReferenceAdapter(), UvicornSite())
+
+
+def times(trial, lane, what):
+    return [h.at_ns / 1e9 for h in trial.happenings if (h.lane, h.what) == (lane, what)]
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2])
+def test_a_frozen_server_does_nothing_and_its_sockets_take_what_comes(seed):
+    """Whatever the interleaving, which may stop a thread between any two of its steps."""
+    ran = trial(FREEZE, interleaving=Interleaving(seed=seed))
+    (frozen,), (thawed,) = times(ran, "server", "frozen"), times(ran, "server", "thawed")
+    assert thawed - frozen == pytest.approx(5)
+    by_server = [h for h in ran.happenings if h.lane in ("server", "socket")]
+    assert not [
+        h.what
+        for h in by_server
+        if frozen < h.at_ns / 1e9 < thawed and h.what not in ("frozen", "frame-delivered")
+    ]
+    # The reference client asks on, and is told in the end.
+    assert [at for at in times(ran, "rest", "request") if frozen < at < thawed]
+    assert not [at for at in times(ran, "rest", "answer") if frozen < at < thawed]
+    assert ran.judgement.verdicts == ("ok",)
+
+
+def test_a_freeze_during_another_makes_it_as_long_as_the_longer_one():
+    later = ProcessEvent("freeze", Moment("run-started", after_ms=1_050), 6_000)
+    (frozen, _), (thawed,) = (
+        times(trial(FREEZE, later), "server", what) for what in ("frozen", "thawed")
+    )
+    assert thawed - frozen == pytest.approx(7)
+
+
+def test_a_server_that_stands_still_at_the_end_is_waited_for():
+    """The caller settles as much longer, so that nobody is blamed for what nobody sent."""
+    at_end = ProcessEvent("freeze", Moment("run-ended"), 30_000)
+    ran = trial(at_end, caller=Caller(blocking=False, settle_s=5))
+    assert ran.outcome.stopped is None
+    assert times(ran, "client", "close-called")[0] > times(ran, "server", "thawed")[0]
+    assert ran.judgement.verdicts == ("ok",)
+
+
+def test_a_trial_repeats_to_the_byte():
+    assert trial(FREEZE).digest == trial(FREEZE).digest != trial().digest
