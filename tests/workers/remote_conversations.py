@@ -57,6 +57,9 @@ def conversation(tmp_path, monkeypatch):
     from openhands.agent_server.api import create_app
     from openhands.agent_server.config import Config
 
+    # Where the server writes, whatever its configuration says, in the releases that have one
+    # service for the whole process.
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(LLM, "completion", completion)
     if hasattr(LLM, "acompletion"):
         monkeypatch.setattr(LLM, "acompletion", acompletion)
