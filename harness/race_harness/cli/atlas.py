@@ -28,14 +28,16 @@ def atlas(
     releases: Annotated[
         str,
         typer.Option(
-            metavar="A..B", help="Which releases; an end may be left out. [default: all]"
+            metavar="A..B",
+            help="The releases to run, from A to B; either end may be left out. [default: all]",
         ),
     ] = "..",
     scenarios: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME,...",
-            help="Which scenarios, or FILE.py[:NAME]; may be given again. [default: all]",
+            help="The scenarios to run, by name or as FILE.py[:NAME]; can be repeated. "
+            "[default: all]",
         ),
     ] = None,
     reps: Annotated[
@@ -47,11 +49,11 @@ def atlas(
     markdown: Markdown = False,
     record: RecordFile = None,
 ) -> None:
-    """Run scenarios on releases, and tell which races came and went when.
+    """Run scenarios on releases, and say which races came and went when.
 
-    What the record holds already, from this harness and with as many repetitions, is not run
-    again: a survey that was interrupted goes on. Where half of the first 20 repetitions hang,
-    there are no more of them.
+    It does not run again what the record already has from this version of the harness with at
+    least as many repetitions, so an interrupted survey resumes. Where half of the first 20
+    repetitions hang, it runs no more of them.
     """
     from race_harness.atlas.known import known_cells
     from race_harness.atlas.survey import Survey, releases_between

@@ -43,8 +43,8 @@ Share = Annotated[
     typer.Option(
         min=0.0,
         max=1.0,
-        help="With --schedule: which share of the schedules around it has to show its verdict for "
-        "a client to be bad that passes the schedule itself.",
+        help="With --schedule: a client that passes the schedule itself is still bad if this "
+        "share of the schedules around it shows its verdict.",
     ),
 ]
 
@@ -52,7 +52,8 @@ AnyVerdict = Annotated[
     bool,
     typer.Option(
         "--any-verdict",
-        help="With --schedule: any failure is bad, not only the gravest verdict of the file.",
+        help="With --schedule: count any failure as bad, not only the gravest verdict in the "
+        "file.",
     ),
 ]
 
@@ -60,16 +61,16 @@ Verdict = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Which verdict is bad, whatever else is found. [default: any failure; with "
-        "--schedule the gravest of the file]",
+        help="Count only this verdict as bad. [default: any failure; with --schedule the "
+        "gravest verdict in the file]",
     ),
 ]
 
 
 @takes(OwnTests)
 def bisect(
-    good: Annotated[str, typer.Option(help="A release, or with --repo a revision, that is good.")],
-    bad: Annotated[str, typer.Option(help="One that is bad.")],
+    good: Annotated[str, typer.Option(help="A good release, or with --repo a good revision.")],
+    bad: Annotated[str, typer.Option(help="A bad one.")],
     *,
     scenario: Annotated[
         str | None,
@@ -85,7 +86,7 @@ def bisect(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Judge by the schedule of a failure file, or by a plain one.",
+            help="Judge by this schedule: a failure file or a plain schedule.",
         ),
     ] = None,
     reps: Annotated[
@@ -93,26 +94,27 @@ def bisect(
         typer.Option(
             min=1,
             max=MOST_REPS,
-            help="Trials for each client: with a scenario at most, and fewer where they are "
-            f"enough; with a schedule that one and those around it. [default: "
+            help="Trials for each client. With a scenario at most so many, fewer if they are "
+            "enough; with a schedule, that one and those around it. [default: "
             f"{questions.SCENARIO_REPS}; {questions.SCHEDULE_REPS}]",
         ),
     ] = None,
     fixed: Annotated[
-        bool, typer.Option("--fixed", help="Find the first good one: the older end is bad.")
+        bool,
+        typer.Option("--fixed", help="Find the first good one instead; the older end is bad."),
     ] = False,
     repo: Annotated[
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Bisect the commits of a repository, whose work tree is not touched.",
+            help="Bisect the commits of this repository. Its work tree is not touched.",
         ),
     ] = None,
     paths: Annotated[
         list[str] | None,
         typer.Option(
             metavar="PATH",
-            help="With --repo: try commits first that touch this; may be given again.",
+            help="With --repo: try commits that touch this path first; can be repeated.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -120,20 +122,32 @@ def bisect(
         str | None,
         typer.Option(
             metavar="fake|real[:RELEASE]",
-            help="What clients are run against. [default: fake, or what the failure file has]",
+            help="The server that clients run against. [default: fake, or the one in the "
+            "failure file]",
         ),
     ] = None,
     good_fails: Annotated[
-        float, typer.Option(help="With a scenario: a failure rate up to which a client is good.")
+        float, typer.Option(help="With a scenario: up to this failure rate a client is good.")
     ] = 0.001,
     bad_fails: Annotated[
-        float, typer.Option(help="And one from which on it is bad; in between either may be said.")
+        float,
+        typer.Option(
+            help="With a scenario: from this failure rate on a client is bad. Between the two it "
+            "may be called either."
+        ),
     ] = 0.02,
     alpha: Annotated[
         float,
-        typer.Option(help="With a scenario or --by: how often a good one may be called bad."),
+        typer.Option(
+            help="With a scenario or --by: the probability of calling a good client bad."
+        ),
     ] = 0.01,
-    beta: Annotated[float, typer.Option(help="And a bad one good.")] = 0.01,
+    beta: Annotated[
+        float,
+        typer.Option(
+            help="With a scenario or --by: the probability of calling a bad client good."
+        ),
+    ] = 0.01,
     share: Share = questions.SHARE,
     verdict: Verdict = None,
     any_verdict: AnyVerdict = False,
@@ -141,14 +155,16 @@ def bisect(
         str | None,
         typer.Option(
             metavar="VERDICT",
-            help="Judge by how many events this verdict concerns, on the same schedules: a client "
-            "is like the end of the range that it is nearer to. For a fix that helped but did not "
-            "cure.",
+            help="Judge by the number of events with this verdict, on the same schedules: a "
+            "client counts as the end of the range that it is nearer to. For a fix that "
+            "helped but did not cure.",
         ),
     ] = None,
     fresh: Annotated[
         bool,
-        typer.Option("--fresh", help="Judge all anew, also what a bisect has judged before."),
+        typer.Option(
+            "--fresh", help="Judge every client again, even if an earlier bisect has judged it."
+        ),
     ] = False,
     jobs: Jobs = None,
     json_file: JsonFile = None,
@@ -156,10 +172,10 @@ def bisect(
 ) -> None:
     """Find the first bad release or commit between a good and a bad one, or the first good one.
 
-    A test of your own is judged by what fails by order alone, or with --schedule by that schedule.
+    Your own test is judged by its failures of grade `order`, or with --schedule by that schedule.
 
-    Exit status 0 when it was found, 1 when the range has no such change, or when only clients that
-    cannot tell are left. Interrupted, it goes on from where it was when it is called again.
+    Exit status 0 if the change was found, 1 if the range has no such change or only clients that
+    cannot be judged are left. An interrupted bisect resumes when it is called again.
     """
     check_writable(json_file)
     kind: Kind = "first-good" if fixed else "first-bad"
@@ -259,9 +275,14 @@ class Aborted(HarnessError):
 def bisect_run(
     file: Annotated[Path, typer.Argument(metavar="FAILURE.json", help="A failure file.")],
     *,
-    client: Annotated[str, typer.Option(help="Another client than the work tree here.")] = ".",
+    client: Annotated[str, typer.Option(help="The client to judge.")] = ".",
     reps: Annotated[
-        int, typer.Option(min=1, max=MOST_REPS, help="Trials: the schedule and those around it.")
+        int,
+        typer.Option(
+            min=1,
+            max=MOST_REPS,
+            help="The number of trials: the schedule itself and schedules around it.",
+        ),
     ] = questions.SCHEDULE_REPS,
     share: Share = questions.SHARE,
     verdict: Verdict = None,
@@ -269,15 +290,19 @@ def bisect_run(
     asked: OwnTests,
     error: Error = None,
     fixed: Annotated[
-        bool, typer.Option("--fixed", help="For the first good one: status 0 is bad, 1 is good.")
+        bool,
+        typer.Option(
+            "--fixed",
+            help="Look for the first good commit: exit status 0 means bad, 1 means good.",
+        ),
     ] = False,
     jobs: Jobs = None,
     record: RecordFile = None,
 ) -> None:
     """Judge the work tree by a schedule: `git bisect run race bisect-run FAILURE.json`.
 
-    Exit status 0 if it is good, 1 if it is bad, 125 if it cannot tell, and 128, which ends the
-    bisect, for bad usage or an index that does not answer.
+    Exit status 0 if it is good, 1 if it is bad, 125 if it cannot be judged, and 128, which ends
+    the bisect, for bad usage or a package index that does not answer.
     """
     try:
         from race_harness.bisect.judging import Judge

@@ -55,23 +55,25 @@ def confirm(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="A schedule instead, of a failure file or a plain one, whose verdict nobody "
-            "knows: it is tried in the simulation with the fake server first.",
+            help="Try this schedule instead: a plain one, or that of a failure file. Its "
+            "verdict is not known, so it runs in the simulation with the fake server "
+            "first.",
         ),
     ] = None,
     client: Annotated[
         str | None,
         typer.Option(
-            help="With --schedule: on which client. Of a failure file: the path that it asks for, "
-            "which a file alone does not have run. [default: that of the file]"
+            help="With --schedule: the client to run. With a failure file that asks for a "
+            "path: that path, since a file alone cannot make it run. [default: the one "
+            "in the file]"
         ),
     ] = None,
     combination: Annotated[
         list[str] | None,
         typer.Option(
             metavar="WORLD-SERVER",
-            help="Only there, and with --schedule in the simulation with the fake server first; "
-            "may be given again. [default: sim-real, real-fake and real-real]",
+            help="Try it only in this world, with this server; can be repeated. [default: "
+            "sim-real, real-fake and real-real]",
         ),
     ] = None,
     test: OneTest = None,
@@ -81,21 +83,21 @@ def confirm(
         typer.Option(
             min=1,
             max=MOST_TRIES,
-            help=f"How often in each. [default: {TRIES}, a test {NATIVE_TRIES}]",
+            help=f"How many times to try it in each. [default: {TRIES}, a test {NATIVE_TRIES}]",
         ),
     ] = None,
     jobs: Jobs = None,
     json_file: JsonFile = None,
     record: RecordFile = None,
 ) -> None:
-    """Try a failure in other combinations of world and server, and write into its file what came
-    of it.
+    """Try a failure in other combinations of world and server, and add the results to its file.
 
-    With --schedule, the verdict is that of the first trial that fails, and its file is written. In
-    the simulation all tries but the first have other ids and jitter. A test of your own runs in
-    real time, over real sockets; of its schedule only the stalls are kept. Exit status 0 when the
-    real server reproduced it at least once (for a client that brings its own, and for a test: over
-    real sockets), else 1, also where nothing failed.
+    With --schedule, the first trial that fails sets the verdict, and its failure file is written.
+    In the simulation, all tries but the first have other ids and jitter. Your own test runs in
+    real time over real sockets, with the stalls of its schedule and nothing else of it.
+
+    Exit status 0 if the real server reproduced the failure at least once (for a client with its
+    own server, and for a test: real sockets did), else 1, also if nothing failed.
     """
     named = [Combination.parse(text) for text in combination or []]
     if file is not None and schedule is not None:

@@ -42,10 +42,11 @@ def conform_to(
     json_file: JsonFile = None,
     record: RecordFile = None,
 ) -> None:
-    """Run the same schedules on the fake and on the real server, and compare all they do and tell.
+    """Run the same schedules on the fake and on the real server, and compare all that they do.
 
-    Both in the simulation, with the client of that release. Exit status 0 if nothing differs on
-    which a verdict could depend, else 1. docs/explanation/fidelity.md lists what may differ.
+    Both run in the simulation, with the client of that release. Exit status 0 if they differ in
+    nothing that a verdict could depend on, else 1. docs/explanation/fidelity.md lists what may
+    differ.
     """
     check_writable(json_file)
     plan = {"clients": [client], "schedules": schedules, "seed": seed}

@@ -48,8 +48,8 @@ Scenario = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE.py",
-        help="Which scenario; `race scenarios` lists them, and FILE.py[:NAME] is one of your own. "
-        "[default: final-events]",
+        help="The scenario, from the list of `race scenarios`, or FILE.py[:NAME] for one of "
+        "your own. [default: final-events]",
     ),
 ]
 ScheduleFile = Annotated[
@@ -57,56 +57,58 @@ ScheduleFile = Annotated[
     typer.Option(
         "--schedule",
         metavar="FILE",
-        help="One schedule instead, of a failure file or a plain one; its repetitions differ in "
-        "ids and jitter alone.",
+        help="Repeat this schedule instead: a failure file or a plain schedule. Only ids and "
+        "jitter differ between repetitions.",
     ),
 ]
 Reps = Annotated[int, typer.Option(min=1, max=MOST_REPS, help="Repetitions for each client.")]
-Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of the schedules.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=MOST_SEED, help="The seed that schedules are drawn from.")
+]
 Jobs = Annotated[
     int | None,
     typer.Option(
         min=1,
         max=MOST_JOBS,
-        help="Trials at once. [default: one for each core; four in the real world, where trials "
-        "mostly wait]",
+        help="How many trials run at once. [default: one for each core; in the real world, "
+        "where trials mostly wait, four]",
     ),
 ]
 Strict = Annotated[
     bool,
     typer.Option(
         "--strict",
-        help="Fail, too, where a trial passed but is not `ok`: a call raised for a reason, or the "
-        "server held something up.",
+        help="Also fail where a trial passes without being `ok`: a call raised for a reason, "
+        "or the server held something up.",
     ),
 ]
 Server = Annotated[
     str,
     typer.Option(
         metavar="fake|real[:RELEASE]",
-        help="What the client is run against: the fake server, or the real one of its release "
-        "(for `reference` that of the newest). With :RELEASE it is that of another release; the "
-        "real one then needs --world real, except for `reference`.",
+        help="Run the client against the fake server, or against the real one of its own "
+        "release (`reference`: of the newest). :RELEASE names another release; the real "
+        "server of another release needs --world real, except with `reference`.",
     ),
 ]
 World = Annotated[
     str,
     typer.Option(
         metavar="sim|real",
-        help="Virtual time and controlled threads, or the wall clock and loopback sockets.",
+        help="The simulation, with virtual time and controlled threads; or real time, with "
+        "loopback sockets.",
     ),
 ]
 Confirm = Annotated[
     bool,
     typer.Option(
         "--confirm/--no-confirm",
-        help="Whether each failure of an openhands-sdk is tried on the real server, in the "
-        "simulation.",
+        help="Try each failure of an openhands-sdk on the real server, too, in the simulation.",
     ),
 ]
 JsonFile = Annotated[
     Path | None,
-    typer.Option("--json", metavar="FILE", help="Write the numbers here; - is stdout."),
+    typer.Option("--json", metavar="FILE", help="Write the numbers to this file; - is stdout."),
 ]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")]
 

@@ -14,28 +14,31 @@ from race_harness.workers.stop_at import StopAt
 
 
 def debug(
-    file: Annotated[Path, typer.Argument(metavar="FAILURE.json", help="A failure of a test.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FAILURE.json", help="A failure file of a test.")
+    ],
     test: Annotated[
         str | None,
-        typer.Option(metavar="PATH::NAME", help="The test of your own that the file is about."),
+        typer.Option(metavar="PATH::NAME", help="Your own test that the file is about."),
     ] = None,
     at: Annotated[
         str,
         typer.Option(
             metavar="MOMENT",
-            help="Stop there instead: at so many milliseconds of the story, before FILE.py:LINE, "
-            "or before 'FUNCTION: TEXT' runs; with #N the Nth time.",
+            help="Stop at this moment instead: a number of milliseconds in the story, "
+            "FILE.py:LINE, or 'FUNCTION: TEXT', a line of a function. #N at the end "
+            "means the Nth time.",
         ),
     ] = "",
     client: Annotated[
-        str | None, typer.Option(help="Another client than the one in the file.")
+        str | None, typer.Option(help="Use this client instead of the one in the file.")
     ] = None,
 ) -> None:
     """Run a failing test again and stop in pdb where it fails: where the error is raised, where a
-    thread dies, or when it is known that the test hangs.
+    thread dies, or where the test is known to hang.
 
-    Exit status 0 when it was stopped, 1 when it does not fail as in the file, or never comes to
-    that moment.
+    Exit status 0 if it stopped, 1 if the test does not fail as in the file or never reaches that
+    moment.
     """
     failure = Failure.read(file)
     if failure.schedule.test is None:

@@ -18,7 +18,7 @@ MARGIN_MS = 100
 def demo(jobs: Jobs = None, record: RecordFile = None) -> None:
     """Show the race of pull request #1832: 1.10.0 loses events, 1.11.1 does not.
 
-    Shrinking the failure takes one trial after another, whatever --jobs says.
+    --jobs does not apply to shrinking, which runs one trial after another.
     """
     from race_harness.search import library
 

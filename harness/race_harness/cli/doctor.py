@@ -12,10 +12,10 @@ _STYLES: Final[dict[State, str]] = {"ok": "green", "note": "yellow", "missing": 
 
 
 def doctor(json_file: JsonFile = None) -> None:
-    """Look at interpreter, uv, package index, cache, record, and what else trials use, and say
-    what is missing and what to do.
+    """Check the interpreter, uv, the package index, the cache, the record and whatever else trials
+    use; say what is missing and what to do.
 
-    Exit status 0 if nothing is missing that is needed, else 1.
+    Exit status 0 if nothing that is needed is missing, else 1.
     """
     # It is a second slower to import, which no other command need wait for.
     from race_harness.doctor.probing import look

@@ -22,26 +22,32 @@ DAY_S = 86_400
 def cache(
     prune: Annotated[
         bool,
-        typer.Option("--prune", help="Remove what is unused for long or too much."),
+        typer.Option(
+            "--prune",
+            help="Remove environments that have not been used for a long time, or that take too "
+            "much room.",
+        ),
     ] = False,
     max_gb: Annotated[
-        float, typer.Option(min=0, help="With --prune: so many gigabytes are kept at most.")
+        float, typer.Option(min=0, help="With --prune: keep at most this many gigabytes.")
     ] = 20.0,
     max_days: Annotated[
-        float, typer.Option(min=0, help="With --prune: what was not used for so long goes.")
+        float,
+        typer.Option(
+            min=0, help="With --prune: remove what has not been used for this many days."
+        ),
     ] = 30.0,
     remove: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Remove these, such as one that is damaged."),
+        typer.Option(metavar="NAME", help="Remove these environments, such as a damaged one."),
     ] = None,
 ) -> None:
-    """List the clients' environments with size and last use, or make the cache smaller.
+    """List the clients' environments with their size and last use, or make the cache smaller.
 
-    --remove takes a client, such as 1.10.0, which means all environments that there are of it, or
-    a name as it is listed.
+    --remove takes a name from the list, or a client such as 1.10.0 for all of its environments.
 
-    What a command uses at the moment, or builds, is never removed. What was removed is built again
-    when it is needed.
+    An environment that a command is using or building is never removed. A removed one is built
+    again when it is needed.
     """
     # Environments are a second slower to import, which no other command need wait for.
     from race_harness.environments import pruning

@@ -31,31 +31,36 @@ def replay(
     client: Annotated[
         str | None,
         typer.Option(
-            help="Another client than the one in the file. A path that a file asks for has to be "
-            "named here: a file alone does not have it run."
+            help="Use this client instead of the one in the file. If the file asks for a "
+            "path, name it here: a file alone cannot make it run."
         ),
     ] = None,
     server: Annotated[
         str | None,
-        typer.Option(metavar="fake|real[:RELEASE]", help="Another server than in the file."),
+        typer.Option(
+            metavar="fake|real[:RELEASE]", help="Use this server instead of the one in the file."
+        ),
     ] = None,
     world: Annotated[
-        str | None, typer.Option(metavar="sim|real", help="Another world than in the file.")
+        str | None,
+        typer.Option(metavar="sim|real", help="Use this world instead of the one in the file."),
     ] = None,
-    times: Annotated[int, typer.Option(min=1, max=MOST_TRIES, help="How often.")] = 1,
+    times: Annotated[
+        int, typer.Option(min=1, max=MOST_TRIES, help="How many times to run it.")
+    ] = 1,
     test: Annotated[
         str | None,
-        typer.Option(metavar="PATH::NAME", help="The test of your own that the file is about."),
+        typer.Option(metavar="PATH::NAME", help="Your own test that the file is about."),
     ] = None,
     jobs: Jobs = None,
     record: RecordFile = None,
 ) -> None:
-    """Run a failing schedule again, say whether it does the same, and show its timeline.
+    """Run a failing schedule again, say whether it fails in the same way, and show its timeline.
 
-    Elsewhere than in the file, and in real time, only the verdict can be the same. Several files
-    are told of in a line each.
+    With another client, server or world than in the file, and in real time, only the verdict can
+    be the same. Several files get one line each.
 
-    Exit status 0 when it was reproduced (every time), 1 when not, 2 for an unreadable file.
+    Exit status 0 if it was reproduced every time, 1 if not, 2 for an unreadable file.
     """
     befores = [Failure.read(file) for file in files]
     itself = [client] if client is not None else [_client_of(one) for one in befores]
@@ -138,22 +143,23 @@ def export(
             "-o",
             "--output",
             metavar="FILE",
-            help="Where to; - is stdout. [default: test_race.py; stdout for a test of your own]",
+            help="The file to write; - is stdout. [default: test_race.py; for a test of your "
+            "own, stdout]",
         ),
     ] = None,
     client: Annotated[
         str | None,
         typer.Option(
             metavar="FILE.py:NAME",
-            help="The client of your own that the file asks for, which the test is to run.",
+            help="Your own client that the file asks for and the test will run.",
         ),
     ] = None,
 ) -> None:
-    """Write a pytest file that fails where the client loses this race and passes where not.
+    """Write a pytest file that fails if the client loses this race, and passes if not.
 
-    It needs race-harness and openhands-sdk, and nothing else of the repository that it is put in.
+    The repository that it is put in needs race-harness and openhands-sdk, and nothing else.
 
-    Of a test of your own: a marker to put above it, for `pytest -m race`.
+    For a test of your own, print a marker to put above the test, for `pytest -m race`.
     """
     found = read_schedule(file, of_tests=True)
     test = found.test if isinstance(found, Schedule) else found.schedule.test

@@ -24,8 +24,8 @@ GitHub = Annotated[
     bool,
     typer.Option(
         "--github",
-        help="In a workflow of GitHub: annotate what fails, of a test at its failing line, and "
-        "add the table to the job's summary.",
+        help="In a GitHub workflow: annotate failures, those of a test at the failing line, "
+        "and add the table to the job summary.",
     ),
 ]
 

@@ -59,7 +59,7 @@ def hunt(
         list[str] | None,
         typer.Option(
             metavar="NAME|FILE.py",
-            help="Only this scenario, by its name or as FILE.py[:NAME]; may be given again. "
+            help="Only this scenario, by name or as FILE.py[:NAME]; can be repeated. "
             "[default: all but the control]",
         ),
     ] = None,
@@ -74,14 +74,15 @@ def hunt(
         ),
     ] = None,
     budget: Annotated[
-        str | None, typer.Option("--for", metavar="TIME", help="How long, such as 60s, 5m or 2h.")
+        str | None,
+        typer.Option("--for", metavar="TIME", help="How long to search, such as 60s, 5m or 2h."),
     ] = None,
     examples: Annotated[
         int | None,
         typer.Option(
             min=1,
             max=MOST_REPS,
-            help="How many schedules. [default: 1000, or no limit with --for]",
+            help="How many schedules to try. [default: 1000; with --for, no limit]",
         ),
     ] = None,
     seed: Seed = 0,
@@ -100,7 +101,7 @@ def hunt(
 
     With --examples, what is found does not depend on --jobs. With --for it ends by the clock.
 
-    Exit status 0 when nothing was found, 1 when something was.
+    Exit status 0 if nothing was found, 1 if something was.
     """
     from race_harness.campaign.own_scenarios import find_scenarios
     from race_harness.search import library

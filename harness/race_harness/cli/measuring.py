@@ -121,9 +121,9 @@ def run(
     pairs: Pairs = MOST_PAIRS,
     strict: Strict = False,
 ) -> None:
-    """Run a scenario, or tests of your own, against one client.
+    """Run a scenario, or your own tests, against one client.
 
-    Exit status 0 only if every trial passed, else 1.
+    Exit status 0 if every trial passed, else 1.
     """
     if asked.test:
         check_grade(grade)

@@ -17,7 +17,7 @@ TestPaths = Annotated[
     typer.Option(
         "--test",
         metavar="PATH::NAME",
-        help="A pytest test of your own in place of a scenario; may be given several times.",
+        help="Your own pytest test instead of a scenario; can be repeated.",
     ),
 ]
 Requirements = Annotated[
@@ -25,21 +25,22 @@ Requirements = Annotated[
     typer.Option(
         "--with",
         metavar="REQUIREMENT",
-        help="Of --test: what the client's environment holds besides its own packages and pytest.",
+        help="With --test: install this, too, in the client's environment, which has the "
+        "client's packages and pytest.",
     ),
 ]
 TestAtClient = Annotated[
     bool,
     typer.Option(
         "--test-at-client",
-        help="Of --test: PATH is in each client's own tree, a checkout or PATH@REVISION, and not "
-        "here.",
+        help="With --test: take PATH from each client's own tree, a checkout or "
+        "PATH@REVISION, not from this folder.",
     ),
 ]
 OneTest = Annotated[
     str | None,
     typer.Option(
-        "--test", metavar="PATH::NAME", help="A pytest test of your own in place of a scenario."
+        "--test", metavar="PATH::NAME", help="Your own pytest test instead of a scenario."
     ),
 ]
 
@@ -47,8 +48,8 @@ Error = Annotated[
     str | None,
     typer.Option(
         metavar="TEXT",
-        help="Of --test: only failures whose error has this in it; what fails otherwise cannot "
-        "tell.",
+        help="With --test: count only failures whose error contains this text. Other failures "
+        "decide nothing.",
     ),
 ]
 DrawnGrade = Annotated[
@@ -56,8 +57,8 @@ DrawnGrade = Annotated[
     typer.Option(
         "--grade",
         metavar="order|stall|fault",
-        help="Of --test: draw only what may fail by this grade or a lower one: no stalls for "
-        "`order`, and faults, where --faults names some, for `fault` alone.",
+        help="With --test: what schedules may contain. `order`: only another order of "
+        "threads; `stall`: stalls, too; `fault`: also the faults that --faults names.",
     ),
 ]
 

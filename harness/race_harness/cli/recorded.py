@@ -16,7 +16,8 @@ RecordFile = Annotated[
     typer.Option(
         "--record",
         metavar="FILE",
-        help="Record every trial here. [default: RACE_RECORD, or a file in the user's data]",
+        help="Record every trial in this file. [default: RACE_RECORD, or a file in the user's "
+        "data]",
     ),
 ]
 

@@ -29,8 +29,8 @@ def report(
             "--output",
             "-o",
             metavar="FILE",
-            help="Write the page here; - is stdout. [default: report.html, if nothing else is "
-            "asked for]",
+            help="Write the page to this file; - is stdout. [default: report.html, unless "
+            "something else is asked for]",
         ),
     ] = None,
     markdown: Annotated[
@@ -38,13 +38,13 @@ def report(
     ] = False,
     junit: Annotated[
         Path | None,
-        typer.Option("--junit", metavar="FILE", help="Write JUnit's XML here, for CI."),
+        typer.Option("--junit", metavar="FILE", help="Write JUnit XML to this file, for CI."),
     ] = None,
     campaign: Annotated[
         list[str] | None,
         typer.Option(
             metavar="ID|NAME",
-            help="Only this campaign: its name, or how its id begins; may be given again. "
+            help="Only this campaign: its name, or the beginning of its id; can be repeated. "
             "[default: all]",
         ),
     ] = None,
@@ -52,14 +52,14 @@ def report(
         str | None,
         typer.Option(
             metavar="FILE|CAMPAIGN",
-            help="Tell what is worse than it was: in the last campaign, or in the one that is "
-            "named, against another record or a campaign of this one.",
+            help="Say what got worse: compare the last campaign, or the one named by "
+            "--campaign, with another record or another campaign of this one.",
         ),
     ] = None,
 ) -> None:
-    """Make a page of what was recorded: pass rates, times, failures and how to replay each.
+    """Make a page of the record: pass rates, times, failures and how to replay each.
 
-    It is one file that needs no network. The exit status does not tell what it says.
+    The page is one file that needs no network. The exit status is 0 whatever the page says.
     """
     if output is None and not markdown and junit is None:
         output = PAGE
@@ -104,19 +104,20 @@ def export_db(
         ),
     ] = None,
     parquet: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write a Parquet file for each table.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a Parquet file for each table to this folder."),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write a CSV file for each table.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write a CSV file for each table to this folder."),
     ] = None,
     failures: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write the failure files out again.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the recorded failure files to this folder."),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace files that are there already.")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
 ) -> None:
-    """Export the record of all trials: its tables, or the failures that it holds."""
+    """Export the record of all trials: its tables, or its failure files."""
     if parquet is None and csv is None and failures is None:
         raise UsageError("nothing to export to: name a folder with --parquet, --csv or --failures")
     from race_harness.campaign.kept_files import export_failures
@@ -135,16 +136,17 @@ def export_db(
 
 def merge_records(
     out: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Where to; what it holds already stays.")
+        Path, typer.Argument(metavar="OUT", help="The record to merge into. What it holds stays.")
     ],
     records: Annotated[
-        list[Path], typer.Argument(metavar="IN...", help="Records, which stay as they are.")
+        list[Path],
+        typer.Argument(metavar="IN...", help="The records to merge. They are not changed."),
     ],
 ) -> None:
-    """Put records together, such as those of shards: their union, in which nothing counts twice.
+    """Merge records, such as those of shards, into their union, in which nothing counts twice.
 
-    Of a record that contradicts what is there, nothing is taken, and those after it are left out.
-    Into a new OUT a damaged record is merged as far as it can be read; the exit status is 2 then.
+    The merge stops at a record that contradicts what is there, and takes nothing of it. If OUT is
+    new, a damaged record is merged as far as it can be read, and the exit status is 2.
     """
     from race_harness.store.merge import merge
 

@@ -8,9 +8,9 @@ from race_harness.model.schedule import Schedule
 
 
 def serve(
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port on 127.0.0.1.")] = 8_000,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port on 127.0.0.1.")] = 8_000,
     server_version: Annotated[
-        str, typer.Option(help="The release whose server is modelled.")
+        str, typer.Option(help="The release that the fake server plays.")
     ] = "1.58.0",
 ) -> None:
     """Serve the fake agent server on 127.0.0.1 and print what happens on it."""

@@ -32,9 +32,9 @@ def show(
     neighbour: Annotated[
         bool | None,
         typer.Option(
-            help="Run the client to find the smallest change that makes it pass, one trial after "
-            "another: each says which is next; a release, or the reference. Or leave out what the "
-            "file tells of it. [default: what the file tells]",
+            help="Run the client, a release or the reference, to find the smallest change "
+            "that makes it pass; or leave out what the file says of it. [default: show "
+            "what the file says]",
         ),
     ] = None,
     mermaid: Annotated[
@@ -50,21 +50,19 @@ def show(
         str | None,
         typer.Option(
             metavar="PATH::NAME",
-            help="The test of your own that the file is about, to be run for --neighbour.",
+            help="Your own test that the file is about, which --neighbour runs.",
         ),
     ] = None,
     everything: Annotated[
         bool,
-        typer.Option(
-            "--all", help="In the timeline and the page: fold nothing, and leave nothing out."
-        ),
+        typer.Option("--all", help="Show everything in the timeline and the page; fold nothing."),
     ] = False,
     record: RecordFile = None,
 ) -> None:
-    """Show a failure file: what happened, and which single change would make it pass. Of a plain
+    """Show a failure file: what happened, and which single change would make it pass. For a plain
     schedule, show what it sets.
 
-    Nothing is run, but with --neighbour, and then releases and the reference only.
+    Nothing is run except with --neighbour, which runs only releases and the reference.
     """
     failure = read_schedule(file, of_tests=True)
     if isinstance(failure, Schedule):

@@ -62,7 +62,7 @@ def soak(
         list[str] | None,
         typer.Option(
             metavar="NAME|FILE.py",
-            help="Only this scenario, by its name or as FILE.py[:NAME]; may be given again. "
+            help="Only this scenario, by name or as FILE.py[:NAME]; can be repeated. "
             "[default: all]",
         ),
     ] = None,
@@ -75,8 +75,8 @@ def soak(
         typer.Option(
             "--for",
             metavar="TIME",
-            help="How long to run trials, such as 60s, 5m or 2h; a scenario that has been decided "
-            "makes room for the others.",
+            help="How long to run trials, such as 60s, 5m or 2h. A decided scenario leaves "
+            "its time to the others.",
         ),
     ] = None,
     reps: Annotated[
@@ -87,7 +87,7 @@ def soak(
         bool,
         typer.Option(
             "--decide",
-            help="Stop a scenario as soon as a sequential test has decided whether it passes.",
+            help="Stop a scenario as soon as a sequential test decides whether it passes.",
         ),
     ] = False,
     jobs: Jobs = None,
@@ -95,7 +95,7 @@ def soak(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with the last soak of this kind that was killed, interrupted or out of "
+            help="Continue the last soak of this kind that was killed, interrupted or out of "
             "time.",
         ),
     ] = False,
@@ -104,8 +104,8 @@ def soak(
         str | None,
         typer.Option(
             metavar="FILE|CAMPAIGN",
-            help="Compare with the last soak of another record, or with a campaign of this one, "
-            "by name or id.",
+            help="Compare with the last soak in another record, or with a campaign in this "
+            "one, by name or id.",
         ),
     ] = None,
     fail_under: Annotated[
@@ -114,14 +114,12 @@ def soak(
             min=0,
             max=1,
             metavar="RATE",
-            help="The least pass rate that is no failure, from 0 to 1. [default: 1]",
+            help="Fail below this pass rate. [default: 1]",
         ),
     ] = None,
     shard: Annotated[
         str | None,
-        typer.Option(
-            metavar="I/N", help="Run this part of N, to be put together by `race merge`."
-        ),
+        typer.Option(metavar="I/N", help="Run part I of N; `race merge` puts the parts together."),
     ] = None,
     dask: Annotated[
         str | None,
@@ -131,17 +129,18 @@ def soak(
         ),
     ] = None,
     dask_ca: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="For tls://: who signs the certificates.")
+        Path | None,
+        typer.Option(metavar="PEM", help="With tls://: the certificate of the authority."),
     ] = None,
     dask_cert: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="For tls://: this machine's certificate.")
+        Path | None, typer.Option(metavar="PEM", help="With tls://: this machine's certificate.")
     ] = None,
     dask_key: Annotated[
-        Path | None, typer.Option(metavar="PEM", help="For tls://: its key.")
+        Path | None, typer.Option(metavar="PEM", help="With tls://: this machine's key.")
     ] = None,
     name: Annotated[
         str | None,
-        typer.Option(help="A name for the campaign; parts with the same one belong together."),
+        typer.Option(help="A name for the campaign. Parts with the same name belong together."),
     ] = None,
     server: Server = "fake",
     world: World = "sim",
@@ -154,10 +153,10 @@ def soak(
 ) -> None:
     """Run many trials over all scenarios, for a time or a number, and compare with a baseline.
 
-    Tests of your own have neither stalls nor faults, unless --grade says otherwise.
+    Your own tests run without stalls and faults, unless --grade says otherwise.
 
-    Exit status 0 when nothing failed or regressed, 5 when something regressed against the
-    baseline, 1 when something failed.
+    Exit status 0 if nothing failed or regressed, 5 if something regressed against the baseline, 1
+    if something failed.
     """
     from race_harness.campaign.own_scenarios import find_scenarios
     from race_harness.search import library

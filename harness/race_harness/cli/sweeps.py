@@ -26,13 +26,14 @@ Sweep = Annotated[
     list[str] | None,
     typer.Option(
         metavar="MS,...",
-        help="Instead: one trial for each line of the source, with a stall of so many virtual "
-        "milliseconds there, then pairs of lines that look promising. Several lengths are tried "
+        help="Instead of drawn schedules: stall each line of the source in turn for this many "
+        "virtual milliseconds, then promising pairs of lines. Several lengths are tried "
         "one after another.",
     ),
 ]
 Pairs = Annotated[
-    int, typer.Option(metavar="N", min=0, help="Of --sweep: how many pairs of lines at most.")
+    int,
+    typer.Option(metavar="N", min=0, help="With --sweep: try at most this many pairs of lines."),
 ]
 MOST_PAIRS: Final = 100
 _LONGEST_MS: Final = 3_600_000

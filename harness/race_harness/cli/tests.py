@@ -42,7 +42,8 @@ from race_harness.story.timeline import short_story
 from race_harness.workers.selection import Selection
 
 Keyword = Annotated[
-    str, typer.Option("-k", metavar="EXPRESSION", help="Only these, as `pytest -k`.")
+    str,
+    typer.Option("-k", metavar="EXPRESSION", help="Only tests that match, as with `pytest -k`."),
 ]
 Faults = Annotated[
     str, typer.Option(metavar="FAMILY,...", help="Families of faults to add, such as `socket`.")
@@ -51,27 +52,30 @@ Source = Annotated[
     list[str] | None,
     typer.Option(
         metavar="MODULE",
-        help="A module or package that tests are about: threads switch and stall at its lines, "
-        "too. Those of your own project count anyway.",
+        help="A module or package under test: threads switch and stall at its lines, too, as "
+        "they do at those of your own project.",
     ),
 ]
 ChildProcesses = Annotated[
-    bool, typer.Option("--child-processes", help="Let tests start processes; see the docs.")
+    bool,
+    typer.Option(
+        "--child-processes", help="Let tests start child processes, which take no virtual time."
+    ),
 ]
 Invariant = Annotated[
     bool,
     typer.Option(
         "--invariant",
-        help="Hold run() of each RemoteConversation to it, too: it may not return before all that "
-        "its agent server has persisted is visible.",
+        help="Also fail if the run() of a RemoteConversation returns before all events that "
+        "its agent server has persisted are visible.",
     ),
 ]
 Against = Annotated[
     list[str] | None,
     typer.Option(
         metavar="REQUIREMENT",
-        help="Compare versions of a dependency, such as `websockets==15.0.1`, each on top of the "
-        "environment at hand. Given once, compare it with what is installed.",
+        help="Compare versions of a dependency, such as `websockets==15.0.1`, each on top of "
+        "this environment. Given once, compare it with what is installed.",
     ),
 ]
 GradeLimit = Annotated[
@@ -79,7 +83,7 @@ GradeLimit = Annotated[
     typer.Option(
         "--grade",
         metavar="order|stall|fault",
-        help="Exit with 1 only for failures of this grade or a lower one.",
+        help="Exit with status 1 only for failures of this grade or a lower one.",
     ),
 ]
 
@@ -109,10 +113,11 @@ def run_tests(
     record: RecordFile = None,
     github: GitHub = False,
 ) -> None:
-    """Run pytest tests of your own many times, on schedules that differ in what may vary.
+    """Run your own pytest tests many times, each time on another schedule.
 
-    Each repetition has simulated sockets, threads and time, and a process of its own. Exit status
-    0 only if every repetition passed, else 1.
+    Each repetition has its own process, with simulated sockets, threads and time.
+
+    Exit status 0 if every repetition passed, else 1.
     """
     check_grade(grade)
     asked = TestsAsked(
