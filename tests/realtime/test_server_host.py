@@ -14,7 +14,7 @@ from race_harness.clients import Adapter
 from race_harness.clients.beside_another import ServedElsewhere
 from race_harness.clients.reference import ReferenceAdapter
 from race_harness.model.errors import WorldBroken
-from race_harness.model.schedule import Caller, Schedule, ServerTiming
+from race_harness.model.schedule import Caller, Moment, ProcessEvent, Schedule, ServerTiming
 from race_harness.model.trace import Trace
 from race_harness.realtime.forked_trial import play_trial
 from race_harness.realtime.processes import Parent, fork
@@ -100,6 +100,16 @@ def test_the_server_is_the_one_of_the_host(tmp_path: Path) -> None:
     with hosted(OfAnotherRelease(tmp_path / "told")) as (client, _):
         assert answered_late(client)
     assert not answered_late(ReferenceAdapter())
+
+
+def test_it_stands_still_like_any_other(tmp_path: Path) -> None:
+    frozen = ProcessEvent("freeze", Moment("run-started"), for_ms=300)
+    schedule = replace(SCHEDULE, server=replace(SCHEDULE.server, process=(frozen,)))
+    with hosted(OfAnotherRelease(tmp_path / "told")) as (client, _):
+        happenings = play_trial(schedule, client).happenings
+    at_ns = {each.what: each.at_ns for each in happenings if each.lane == "server"}
+    assert at_ns["thawed"] - at_ns["frozen"] >= 300_000_000
+    assert at_ns["run-ended"] > at_ns["thawed"]
 
 
 def test_a_mistake_of_the_server_is_no_verdict() -> None:

@@ -7,6 +7,7 @@ a line to the trial process, and a socket whose end tells that one of the two is
 
 import contextlib
 import os
+import signal
 import socket
 import time
 from dataclasses import dataclass
@@ -76,6 +77,22 @@ class HostedServer:
         self._life.settimeout(_GONE_S)
         self.line = Line(Connection(ours.detach()))
         self.line.send(wanted)
+
+    def listens(self, pid: int) -> None:
+        """It has this number, by which it can be stopped from now on."""
+        self._process = os.pidfd_open(pid)
+
+    def stop(self) -> None:
+        """Let none of its threads run, until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        # By a descriptor: when it has ended, its number may be another's.
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._process, number)
 
     def end(self) -> None:
         """Have it end, and wait until it has: what it held is closed then."""

@@ -25,6 +25,7 @@ class Listening:
     """From the server process: it listens."""
 
     port: int
+    pid: int
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,12 @@ def serve(
             stop = asyncio.Event()
             hearing.begin(stop)
             listener = listening_socket()
-            port = listener.getsockname()[1]
+            listening = Listening(listener.getsockname()[1], os.getpid())
             try:
                 try:
-                    await site.serve(lambda: line.send(Listening(port)), stop, listener)
+                    await site.serve(
+                        lambda: line.send(listening), stop, listener
+                    )
                 finally:
                     await server.aclose()
             except Exception as error:

@@ -141,6 +141,8 @@ class _TrialProcess:
                     case Done(failure):
                         return TrialTrouble(f"the server failed: {failure}")
                     case Listening() as ready:
+                        if isinstance(self._server, HostedServer):
+                            self._server.listens(ready.pid)
                         return ready
         except EOFError:
             return TrialTrouble("the server process died")
@@ -237,7 +239,7 @@ class _TrialProcess:
 class _ForkedLife:
     """The server process, for what happens to it."""
 
-    def __init__(self, child: Child) -> None:
+    def __init__(self, child: Child | HostedServer) -> None:
         self._child = child
 
     def freeze(self) -> None:

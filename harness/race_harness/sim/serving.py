@@ -10,7 +10,7 @@ from race_harness.network.dialect import Dialect
 from race_harness.network.site import URL, UvicornSite
 from race_harness.server.process import ProcessEvents
 from race_harness.sim.kernel import Kernel, Process, Strand
-from race_harness.sim.world import Ending, World
+from race_harness.sim.world import LIMIT_S, Ending, World
 
 
 class Simulation(World):
@@ -25,8 +25,11 @@ class Simulation(World):
         dialect: Dialect | None = None,
         *,
         child_processes: bool = False,
+        limit_s: float = LIMIT_S,
     ) -> None:
-        super().__init__(schedule, source, dialect, child_processes=child_processes)
+        super().__init__(
+            schedule, source, dialect, child_processes=child_processes, limit_s=limit_s
+        )
         self._life = SimulatedLife(self.kernel)
         events = schedule.server.process
         self._events = ProcessEvents(self._life, self.kernel, self.moments, events)
