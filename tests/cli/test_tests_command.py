@@ -66,6 +66,36 @@ def test_a_fault_at_a_moment_of_the_wire_is_told_by_it(tmp_path: Path, race_proc
     assert done.returncode == 0
 
 
+OF_A_PROCESS = """
+import os, socket
+
+def test_process():
+    one, other = socket.socketpair()
+    one.send({sent})
+    assert other.recv(100) == b"1"
+"""
+
+
+@pytest.mark.parametrize(
+    ("sent", "repeats"), [("str(os.getpid()).encode()", False), ('b"2"', True)], ids=str
+)
+def test_results_of_a_test_that_does_not_repeat_are_kept_and_it_is_told(
+    sent: str, repeats: bool, tmp_path: Path, race_process: Race
+) -> None:
+    (tmp_path / "test_process.py").write_text(OF_A_PROCESS.format(sent=sent))
+    (tmp_path / "pytest.ini").touch()
+    done = race_process("test", "test_process.py", "--reps", "3", "--json", "out.json")
+    assert done.returncode == 1
+    told = " ".join(done.stderr.split())
+    assert ("test_process did not repeat: digest" in told) == (not repeats)
+    assert ("depends on something that is not simulated" in told) == (not repeats)
+    (client,) = json.loads((tmp_path / "out.json").read_text())["clients"]
+    assert client["verdicts"] == {"failed": 3}
+    assert "failed: client installed, test test_process.py::test_process, sim world" in told
+    kept = json.loads((tmp_path / client["first_failure"]).read_text())
+    assert (kept["verdicts"], kept["neighbour"] is None) == (["failed"], not repeats)
+
+
 def test_the_grade_decides_what_counts(votes: Path, race_process: Race) -> None:
     stalled = ("test", TEST, "--schedule", "stalled.json", "--reps", "2")
     assert race_process(*stalled, "--grade", "order").returncode == 0

@@ -42,6 +42,7 @@ def run_campaign(
     series: SeriesRecord | None = None,
     keeps_schedules: bool = False,
     strict: bool = False,
+    on_unrepeated: Callable[[str], None] | None = None,
 ) -> Campaign:
     """Run every schedule once, on workers that are ready, and write the first failure to a file.
 
@@ -50,6 +51,8 @@ def run_campaign(
     `series`: where each trial is recorded as it ends, before `on_result` hears of it; with its
     schedule if `keeps_schedules`, where no seed gives it.
     `strict`: a failure is whatever is not `ok`.
+    `on_unrepeated`: hears that the first failure did not repeat, which then has no file; else that
+    is raised.
 
     Raises:
         WorldBroken: a worker lost control, died, or did not repeat its first failure.
@@ -84,11 +87,14 @@ def run_campaign(
         else:
             failure = examine(client, workers, schedule)
         if failure.digest != failed.digest:
-            raise WorldBroken(
+            says = (
                 f"repetition {failed.index} of {schedule.scenario} did not repeat: "
                 f"digest {failed.digest}, then {failure.digest}"
             )
-        if failures is not None:
+            if on_unrepeated is None:
+                raise WorldBroken(says)
+            on_unrepeated(says)
+        elif failures is not None:
             path = keep(failure, failures, series)
         elif series is not None:
             series.failure(failure)

@@ -18,6 +18,7 @@ from race_harness.model.grade import GRADES, Grade, grade_of, lesser, strategy_o
 from race_harness.model.outcome import Void
 from race_harness.model.schedule import Schedule
 from race_harness.model.source_line import SourceLine
+from race_harness.model.trace import LOG_VARIABLE
 from race_harness.model.verdict import TrialResult
 from race_harness.search import families as fault_families
 from race_harness.search.for_tests import scenario_of
@@ -72,7 +73,7 @@ def measure_tests(
         ClientUnavailable: one of the clients cannot be had.
         UsageError: there is no such test or family of faults; the one schedule stalls at a line
             that is not there; the record cannot be written.
-        WorldBroken: a repetition left the simulation, or did not repeat.
+        WorldBroken: a repetition left the simulation.
     """
     fault_families.check(asked.families)
     clients = [
@@ -114,6 +115,12 @@ def measure_tests(
                     bar.begin()
                     one = _measured(client, workers, schedules[test], series, bar)
                     one = replace(one, places=places)
+                for says in one.unrepeated:
+                    progress.step(
+                        f"{says}; the test depends on something that is not simulated, such as "
+                        f"its process id or the address of an object: {LOG_VARIABLE}=FILE writes "
+                        "down what each repetition does"
+                    )
                 of_tests.setdefault(test, []).append(one)
                 if one.summary.void:
                     reason = next(result.void.says for result in one.results if result.void)
@@ -146,6 +153,8 @@ class _OneClient:
     summary: ClientSummary
     results: Sequence[TrialResult]
     failure: Failure | None
+    unrepeated: tuple[str, ...] = ()
+    """What did not repeat."""
     places: tuple[SourceLine, ...] = ()
 
 
@@ -170,6 +179,7 @@ def _measured(
         tried[strategy_of(schedules[result.index])] += 1
         bar.advance(passed=result.passed)
 
+    unrepeated: list[str] = []
     campaign = run_campaign(
         client,
         schedules,
@@ -178,12 +188,15 @@ def _measured(
         failures=None,
         series=series,
         keeps_schedules=True,
+        on_unrepeated=unrepeated.append,
     )
     failing = [result for result in campaign.results if result.void is None and not result.passed]
     graded = _graded(workers, [schedules[result.index] for result in failing])
     failure, path = None, None
-    if graded:
+    if graded and not unrepeated:
         failure, path = _kept(client, workers, graded, series)
+    elif graded:
+        failure, path = _kept_as_it_is(client, workers, graded, series)
     grades = Counter(grade for grade, _ in graded)
     found_by = Counter(strategy_of(schedules[result.index]) for result in failing)
     summary = replace(
@@ -194,7 +207,7 @@ def _measured(
             strategy: (found_by[strategy], times) for strategy, times in sorted(tried.items())
         },
     )
-    return _OneClient(summary, campaign.results, failure)
+    return _OneClient(summary, campaign.results, failure, tuple(unrepeated))
 
 
 def _graded(workers: Workers, schedules: Sequence[Schedule]) -> list[tuple[Grade, Schedule]]:
@@ -218,7 +231,7 @@ def _kept(
     series: SeriesRecord,
 ) -> tuple[Failure, Path]:
     """The first failure of the lowest grade, reduced, and what would make it pass."""
-    _, schedule = min(graded, key=lambda one: GRADES.index(one[0]))
+    schedule = _first_of_lowest(graded)
     cause = examine(client, workers, schedule).cause
 
     def fails(candidate: Schedule) -> bool:
@@ -228,3 +241,19 @@ def _kept(
     passing = nearest_in_words(client, workers, failure.schedule, tries=_TRIES)
     failure = replace(failure, neighbour=passing)
     return failure, keep(failure, FAILURES, series)
+
+
+def _kept_as_it_is(
+    client: ClientUnderTest,
+    workers: Workers,
+    graded: Sequence[tuple[Grade, Schedule]],
+    series: SeriesRecord,
+) -> tuple[Failure, Path] | tuple[None, None]:
+    """The same of a test that does not repeat, if it fails again: what another schedule does to it
+    says nothing."""
+    failure = examine(client, workers, _first_of_lowest(graded), series, lines=True)
+    return (failure, keep(failure, FAILURES, series)) if failure.cause else (None, None)
+
+
+def _first_of_lowest(graded: Sequence[tuple[Grade, Schedule]]) -> Schedule:
+    return min(graded, key=lambda one: GRADES.index(one[0]))[1]

@@ -69,9 +69,7 @@ def serve(
             listening = Listening(listener.getsockname()[1], os.getpid())
             try:
                 try:
-                    await site.serve(
-                        lambda: line.send(listening), stop, listener
-                    )
+                    await site.serve(lambda: line.send(listening), stop, listener)
                 finally:
                     await server.aclose()
             except Exception as error:

@@ -168,8 +168,9 @@ def where(failure: Failure, width: int | None = None) -> str:
         )
     version = failure.resolved_version
     client = failure.client if failure.client == version else f"{failure.client} ({version})"
+    kind = "scenario" if failure.schedule.test is None else "test"
     return unbroken(
-        f"client {client}, scenario {failure.schedule.scenario}, "
+        f"client {client}, {kind} {failure.schedule.scenario}, "
         f"{failure.world} world, {failure.server} server"
     )
 
