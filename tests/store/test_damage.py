@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from store_rig import failure, shard, trial
@@ -105,6 +106,7 @@ def test_a_whole_record_is_not_damaged(record: Path) -> None:
         ("UPDATE campaigns SET began = '2026-11)30'", "campaigns: Invalid isoformat string"),
         ("UPDATE campaigns SET plan = '[]'", "a plan is none"),
         ("UPDATE series SET world = 'sin'", "no such combination: ('sin', 'fake')"),
+        ("UPDATE series SET server = 'fake:'", "no such combination: ('sim', 'fake:')"),
         ("UPDATE failures SET document = json_set(document, '$.digest', 5)", "failures: "),
     ],
 )
@@ -120,9 +122,13 @@ def test_a_mistake_of_ours_is_not_blamed_on_a_whole_record(record: Path) -> None
         raise ValueError("ours")
 
 
-def test_a_failure_of_another_schema_is_no_damage(record: Path) -> None:
-    older = json.dumps({**failure("d0").to_dict(), "schema": 0, "verdicts": 7})
+@pytest.mark.parametrize("change", [{"schema": 0}, {"harness_version": "99.0"}], ids=str)
+def test_a_failure_of_another_schema_or_version_is_no_damage(
+    record: Path, change: dict[str, Any]
+) -> None:
+    other = json.dumps({**failure("d0").to_dict(), "verdicts": 7, **change})
     with closing(sqlite3.connect(record)) as connection, connection:
-        connection.execute("UPDATE failures SET document = ?", (older,))
+        connection.execute("UPDATE failures SET document = ?", (other,))
+        connection.execute("UPDATE series SET server = 'fake:1.58.2'")
     with Store(record) as store:
         assert damage_of(store.connection) is None

@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from race_harness.model.combination import SERVERS, WORLDS, Combination
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import SCHEMA, Failure
 from race_harness.model.verdict import ORDER
+from race_harness.model.version import __version__
 
 TABLES: Final = ("environments", "campaigns", "series", "trials", "failures")
 
@@ -80,7 +82,9 @@ def _check(table: str, row: Row) -> None:
                 datetime.fromisoformat(moment)
         case "series":
             pair = row["world"], row["server"]
-            if pair[0] not in ("sim", "real") or pair[1] not in ("fake", "real", "own"):
+            found = Combination.of(*pair)
+            known = found.world in WORLDS and found.server in SERVERS
+            if not known or found.served_by != row["server"]:
                 raise ValueError(f"no such combination: {pair!r:.80}")
         case "trials":
             verdicts = row["verdicts"].split()
@@ -90,6 +94,8 @@ def _check(table: str, row: Row) -> None:
                 json.loads(row["schedule"])
         case "failures":
             document = json.loads(row["document"])
-            # One of another schema is not to be judged here.
-            if document.get("schema") == SCHEMA:
+            # One of another schema is not to be judged here, nor one of a version of the harness
+            # that may know of more.
+            ours = document.get("harness_version", __version__) == __version__
+            if document.get("schema") == SCHEMA and ours:
                 Failure.from_json(row["document"], "a document")
