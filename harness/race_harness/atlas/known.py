@@ -1,4 +1,4 @@
-"""What the record knows of scenarios on releases already."""
+"""What the record already knows about scenarios on releases."""
 
 from collections import Counter
 

@@ -1,4 +1,4 @@
-"""The survey: what the record does not know yet is run, release by release."""
+"""The survey: runs, release by release, what the record does not have yet."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 

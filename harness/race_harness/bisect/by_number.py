@@ -1,4 +1,4 @@
-"""What is asked of each client when a number decides: how many events a verdict concerns. Pure.
+"""The question when a number decides: how many events a verdict concerns. Pure.
 
 A fix that helps and does not cure leaves a client that still fails, and with the same verdict. So
 both ends of the range are measured on the same schedules, and each client between them is asked

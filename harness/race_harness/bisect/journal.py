@@ -1,4 +1,4 @@
-"""Judgements on disk: what an interrupted bisect has found out is not found out again.
+"""Judgements on disk, so that an interrupted bisect does not judge a client twice.
 
 One file for each question, since a judgement depends on that and on the client alone, and not on
 the range in which it came up. A line is written as soon as a client is judged.

@@ -51,7 +51,7 @@ def about_schedule(
 ) -> tuple[Question, str]:
     """The question about the schedule of a failure file, and the server in it; or about a plain
     schedule, of which any failure is bad, on the fake server. `verdict`: which one is bad instead.
-    `test`: the test of somebody's own that is asked about.
+    `test`: the user's own test that is asked about.
 
     Raises:
         UsageError: the file cannot be read, holds a trial that passed, or one of another protocol.

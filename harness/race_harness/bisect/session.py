@@ -1,4 +1,4 @@
-"""A whole bisect: what it judges, keeps, builds ahead and tells meanwhile."""
+"""A whole bisect: what it judges, keeps, builds ahead and reports."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

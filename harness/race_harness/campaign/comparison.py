@@ -90,7 +90,7 @@ class Comparison:
     world: str = "sim"
     server: str = "fake"
     is_test: bool = False
-    """Whether `scenario` is the name of a test of somebody's own."""
+    """Whether `scenario` is the name of one of the user's own tests."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""

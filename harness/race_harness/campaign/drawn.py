@@ -100,7 +100,7 @@ class _OneBatch(threading.Thread):
     """
 
     def __init__(self, get: Callable[[int], list[Schedule]], number: int) -> None:
-        # A strategy of somebody's own may go on for ever; the process can end without it.
+        # A strategy of the user's own may go on for ever; the process can end without it.
         super().__init__(name="drawing", daemon=True)
         self._get, self._number = get, number
         self._drawn: list[Schedule] = []

@@ -1,4 +1,4 @@
-"""A hunt on one client: distinct failures, each kept, and what comes to be known of it."""
+"""A hunt on one client: distinct failures, each kept, and what is found out about it."""
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""How a command finds its clients: to run scenarios on, or a test of somebody's own."""
+"""How a command finds its clients: to run scenarios on, or one of the user's own tests."""
 
 import hashlib
 from collections.abc import Callable

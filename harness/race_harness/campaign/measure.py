@@ -1,4 +1,4 @@
-"""Clients measured on the same schedules."""
+"""Measures clients on the same schedules."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

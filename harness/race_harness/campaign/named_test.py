@@ -1,4 +1,4 @@
-"""The test that a failure file is about, which is run only where somebody has named it.
+"""The test that a failure file is about. It runs only if the user names it.
 
 A file may come from anybody, and a test is whatever code that somebody likes.
 """

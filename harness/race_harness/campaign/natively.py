@@ -1,4 +1,4 @@
-"""A failure of a test tried in real time, over real sockets, as often as is said beforehand.
+"""A failure of a test tried in real time, over real sockets, a number of times fixed beforehand.
 
 Nobody tells real threads when to switch, and a test's own network is the machine's. What is left
 of a schedule are its stalls: where they alone make the test fail, they do so here.

@@ -1,4 +1,4 @@
-"""Tests of somebody's own within their pytest session: each runs as often as it is to, in workers.
+"""The user's own tests in their pytest session: each is repeated in workers.
 
 The session that people started is left as it is. It selects, and reports; the test itself is
 collected once more, and repeated, in a worker.

@@ -1,4 +1,4 @@
-"""Tests of somebody's own, run many times: found, measured, graded, and their failures kept."""
+"""The user's own tests, run many times: found, measured, graded, and their failures kept."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A failure's schedule once more, and whether it does the same."""
+"""Running a failure's schedule again, and whether it fails in the same way."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -85,7 +85,7 @@ class Replayer:
     record: CampaignRecord
     progress: Progress
     test: str | None = None
-    """The test of somebody's own that may be run; a file alone has none run."""
+    """The user's own test that may be run; a file alone has none run."""
 
     def replay(self, failures: Sequence[Failure]) -> list[Replayed]:
         """Run each schedule so many times; those of one client together.

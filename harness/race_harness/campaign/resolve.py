@@ -195,7 +195,7 @@ def find_tests(
     requirements: Sequence[str],
     progress: Callable[[str], None],
 ) -> ClientUnderTest:
-    """Tests of somebody's own, in the environment that the harness runs in, for `installed`; in
+    """The user's own tests, in the environment that the harness runs in, for `installed`; in
     the same with another version of something, for a requirement such as `websockets==15.0.1`; or
     in that of a client, a release or a tree, with its server and these requirements.
 

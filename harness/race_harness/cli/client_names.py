@@ -1,4 +1,4 @@
-"""Names of clients, and sentences with paths, in tables: they make the best of their room."""
+"""Names of clients, and sentences with paths, in tables, fitted to the room there is."""
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult

@@ -1,4 +1,4 @@
-"""Options that name tests of somebody's own in place of a scenario, of several commands."""
+"""Options that name the user's own tests instead of a scenario, shared by several commands."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What came of tests of your own, as a table for a terminal."""
+"""The results of the user's own tests, as a table for a terminal."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""A client of somebody's own, by the file that its adapter is in: `FILE.py` or `FILE.py:NAME`.
+"""A client of the user's own, by the file of its adapter: `FILE.py` or `FILE.py:NAME`.
 
 NAME is a class, which is called without arguments, or an adapter that is made already; `Adapter`
 where none is given. The file is run as a module of its own. Its folder is searched for what it
@@ -74,7 +74,7 @@ def load(path: Path, name: str) -> Adapter:
 
 
 def run_file(path: Path, prefix: str) -> ModuleType:
-    """Run somebody's own file, as a module whose name begins so; what it raises is raised."""
+    """Run the user's own file, as a module whose name begins so; what it raises is raised."""
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.append(folder)

@@ -1,4 +1,4 @@
-"""A client that can be looked at without its lines being counted as the client's own doing."""
+"""A client that the harness can look at without counting the lines that its look runs."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

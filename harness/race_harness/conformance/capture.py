@@ -1,4 +1,4 @@
-"""The same adapter, which can capture the JSON bodies that its servers send."""
+"""Wraps an adapter so that the JSON bodies of its servers can be captured."""
 
 from typing import Any
 

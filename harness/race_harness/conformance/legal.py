@@ -1,4 +1,5 @@
-"""Which orders the server of a release can show, as rules; what breaks one no such server does.
+"""The orders that the server of a release can show, as rules. A trace that breaks one is no such
+server.
 
 The labels are those of one conversation, from its beginning, whether the fake told them, the real
 server, or a recording without the milestones of runs. Every rule is a necessary condition and

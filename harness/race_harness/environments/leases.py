@@ -1,4 +1,4 @@
-"""Who uses an environment: a shared lock on its directory for as long as the process lives.
+"""Who uses an environment: each process holds a shared lock on its directory while it lives.
 
 The system lets go of it however the process ends, and nothing is left behind on disk. Where a file
 system has no locks nobody is kept from removing anything.

@@ -87,7 +87,7 @@ def _prepare_latest(
 def prepare_for_tests(
     client: str, requirements: Sequence[str], *, progress: Callable[[str], None] = _silent
 ) -> Environment:
-    """Find or build the environment in which tests of somebody's own run with a client: SDK,
+    """Find or build the environment in which the user's own tests run with a client: SDK,
     server, tools and workspace of that release or tree, pytest, and `requirements`.
 
     `client` is as for `prepare`, without `latest`; a release whose environment exists needs no

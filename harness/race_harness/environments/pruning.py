@@ -1,4 +1,4 @@
-"""What the cache of environments holds, and which of them go when it has to be smaller."""
+"""What the cache of environments holds, and which to remove when it has to be smaller."""
 
 import json
 import os

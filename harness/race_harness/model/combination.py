@@ -20,7 +20,7 @@ and threads, loopback sockets."""
 
 SERVERS: Final = ("fake", "real", "own")
 """`fake`: the one that models every release. `real`: the published agent server, its LLM stubbed.
-`own`: what came with a client of somebody's own."""
+`own`: what came with a client of the user's own."""
 
 
 @dataclass(frozen=True)

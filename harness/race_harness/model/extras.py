@@ -1,4 +1,4 @@
-"""What is installed only where somebody asks for it."""
+"""Optional dependencies, and the message when one is missing."""
 
 import contextlib
 from collections.abc import Iterator

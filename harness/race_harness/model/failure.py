@@ -190,7 +190,7 @@ def read_schedule(path: Path, *, of_tests: bool = False) -> "Failure | Schedule"
     """Read a failure file, or a plain schedule: the value of `schedule` in one, in which what is
     left out is benign, and the name of the scenario is that of the file.
 
-    `of_tests`: whether it may be about a test of somebody's own, too.
+    `of_tests`: whether it may be about one of the user's own tests, too.
 
     Raises:
         UsageError: it cannot be read, or is neither; one line with the file, the field and the

@@ -1,4 +1,4 @@
-"""Which harness this is, also while it is worked on."""
+"""Identifies this version of the harness, also while it is being changed."""
 
 import hashlib
 import os

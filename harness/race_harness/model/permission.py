@@ -1,4 +1,4 @@
-"""What a failure file may have run, and what only whoever calls a command may.
+"""What a failure file may cause to run, and what only the command line may.
 
 A file may come from anybody. It may name a release of openhands-sdk, the one that is installed, or
 the reference client: those are run. A path (of a client, a checkout, a repository) and a test are

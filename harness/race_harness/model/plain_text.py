@@ -1,4 +1,4 @@
-"""Text that came from somebody's file, made fit for where it is printed: it stays text there.
+"""Text from somebody's file, made safe to print: it stays plain text.
 
 One function for each form: a terminal or a page (`visible`, which the console and the builders
 of pages apply to all that they print), a line of Markdown, a code span, a line in a fence. For

@@ -34,7 +34,7 @@ class Scenario:
     """One schedule in place of a family. Its repetitions differ in their entropy alone, and the
     first keeps its own."""
     source: str | None = None
-    """Of a scenario from a file of somebody's own: a digest of it. None: it comes with the
+    """Of a scenario from a file of the user's own: a digest of it. None: it comes with the
     harness."""
 
     @property

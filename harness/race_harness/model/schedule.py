@@ -514,7 +514,7 @@ class Schedule:
 
     @property
     def test(self) -> str | None:
-        """The name of the test of somebody's own that is run, as pytest has it; None: it is a
+        """The name of the user's own test that is run, as pytest has it; None: it is a
         scenario's, whose names have no colons."""
         return test_named(self.scenario)
 

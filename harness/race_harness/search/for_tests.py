@@ -1,4 +1,4 @@
-"""A test of somebody's own as a scenario, whose schedules are the portfolio."""
+"""One of the user's own tests as a scenario, whose schedules are the portfolio."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The schedules of a test of somebody's own: several strategies side by side.
+"""The schedules of one of the user's own tests: several strategies side by side.
 
 No single strategy finds everything. Of sixteen flaky tests of public projects some fell to a
 random walk, one to PCT alone, two to switches at lines alone, two to stalls alone. So each has a

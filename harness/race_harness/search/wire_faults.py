@@ -1,4 +1,4 @@
-"""Faults of the network for tests of somebody's own: at moments that every server has.
+"""Faults of the network for the user's own tests: at moments that every server has.
 
 What a test does is not known before it runs, so moments are counted: the third request, the fifth
 frame. Most faults strike the connection on which the moment comes about.
@@ -66,4 +66,4 @@ def requests_fail(draw: st.DrawFn, schedule: Schedule) -> Schedule:
 
 
 OF_TESTS: dict[str, Family] = {"socket": connections_break, "rest": requests_fail}
-"""What two of the families are in a test of somebody's own, where no run and no route is known."""
+"""What two families are for one of the user's own tests, where no run and no route is known."""

@@ -1,4 +1,4 @@
-"""What is put in once a process, before any client is imported, and is never taken out.
+"""What is replaced once a process, before any client is imported, and never restored.
 
 Libraries keep what they find when they are imported: a class to derive from, a function that
 tells the time, a lock for the whole module. So stand-ins that work inside and outside of trials

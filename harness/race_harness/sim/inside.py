@@ -1,4 +1,4 @@
-"""The inside of a trial: from here to there, this process is in the simulation."""
+"""The span in which this process is in a simulated trial."""
 
 import asyncio
 import contextlib

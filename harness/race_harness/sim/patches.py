@@ -1,4 +1,4 @@
-"""What is swapped for the length of a trial, and put back after it.
+"""What is replaced for the length of a trial, and restored after it.
 
 A table of (owner, attribute, replacement), nothing else. What modules keep copies of is not here:
 see `sim.early`.

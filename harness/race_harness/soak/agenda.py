@@ -1,4 +1,4 @@
-"""Which chunk is next, and which series have been decided. Pure: it knows no trials, only counts.
+"""Which chunk comes next, and which series are decided. Pure: it knows counts, not trials.
 
 The series take turns, a batch each, so that a soak that is stopped has seen all of them. A test
 looks at a series when a batch of it is done, in the order of the batches, and no batch is begun

@@ -31,7 +31,7 @@ class Kept:
     verdict: str = ""
     """The gravest."""
     test: str | None = None
-    """The test of somebody's own that failed."""
+    """The user's own test that failed."""
     evidence: tuple[Evidence, ...] = ()
 
 

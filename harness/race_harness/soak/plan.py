@@ -71,7 +71,7 @@ class Plan:
     schedule: Schedule | None = None
     """One that is run in place of scenarios, of which there is its name alone."""
     sources: Mapping[str, str] = field(default_factory=dict)
-    """Of the scenarios from files of somebody's own, a digest of each file, by name."""
+    """Of the scenarios from the user's own files, a digest of each file, by name."""
     shard: Shard | None = field(default=None, compare=False)
     """The part that is run here; the plan is the same for all parts."""
 

@@ -1,4 +1,4 @@
-"""Which campaign is gone on with."""
+"""Which campaign to continue."""
 
 import json
 from dataclasses import replace

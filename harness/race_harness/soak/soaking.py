@@ -71,7 +71,7 @@ class Asked:
     """The scheduler of a cluster on which they run instead."""
     dask_tls: ClusterTls | None = None
     tests: "TestsOfSoak | None" = None
-    """Tests of somebody's own in place of scenarios, of which there are none then."""
+    """The user's own tests in place of scenarios, of which there are none then."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The loop's state: hands out chunks, writes down each trial as it ends, keeps what is new.
+"""The state of a soak's loop: hands out chunks, records each trial as it ends, keeps new failures.
 
 Nothing of a trial stays in memory: what a soak knows is in the record.
 """

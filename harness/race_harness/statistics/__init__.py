@@ -1,1 +1,1 @@
-"""Intervals and tests: what may be said of so many trials, and how surely. Pure."""
+"""Intervals and tests: what a number of trials can show, and with what confidence. Pure."""

@@ -1,4 +1,4 @@
-"""What may be said about a rate, a difference and a distribution, and how surely.
+"""What can be said about a rate, a difference and a distribution, and with what confidence.
 
 Trials are counted, never sampled from a known law, so everything here is free of assumptions
 about their distribution: a score interval for a rate, an exact test for paired outcomes,

@@ -1,4 +1,4 @@
-"""How many trials are enough: tests that look as they go, and what no failure at all tells.
+"""How many trials are enough: sequential tests, and what a run without failures shows.
 
 A. Wald, "Sequential tests of statistical hypotheses", The Annals of Mathematical Statistics 16
 (1945): between two failure rates the likelihood ratio of all trials so far decides, as soon as it

@@ -1,4 +1,4 @@
-"""Campaigns, by what people call them."""
+"""Finds campaigns by the names that people use."""
 
 import json
 from collections.abc import Iterator, Sequence

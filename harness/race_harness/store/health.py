@@ -1,4 +1,4 @@
-"""How a record is, for whoever asks before anything is written to it."""
+"""The condition of a record, for a caller that asks before it writes anything."""
 
 import contextlib
 import sqlite3

@@ -1,4 +1,4 @@
-"""Puts records together: their union, in which nothing counts twice.
+"""Merges records into their union, in which nothing counts twice.
 
 Rows are the same by what they stand for, not by their number in a file: campaigns by their
 identity, series by what is unique of them, trials and failures by series and number. So shards of

@@ -1,4 +1,4 @@
-"""A campaign in the record, which is told how it ended."""
+"""A campaign in the record, with how it ended."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What can still be read of a damaged record, as a record of its own.
+"""Reads what it still can of a damaged record, into a new record.
 
 Each table is read from its begin to where it is damaged, and from its end back to there; trials
 series by series. For lost campaigns and environments stand others that say so.

@@ -1,4 +1,4 @@
-"""What every telling of a failure shares: its times since `run()`, its names, its sentences."""
+"""What all forms of a story share: times since `run()`, names, sentences."""
 
 import shlex
 from collections.abc import Iterator

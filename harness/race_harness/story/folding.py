@@ -1,4 +1,4 @@
-"""What repeats is told once: a pattern of a few rows, or all that a hang does for minutes.
+"""Tells repetitions once: a pattern of a few rows, or minutes of a hang.
 
 Nothing that is new is left out. A *stretch* is a run of rows in which whatever comes again is as
 it was before, times and the numbers of requests and peers aside: what is never alike (a fault, a

@@ -1,4 +1,4 @@
-"""Fewer rows: neighbours that belong together are told together, and nothing out of order."""
+"""Joins neighbouring rows that belong together, without changing the order."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace

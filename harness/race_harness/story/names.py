@@ -1,4 +1,4 @@
-"""Short names for what a trace tells by ids: events, routes, times.
+"""Short names for events, routes and times that a trace gives by id.
 
 An event is numbered by its place in the server's log, so `#4` is the fourth event that the
 server persisted, whatever order the client saw it in.

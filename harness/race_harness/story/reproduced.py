@@ -1,4 +1,4 @@
-"""Whether a failure was confirmed, in one line that every telling has."""
+"""One line, shared by all forms of a story, that says whether a failure was confirmed."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""A test of somebody's own, collected by pytest and played by pytest's own protocol.
+"""One of the user's own tests, collected by pytest and run by pytest's own protocol.
 
 The process that does it is a worker, which collects nothing else: the pytest that people call is
 left as it is.

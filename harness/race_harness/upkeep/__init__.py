@@ -1,1 +1,1 @@
-"""What a process leaves tidy: how signals end it, and its temporary folders."""
+"""What keeps a process tidy: how signals end it, and its temporary folders."""

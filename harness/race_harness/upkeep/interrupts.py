@@ -1,4 +1,4 @@
-"""Signals that end a command: each is raised in the main thread, and none of them is lost.
+"""Signals that end a command: each is raised in the main thread, and none is lost.
 
 Python raises what a signal brings wherever the main thread happens to be. In three kinds of places
 that does harm: in a callback whose exceptions are printed and forgotten (of the garbage collector,

@@ -1,4 +1,4 @@
-"""A failing trial once more, in the foreground, stopped at an instant.
+"""Runs a failing trial again in the foreground, and stops it at a moment.
 
 It is run twice. The first time tells whether it fails as it did, and what it is that is raised and
 not caught; the second one is stopped there, before anything is unwound.

@@ -1,4 +1,4 @@
-"""A trial in the foreground: the terminal is its own."""
+"""Runs a trial in the foreground, with the terminal to itself."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""The controlling side of the workers: starts them, feeds them, hears them out."""
+"""The controlling side of the workers: starts them, sends them trials, receives results."""
 
 import contextlib
 import os
@@ -67,7 +67,7 @@ class Workers:
         ClientUnavailable: there is no such client in the file that was named, or no real server
             in the environment.
         UsageError: the file that RACE_DIGEST_LOG names cannot be written; there is no such test of
-            somebody's own.
+            the user's own.
         WorldBroken: a worker could not be started or import the client, lost control of a trial,
             or died.
     """
@@ -344,7 +344,7 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def environment_of_tests() -> dict[str, str]:
-    """That of a worker which runs tests of somebody's own."""
+    """That of a worker which runs the user's own tests."""
     environment = _environment()
     # As pytest would have it here; and sets are to have one order.
     environment["PYTHONHASHSEED"] = "0"

@@ -1,4 +1,4 @@
-"""The bench for tests of somebody's own: each repetition in a process forked for it.
+"""The bench for the user's own tests: each repetition runs in a process forked for it.
 
 So nothing of a repetition is left in the next: modules, caches, threads, files in the folders for
 temporary files. The process that forks has imported all that the test needs, and runs no test.

@@ -1,4 +1,4 @@
-"""Which tests of somebody's own a worker is to run."""
+"""Which of the user's own tests a worker runs."""
 
 import json
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""The worker's like for a server: imports it once, in its own environment, and serves trials."""
+"""The worker of a server in its own environment: imports it once, then serves trials."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""Where a trial is to be stopped for somebody who looks at it: the grammar of `--at`.
+"""Where to stop a trial for the debugger: the grammar of `--at`.
 
 12.5            the first line of the source at that time of the story, or after it, in ms
 FILE.py:12      before that line runs
