@@ -1,6 +1,6 @@
 """The hunt finds what is planted, keeps causes apart, shrinks, and finds nothing in what works."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -11,71 +11,74 @@ from race_harness.cli.console import parse_time
 from race_harness.model.errors import UsageError
 from race_harness.model.evidence import Cause, Evidence
 from race_harness.model.failure import Failure
-from race_harness.model.scenario import Scenario
-from race_harness.model.schedule import Schedule
-from race_harness.model.verdict import Judgement
+from race_harness.model.outcome import Void
+from race_harness.model.schedule import Caller, Link, Network, Schedule, ServerTiming
+from race_harness.model.verdict import Judgement, TrialResult, passes
 from race_harness.search import library
-from race_harness.search.draw import draw_schedules
-from race_harness.search.hunting import Tally, add_faults, hunt
-from race_harness.search.strategies import FAMILIES
+from race_harness.search.chase import Finding
+from race_harness.search.hunting import Hunting, NextTrial, Tally
+from race_harness.search.turns import turns
 from race_harness.workers.pool import Workers
 
 GetWorkers = Callable[[str], Workers]
+Examine = Callable[[Schedule], Failure]
 
 
 def client(argument: str) -> ClientUnderTest:
     return find_client(argument, lambda _line: None)
 
 
-@pytest.mark.slow
-def test_a_planted_bug_is_found_within_a_few_schedules_and_shrunk(workers: GetWorkers) -> None:
-    bug = client("reference:poll")
-    final_events = library.load("final-events")
-    tally = Tally()
-    findings = list(
-        hunt(
-            [final_events],
-            lambda schedule: examine(bug, workers(bug.adapter), schedule),
-            seed=1,
-            examples=100,
-            tally=tally,
-        )
-    )
-    assert [finding.failure.judgement.headline for finding in findings] == ["late"]
-    (finding,) = findings
-    assert finding.found_at_trial <= 20
-    assert len(finding.failure.schedule.non_default_fields()) <= 3
-    assert finding.shrink_executions > 0
-    assert tally.trials == 100
-    again = examine(bug, workers(bug.adapter), finding.failure.schedule)
-    assert again.digest == finding.failure.digest
+def drawn(name: str, seed: int, examples: int) -> Iterator[Schedule]:
+    for turn in turns([library.load(name)], seed, examples):
+        yield from turn
 
 
-@pytest.mark.slow
-def test_what_works_is_left_alone(workers: GetWorkers) -> None:
-    right = client("reference")
-    names = ["final-events", "delayed-callback"]
-    found = hunt(
-        [library.load(name) for name in names],
-        lambda schedule: examine(right, workers(right.adapter), schedule),
-        seed=1,
-        examples=60,
-    )
-    assert list(found) == []
+class Play:
+    """Runs what a hunt asks for, so many trials at once; the last that began ends first."""
+
+    def __init__(
+        self, schedules: Iterator[Schedule], run: Examine, jobs: int = 1, **options: object
+    ) -> None:
+        self.tally = Tally()
+        self.asked: list[NextTrial] = []
+        self.hunting = Hunting(schedules, tally=self.tally, **options)  # type: ignore[arg-type]
+        self._run, self._jobs = run, jobs
+
+    def findings(self) -> Iterator[Finding]:
+        under_way: list[NextTrial] = []
+        while True:
+            while len(under_way) < self._jobs and (asked := self.hunting.ask()) is not None:
+                under_way.append(asked)
+                self.asked.append(asked)
+            if not under_way:
+                return
+            trial = under_way.pop()
+            found = self.hunting.came(*self._ended(trial))
+            if found is not None:
+                yield found
+
+    def _ended(self, trial: NextTrial) -> tuple[TrialResult, Failure | None]:
+        assert self.hunting.schedule_of(trial.number) == trial.schedule
+        failure = self._run(trial.schedule)
+        verdicts = failure.judgement.verdicts
+        void = Void("unreached", "so") if verdicts == ("void",) else None
+        told = () if void is not None else verdicts
+        result = TrialResult(trial.number, told, failure.digest, 1.0, 10.0, void)
+        failed = void is None and not passes(verdicts)
+        return result, failure if failed and trial.whole is not None else None
 
 
-def made_up(schedule: Schedule) -> Failure:
-    """Fails in two ways, by the schedule alone."""
-    evidence: tuple[Evidence, ...] = ()
-    if schedule.network.socket.latency_ms > 100:
-        evidence += (Evidence("late", f"{schedule.network.socket.latency_ms} ms too late"),)
-    if schedule.server.start_ms > 50:
-        evidence += (Evidence("early", "before the run had begun"),)
-    verdicts = tuple(entry.verdict for entry in evidence) or ("ok",)
+def by_cause(findings: Iterator[Finding]) -> dict[str, Finding]:
+    found = {str(finding.cause): finding for finding in findings}
+    return dict(sorted(found.items()))
+
+
+def judged(schedule: Schedule, *evidence: Evidence, digest: str = "") -> Failure:
+    verdicts = tuple(dict.fromkeys(entry.verdict for entry in evidence)) or ("ok",)
     return Failure(
         schedule=schedule,
         judgement=Judgement(verdicts, evidence),
-        digest=schedule.to_json(),
+        digest=digest or schedule.to_json(),
         client="made up",
         resolved_version="0",
         server="fake",
@@ -85,64 +88,107 @@ def made_up(schedule: Schedule) -> Failure:
     )
 
 
+def made_up(schedule: Schedule) -> Failure:
+    """Fails in two ways, by the schedule alone."""
+    evidence: tuple[Evidence, ...] = ()
+    if schedule.network.socket.latency_ms > 100:
+        evidence += (Evidence("late", f"{schedule.network.socket.latency_ms} ms too late"),)
+    if schedule.server.start_ms > 50:
+        evidence += (Evidence("early", "before the run had begun"),)
+    return judged(schedule, *evidence)
+
+
+# -- with a client
+
+
 @pytest.mark.slow
+def test_a_planted_bug_is_found_within_a_few_schedules_and_shrunk(workers: GetWorkers) -> None:
+    bug = client("reference:poll")
+    play = Play(drawn("final-events", 1, 100), lambda one: examine(bug, workers(bug.adapter), one))
+    findings = [*play.findings()]
+    assert {finding.failure.judgement.headline for finding in findings} == {"late"}
+    finding = findings[0]
+    assert finding.found_at_trial <= 20
+    assert len(finding.failure.schedule.non_default_fields()) <= 3
+    assert finding.shrink_executions > 0
+    assert finding.ending == "smallest"
+    assert finding.neighbour is not None
+    assert play.tally.trials == 100
+    again = examine(bug, workers(bug.adapter), finding.failure.schedule)
+    assert again.digest == finding.failure.digest
+
+
+@pytest.mark.slow
+def test_what_works_is_left_alone(workers: GetWorkers) -> None:
+    right = client("reference")
+    for name in ("final-events", "delayed-callback"):
+        play = Play(drawn(name, 1, 30), lambda one: examine(right, workers(right.adapter), one))
+        assert [*play.findings()] == []
+        assert (play.tally.trials, play.tally.shrinking) == (30, 0)
+
+
+# -- causes
+
+
 def test_causes_are_kept_apart_and_the_search_goes_on() -> None:
-    findings = list(hunt([library.load("final-events")], made_up, seed=3, examples=600))
-    by_cause = {str(finding.cause): finding.failure.schedule for finding in findings}
-    assert len(by_cause) == len(findings)
-    assert set(by_cause) == {
+    play = Play(drawn("final-events", 3, 600), made_up)
+    found = by_cause(play.findings())
+    assert set(found) == {
         "late: # ms too late",
         "early: before the run had begun",
         "late: # ms too late; early: before the run had begun",
     }
-    late = by_cause["late: # ms too late"].non_default_fields()
-    assert late == {"network.socket.latency_ms": 100.1}
-    early = by_cause["early: before the run had begun"].non_default_fields()
-    assert early == {"server.start_ms": 50.1}
+    late = found["late: # ms too late"].failure.schedule.non_default_fields()
+    assert late.keys() == {"network.socket.latency_ms"}
+    # Round, and within a tenth of the border.
+    assert 100 < late["network.socket.latency_ms"] <= 112
+    early = found["early: before the run had begun"].failure.schedule.non_default_fields()
+    assert early.keys() == {"server.start_ms"}
+    assert 50 < early["server.start_ms"] <= 56
+    assert play.tally.trials == 600
+
+
+@pytest.mark.parametrize("jobs", [2, 7])
+def test_what_is_found_does_not_depend_on_how_many_trials_run_at_once(jobs: int) -> None:
+    one, several = (
+        by_cause(Play(drawn("final-events", 3, 300), made_up, each).findings())
+        for each in (1, jobs)
+    )
+    assert one
+    assert {cause: replace(found, seconds=0) for cause, found in one.items()} == {
+        cause: replace(found, seconds=0) for cause, found in several.items()
+    }
 
 
 def test_a_failure_that_does_not_repeat_is_no_finding() -> None:
     runs = iter(range(10**6))
 
     def fickle(schedule: Schedule) -> Failure:
-        failure = made_up(schedule)
-        object.__setattr__(failure, "digest", str(next(runs)))
-        return failure
+        return replace(made_up(schedule), digest=str(next(runs)))
 
-    tally = Tally()
-    assert (
-        list(hunt([library.load("final-events")], fickle, seed=3, examples=100, tally=tally)) == []
-    )
-    assert tally.repeats > 0
+    play = Play(drawn("final-events", 3, 100), fickle)
+    assert [*play.findings()] == []
+    assert play.tally.repeats > 1
+    assert play.hunting.left("time") == []
 
 
-def test_a_hunt_ends_by_the_clock() -> None:
-    tally = Tally()
-    found = hunt([library.load("clean")], made_up, seed=0, examples=10**9, seconds=0, tally=tally)
-    assert list(found) == []
-    assert tally.trials == 0
+def test_in_real_time_a_failure_repeats_by_its_cause() -> None:
+    runs = iter(range(10**6))
+
+    def other_digest(schedule: Schedule) -> Failure:
+        return replace(made_up(schedule), digest=str(next(runs)))
+
+    play = Play(drawn("final-events", 3, 100), other_digest, in_real_time=True)
+    (finding, *_) = play.findings()
+    assert finding.ending == "smallest"
+    # There is nobody who would look for what passes.
+    assert not finding.looked_around
 
 
 def test_a_cause_does_not_depend_on_numbers() -> None:
-    one, two = (
-        made_up(Schedule.from_dict({"scenario": "x", "network": {"socket": {"latency_ms": ms}}}))
-        for ms in (200.0, 300.5)
-    )
+    one, two = (made_up(Schedule("x", network=Network(socket=Link(ms)))) for ms in (200.0, 300.5))
     assert one.cause == two.cause != Cause()
     assert not made_up(Schedule("x")).cause
-
-
-# -- one cause at a time
-
-
-def judged(schedule: Schedule, *evidence: Evidence, digest: str = "") -> Failure:
-    verdicts = tuple(dict.fromkeys(entry.verdict for entry in evidence)) or ("ok",)
-    return replace(
-        made_up(Schedule("x")),
-        schedule=schedule,
-        judgement=Judgement(verdicts, evidence),
-        digest=digest or schedule.to_json(),
-    )
 
 
 def slippery(schedule: Schedule) -> Failure:
@@ -157,39 +203,169 @@ def slippery(schedule: Schedule) -> Failure:
 
 def test_shrinking_does_not_slip_from_one_cause_to_another() -> None:
     """Each is shrunk to its own border, though the other fails with less."""
-    final_events = library.load("final-events")
-    findings = {
-        str(finding.cause): finding.failure
-        for finding in hunt([final_events], slippery, seed=3, examples=300)
-    }
-    assert set(findings) == {"late: too late", "lost: altogether"}
-    borders = {cause: failure.schedule.non_default_fields() for cause, failure in findings.items()}
-    assert borders["late: too late"] == {"network.socket.latency_ms": 30.1}
-    assert borders["lost: altogether"] == {"network.socket.latency_ms": 10.1}
-    for cause, failure in findings.items():
-        assert str(failure.cause) == cause
-
-
-def test_what_fails_otherwise_while_shrinking_is_left_for_a_later_turn() -> None:
-    """It was seen, but the turn's finding is the first alone, and no trial of it is counted."""
-    tally = Tally()
-    search = hunt([library.load("final-events")], slippery, seed=3, examples=300, tally=tally)
-    first = next(search)
-    assert first.found_at_trial == tally.trials
-    second = next(search)
-    assert second.cause != first.cause
-    assert second.found_at_trial > first.found_at_trial
-    assert first.shrink_executions > 0 < second.shrink_executions
+    found = by_cause(Play(drawn("final-events", 3, 300), slippery).findings())
+    assert set(found) == {"late: too late", "lost: altogether"}
+    late, lost = (
+        one.failure.schedule.non_default_fields()["network.socket.latency_ms"]
+        for one in found.values()
+    )
+    assert 10 < lost <= 11.5 < 30 < late <= 34
+    assert all(str(one.failure.cause) == cause for cause, one in found.items())
 
 
 def test_a_known_cause_is_found_once() -> None:
     def always(schedule: Schedule) -> Failure:
         return judged(schedule, Evidence("late", f"{schedule.server.think_ms} ms too late"))
 
-    tally = Tally()
-    search = hunt([library.load("final-events")], always, seed=1, examples=60, tally=tally)
-    assert [str(finding.cause) for finding in search] == ["late: # ms too late"]
-    assert tally.trials == 60
+    play = Play(drawn("final-events", 1, 60), always)
+    assert [str(finding.cause) for finding in play.findings()] == ["late: # ms too late"]
+    assert play.tally.trials == 60
+
+
+def two_ways(schedule: Schedule) -> Failure:
+    slow = schedule.network.rest.latency_ms > 10 or schedule.caller.callback_raises
+    return judged(schedule, *([Evidence("stall", "so long")] if slow else []))
+
+
+def schedules(*several: Schedule) -> Iterator[Schedule]:
+    return iter(several)
+
+
+SLOW = Schedule("x", network=Network(rest=Link(40.0)), server=ServerTiming(start_ms=3.0))
+RAISES = Schedule("x", caller=Caller(callback_raises=True, between_ms=5.0))
+
+
+def test_what_comes_about_in_another_way_is_found_although_its_cause_is_known() -> None:
+    play = Play(schedules(SLOW, SLOW, RAISES, replace(SLOW, entropy=1)), two_ways)
+    found = [*play.findings()]
+    assert [one.found_at_trial for one in found] == [1, 3]
+    left = [one.failure.schedule.non_default_fields().keys() for one in found]
+    assert left == [{"network.rest.latency_ms"}, {"caller.callback_raises"}]
+    assert found[0].cause == found[1].cause
+
+
+def test_what_a_known_failure_explains_is_not_shrunk() -> None:
+    both = replace(RAISES, network=SLOW.network)
+    alone = Play(schedules(SLOW), two_ways)
+    with_others = Play(schedules(SLOW, both, both), two_ways)
+    assert len([*alone.findings()]) == len([*with_others.findings()]) == 1
+    assert alone.tally.shrinking == with_others.tally.shrinking > 0
+
+
+# -- budgets
+
+
+def test_shrinking_stops_at_its_budget_and_says_so() -> None:
+    wide = replace(SLOW, caller=RAISES.caller, server=ServerTiming(think_ms=900, tool_ms=70))
+
+    def needs_all(schedule: Schedule) -> Failure:
+        fails = schedule.non_default_fields().keys() == wide.non_default_fields().keys()
+        return judged(schedule, *([Evidence("late", "so")] if fails else []))
+
+    (stopped,) = Play(schedules(wide), needs_all, budget=5).findings()
+    assert (stopped.ending, stopped.shrink_executions) == ("budget", 5)
+    (whole,) = Play(schedules(wide), needs_all, budget=500).findings()
+    assert whole.ending == "smallest"
+    assert 5 < whole.shrink_executions < 80
+
+
+def test_the_search_goes_on_while_something_is_shrunk() -> None:
+    play = Play(drawn("final-events", 3, 100), made_up)
+    next(play.findings())
+    searched = [trial.whole == "causes" for trial in play.asked]
+    # Half of the time each, and all trials take as long as any other.
+    first = searched.index(False)
+    shares = sum(searched[first:]) / len(searched[first:])
+    assert 0.4 < shares < 0.6
+
+
+def test_a_hunt_ends_by_the_clock() -> None:
+    play = Play(drawn("clean", 0, 10**6), made_up, seconds=0)
+    assert [*play.findings()] == []
+    assert play.tally.trials == 0
+
+
+def test_what_was_seen_before_the_clock_stops_is_repeated_and_left_as_small_as_it_is() -> None:
+    clock = iter([*[0.0] * 30, *[100.0] * 100])
+    play = Play(drawn("final-events", 3, 10**6), made_up, seconds=99, now=lambda: next(clock))
+    assert [*play.findings()] == []
+    left = play.hunting.left("time")
+    assert {(found.ending, found.looked_around) for found in left} == {("time", False)}
+    for found in left:
+        assert made_up(found.failure.schedule).cause == found.cause
+        tried = [trial.schedule for trial in play.asked]
+        assert tried.count(found.failure.schedule) == 2
+
+
+def test_an_interrupt_leaves_what_was_being_shrunk() -> None:
+    def run(schedule: Schedule) -> Failure:
+        if len(play.asked) > 40:
+            raise KeyboardInterrupt
+        return made_up(schedule)
+
+    play = Play(drawn("final-events", 3, 100), run)
+    with pytest.raises(KeyboardInterrupt):
+        [*play.findings()]
+    left = play.hunting.left("interrupt")
+    assert left
+    assert {one.ending for one in left} <= {"interrupt", "smallest"}
+    assert all(made_up(one.failure.schedule).cause == one.cause for one in left)
+
+
+# -- hangs
+
+
+def hanging(limits: dict[float | None, list[Schedule]]) -> Callable[[NextTrial], Failure]:
+    def run(trial: NextTrial) -> Failure:
+        limits.setdefault(trial.limit_s, []).append(trial.schedule)
+        hangs = trial.schedule.caller.callback_raises
+        evidence = Evidence("hang", "never-returned", stopped="virtual-time limit: 9 s")
+        return judged(trial.schedule, *([evidence] if hangs else []))
+
+    return run
+
+
+class PlayLimits(Play):
+    """With trials that depend on when they count as a hang."""
+
+    def __init__(self, schedules: Iterator[Schedule], run: Callable[[NextTrial], Failure]) -> None:
+        super().__init__(schedules, self._run_last)
+        self._last = run
+
+    def _run_last(self, schedule: Schedule) -> Failure:
+        return self._last(next(one for one in self.asked[::-1] if one.schedule == schedule))
+
+
+def test_a_hang_is_cut_short_while_it_is_shrunk_and_the_smallest_is_not() -> None:
+    limits: dict[float | None, list[Schedule]] = {}
+    (found,) = PlayLimits(schedules(RAISES), hanging(limits)).findings()
+    assert found.failure.schedule.non_default_fields().keys() == {"caller.callback_raises"}
+    assert limits.keys() == {None, 75.0}
+    assert limits[None] == [RAISES, RAISES, found.failure.schedule]
+
+
+def test_what_only_takes_long_is_shrunk_with_all_its_time() -> None:
+    """With less it would be another failure."""
+    seen: dict[float | None, list[Schedule]] = {}
+    whole = hanging(seen)
+
+    def slow(trial: NextTrial) -> Failure:
+        if trial.limit_s is None and trial.schedule.caller.between_ms == 0:
+            return judged(trial.schedule)
+        return whole(trial)
+
+    (found,) = PlayLimits(schedules(RAISES), slow).findings()
+    left = found.failure.schedule.non_default_fields()
+    assert left.keys() == {"caller.callback_raises", "caller.between_ms"}
+
+
+def test_other_failures_have_all_their_time() -> None:
+    play = Play(schedules(SLOW), two_ways)
+    [*play.findings()]
+    assert {trial.limit_s for trial in play.asked} == {None}
+
+
+# -- verdicts
 
 
 def test_two_verdicts_are_another_cause_than_one_of_them() -> None:
@@ -205,66 +381,7 @@ def test_what_passed_or_was_void_has_no_cause(verdicts: tuple[str, ...]) -> None
     assert failure.cause == Cause()
 
 
-def test_scenarios_take_turns_under_their_own_names() -> None:
-    seen: list[str] = []
-
-    def note(schedule: Schedule) -> Failure:
-        seen.append(schedule.scenario)
-        return judged(schedule)
-
-    chosen = [library.load(name) for name in ("final-events", "cut-at-run")]
-    assert list(hunt(chosen, note, seed=0, examples=35)) == []
-    assert seen == [*["final-events"] * 10, *["cut-at-run"] * 10, *["final-events"] * 10] + (
-        ["cut-at-run"] * 5
-    )
-
-
-# -- faults on top
-
-
-def drawn_from(scenario: Scenario, count: int = 60) -> list[Schedule]:
-    return list(draw_schedules(scenario, 5, count))
-
-
-def test_faults_alone_are_a_benign_schedule_with_them() -> None:
-    (scenario,) = add_faults([], ["socket", "rest"])
-    assert scenario.name == "socket+rest"
-    paths = {
-        path.partition("[")[0]
-        for schedule in drawn_from(scenario)
-        for path in schedule.non_default_fields()
-    }
-    assert paths == {"network.faults", "network.connections", "rest", "caller.settle_s"}
-
-
-def test_faults_are_added_to_each_scenario_that_is_chosen() -> None:
-    chosen = [library.load(name) for name in ("cut-at-run", "final-events")]
-    with_them = add_faults(chosen, ["rest"])
-    assert [scenario.name for scenario in with_them] == ["cut-at-run", "final-events"]
-    for scenario in with_them:
-        assert any(schedule.rest for schedule in drawn_from(scenario))
-    # The scenario's own is still there.
-    assert all(
-        schedule.network.faults[0].at.what == "run-called" for schedule in drawn_from(with_them[0])
-    )
-    assert not any(schedule.rest for schedule in drawn_from(chosen[0]))
-
-
-def test_a_hunt_with_faults_shrinks_to_the_scenario_without_them() -> None:
-    """A failure that needs no fault is left with none."""
-
-    def fails_always(schedule: Schedule) -> Failure:
-        return judged(schedule, Evidence("late", "so"))
-
-    (scenario,) = add_faults([library.load("cut-at-run")], list(FAMILIES))
-    (finding,) = hunt([scenario], fails_always, seed=2, examples=20)
-    left = finding.failure.schedule.non_default_fields()
-    assert list(left) == ["network.faults[0]"]
-
-
-def test_an_unknown_family_is_told_before_anything_runs() -> None:
-    with pytest.raises(UsageError, match="no fault family 'wind'"):
-        add_faults([library.load("clean")], ["socket", "wind"])
+# -- times
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("5m", 300), ("2h", 7200), ("90", 90)])

@@ -5,6 +5,7 @@ real time its like would only differ where trials must not.
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 from uvicorn.config import Config
 from uvicorn.server import ServerState
+from websockets.exceptions import InvalidState
 
 from race_harness.network.loopback import HOST
 from race_harness.network.unhurried import UnhurriedSocket
@@ -81,7 +83,9 @@ class UvicornSite:
         await stop.wait()
         server.close()
         for connection in list(state.connections):
-            connection.shutdown()
+            # One whose peer's close frame it has not answered yet cannot be closed once more.
+            with contextlib.suppress(InvalidState):
+                connection.shutdown()
         if self._failure is not None:
             raise self._failure
 

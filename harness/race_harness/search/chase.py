@@ -56,7 +56,7 @@ class Came(NamedTuple):
         return Cause() if self.failure is None else self.failure.cause
 
 
-class Wanted(NamedTuple):
+class ChaseStep(NamedTuple):
     schedule: Schedule
     whole: Literal["failed"] | None = None
     """Whether all of it is wanted if it fails."""
@@ -98,7 +98,7 @@ class Chase:
         self._neighbour: Neighbour | None = None
         self._looked_around = False
         self._course = self._run()
-        self.wanted: Wanted | None = next(self._course)
+        self.wanted: ChaseStep | None = next(self._course)
         """The next trial; None while it is under way."""
 
     @property
@@ -126,8 +126,8 @@ class Chase:
             self._looked_around,
         )
 
-    def _run(self) -> Generator[Wanted, Came]:
-        came = yield Wanted(self.failure.schedule, "failed")
+    def _run(self) -> Generator[ChaseStep, Came]:
+        came = yield ChaseStep(self.failure.schedule, "failed")
         if came.failure is None or not self._repeats(came):
             return
         self._keep(came)
@@ -145,14 +145,14 @@ class Chase:
         assert came.failure is not None
         self.failure, self._cost_ms = came.failure, came.result.wall_ms
 
-    def _shrink(self) -> Generator[Wanted, Came]:
+    def _shrink(self) -> Generator[ChaseStep, Came]:
         seen = self.failure.schedule
         hangs = any(kind.verdict == "hang" for kind in self.cause.kinds)
         self._limit_s = _HANG_S if hangs and not self._in_real_time else None
         yield from self._make_smaller()
         if self._limit_s is None or self._smallest == seen:
             return
-        came = yield Wanted(self._smallest, "failed")
+        came = yield ChaseStep(self._smallest, "failed")
         if came.cause == self.cause:
             self._keep(came)
             return
@@ -160,7 +160,7 @@ class Chase:
         self._limit_s = None
         yield from self._make_smaller()
 
-    def _make_smaller(self) -> Generator[Wanted, Came]:
+    def _make_smaller(self) -> Generator[ChaseStep, Came]:
         self._smallest = self.failure.schedule
         steps = smaller(self._smallest)
         candidate = next(steps, None)
@@ -168,7 +168,7 @@ class Chase:
             if self._shrinking >= self._budget:
                 self._ending = "budget"
                 return
-            came = yield Wanted(candidate, "failed", self._limit_s)
+            came = yield ChaseStep(candidate, "failed", self._limit_s)
             self._shrinking += 1
             same = came.cause == self.cause
             if same:
@@ -181,11 +181,11 @@ class Chase:
                 candidate = None
         self._ending = "smallest"
 
-    def _look_around(self) -> Generator[Wanted, Came]:
+    def _look_around(self) -> Generator[ChaseStep, Came]:
         steps = neighbour_steps(self.failure.schedule, _NEIGHBOUR_TRIES)
         schedule = next(steps)
         while True:
-            came = yield Wanted(schedule, limit_s=self._limit_s)
+            came = yield ChaseStep(schedule, limit_s=self._limit_s)
             try:
                 schedule = steps.send(came.result.void is None and came.result.passed)
             except StopIteration as end:

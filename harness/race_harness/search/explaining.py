@@ -13,7 +13,7 @@ from race_harness.model.failure import Failure
 from race_harness.model.paths import parsed
 from race_harness.model.schedule import Schedule
 
-WAYS: Final = 3
+WAYS: Final = 6
 """How many failures of one cause are shrunk."""
 _MOST: Final = 200
 """How many that need not be explained by one another are remembered of a cause."""

@@ -26,7 +26,7 @@ SHARE: Final = 0.5
 
 
 @dataclass(frozen=True)
-class Asked:
+class NextTrial:
     """A trial that the hunt asks for."""
 
     number: int
@@ -90,7 +90,7 @@ class Hunting:
         self._kinds: set[Evidence] = set()
         self._chases: dict[Cause, Chase] = {}
 
-    def ask(self) -> Asked | None:
+    def ask(self) -> NextTrial | None:
         """The next trial; None: there is none before others have ended, or none any more."""
         if self._began is None:
             self._began = self._now()
@@ -105,13 +105,13 @@ class Hunting:
             self._numbers += 1
             self._under_way[self._numbers] = searched, None
             self._in_order.append(self._numbers)
-            return Asked(self._numbers, searched, whole)
+            return NextTrial(self._numbers, searched, whole)
         if chase is None or chase.wanted is None:
             return None
         wanted, chase.wanted = chase.wanted, None
         self._numbers += 1
         self._under_way[self._numbers] = wanted.schedule, chase
-        return Asked(self._numbers, *wanted)
+        return NextTrial(self._numbers, *wanted)
 
     def schedule_of(self, number: int) -> Schedule:
         """Of a trial that is under way."""
