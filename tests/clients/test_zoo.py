@@ -19,6 +19,7 @@ from race_harness.model.schedule import (
     Link,
     Moment,
     Network,
+    OtherAct,
     ProcessEvent,
     RestFault,
     Schedule,
@@ -52,6 +53,13 @@ def rest(*faults, **more):
 
 def after(what, after_ms=0.0, nth=1):
     return Moment(what, nth=nth, after_ms=after_ms)
+
+
+def others(act, script=None):
+    return replace(BENIGN, others=(act,), script=script or Script())
+
+
+WAITING = Script(outcome="waiting_for_confirmation")
 
 
 @dataclass(frozen=True)
@@ -403,6 +411,58 @@ AIMED = [
         "stall",
         replace(server(think_ms=2_000), script=Script(tool_calls=1)),
         "the next status is far away",
+    ),
+    Aimed(
+        "pauses-are-mine",
+        others(OtherAct("pause", after("run-started", 50)), Script(tool_calls=1)),
+        "hang",
+        replace(
+            caller(Act("pause", after("run-started", 50))),
+            script=Script(tool_calls=1),
+        ),
+        "somebody else pauses the run; or the caller does",
+    ),
+    Aimed(
+        "own-voice-only",
+        others(OtherAct("message", after("run-started", 50))),
+        "lost",
+        caller(Act("send-message", after("run-started", 50))),
+        "somebody else sends a message; or the caller does",
+    ),
+    Aimed(
+        "own-voice-only",
+        others(OtherAct("message-and-run", after("run-returned", 50))),
+        "lost",
+        others(OtherAct("run", after("run-returned", 50))),
+        "somebody else has the agent go on, with a message; or without",
+    ),
+    Aimed(
+        "deaf-between-runs",
+        others(OtherAct("message-and-run", after("run-returned", 50))),
+        "lost",
+        others(OtherAct("message-and-run", after("run-started", 50))),
+        "the agent goes on for somebody else after the run; or in it",
+    ),
+    Aimed(
+        "deaf-between-runs",
+        others(OtherAct("confirm", after("run-returned", 50)), WAITING),
+        "lost",
+        others(OtherAct("confirm", after("run-started", 50)), WAITING),
+        "somebody else confirms what waits; or asks before anything does",
+    ),
+    Aimed(
+        "rejections-unread",
+        others(OtherAct("reject", after("run-returned", 50)), WAITING),
+        "lost",
+        others(OtherAct("confirm", after("run-returned", 50)), WAITING),
+        "somebody else rejects what waits; or confirms it",
+    ),
+    Aimed(
+        "status-of-own-run",
+        others(OtherAct("confirm", after("run-returned", 50)), WAITING),
+        "stale-state",
+        others(OtherAct("run", after("run-started", 50))),
+        "somebody else has the agent go on; or is refused",
     ),
 ]
 

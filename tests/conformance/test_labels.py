@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from race_harness.conformance.labels import delivered
+from race_harness.conformance.labels import delivered, labels_of
 from race_harness.model.trace import Happening
 
 
@@ -40,3 +40,12 @@ def test_nothing_is_promised_to_a_caller_that_has_closed() -> None:
 def test_all_else_is_kept() -> None:
     others = [client("run-called"), Happening(0, "server", "persisted", {"event": "1"})]
     assert delivered([*others, frame("1", "frame-sent")]) == others
+
+
+def test_what_others_ask_for_and_get_is_compared() -> None:
+    facts = {"act": "run", "number": 1}
+    asked = Happening(0, "other", "asked", facts)
+    answered = Happening(1, "other", "answered", {**facts, "status": 409})
+    silent = Happening(1, "other", "unanswered", {**facts, "error": "OSError: gone"})
+    assert [*map(str, labels_of([asked, answered]))] == ["asked run", "answered run 409"]
+    assert [*map(str, labels_of([asked, silent]))] == ["asked run", "not answered run"]

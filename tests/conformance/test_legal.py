@@ -188,6 +188,11 @@ def test_the_fake_breaks_no_rule_whatever_goes_wrong(version: str) -> None:
     for drawn in draw_schedules(scenario, int(version.replace(".", "")), 30):
         # The rules are about a conversation from its first event on.
         schedule = replace(drawn, script=replace(drawn.script, history=0))
+        if schedule.others:
+            # One act alone: several that flip the status within the lag of a publication are not
+            # judged (`conformance.legal`).
+            calm = replace(schedule.caller, acts=())
+            schedule = replace(schedule, others=schedule.others[:1], caller=calm)
         trial = run_trial(schedule, adapter, site)
         labels = labels_of(trial.happenings)
         assert [str(breach) for breach in breaches(labels, Profile.of(version))] == [], schedule

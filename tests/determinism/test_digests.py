@@ -32,6 +32,7 @@ from race_harness.model.schedule import (
     Link,
     Moment,
     Network,
+    OtherAct,
     RestFault,
     Schedule,
     Script,
@@ -318,6 +319,7 @@ DIFFERENT = {
     "one way alone": replace(
         PLAIN, network=Network(faults=(Fault("stall", Moment(), for_ms=1, way="up"),))
     ),
+    "somebody else": replace(PLAIN, others=(OtherAct("pause", Moment("subscribed")),)),
     "gateway that gives up": replace(PLAIN, network=Network(gateway=Gateway(answer_s=0.0005))),
     "gateway that closes": replace(PLAIN, network=Network(gateway=Gateway(idle_s=0.1))),
     "history": replace(PLAIN, script=Script(history=1)),

@@ -17,6 +17,7 @@ from race_harness.model.schedule import (
     Interleaving,
     LineStall,
     Network,
+    OtherAct,
     RestFault,
     Schedule,
     Script,
@@ -98,6 +99,14 @@ def test_each_thing_that_cannot_be_had_is_named_with_its_field(
     assert without(schedule, SIM_FAKE) == ()
     other = {REAL_FAKE: SIM_REAL, SIM_REAL: REAL_FAKE, REAL_REAL: SIM_FAKE}[combination]
     assert without(schedule, other) == ()
+
+
+def test_others_are_those_of_the_agent_server() -> None:
+    schedule = Schedule("s", others=(OtherAct("pause"),))
+    (reason,) = without(schedule, Combination("sim", "own"))
+    assert reason.startswith("others: ")
+    for combination in COMBINATIONS:
+        assert without(schedule, combination) == ()
 
 
 def test_all_of_them_are_told() -> None:

@@ -101,6 +101,7 @@ OWN = {
     },
     "contents": {"script.history", "script.strange", "script.tool_calls", "network.faults"},
     "process": {"server.process"},
+    "others": {"others", "script.outcome"},
     "interleaving": {"interleaving"},
 }
 """What each family may vary."""
@@ -248,6 +249,11 @@ def test_all_of_them_survive_json_together() -> None:
         ("contents", lambda s: s.script.strange == "field"),
         ("contents", lambda s: s.network.faults != ()),
         ("process", lambda s: any(event.for_ms > 40_000 for event in s.server.process)),
+        *(
+            ("others", lambda s, what=what: any(act.what == what for act in s.others))
+            for what in ("run", "message", "message-and-run", "pause", "confirm", "reject")
+        ),
+        ("others", lambda s: any(act.at.what == "run-returned" for act in s.others)),
         ("between", lambda s: s.network.gateway.answer_s is not None),
         ("between", lambda s: s.network.gateway.idle_s is not None),
         ("between", lambda s: s.network.gateway.connections is not None),

@@ -224,8 +224,9 @@ async def snapshot_while_llm_thinks(release: Profile) -> str:
 
 
 async def second_run_during_step(release: Profile) -> tuple[int, str]:
-    async with conversation(release, think_ms=40) as subject:
-        await subject.begin()
+    """While a tool is at work, under the lock."""
+    async with conversation(release, think_ms=1, tool_ms=40) as subject:
+        await subject.begin("persisted", kind="ActionEvent")
         answer = await subject.post("run")
         over = subject.all("status", status="finished")
         return answer.status_code, "afterwards" if over else "at once"
@@ -352,3 +353,24 @@ async def close_code_of_fifty_first(release: Profile) -> int | None:
         socket = subject.dial()
         await until(lambda: socket.frames or socket.close_code)
         return socket.close_code
+
+
+SPOKEN = {**HELLO, "run": True}
+
+
+async def runs_after_a_message_in_the_tail(release: Profile) -> int:
+    async with conversation(release, think_ms=1, publish_ms=30) as subject:
+        await subject.begin("run-ended")
+        await subject.post("events", SPOKEN)
+        await asyncio.sleep(0.2)
+        return len(subject.all("run-accepted"))
+
+
+async def runs_of_a_message_and_a_pause(release: Profile) -> int:
+    """Somebody pauses while the message is appended, under the lock."""
+    async with conversation(release, persist_ms=20) as subject:
+        asking = asyncio.create_task(subject.post("events", SPOKEN))
+        await asyncio.sleep(0.005)
+        await asyncio.gather(asking, subject.post("pause"))
+        await asyncio.sleep(0.2)
+        return len(subject.all("run-accepted"))

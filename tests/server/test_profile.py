@@ -13,7 +13,7 @@ from profile_probes import Probe, log_of_run
 from server_rig import FINISH, MAX_ITERATIONS, run
 
 from race_harness.model.errors import UsageError
-from race_harness.model.schedule import Act, Caller, Schedule, Script, Turn
+from race_harness.model.schedule import Act, Caller, OtherAct, Schedule, Script, Turn
 from race_harness.server.missing import missing
 from race_harness.server.profile import Profile
 
@@ -110,7 +110,7 @@ TABLE = [
         log_of_run(Script(says="message", statistics=True), persist_ms=1, think_ms=5),
         off="message finished stats",
         on="stats message finished"),
-    Row("task_checked_first", since("1.28.1", "1.29.0"), probe.second_run_during_step,
+    Row("task_checked_first", since("1.55.1", "1.56.0"), probe.second_run_during_step,
         off=(409, "afterwards"),
         on=(409, "at once")),
     Row("waits_for_pending", since("1.9.1", "1.10.0"), probe.frame_and_tail,
@@ -162,6 +162,12 @@ TABLE = [
         off=None,
         on=1013,
         values=(None, 50)),
+    Row("reruns_for_messages", since("1.23.0", "1.23.1"), probe.runs_after_a_message_in_the_tail,
+        off=1,
+        on=2),
+    Row("stops_prevent_reruns", since("1.24.0", "1.25.0"), probe.runs_of_a_message_and_a_pause,
+        off=1,
+        on=0),
 ]
 # fmt: on
 
@@ -193,6 +199,14 @@ def test_the_field_alone_makes_the_difference(row: Row) -> None:
         return run(row.probe(replace(Profile.of(release), **field)))
 
     assert any(switched(release, not on) == row.seen(not on) for release, on in row.sides)
+
+
+def test_a_run_that_a_message_asks_for_is_tracked_or_missing() -> None:
+    schedule = Schedule("any", others=(OtherAct("pause"), OtherAct("message-and-run")))
+    (reason,) = missing(schedule, Profile.of("1.22.0"))
+    assert reason.startswith("others[1], message-and-run: 1.22.0 lets such a run go")
+    assert missing(schedule, Profile.of("1.22.1")) == ()
+    assert missing(replace(schedule, others=schedule.others[:1]), Profile.of("1.22.0")) == ()
 
 
 def test_profiles_of_odd_versions() -> None:

@@ -17,6 +17,7 @@ from race_harness.model.schedule import (
     LineStall,
     Moment,
     Network,
+    OtherAct,
     ProcessEvent,
     RestFault,
     Schedule,
@@ -72,6 +73,34 @@ def test_what_another_thread_does_is_one_row_while_nothing_comes_between(failure
     assert told(changed)[1:] == ["3.0 pause() called, returns at 9.0", "10.0 run() returns"]
     assert column(changed, "pause()") == "client"
     assert "At 3.0 ms another thread called pause()." in in_words(changed)
+
+
+@pytest.mark.parametrize(
+    ("name", "ends", "row", "words"),
+    [
+        ("run", {"status": 409}, "→ 409", "asked for a run, which the server refused (409)."),
+        ("pause", {"status": 200}, "→ 200", "paused."),
+        ("confirm", {"error": "gone"}, "→ no answer", "confirmed what waited, and got no answer."),
+        ("reject", {"status": 200}, "→ 200", "rejected what waited."),
+        ("message", {"status": 200}, "→ 200", "sent a message."),
+    ],
+)
+def test_what_somebody_else_does_is_told_with_its_answer(
+    failure: Failure, name: str, ends: dict[str, object], row: str, words: str
+) -> None:
+    what = "answered" if "status" in ends else "unanswered"
+    asked = at(3.0, "other", "asked", act=name, number=1)
+    answered = at(4.0, "other", what, act=name, number=1, **ends)
+    changed = with_run(failure, asked, answered, at(9.0, "client", "run-returned"))
+    rows = [line for line in told(changed) if "somebody else" in line]
+    assert f"somebody else: {name} asked for" in rows[0]
+    assert row in rows[-1]
+    assert column(changed, f"somebody else: {name}") == "server"
+    assert f"At 3.0 ms somebody else {words}" in in_words(changed)
+    # A schedule names it as well.
+    act = OtherAct(name, Moment("run-ended"))  # type: ignore[arg-type]
+    (line,) = differences(Schedule("x", others=(act,)))
+    assert line == f"others[0] = {name} at run-ended (benign: none)"
 
 
 def test_what_the_caller_does_by_itself_is_no_other_thread(failure: Failure) -> None:

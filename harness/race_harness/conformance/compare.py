@@ -19,7 +19,16 @@ from race_harness.conformance.shapes import Bodies, is_read
 from race_harness.server.profile import Profile
 
 Kind = Literal[
-    "log", "statuses", "runs", "snapshots", "frames", "requests", "answers", "order", "shape"
+    "log",
+    "statuses",
+    "runs",
+    "snapshots",
+    "frames",
+    "requests",
+    "answers",
+    "others",
+    "order",
+    "shape",
 ]
 
 
@@ -125,6 +134,7 @@ _WHATS: tuple[tuple[Kind, Callable[[Label], bool]], ...] = (
     ("frames", lambda label: label.what in ("subscribed", "frame")),
     ("requests", lambda label: label.what == "request"),
     ("answers", lambda label: label.lane == "rest" and label.what != "request"),
+    ("others", lambda label: label.lane == "other" and label.what != "asked"),
 )
 
 
@@ -139,7 +149,9 @@ def _sequences(fake: Sequence[Label], real: Sequence[Label]) -> Iterable[Differe
 def _of(
     labels: Sequence[Label], belongs: Callable[[Label], bool], connection: int
 ) -> Iterable[Label]:
-    mine = (label for label in labels if label.connection == connection and belongs(label))
+    mine = [label for label in labels if label.connection == connection and belongs(label)]
+    if all(label.lane == "other" for label in mine):
+        mine.sort(key=str)  # Who asks at the same time may be answered in any order.
     return (replace(label, nth=1) for label in mine)
 
 

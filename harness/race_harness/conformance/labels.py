@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from race_harness.model.trace import Happening
 
-Lane = Literal["rest", "server", "socket"]
+Lane = Literal["rest", "server", "socket", "other"]
 
 FULL_STATE: Final = "full_state"
 STATUS: Final = "execution_status"
@@ -146,6 +146,15 @@ class _LabelReader:
 
     def _rest_unanswered(self, detail: dict[str, Any]) -> list[Label]:
         return [Label("rest", "unanswered", self._routes[detail["number"]])]
+
+    def _other_asked(self, detail: dict[str, Any]) -> list[Label]:
+        return [Label("other", "asked", detail["act"])]
+
+    def _other_answered(self, detail: dict[str, Any]) -> list[Label]:
+        return [Label("other", "answered", f"{detail['act']} {detail['status']}")]
+
+    def _other_unanswered(self, detail: dict[str, Any]) -> list[Label]:
+        return [Label("other", "not answered", detail["act"])]
 
     def _server_status(self, detail: dict[str, Any]) -> list[Label]:
         self._status = detail["status"]

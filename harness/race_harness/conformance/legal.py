@@ -6,7 +6,8 @@ server, or a recording without the milestones of runs. Every rule is a necessary
 says why the real server keeps it; an order that keeps all of them need not be possible.
 
 Not judged are orders that take more than the 30 s for which a run's tail waits for each
-publication, and those of a full socket buffer, which lets frames overtake each other.
+publication, those of a full socket buffer, which lets frames overtake each other, and snapshots
+that are still on their way when others have changed the status back and forth.
 """
 
 from collections import defaultdict, deque
@@ -207,6 +208,7 @@ def _agent_is_asked_first(order: Order) -> Places:
     if order.profile.starts_agent_on_creation:
         return
     asked = [at for at, label in order.at("request") if label.of in ("POST events", "POST run")]
+    asked += [at for at, _ in order.at("asked")]
     first = min(asked, default=len(order.labels))
     for at, label in order.at("persisted", "frame"):
         if at < first and label.of in ("SystemPromptEvent", "MessageEvent"):

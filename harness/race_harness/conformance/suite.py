@@ -16,6 +16,7 @@ from race_harness.model.schedule import (
     Link,
     Moment,
     Network,
+    OtherAct,
     ProcessEvent,
     RestFault,
     Schedule,
@@ -78,6 +79,21 @@ def _process(
 def _gateway(gateway: Gateway, *faults: Fault) -> Network:
     return replace(LINKS, gateway=gateway, faults=faults)
 
+
+def _others(
+    what: str,
+    moment: str = "run-started",
+    after_ms: float = 0.0,
+    script: Script | None = None,
+    server: ServerTiming | None = None,
+    caller: Caller | None = None,
+) -> Schedule:
+    at = Moment(moment, after_ms=after_ms)  # type: ignore[arg-type]
+    act = OtherAct(what, at)  # type: ignore[arg-type]
+    return replace(_case(script, server, caller=caller), others=(act,))
+
+
+_WAITING: Final = Script(outcome="waiting_for_confirmation")
 
 _STARTED: Final = Moment("run-started")
 _IN_RUN: Final = Moment("run-started", after_ms=50)
@@ -218,6 +234,34 @@ CASES: Final[Mapping[str, Schedule]] = {
     "interrupt in a run": _act("interrupt", after_ms=50),
     "close in a run": _act("close", after_ms=50),
     "two run() at once": _act("run", after_ms=50),
+    # What others do meanwhile
+    "somebody else runs before run()": _others("run", "subscribed", 20),
+    "somebody else runs in a run": _others("run", after_ms=50),
+    "somebody else runs in the tail of a run": _others(
+        "run", "run-ended", 10, server=ServerTiming(publish_ms=200)
+    ),
+    "somebody else runs after the run": _others("run", "run-returned", 500),
+    "somebody else's message in a run": _others("message", after_ms=50),
+    "somebody else's message after the run": _others("message", "run-returned", 500),
+    "somebody else's message is run": _others("message-and-run", "run-returned", 500),
+    "somebody else's message joins a run": _others("message-and-run", after_ms=50),
+    "somebody else's message in the tail of a run": _others(
+        "message-and-run", "run-ended", 10, server=ServerTiming(publish_ms=200)
+    ),
+    "somebody else pauses a run": _others("pause", after_ms=50),
+    "somebody else pauses before run()": _others("pause", "subscribed", 20),
+    "somebody else pauses after the run": _others("pause", "run-returned", 500),
+    "somebody else confirms": _others("confirm", "run-returned", 500, _WAITING),
+    "somebody else confirms as the run ends": _others("confirm", "run-ended", 0, _WAITING),
+    "somebody else confirms in a run": _others("confirm", after_ms=50),
+    "somebody else rejects": _others("reject", "run-returned", 500, _WAITING),
+    "somebody else rejects, and the caller runs again": _others(
+        *("reject", "run-returned", 100, _WAITING), caller=Caller(runs=2, between_ms=1_000)
+    ),
+    "somebody else rejects where nothing waits": _others("reject", "run-returned", 500),
+    "somebody else rejects a call under way": _others(
+        "reject", after_ms=250, server=ServerTiming(tool_ms=200)
+    ),
     "second run() in a step longer than a pong is waited for": _act(
         "run", after_ms=50, server=ServerTiming(think_ms=90_000)
     ),

@@ -87,6 +87,8 @@ def unavailable(schedule: Schedule, world: str, server: str) -> tuple[str, ...]:
         reasons += _of_real_world(schedule)
     if server == "real":
         reasons += _of_real_server(schedule)
+    if server == "own" and schedule.others:
+        reasons.append("others: only of the agent server is it known how others ask it")
     if world == server == "real" and schedule.server.clock_ms:
         reasons.append("server.clock_ms: the real server reads the machine's clock")
     return tuple(reasons)

@@ -17,6 +17,7 @@ def work_s(schedule: Schedule) -> float:
     seconds."""
     server, caller = schedule.server, schedule.caller
     runs = caller.runs + sum(act.what == "run" for act in caller.acts)
+    runs += sum(act.may_run for act in schedule.others)
     milliseconds = runs * caller.between_ms
     for turn in map(schedule.script.turn, range(1, runs + 1)):
         steps = math.ceil(turn.tool_calls / turn.calls_each) + turn.stop_hook_denials + 1
@@ -26,6 +27,8 @@ def work_s(schedule: Schedule) -> float:
         # The caller settles until every callback has come to its end.
         milliseconds += events * (server.persist_ms + 2 * caller.callback_ms)
     milliseconds += process_ms(schedule)
+    # It is given what was there before, too.
+    milliseconds += 2 * caller.callback_ms * schedule.script.history
     return milliseconds / 1000 + READS * _transfer_s(schedule, runs)
 
 

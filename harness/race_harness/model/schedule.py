@@ -447,6 +447,34 @@ class Caller:
 
 
 @dataclass(frozen=True)
+class OtherAct:
+    """Something that somebody else does in the conversation, by a request of their own.
+
+    Whoever knows a conversation's id may do so: a second tab of the GUI, a colleague's terminal, a
+    webhook that answers a message elsewhere. The request takes a way of its own, of benign
+    latency, which neither the schedule's network nor its proxy sees.
+
+    run               `POST /run`; from 1.7 the answer is 409 while a run is going on
+    message           `POST /events`
+    message-and-run   the same with `run: true` (event_router.py, `SendMessageRequest`), as the GUI
+                      sends it; the agent goes on where it does not run already (from 1.22.1)
+    pause             `POST /pause`
+    confirm, reject   the GUI's two buttons where an action waits to be confirmed
+                      (`POST /events/respond_to_confirmation`); who confirms begins a run
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    what: Literal["run", "message", "message-and-run", "pause", "confirm", "reject"]
+    at: Moment = field(default_factory=lambda: Moment("run-started", after_ms=50.0))
+
+    @property
+    def may_run(self) -> bool:
+        """Whether it may begin a run."""
+        return self.what in ("run", "message-and-run", "confirm")
+
+
+@dataclass(frozen=True)
 class LineStall:
     """The thread that comes to a line of the client's source is not scheduled for a while.
 
@@ -498,6 +526,8 @@ class Schedule:
     counterfactual: bool = False
     """Lets the server do what no released server does; see `departures`."""
     schema: Literal[2] = SCHEMA
+    others: tuple[OtherAct, ...] = ()
+    """What others do in the conversation meanwhile."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, with every field spelled out."""

@@ -15,6 +15,7 @@ client   run-called {call}, run-returned {call}, run-raised {call, error},
          line-stalled {function, line, thread, for_ms}
 rest     request {method, route, number, peer}, answer {number, status, execution_status?, cut?},
          fault {action, number, peer, status?, delay_ms?, after_s?}, unanswered {number}
+other    asked {act, number}, answered {act, number, status}, unanswered {act, number, error}
 server   run-requested, run-refused {status}, run-accepted {run}, run-started {run},
          status {status, run}, status-readable {status}, run-ended {run, status},
          persisted {event, kind, key?, tool_name?, run?}, publication {event}, run-cleared {run},
@@ -24,6 +25,9 @@ socket   subscribed {peer}, frame-sent {event, kind, key?, value?, tool_name?, p
          frame-delivered {event, peer}, connected {peer}, disconnected {peer, why}
 network  fault {action, link, peer?, code?, for_ms?, fault?, way?}, was-busy {link, peer, for_ms}
 thread   line {function, line, names, stores, round, skipped?}, lines-left-out {count}
+
+What somebody else has asked for, and not the client, is `other=True` on the lane `server`: a run
+that is requested, accepted or refused, and a message that is persisted.
 
 Of a test, each happening also tells by which thread it was; what is on the lane `thread` comes
 from its log of lines, and no digest covers it.

@@ -6,6 +6,10 @@ from typing import Final
 from race_harness.model.errors import UsageError
 
 HOST: Final = "127.0.0.1"
+PORT: Final = 8000
+"""Where the simulation's server listens."""
+ASIDE_PORT: Final = 8001
+"""The same server, by a way that the schedule's network does not see: that of others."""
 
 
 def listening_socket(port: int = 0) -> socket.socket:

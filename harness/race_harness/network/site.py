@@ -17,11 +17,12 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 from websockets.exceptions import InvalidState
 
-from race_harness.network.loopback import HOST
+from race_harness.network.loopback import ASIDE_PORT, HOST, PORT
 from race_harness.network.unhurried import UnhurriedSocket
 
-PORT = 8000
 URL = f"http://{HOST}:{PORT}"
+ASIDE_URL = f"http://{HOST}:{ASIDE_PORT}"
+"""For others than the client."""
 
 
 _GONE = (OSError, ClientDisconnect, WebSocketDisconnect)

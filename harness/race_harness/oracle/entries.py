@@ -42,6 +42,9 @@ class RunEntry:
     """One run of the agent on the server. Positions in the trace."""
 
     number: int
+    accepted: int = 0
+    of_other: bool = False
+    """Whether somebody else than the client has asked for it."""
     started: int | None = None
     ended: int | None = None
     status: str | None = None
@@ -49,6 +52,8 @@ class RunEntry:
     """Whether that status was there before it started: a client may raise then, and need not."""
     started_ns: int | None = None
     ended_ns: int | None = None
+    told: int | None = None
+    """When it was cleared, all of it in the log."""
     done: int | None = None
     done_ns: int | None = None
     """When the post-run snapshot was published, or else the last status assigned."""

@@ -189,7 +189,10 @@ class _Call:
         ended = [
             run
             for run in {run.number: run for run in [*others, *own]}.values()
-            if run.ended is not None and entry.called < run.ended < self._ended
+            if run.ended is not None
+            and run.ended < self._ended
+            # The log may hold the end of somebody else's a little later.
+            and entry.called < ((run.told if run.of_other else None) or run.ended)
         ]
         return sorted(ended, key=lambda run: run.ended or 0) or own
 
@@ -290,7 +293,7 @@ class _Call:
             )
             return
         run = self._run
-        if run is None or run.done_ns is None:
+        if run is None or run.done_ns is None or self._busy_with_others():
             return
         if self._call.ended == "raised" and not any(map(_failed, self._runs)):
             return
@@ -305,6 +308,14 @@ class _Call:
                 ended="raised" if self._call.ended == "raised" else "returned",
                 after_s=late_ns / 1e9,
             )
+
+    def _busy_with_others(self) -> bool:
+        """Whether somebody else's run was going on when it ended: since when it could have known
+        of the end of its own, nobody can tell."""
+        return any(
+            run.ended is None or run.ended > self._ended
+            for run in self._ledger.runs_of_others_during(self._entry)
+        )
 
     def _ended_after_ns(self) -> int:
         return self._entry.ended_ns - self._entry.called_ns

@@ -93,7 +93,18 @@ class Ledger:
                 ledger.changed_ns = happening.at_ns
         for position, happening in enumerate(happenings):
             _follow_event(ledger, position, happening)
+        for call in ledger.calls.values():
+            # Nothing that a client gets to know tells which of them is its own.
+            call.overlaps = call.overlaps or any(ledger.runs_of_others_during(call))
         return ledger
+
+    def runs_of_others_during(self, call: CallEntry) -> Iterator[RunEntry]:
+        """Runs that somebody else began, and that went on, or their end was being told, at some
+        time of a call."""
+        for run in self.runs.values():
+            begun = call.ended is None or run.accepted < call.ended
+            if run.of_other and begun and (run.told is None or run.told > call.called):
+                yield run
 
     def own_delays_ns(self, schedule: Schedule) -> int:
         """What the schedule itself adds between the server's end and the client's knowing."""
@@ -141,7 +152,7 @@ def _persisted(ledger: Ledger, position: int, happening: Happening) -> None:
         trailing=bool(detail.get("trailing")),
         run=detail.get("run"),
     )
-    if detail["kind"] == "MessageEvent" and detail.get("run") is None:
+    if detail["kind"] == "MessageEvent" and not (detail.get("run") or detail.get("other")):
         ledger.messages[position] = detail["event"]
 
 
@@ -151,14 +162,17 @@ def _kind(detail: dict[str, Any]) -> str:
     return f"{detail['kind']}({inner})" if inner else str(detail["kind"])
 
 
-def _run_accepted(ledger: Ledger, _position: int, happening: Happening) -> None:
-    run = ledger.runs[happening.detail["run"]] = RunEntry(happening.detail["run"])
-    call = _asker(ledger)
+def _run_accepted(ledger: Ledger, position: int, happening: Happening) -> None:
+    number, of_other = happening.detail["run"], bool(happening.detail.get("other"))
+    run = ledger.runs[number] = RunEntry(number, accepted=position, of_other=of_other)
+    call = None if of_other else _asker(ledger)
     if call is not None:
         call.run, call.refused = run, False
 
 
 def _run_refused(ledger: Ledger, _position: int, happening: Happening) -> None:
+    if happening.detail.get("other"):
+        return
     # Told that a run is on its way (409), the caller waits for that one.
     call = _asker(ledger)
     if call is not None and happening.detail.get("status", 409) == 409 and ledger.runs:
@@ -205,6 +219,13 @@ def _run_ended(ledger: Ledger, position: int, happening: Happening) -> None:
     kept = run.started is not None and ledger.status_since < run.started
     run.is_stale = kept and run.status == ledger.status
     run.done, run.done_ns = position, happening.at_ns
+
+
+def _run_cleared(ledger: Ledger, position: int, happening: Happening) -> None:
+    """All its events are in the log by now."""
+    run = ledger.runs.get(happening.detail["run"])
+    if run is not None:
+        run.told = position
 
 
 def _snapshot(ledger: Ledger, position: int, happening: Happening) -> None:
@@ -383,6 +404,7 @@ _ENTRIES: dict[tuple[str, str], Callable[[Ledger, int, Happening], None]] = {
     ("server", "run-started"): _run_started,
     ("server", "status"): _status,
     ("server", "run-ended"): _run_ended,
+    ("server", "run-cleared"): _run_cleared,
     ("server", "snapshot"): _snapshot,
     ("client", "run-called"): _called,
     ("client", "run-returned"): _ended,

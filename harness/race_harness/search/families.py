@@ -14,7 +14,7 @@ STALLS: Final = "stalls"
 
 NAMES: Final = (
     *("latency", "size", "socket", "rest", "caller", "script", "order", "between"),
-    *("contents", "process", "interleaving", STALLS),
+    *("contents", "process", "others", "interleaving", STALLS),
 )
 """Every family."""
 

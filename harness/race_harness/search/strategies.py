@@ -22,6 +22,7 @@ from race_harness.model.schedule import (
     Link,
     Moment,
     Network,
+    OtherAct,
     ProcessEvent,
     RestFault,
     Schedule,
@@ -406,12 +407,40 @@ def process(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     return replace(schedule, server=replace(had, process=(*had.process, *events)))
 
 
+@st.composite
+def others(draw: st.DrawFn, schedule: Schedule) -> Schedule:
+    """Somebody else runs, pauses, sends messages, confirms and rejects in the conversation."""
+    acts = draw(st.lists(_of_others(), max_size=3))
+    waits = any(act.what in ("confirm", "reject") for act in acts)
+    script = schedule.script
+    if waits and draw(st.booleans()):
+        script = replace(script, outcome="waiting_for_confirmation")
+    return replace(schedule, script=script, others=(*schedule.others, *acts))
+
+
 @once
 @st.composite
 def _process_events(draw: st.DrawFn) -> ProcessEvent:
     """From a moment to longer than keep-alive waits, and a client for an answer."""
     for_ms = milliseconds(1, 5_000, benign=1_000) | milliseconds(1, 60_000, benign=1_000)
     return ProcessEvent("freeze", at=draw(during_run()), for_ms=draw(for_ms))
+
+
+@once
+@st.composite
+def _of_others(draw: st.DrawFn) -> OtherAct:
+    what = draw(
+        st.sampled_from(["message", "run", "message-and-run", "pause", "confirm", "reject"])
+    )
+    before_and_after = st.builds(
+        lambda what, after_ms: Moment(what, after_ms=after_ms),
+        st.sampled_from(["subscribed", "run-returned"]),
+        milliseconds(0, 1_000, benign=0),
+    )
+    return OtherAct(
+        what,  # type: ignore[arg-type]
+        draw(during_run(500) | before_and_after),
+    )
 
 
 @once
@@ -482,6 +511,7 @@ FAMILIES: dict[str, Family] = {
     "between": between,
     "contents": contents,
     "process": process,
+    "others": others,
     "interleaving": interleaving,
 }
 """Every fault family by its name, except STALLS, which needs lines."""

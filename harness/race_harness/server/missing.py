@@ -5,9 +5,14 @@ without: its fields say since when there is what.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from race_harness.model.schedule import Schedule
-from race_harness.server.profile import Profile
+from race_harness.server.profile import Profile, release_of
+
+_TRACKS_RUNS_OF_MESSAGES: Final = (1, 22, 1)
+"""Before, a message with `run: true` begins a run of its own, which nothing waits for and no
+snapshot follows (event_service.py, `send_message`). The fake has no such thing."""
 
 
 def missing(schedule: Schedule, profile: Profile) -> tuple[str, ...]:
@@ -24,6 +29,11 @@ def _missing(schedule: Schedule, profile: Profile) -> Iterator[str]:
         for where, turn in turns.items():
             if turn.stop_hook_denials:
                 yield f"{where}.stop_hook_denials: {profile.version} has no stop hooks"
+    if release_of(profile.version) < _TRACKS_RUNS_OF_MESSAGES:
+        for index, other in enumerate(schedule.others):
+            if other.what == "message-and-run":
+                says = "lets such a run go beside others, and nothing tracks it"
+                yield f"others[{index}], message-and-run: {profile.version} {says}"
     if profile.answers_when_run_ends:
         for index, act in enumerate(schedule.caller.acts):
             if act.what == "interrupt":

@@ -93,7 +93,7 @@ class Profile:
     without the state lock, so that others come before it (agent.py, `_astep`)."""
 
     task_checked_first: bool
-    """From 1.29: a second `POST /run` is refused at once; before, only after the state lock was
+    """From 1.56: a second `POST /run` is refused at once; before, only after the state lock was
     had, so after a step of the run (event_service.py, `run`)."""
 
     waits_for_pending: bool
@@ -152,6 +152,15 @@ class Profile:
     max_subscribers: int | None
     """From 1.22.1: 50, and then close code 1013 (pub_sub.py)."""
 
+    reruns_for_messages: bool
+    """From 1.23.1: a message with `run: true` that comes in the tail of a run, and finds the
+    conversation idle when that is over, gets a run of its own (event_service.py,
+    `_run_and_publish`)."""
+
+    stops_prevent_reruns: bool
+    """From 1.25: a pause or an interrupt takes back the run that such a message asks for; and a
+    run that is refused once more is asked for again (event_service.py, `pause`)."""
+
     @staticmethod
     def of(version: str) -> "Profile":
         """The profile of a PEP 440 version such as `1.10.0` or `1.43.1+g611629e69`.
@@ -181,7 +190,7 @@ class Profile:
             interrupt_spares_tail=release >= (1, 25, 0),
             thinks_without_state_lock=release >= (1, 33, 0),
             masks_answers=release >= (1, 50, 0),
-            task_checked_first=release >= (1, 29, 0),
+            task_checked_first=release >= (1, 56, 0),
             waits_for_pending=release >= (1, 10, 0),
             tracks_last_user_message=release >= (1, 11, 5),
             rescans_for_messages=release >= (1, 45, 0),
@@ -196,6 +205,8 @@ class Profile:
             first_snapshot_s=0.5 if release >= (1, 22, 0) else None,
             serves_in_turn=release < (1, 22, 1),
             max_subscribers=50 if release >= (1, 22, 1) else None,
+            reruns_for_messages=release >= (1, 23, 1),
+            stops_prevent_reruns=release >= (1, 25, 0),
         )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from race_harness.model.errors import with_its_stack
 from race_harness.model.schedule import Schedule
 from race_harness.network.dialect import Dialect
+from race_harness.network.loopback import ASIDE_PORT, PORT
 from race_harness.network.site import URL, UvicornSite
 from race_harness.server.process import ProcessEvents
 from race_harness.sim.kernel import Kernel, Process, Strand
@@ -52,6 +53,7 @@ class Simulation(World):
         stops: list[Callable[[], None]] = []
 
         def main() -> None:
+            self.network.aside[ASIDE_PORT] = PORT
             stops.append(self._start(site, shutdown))
             self.kernel.probe = self.trace.probe = self._of_clients(probe)
             with self.lines.watched():

@@ -5,15 +5,21 @@ from functools import partial
 from itertools import count
 from typing import Final
 
-from race_harness.model.schedule import LinkKind
+from race_harness.model.schedule import Link, LinkKind
 from race_harness.model.schedule import Network as NetworkSchedule
+from race_harness.model.trace import Trace
 from race_harness.network.connection import Connection, Connections
 from race_harness.network.dialect import Dialect
 from race_harness.network.loopback import HOST
+from race_harness.network.tap import Taps
 from race_harness.sim.endpoint import Endpoint, State
 from race_harness.sim.kernel import MILLISECOND, SECOND, Kernel
 
 FIRST_CLIENT_PORT: Final = 50_001
+FIRST_ASIDE_PORT: Final = 60_001
+"""Of those who come aside."""
+ASIDE: Final = NetworkSchedule(Link(0.57), Link(0.67))
+"""Their way: odd latencies, so that nothing comes at the instant of something else by chance."""
 
 SYN_AGAIN_NS: Final = 1 * SECOND
 """After which a connection is asked for again where the listener has too many that wait, and then
@@ -37,6 +43,11 @@ class SimNetwork(Connections):
         self._listeners: dict[int, Endpoint] = {}
         self._numbers = count()
         self._nth: Counter[LinkKind] = Counter()
+        self.aside: dict[int, int] = {}
+        """Ports that lead to another by a way that the schedule does not see, nor anybody who
+        listens in."""
+        self._unheard = Taps(Trace(kernel.trace.now_ns), Dialect(), kernel.violations.append)
+        self._numbers_aside = count()
 
     def follow(self, schedule: NetworkSchedule) -> None:
         """Have the links of another schedule, from now on; connections are counted anew."""
@@ -60,30 +71,44 @@ class SimNetwork(Connections):
 
     def connect(self, client: Endpoint, port: int) -> None:
         """Open a connection from `client`, which is told after one round trip what came of it."""
-        number = next(self._numbers)
-        peer = FIRST_CLIENT_PORT + number
-        connection = Connection(
-            self.taps, self.kernel, self._schedule, self._entropy, number, peer, self._nth
-        )
-        self.guard(connection)
+        connection = self._made_aside() if port in self.aside else self._made()
+        peer = connection.peer
         client.state = State.CONNECTING
         client.over = client.write_shut = client.told = False
         client.name, client.peer_name = (HOST, peer), (HOST, port)
         self._ask(_Opening(connection, client, port, self.kernel.now_ns), SYN_AGAIN_NS)
+
+    def _made(self) -> Connection:
+        number = next(self._numbers)
+        connection = Connection(
+            *(self.taps, self.kernel, self._schedule, self._entropy, number),
+            *(FIRST_CLIENT_PORT + number, self._nth),
+        )
+        self.guard(connection)
+        return connection
+
+    def _made_aside(self) -> Connection:
+        number = next(self._numbers_aside)
+        return Connection(
+            *(self._unheard, self.kernel, ASIDE, self._entropy, number),
+            *(FIRST_ASIDE_PORT + number, Counter()),
+        )
 
     def _ask(self, opening: "_Opening", again_ns: int) -> None:
         kernel, one_way_ns = self.kernel, opening.connection.handshake_ns
         asked_ns = kernel.now_ns
 
         def arrive() -> None:
-            listener = self._listeners.get(opening.port)
+            aside = self.aside.get(opening.port)
+            listener = self._listeners.get(opening.port if aside is None else aside)
             if listener is None:
                 kernel.call_at(asked_ns + 2 * one_way_ns, opening.refused)
             elif len(listener.accepted) > listener.backlog:
                 kernel.call_at(asked_ns + again_ns, partial(self._ask, opening, 2 * again_ns))
             else:
-                self.connections.append(opening.connection)
-                opening.connection.on_kind = partial(self._may_hang_up, opening)
+                if aside is None:
+                    self.connections.append(opening.connection)
+                    opening.connection.on_kind = partial(self._may_hang_up, opening)
                 kernel.call_at(asked_ns + 2 * one_way_ns, opening.connected)
                 # The server's accept() returns with the last part of the handshake.
                 kernel.call_at(asked_ns + 3 * one_way_ns, partial(opening.accepted, listener))

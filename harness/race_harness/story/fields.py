@@ -12,6 +12,7 @@ from race_harness.model.schedule import (
     Late,
     LineStall,
     Moment,
+    OtherAct,
     ProcessEvent,
     RestFault,
     Schedule,
@@ -103,6 +104,11 @@ def _(fault: RestFault) -> str:
 
 @value_text.register
 def _(act: Act) -> str:
+    return f"{act.what} at {value_text(act.at)}"
+
+
+@value_text.register
+def _(act: OtherAct) -> str:
     return f"{act.what} at {value_text(act.at)}"
 
 

@@ -152,7 +152,7 @@ class _Teller:
         self._answered = {
             entry.get("number")
             for entry in failure.happenings
-            if entry["what"] in ("answer", "unanswered")
+            if entry["what"] in ("answer", "unanswered") and entry["lane"] != "other"
         }
         self._peers = {
             entry["peer"]
@@ -248,6 +248,8 @@ class _Teller:
                 return _row(happening, whose, "state:", self._state(happening))
             case "callback-raised":
                 return _row(happening, "socket", "the user's callback raises", tone=Tone.FAULT)
+            case "asked" | "answered" | "unanswered" if happening["lane"] == "other":
+                return _of_other(happening)
             case "send-message" | "close-called" | "close-returned":
                 return _row(happening, "client", _CLIENT_WORDS[what])
             case "request":
@@ -435,6 +437,20 @@ def _row(
     tone: Tone = Tone.PLAIN,
 ) -> Row:
     return Row(float(happening["at_ms"]), column, subject, (did,) if did else (), about, tone)
+
+
+def _of_other(happening: dict[str, Any]) -> Row:
+    """What somebody else does in the conversation: a cause, like a fault."""
+    asked = happening["what"] == "asked"
+    answer = happening.get("status", "no answer")
+    return _row(
+        happening,
+        "server",
+        f"somebody else: {happening.get('act')}",
+        "asked for" if asked else f"→ {answer}",
+        ("other", str(happening.get("number"))),
+        Tone.FAULT if asked else Tone.PLAIN,
+    )
 
 
 def _raised(happening: dict[str, Any]) -> str:

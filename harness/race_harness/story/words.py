@@ -51,6 +51,17 @@ _ACTS: Final = {
 }
 
 
+_ASKED: Final = {
+    "run": "asked for a run",
+    "message": "sent a message",
+    "message-and-run": "sent a message that is to be run",
+    "pause": "paused",
+    "confirm": "confirmed what waited",
+    "reject": "rejected what waited",
+}
+"""What somebody else did in the conversation."""
+
+
 def _act(happening: dict[str, Any]) -> str:
     act = str(happening.get("act", "something"))
     return _ACTS.get(act, act)
@@ -210,6 +221,21 @@ class _Words:
                 yield f"At {clock(self._at(position))} ms {_act(happening)} raised {error}."
             elif happening["what"] == "line-stalled":
                 yield self._stalled(position)
+            elif (happening["lane"], happening["what"]) == ("other", "asked"):
+                did = _ASKED.get(str(happening.get("act")), "did something")
+                answer = self._answer_to_other(happening.get("number"))
+                yield f"At {clock(self._at(position))} ms somebody else {did}{answer}."
+
+    def _answer_to_other(self, number: object) -> str:
+        """Such as `, which the server refused (409)`; nothing where it did as it was asked."""
+        for happening in self._happenings:
+            if happening["lane"] == "other" and happening.get("number") == number:
+                status = happening.get("status")
+                if happening["what"] == "unanswered":
+                    return ", and got no answer"
+                if isinstance(status, int) and status >= 400:
+                    return f", which the server refused ({status})"
+        return ""
 
     def _server(self) -> Iterator[str]:
         ended = self._first("run-ended", self._called)

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from race_harness.clients import Adapter, Client, SeenEvent
 from race_harness.model.outcome import CallOutcome, Outcome, Void
-from race_harness.model.schedule import Act, Moment, Schedule
+from race_harness.model.schedule import Act, Moment, OtherAct, Schedule
 from race_harness.model.trace import Trace
+from race_harness.subjects.others import Others
 
 Gate = Callable[[], None]
 """Blocks its caller until a moment of the trial has come."""
@@ -41,6 +42,8 @@ class Program:
         self._adapter = adapter
         self._trace = trace
         self._acts = [(act, gate(act.at)) for act in schedule.caller.acts]
+        self._others = Others(trace) if schedule.others else None
+        self._others_acts = [(act, gate(act.at)) for act in schedule.others]
         self._client: Client | None = None
         self._void: Void | None = _UNREACHED
         self._calls: dict[int, CallOutcome] = {}
@@ -50,16 +53,20 @@ class Program:
         self._seen_count = 0
         self._finish_observed = False
         self._acting: list[threading.Thread] = []
-        self._settling = False
+        self._settling = self._settled_down = False
         self._closed = False
         """Whether the caller has closed meanwhile."""
         self._numbers_of_acts = itertools.count(1)
         runs = schedule.caller.runs
         self._undone = [f"run() {number} of {runs}" for number in range(1, runs + 1)]
         self._undone += [_method(act.what) for act in schedule.caller.acts]
+        self._undone += [_of_other(act) for act in schedule.others]
 
-    def play(self, url: str) -> None:
+    def play(self, url: str, aside: str = "") -> None:
+        """`url` leads the client to its server, `aside` everybody else, if anybody acts."""
         caller = self._caller
+        for other, gate in self._others_acts:
+            self._of_others(aside, other, gate)
         try:
             wanted = caller.max_iterations
             options: dict[str, Any] = {} if wanted is None else {"max_iterations": wanted}
@@ -153,24 +160,42 @@ class Program:
             time.sleep(LOOK_EVERY_S)
 
     def _meanwhile(self, client: Client, act: Act, gate: Gate) -> None:
-        """Start a thread that waits for an act's moment. Later than the settling is too late."""
+        """On a thread of its own, at its moment. Later than the settling is too late."""
+
+        def do() -> None:
+            self._undone.remove(_method(act.what))
+            self._closed = self._closed or act.what == "close"
+            if act.what == "run":
+                self._run(client)
+            else:
+                self._do(client, act.what)
+
+        self._when(gate, do, f"caller: {act.what}", lambda: self._settling)
+
+    def _of_others(self, url: str, act: OtherAct, gate: Gate) -> None:
+        def do() -> None:
+            if self._others is not None and self._others.act(url, act):
+                self._undone.remove(_of_other(act))
+
+        # They go on while the caller only looks.
+        self._when(gate, do, f"other: {act.what}", lambda: self._settled_down)
+
+    def _when(
+        self, gate: Gate, do: Callable[[], None], name: str, too_late: Callable[[], bool]
+    ) -> None:
+        """Start a thread that waits for a moment."""
 
         def wait_and_act() -> None:
             gate()
             # Announced before it is asked whether it is too late, so that neither is missed.
             self._acting.append(thread)
             try:
-                if not self._settling:
-                    self._undone.remove(_method(act.what))
-                    self._closed = self._closed or act.what == "close"
-                    if act.what == "run":
-                        self._run(client)
-                    else:
-                        self._do(client, act.what)
+                if not too_late():
+                    do()
             finally:
                 self._acting.remove(thread)
 
-        thread = threading.Thread(target=wait_and_act, name=f"caller: {act.what}", daemon=True)
+        thread = threading.Thread(target=wait_and_act, name=name, daemon=True)
         thread.start()
 
     def _settle(self) -> None:
@@ -187,6 +212,8 @@ class Program:
         while slept_s < due_s:
             time.sleep(due_s - slept_s)
             slept_s, due_s = due_s, self._caller.settle_s + self._own_delays_s(began_ns)
+        self._settled_down = True
+        self._await_acts()
 
     def _await_acts(self) -> None:
         while acting := self._acting[:1]:
@@ -300,6 +327,10 @@ class Program:
 def _of_finish(kind: str, tool_name: str | None) -> bool:
     """Whether an event is the last action of an agent, or what came of it."""
     return tool_name == FINISH and kind in ("ActionEvent", "ObservationEvent")
+
+
+def _of_other(act: OtherAct) -> str:
+    return f"somebody else's {act.what}"
 
 
 def _method(act: str) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from race_harness.clients import Adapter, dialect_of, may_start_processes, source_of
@@ -12,7 +13,7 @@ from race_harness.model.requests import with_numbers
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
 from race_harness.model.verdict import Judgement, TrialResult
-from race_harness.network.site import UvicornSite
+from race_harness.network.site import ASIDE_URL, UvicornSite
 from race_harness.oracle.judge import judge
 from race_harness.sim.serving import Simulation
 from race_harness.sim.world import LIMIT_S
@@ -73,7 +74,8 @@ def run_trial(
     if simulation.lines.needed:
         adapter = UndisturbedAdapter(adapter, simulation.lines.look)
     program = Program(schedule, adapter, simulation.trace, simulation.gate)
-    ending = simulation.run(site, program.play, program.look, server.aclose)
+    play = partial(program.play, aside=ASIDE_URL)
+    ending = simulation.run(site, play, program.look, server.aclose)
     outcome = program.outcome(ending.stopped)
     return _judged(schedule, outcome, ending.happenings, ending.digest, ending.stacks, began)
 

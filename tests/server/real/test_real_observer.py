@@ -22,7 +22,7 @@ def told(observer: Observer) -> list[tuple[str, dict[str, Any]]]:
 
 def in_run(observer: Observer, *statuses: str) -> None:
     run = observer.next_run()
-    observer.accepted(run)
+    observer.accepted(run, other=False)
     token = run_of_task.set(run)
     try:
         for status in statuses:
@@ -47,7 +47,7 @@ def test_a_run_begins_with_running_and_ends_with_its_last_status() -> None:
 def test_finished_is_no_end_while_a_stop_hook_is_going_to_deny_it() -> None:
     heard = observer(Schedule("t", script=Script(stop_hook_denials=1)))
     run = heard.next_run()
-    heard.accepted(run)
+    heard.accepted(run, other=False)
     token = run_of_task.set(run)
     heard.status("running")
     heard.status("finished")
@@ -62,7 +62,7 @@ def test_finished_is_no_end_while_a_stop_hook_is_going_to_deny_it() -> None:
 def test_a_run_that_finds_nothing_to_do_begins_and_ends() -> None:
     heard = observer()
     run = heard.next_run()
-    heard.accepted(run)
+    heard.accepted(run, other=False)
     heard.over(run, "finished")
     assert [what for what, _ in told(heard)] == ["run-accepted", "run-started", "run-ended"]
 
@@ -70,7 +70,7 @@ def test_a_run_that_finds_nothing_to_do_begins_and_ends() -> None:
 def test_a_pause_from_outside_is_nobodys_run_and_ends_the_one_that_is_on() -> None:
     heard = observer()
     run = heard.next_run()
-    heard.accepted(run)
+    heard.accepted(run, other=False)
     heard.started(run)
     heard.status("paused")
     heard.over(run, "paused")
@@ -82,7 +82,7 @@ def test_each_run_has_its_own_turn_of_the_script() -> None:
     script = Script(outcome="error", later=(Turn(tool_calls=2),))
     heard = observer(Schedule("t", script=script))
     first = heard.next_run()
-    heard.accepted(first)
+    heard.accepted(first, other=False)
     assert (first.outcome(), heard.next_run().outcome()) == ("error", None)
 
 

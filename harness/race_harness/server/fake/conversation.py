@@ -11,6 +11,7 @@ from race_harness.server.fake.event_log import PersistedLog
 from race_harness.server.fake.locks import StateLock
 from race_harness.server.fake.pub_sub import PubSub
 from race_harness.server.shown import statistics
+from race_harness.server.whose import mark_of_message
 from race_harness.server.wire import FINAL, FULL_STATE, Event, describe
 
 
@@ -232,6 +233,27 @@ class Conversation:
                 await self.set_status("paused")
                 await self.emit(self.events.pause())
 
+    async def reject(self, reason: str) -> None:
+        """Tell of each action that nothing has come of that nobody wants it. Which those are is
+        read before the lock is had (local_conversation.py, `reject_pending_actions`)."""
+        pending = self._unmatched()
+        async with self.lock:
+            if self.status == "waiting_for_confirmation":
+                await self.set_status("idle")
+            for action in pending:
+                await self.emit(self.events.rejection(action, reason))
+            self.unconfirmed = [each for each in self.unconfirmed if each not in pending]
+
+    def _unmatched(self) -> list[Event]:
+        """Actions of the log that nothing has come of (state.py, `get_unmatched_actions`)."""
+        events, _ = self.log.search(limit=len(self.log))
+        done = {event.get("action_id") for event in events}
+        if not self.context.profile.repeats_failed_calls:
+            errors = [event for event in events if event["kind"] == "AgentErrorEvent"]
+            calls = {event["tool_call_id"] for event in errors}
+            done |= {event["id"] for event in events if event.get("tool_call_id") in calls}
+        return [e for e in events if e["kind"] == "ActionEvent" and e["id"] not in done]
+
     async def _persist(self, event: Event, run: int | None) -> None:
         late_ms = self.context.late_ms("append")
         await self.context.wait(self.context.timing.persist_ms + late_ms)
@@ -246,7 +268,7 @@ class Conversation:
         statistics_of = self._statistics.get(event["id"])
         if statistics_of is not None and statistics_of.told:
             told["trailing"] = True
-        self.context.trace.record("server", "persisted", **told)
+        self.context.trace.record("server", "persisted", **told, **_mark(event))
 
     @asynccontextmanager
     async def state_read_by_server(self) -> AsyncIterator[None]:
@@ -264,6 +286,13 @@ class Conversation:
         self._saved_status = self.status
         if self.context.profile.status_from_persisted_state:
             self.context.trace.record("server", "status-readable", status=self.status)
+
+
+def _mark(event: Event) -> dict[str, Any]:
+    if event["kind"] != "MessageEvent":
+        return {}
+    content = event["llm_message"]["content"]
+    return mark_of_message(part.get("text") for part in content)
 
 
 def _initial_state(conversation_id: str, request: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
+from race_harness.server import whose
 from race_harness.server.fake.context import Context
 from race_harness.server.fake.conversation import Conversation
 from race_harness.server.fake.run import Run
@@ -75,16 +76,47 @@ class EventService(Conversation):
         self._run: Run | None = None
         self._run_task: asyncio.Task[None] | None = None
         self._run_check = asyncio.Lock()
+        self._stranded = False
+        """Whether a message with `run: true` has met a run that may not read it any more."""
+        self._stops = 0
+        """How often somebody has asked for a pause or an interrupt, from 1.25 on."""
 
     async def send_message(self, content: list[dict[str, Any]], *, run: bool) -> None:
-        """`run` starts a run too, unless there is one (as from 1.22.1 on)."""
+        """`run` starts a run too, unless there is one (as from 1.22.1 on). That one may be in its
+        tail: then another follows (`_rerun`)."""
+        stops = self._stops
         await self.add_message(content)
-        if run:
+        if not run or stops != self._stops:
+            return
+        try:
+            await self.start_run(stops)
+        except AlreadyRunningError:
+            self._stranded = self.context.profile.reruns_for_messages
+
+    async def confirm(self) -> None:
+        """Run, unless there is a run already (event_service.py, `respond_to_confirmation`).
+
+        Raises:
+            FailedRunError: up to 1.6, where it waits for the end.
+        """
+        if self.context.profile.answers_when_run_ends:
+            await self.run_to_end()
+        else:
             with suppress(AlreadyRunningError):
                 await self.start_run()
 
-    async def start_run(self) -> None:
-        """Check and start the background task (event_service.py, `run`).
+    async def pause(self) -> None:
+        self._stop()
+        await super().pause()
+
+    def _stop(self) -> None:
+        if self.context.profile.stops_prevent_reruns:
+            self._stops += 1
+            self._stranded = False
+
+    async def start_run(self, stops: int | None = None) -> None:
+        """Check and start the background task (event_service.py, `run`), unless somebody has
+        stopped the conversation since there were so many `stops`.
 
         Raises:
             AlreadyRunningError: a task is there, or the status is `running`.
@@ -96,12 +128,34 @@ class EventService(Conversation):
                 running = self.status == "running"
             if running or self._run is not None:
                 raise AlreadyRunningError
-            self._run = Run(self, self.context.next_run(), self._clear_run)
-            self.context.trace.record("server", "run-accepted", run=self._run.number)
-            self._run_task = self.context.spawn(self._run.drive(), "run")
+            if stops not in (None, self._stops):
+                return
+            self._run = run = Run(self, self.context.next_run(), self._clear_run)
+            self.context.trace.record("server", "run-accepted", run=run.number, **whose.mark())
+            self._run_task = self.context.spawn(self._drive(run), "run")
             if not self.context.profile.starts_in_thread:
                 # The event loop gets round to the task before it answers, and is busy then.
                 await asyncio.sleep(0)
+
+    async def _drive(self, run: Run) -> None:
+        await run.drive()
+        await self._rerun()
+
+    async def _rerun(self) -> None:
+        """Run once more for a message that came in the tail of a run (event_service.py,
+        `_run_and_publish`). Nobody's own client sends such a one, so it is somebody else's run."""
+        if not self._stranded:
+            return
+        self._stranded = False
+        stops = self._stops
+        async with self.lock:
+            status = self.status
+        if status == "idle" and stops == self._stops:
+            whose.asks.set(True)
+            try:
+                await self.start_run()
+            except AlreadyRunningError:
+                self._stranded = self.context.profile.stops_prevent_reruns
 
     async def run_to_end(self) -> None:
         """Run in a worker thread, whatever else is going on, and wait for it (event_service.py,
@@ -111,7 +165,7 @@ class EventService(Conversation):
             FailedRunError: it ended in an error.
         """
         run = Run(self, self.context.next_run(), self._clear_run)
-        self.context.trace.record("server", "run-accepted", run=run.number)
+        self.context.trace.record("server", "run-accepted", run=run.number, **whose.mark())
         await asyncio.wait({self.context.spawn(run.drive(), "run")})
         if run.failed:
             raise FailedRunError
@@ -119,6 +173,7 @@ class EventService(Conversation):
     async def interrupt(self) -> None:
         """Cancel the run's wait and wait for its end, 5 s at most (event_service.py,
         `interrupt`); without a run or in the tail of one, pause."""
+        self._stop()
         run, task = self._run, self._run_task
         if run is None or run.over:
             await self.set_paused()

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from race_harness.server import whose
 from race_harness.server.fake.event_log import Filter
 from race_harness.server.fake.event_service import (
     AgentServer,
@@ -106,7 +107,7 @@ async def delete_conversation(request: Request) -> Response:
 
 async def run(request: Request) -> Response:
     server = server_of(request)
-    server.trace.record("server", "run-requested")
+    server.trace.record("server", "run-requested", **whose.mark())
     try:
         conversation = _conversation_of(request)
         if server.profile.answers_when_run_ends:
@@ -114,16 +115,34 @@ async def run(request: Request) -> Response:
         else:
             await conversation.start_run()
     except HTTPException as error:
-        server.trace.record("server", "run-refused", status=error.status_code)
+        server.trace.record("server", "run-refused", status=error.status_code, **whose.mark())
         raise
     except AlreadyRunningError:
-        server.trace.record("server", "run-refused", status=409)
+        server.trace.record("server", "run-refused", status=409, **whose.mark())
         raise HTTPException(409, "The conversation runs already.") from None
     except FailedRunError:
-        # Nothing but HTTPException is expected there (api.py, `_unhandled_exception_handler`).
-        return JsonAnswer({"detail": "Internal Server Error", "exception": "The run failed."}, 500)
+        return _failed()
     # The task is created before the answer is written, so the run may be over by then.
     await server.context.wait(server.context.timing.answer_run_ms)
+    return _success()
+
+
+def _failed() -> JsonAnswer:
+    """Nothing but HTTPException is expected there (api.py, `_unhandled_exception_handler`)."""
+    return JsonAnswer({"detail": "Internal Server Error", "exception": "The run failed."}, 500)
+
+
+async def respond_to_confirmation(request: Request) -> Response:
+    """`{"accept": true}`, or `{"accept": false, "reason": "..."}`."""
+    conversation = _conversation_of(request)
+    body = await _body(request)
+    try:
+        if body.get("accept") is True:
+            await conversation.confirm()
+        else:
+            await conversation.reject(str(body.get("reason", "User rejected the action.")))
+    except FailedRunError:
+        return _failed()
     return _success()
 
 
@@ -235,7 +254,6 @@ _SETTINGS = (
     "condense",
     "load_plugin",
     "navigate",
-    "events/respond_to_confirmation",
 )
 
 _ONE = "/api/conversations/{conversation_id}"
@@ -250,6 +268,7 @@ ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", f"{_ONE}/events/search", search_events),
     ("POST", f"{_ONE}/events", send_message),
     ("POST", f"{_ONE}/run", run),
+    ("POST", f"{_ONE}/events/respond_to_confirmation", respond_to_confirmation),
     ("POST", f"{_ONE}/pause", pause),
     ("POST", f"{_ONE}/interrupt", interrupt),
     ("GET", f"{_ONE}/events/count", count_events),

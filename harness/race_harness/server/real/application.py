@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
+from race_harness.server import whose
 from race_harness.server.between import release_seen
 from race_harness.server.bodies import body_of, replayed
 from race_harness.server.profile import Profile
@@ -96,6 +97,10 @@ class RealServer:
         await self._conversations.started()
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
+        elif whose.is_others(scope):
+            # Not by the client's proxy, and not counted among its requests.
+            whose.asks.set(True)
+            await self._request(0, scope, receive, send)
         else:
             self._requests += 1
             number = self._requests
@@ -118,7 +123,7 @@ class RealServer:
 
         await self._late("request", number)
         if route == "POST run":
-            self._trace.record("server", "run-requested")
+            self._trace.record("server", "run-requested", **whose.mark())
         elif route == "POST conversations" and self._schedule.script.state_kb:
             receive = await self._instructed(receive)
         try:
@@ -126,7 +131,8 @@ class RealServer:
         except Exception:
             # Starlette raises once more what it has answered with 500. Only a run that the
             # request has waited for may fail like that.
-            if not (status == 500 and route == "POST run" and self._waits_for_run):
+            waits = route in ("POST run", "POST events/respond_to_confirmation")
+            if not (status == 500 and waits and self._waits_for_run):
                 raise
 
     async def _instructed(self, receive: Receive) -> Receive:
@@ -144,7 +150,7 @@ class RealServer:
         if status == 500 and self._waits_for_run:
             return
         if status >= 400:
-            self._trace.record("server", "run-refused", status=status)
+            self._trace.record("server", "run-refused", status=status, **whose.mark())
         else:
             await asyncio.sleep(self._schedule.server.answer_run_ms / 1000)
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from race_harness.server import shown
+from race_harness.server import shown, whose
 from race_harness.server.real import agent
 from race_harness.server.real.observer import AgentRun, Observer, run_of_task
 from race_harness.server.real.wrapping import wrap
@@ -123,7 +123,7 @@ async def _request_run(original: Any, service: Any, *args: Any, **options: Any) 
     if observer.profile.answers_when_run_ends:
         await _run_to_end(original, service, run)
         return
-    before = service._run_task
+    before, before_run = service._run_task, run_of_task.get()
     # The task that is going to be created inherits it.
     token = run_of_task.set(run)
     try:
@@ -131,12 +131,13 @@ async def _request_run(original: Any, service: Any, *args: Any, **options: Any) 
     finally:
         run_of_task.reset(token)
     if service._run_task is not None and service._run_task is not before:
-        observer.accepted(run)
+        # One that begins in the tail of another is for a message, as only others send it.
+        observer.accepted(run, other=whose.asks.get() or before_run is not None)
 
 
 async def _run_to_end(original: Any, service: Any, run: AgentRun) -> None:
     """The request is the run, from its begin to its end."""
-    current().accepted(run)
+    current().accepted(run, other=whose.asks.get())
     token = run_of_task.set(run)
     try:
         await original(service)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from race_harness.model.schedule import Schedule, Turn
 from race_harness.model.trace import Trace
+from race_harness.server import whose
 from race_harness.server.profile import Profile
 from race_harness.server.wire import FINAL
 
@@ -82,9 +83,10 @@ class Observer:
         number = len(self._accepted) + 1
         return AgentRun(number, self._script.turn(number))
 
-    def accepted(self, run: AgentRun) -> None:
+    def accepted(self, run: AgentRun, *, other: bool) -> None:
+        """`other`: for somebody else than the client."""
         self._accepted.append(run)
-        self.trace.record("server", "run-accepted", run=run.number)
+        self.trace.record("server", "run-accepted", run=run.number, **whose.mark(other))
 
     def newest_run(self) -> AgentRun:
         """For threads without a context. A conversation has one run at a time."""
@@ -140,6 +142,10 @@ class Observer:
             told["run"] = run.number
         if statistics_of is not None and statistics_of.told:
             told["trailing"] = True
+        if told["kind"] == "MessageEvent":
+            told |= whose.mark_of_message(
+                getattr(part, "text", None) for part in event.llm_message.content
+            )
         self.trace.record("server", "persisted", **told)
 
     def statistics(self, event: Any) -> None:

@@ -5,7 +5,14 @@ the scenario `clean` shows none of them, and of schedules without faults nine in
 """
 
 from race_harness.clients.reference.client import ReferenceClient
-from race_harness.clients.reference.zoo import asking, listening, reading, showing, waiting
+from race_harness.clients.reference.zoo import (
+    asking,
+    listening,
+    reading,
+    sharing,
+    showing,
+    waiting,
+)
 
 FAULTS: dict[str, type[ReferenceClient]] = {
     "state-by-frame": showing.StateByFrame,
@@ -47,5 +54,10 @@ FAULTS: dict[str, type[ReferenceClient]] = {
     "first-no-is-final": listening.FirstNoIsFinal,
     "every-frame-is-json": listening.EveryFrameIsJson,
     "listens-for-status": listening.ListensForStatus,
+    "pauses-are-mine": sharing.PausesAreMine,
+    "own-voice-only": sharing.OwnVoiceOnly,
+    "deaf-between-runs": sharing.DeafBetweenRuns,
+    "rejections-unread": sharing.RejectionsUnread,
+    "status-of-own-run": sharing.StatusOfOwnRun,
 }
 """By the name after `reference:`."""

@@ -1,0 +1,78 @@
+"""What others do in the client's conversation, each by one request over HTTP.
+
+They know it by its id, which is in whatever the client asks for.
+"""
+
+import http.client
+import itertools
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from race_harness.model.schedule import OtherAct
+from race_harness.model.trace import Happening, Trace
+from race_harness.server.whose import AGENT, MESSAGE
+
+PATIENCE_S: Final = 120.0
+"""How long an answer may take: up to 1.6 that of a run is its end."""
+
+_MESSAGE: Final = {"role": "user", "content": [{"type": "text", "text": MESSAGE}]}
+_REQUESTS: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
+    "run": ("run", {}),
+    "message": ("events", {**_MESSAGE, "run": False}),
+    "message-and-run": ("events", {**_MESSAGE, "run": True}),
+    "pause": ("pause", {}),
+    "confirm": ("events/respond_to_confirmation", {"accept": True}),
+    "reject": ("events/respond_to_confirmation", {"accept": False, "reason": "Not now."}),
+}
+"""Each act's path in the conversation, and its body."""
+_CONVERSATION: Final = re.compile(r"/(?:conversations|sockets/events)/([0-9a-fA-F-]{32,36})\b")
+
+
+class Others:
+    """Everybody but the client. Listens for the id of its conversation from now on."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        self._numbers = itertools.count(1)
+        self._conversation: str | None = None
+        trace.listeners.append(self._notice)
+
+    def _notice(self, happening: Happening) -> None:
+        if self._conversation is None and happening.lane == "wire":
+            found = _CONVERSATION.search(str(happening.detail.get("request", "")))
+            self._conversation = found and found[1]
+
+    def act(self, url: str, act: OtherAct) -> bool:
+        """Ask the server at `url`, and wait for its answer; False: there is no conversation."""
+        if self._conversation is None:
+            return False
+        route, body = _REQUESTS[act.what]
+        path = f"/api/conversations/{self._conversation}/{route}"
+        facts: dict[str, Any] = {"act": act.what, "number": next(self._numbers)}
+        self._trace.record("other", "asked", **facts)
+        try:
+            status = _post(url, path, body)
+        except OSError as error:
+            told = f"{type(error).__name__}: {error}"
+            self._trace.record("other", "unanswered", **facts, error=told)
+        else:
+            self._trace.record("other", "answered", **facts, status=status)
+        return True
+
+
+def _post(url: str, path: str, body: dict[str, Any]) -> int:
+    """The status of the answer."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_S)
+    try:
+        headers = {"Content-Type": "application/json", "User-Agent": AGENT}
+        connection.request("POST", path, json.dumps(body), headers)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
+    except http.client.HTTPException as error:
+        raise OSError(str(error)) from error
+    finally:
+        connection.close()
