@@ -18,13 +18,22 @@ from race_harness.model.failure import Failure
 
 RUN_TRIALS = {
     *("demo", "compare", "run", "soak", "bisect", "bisect-run", "replay", "confirm", "atlas"),
-    *("conform", "test"),
+    *("conform", "test", "hunt"),
 }
 
-ONE_AFTER_ANOTHER = {"hunt", "show"}
+ONE_AFTER_ANOTHER = {"show"}
 """Each trial depends on the last."""
 
-OF_THE_MACHINE = {"wall_ms", "trials_per_s", "seconds", "campaign", "began", "ended", "started"}
+OF_THE_MACHINE = {
+    "worker_seconds",
+    "wall_ms",
+    "trials_per_s",
+    "seconds",
+    "campaign",
+    "began",
+    "ended",
+    "started",
+}
 """No two calls have these in common."""
 
 
@@ -78,6 +87,15 @@ def without_times(data: Any) -> Any:
 )
 def test_the_numbers_are_the_same_with_any_number(race: Race, arguments: list[object]) -> None:
     one, two = (numbers(race, jobs, *arguments) for jobs in (1, 2))
+    assert one == two
+
+
+@pytest.mark.slow
+def test_a_hunt_finds_the_same_with_any_number(race: Race) -> None:
+    """With a number of schedules; by the clock it goes as far as it comes."""
+    hunt = ("hunt", "reference:poll", "--faults", "latency,caller", "--examples", 60)
+    one, two = (numbers(race, jobs, *hunt) for jobs in (1, 2))
+    assert len(one["failures"]) > 1
     assert one == two
 
 

@@ -6,7 +6,7 @@ import random
 import sqlite3
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from cli_rig import RACE, Race, children, error_of
 
-from race_harness.campaign.campaign import examine
 from race_harness.model.failure import Failure
 from race_harness.model.verdict import TrialResult
 from race_harness.store.series import Series
 from race_harness.store.store import Store
-from race_harness.workers.pool import CORES, OUTSTANDING
+from race_harness.workers.pool import CORES, OUTSTANDING, Workers
+from race_harness.workers.protocol import RunTrial, TrialDone
 
 
 def ask(record: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -100,34 +100,41 @@ def test_a_hunt_is_recorded_trial_by_trial_and_its_findings_whole(
     assert json.loads(document)["neighbour"]
 
 
-class Interrupted:
-    """Lets so many trials run, and then it is as if somebody had pressed Ctrl-C."""
+def interrupted(
+    after: int,
+) -> Callable[[Workers, Callable[[], RunTrial | None], int], Iterator[TrialDone]]:
+    """Lets so many trials end, and then it is as if somebody had pressed Ctrl-C."""
+    serve = Workers.serve
 
-    def __init__(self, trials: int) -> None:
-        self.left = trials
+    def served(
+        workers: Workers, asked: Callable[[], RunTrial | None], ahead: int
+    ) -> Iterator[TrialDone]:
+        for number, done in enumerate(serve(workers, asked, ahead), start=1):
+            yield done
+            if number == after:
+                raise KeyboardInterrupt
 
-    def __call__(self, *arguments: Any) -> Failure:
-        if not self.left:
-            raise KeyboardInterrupt
-        self.left -= 1
-        return examine(*arguments)
+    return served
 
 
 @pytest.mark.usefixtures("ready")
 def test_an_interrupted_hunt_tells_and_keeps_what_it_was_shrinking(
     race: Race, record: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Found in the first, seen again in the second, and shrunk from then on.
-    monkeypatch.setattr("race_harness.campaign.failure_hunt.examine", Interrupted(3))
-    hunt = ("hunt", "reference:eager", "--scenario", "final-events")
+    # Found in the first, and seen again or shrunk from then on.
+    monkeypatch.setattr(Workers, "serve", interrupted(4))
+    hunt = ("hunt", "reference:eager", "--scenario", "final-events", "--jobs", 1)
     done = race(*hunt, "--json", "-", "--record", record)
     assert done.returncode == 130
-    (found,) = json.loads(done.stdout)["failures"]
-    assert Failure.read(record.parent / found["path"]).judgement.headline == "early"
+    several = json.loads(done.stdout)["failures"]
+    assert "interrupt" in {found["shrunk"] for found in several} <= {"interrupt", "smallest"}
+    failures = [Failure.read(record.parent / found["path"]) for found in several]
+    assert {failure.judgement.headline for failure in failures} == {"early"}
     assert series_of(record) == [
-        ("hunt", "sim", "fake", "final-events", 0, 3, 3, "interrupted"),
+        ("hunt", "sim", "fake", "final-events", 0, 4, 4, "interrupted"),
     ]
-    assert ask(record, "SELECT path FROM failures") == [(found["path"],)]
+    kept = ask(record, "SELECT path FROM failures")
+    assert {path for (path,) in kept} == {found["path"] for found in several}
 
 
 # killed
