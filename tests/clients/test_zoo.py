@@ -83,11 +83,22 @@ def behind(**limits):
     return replace(server(think_ms=6_000), network=Network(gateway=Gateway(**limits)))
 
 
+def killed(at, **timing):
+    return server(process=(ProcessEvent("crash", at, 1_000.0),), **timing)
+
+
 def frozen(for_ms):
     return server(process=(ProcessEvent("freeze", after("run-started", 50), for_ms),))
 
 
 AIMED = [
+    Aimed(
+        "accepted-is-begun",
+        killed(after("run-answered", 50), start_ms=500),
+        "hang",
+        killed(after("run-started", 50), start_ms=500),
+        "the server dies before the run begins that it has accepted",
+    ),
     Aimed(
         "timeout-ends-reading",
         frozen(10_000),

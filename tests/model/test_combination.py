@@ -18,6 +18,7 @@ from race_harness.model.schedule import (
     LineStall,
     Network,
     OtherAct,
+    ProcessEvent,
     RestFault,
     Schedule,
     Script,
@@ -75,6 +76,11 @@ STALL = LineStall("f", "x = 1", for_ms=5.0)
             Schedule("s", interleaving=Interleaving(stalls=(STALL,))),
             REAL_FAKE,
             "interleaving.stalls[0]: ",
+        ),
+        (
+            Schedule("s", server=ServerTiming(process=(ProcessEvent("crash"),))),
+            REAL_FAKE,
+            "server.process[0]: ",
         ),
         (
             Schedule("s", server=ServerTiming(status_overtakes=1)),

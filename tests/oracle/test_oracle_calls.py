@@ -669,3 +669,46 @@ def test_what_no_released_server_does_is_noted_whatever_the_verdict(
         assert list(judgement(trial, schedule).notes) == says
     hang = GOOD[: position(GOOD, "run-returned")]
     assert list(judge(schedule, hang, outcome_of(hang)).notes) == says
+
+
+# -- the server's process dies
+
+
+def died(*after: Any, upto: str = "run-started") -> Trial:
+    """It dies in the run, and what it does when it is there again."""
+    until = next(n for n, entry in enumerate(GOOD) if entry.what == upto) + 1
+    return [
+        *GOOD[:until],
+        at(305, "server", "crashed", for_ms=1_000.0),
+        *after,
+        *(entry for entry in GOOD if entry.what.startswith("close-")),
+    ]
+
+
+RECOVERED = (
+    at(1_306, "server", "run-ended", run=1, status="error", recovered=True),
+    at(1_307, "server", "restarted", status="error"),
+)
+RAISED = at(1_400, "client", "run-raised", call=1, error="RuntimeError: error")
+
+
+def test_the_end_that_a_server_gives_a_run_when_it_is_there_again_is_its_end() -> None:
+    raises = died(*RECOVERED, RAISED)
+    assert verdicts(raises) == OK
+    returns = died(*RECOVERED, at(1_400, "client", "run-returned", call=1))
+    assert verdicts(returns) == ("spurious-error",)
+
+
+def test_a_run_that_nobody_gives_an_end_is_lost_and_whoever_returns_is_wrong() -> None:
+    idle = at(1_307, "server", "restarted", status="idle")
+    returns = died(idle, at(1_400, "client", "run-returned", call=1))
+    found = judgement(returns)
+    assert [entry.fact for entry in found.evidence] == ["run-lost"]
+    raises = died(idle, RAISED)
+    assert verdicts(raises) == EXPLAINED
+
+
+def test_a_client_may_go_by_the_end_that_was_told_and_by_the_one_on_the_disk() -> None:
+    for end in (RAISED, at(1_400, "client", "run-returned", call=1)):
+        trial = died(*RECOVERED, *seen(1_390, "observation"), end, upto="run-ended")
+        assert verdicts(trial) == OK

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from server_rig import (
+    BASE,
     HELLO,
     ClientSocket,
     Rig,
@@ -344,6 +345,46 @@ async def frame_behind_another_subscriber(release: Profile) -> str:
         await subject.post("events", HELLO)
         await subject.happened("frame-sent", kind="MessageEvent")
         return "in turn" if asyncio.get_running_loop().time() - began > 0.1 else "at once"
+
+
+async def death(subject: Rig) -> None:
+    """As if the process were killed, and another one started."""
+    died = subject.server.context
+    subject.trace.record("server", "crashed", for_ms=0.0)
+    await subject.server.restart()
+    await died.aclose()
+
+
+async def answer_after_death(release: Profile) -> int:
+    async with conversation(release) as subject:
+        await plain_run(subject)
+        await death(subject)
+        return (await subject.rest.get(BASE)).status_code
+
+
+async def status_after_death_in_run(release: Profile) -> str:
+    async with conversation(release, think_ms=50) as subject:
+        await subject.begin("persisted", kind="ConversationStateUpdateEvent")
+        await death(subject)
+        return await subject.status()
+
+
+async def status_after_death_at_end(release: Profile) -> str:
+    """When `finished` is assigned, and its event not appended."""
+    async with conversation(release, think_ms=50, persist_ms=20) as subject:
+        await subject.begin("status", status="finished")
+        await death(subject)
+        return await subject.status()
+
+
+async def observations_after_death_in_tools(release: Profile) -> int:
+    """When two tools are in use; in the log, after another run."""
+    script = Script(tool_calls=2, calls_each=2, later=(Turn(),))
+    async with conversation(release, script, tool_ms=50) as subject:
+        await subject.begin("persisted", times=2, kind="ActionEvent")
+        await death(subject)
+        await plain_run(subject)
+        return (await subject.log()).count("observation")
 
 
 async def close_code_of_fifty_first(release: Profile) -> int | None:

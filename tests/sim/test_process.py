@@ -137,3 +137,101 @@ def test_a_server_that_stands_still_at_the_end_is_waited_for():
 
 def test_a_trial_repeats_to_the_byte():
     assert trial(FREEZE).digest == trial(FREEZE).digest != trial().digest
+
+
+# -- a server that dies
+
+
+def killed(what, after_ms=0.0, for_ms=1_500.0, **timing):
+    event = ProcessEvent("crash", Moment(what, after_ms=after_ms), for_ms)
+    return Schedule("test", server=ServerTiming(process=(event,), **timing))
+
+
+def run_by(version, schedule, bug="none"):
+    adapter = ReferenceAdapter(bug)
+    adapter.server_version = version
+    return run_trial(schedule, adapter, UvicornSite())
+
+
+def test_nothing_of_a_server_goes_on_that_has_died():
+    ran = run_by("1.58.0", killed("run-started", 50))
+    (crashed,) = times(ran, "server", "crashed")
+    (restarted,) = times(ran, "server", "restarted")
+    assert restarted - crashed == pytest.approx(1.5, abs=0.01)
+    down = [h for h in ran.happenings if crashed < h.at_ns / 1e9 < crashed + 1.5]
+    assert not [h.what for h in down if h.lane in ("server", "rest")]
+    # The run with which it died is never heard of again, but for its recovery.
+    assert not times(ran, "server", "run-cleared")
+
+
+@pytest.mark.parametrize(
+    ("version", "status", "calls"),
+    [
+        ("1.58.0", "error", "RunFailedError"),
+        ("1.7.4", "error", "RunFailedError"),
+        ("1.7.3", "running", None),
+        ("1.7.2", None, "UnreachableError"),
+        ("1.21.0", None, "UnreachableError"),
+        ("1.22.0", "error", "RunFailedError"),
+    ],
+)
+def test_what_a_release_knows_of_a_run_with_which_it_has_died(version, status, calls):
+    ran = run_by(version, killed("run-started", 50))
+    (restarted,) = [h for h in ran.happenings if h.what == "restarted"]
+    assert restarted.detail["status"] == status
+    (call,) = ran.outcome.calls
+    if calls is None:
+        # Nobody can know better than to wait for it: that is the server's doing.
+        assert call.ended == "never"
+        assert ran.judgement.verdicts == ("server-stall",)
+    else:
+        assert call.error.startswith(calls)
+        assert ran.judgement.verdicts in (("ok",), ("explained",))
+
+
+def test_a_run_that_was_accepted_and_forgotten_is_asked_for_again():
+    ran = run_by("1.58.0", killed("run-answered", 50, start_ms=500))
+    accepted = [h.detail["run"] for h in ran.happenings if h.what == "run-accepted"]
+    assert accepted == [1, 2]
+    assert ran.outcome.calls[0].ended == "returned"
+    assert ran.judgement.verdicts == ("ok",)
+
+
+def test_a_status_that_no_log_tells_is_asked_for():
+    """It was assigned, and so was on the disk, when the server died before its event was."""
+    schedule = killed("run-ended", persist_ms=50)
+    for version in ("1.10.0", "1.16.1"):
+        ran = run_by(version, schedule)
+        (restarted,) = [h for h in ran.happenings if h.what == "restarted"]
+        assert restarted.detail["status"] == "finished"
+        assert ran.outcome.calls[0].ended == "returned"
+        assert ran.judgement.verdicts == ("ok",)
+
+
+def test_whoever_returns_from_a_run_with_which_the_server_died_is_found():
+    ran = run_by("1.58.0", killed("run-started", 50), bug="silent-error")
+    assert "spurious-error" in ran.judgement.verdicts
+
+
+def test_a_dead_server_repeats_to_the_byte():
+    schedule = killed("run-started", 50)
+    assert run_by("1.58.0", schedule).digest == run_by("1.58.0", schedule).digest
+
+
+class Unrestartable:
+    """A server that has no way to be started again."""
+
+    def __init__(self, server):
+        self.app, self.aclose = server.app, server.aclose
+
+
+class UnrestartableAdapter(ReferenceAdapter):
+    def serve(self, schedule, trace):
+        return Unrestartable(super().serve(schedule, trace))
+
+
+def test_a_trial_is_void_where_the_server_cannot_be_started_again():
+    ran = run_trial(killed("run-started"), UnrestartableAdapter(), UvicornSite())
+    assert ran.judgement is None
+    assert "cannot be started again" in ran.outcome.void.reason
+    assert run_trial(Schedule("test"), UnrestartableAdapter(), UvicornSite()).judgement

@@ -6,7 +6,7 @@ from race_harness.clients import Adapter, dialect_of, host_of, may_start_process
 from race_harness.conformance.shapes import Bodies, Capture
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
-from race_harness.server import Server
+from race_harness.server import Restartable, Server
 
 
 class CapturingAdapter:
@@ -32,3 +32,5 @@ class _Captured:
         assert server.app is not None
         self.app = Capture(server.app, bodies)
         self.aclose: Any = server.aclose
+        if isinstance(server, Restartable):
+            self.restart: Any = server.restart

@@ -163,6 +163,12 @@ class _LabelReader:
     def _server_status_readable(self, detail: dict[str, Any]) -> list[Label]:
         return [Label("server", "status-readable", detail["status"])]
 
+    def _server_crashed(self, _detail: dict[str, Any]) -> list[Label]:
+        return [Label("server", "crashed")]
+
+    def _server_restarted(self, detail: dict[str, Any]) -> list[Label]:
+        return [Label("server", "restarted", str(detail["status"]))]
+
     def _server_persisted(self, detail: dict[str, Any]) -> list[Label]:
         return [Label("server", "persisted", self._name(detail))]
 

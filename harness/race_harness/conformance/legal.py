@@ -6,13 +6,15 @@ server, or a recording without the milestones of runs. Every rule is a necessary
 says why the real server keeps it; an order that keeps all of them need not be possible.
 
 Not judged are orders that take more than the 30 s for which a run's tail waits for each
-publication, those of a full socket buffer, which lets frames overtake each other, and snapshots
-that are still on their way when others have changed the status back and forth.
+publication, those of a full socket buffer, which lets frames overtake each other, snapshots that
+are still on their way when others have changed the status back and forth, and what comes after
+the death of the server's process, which had all that was not on its disk.
 """
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from race_harness.conformance.labels import Label
 from race_harness.conformance.order import Order, changes, tells_status, value
@@ -42,7 +44,8 @@ class Breach:
 
 def breaches(labels: Iterable[Label], profile: Profile) -> tuple[Breach, ...]:
     """Every place where an order breaks a rule, by rule and then by place."""
-    order = Order(tuple(labels), profile)
+    lived = tuple(takewhile(lambda label: label.what != "crashed", labels))
+    order = Order(lived, profile)
     return tuple(Breach(rule, at, says) for rule in RULES for at, says in rule.check(order))
 
 

@@ -200,11 +200,46 @@ CASES: Final[Mapping[str, Schedule]] = {
         network=_gateway(Gateway(connections=2), Fault("reset", _STARTED)),
     ),
     # What happens to the server's process
+    "killed in a run": _process(
+        ProcessEvent("crash", _IN_RUN, 1_500.0), script=Script(tool_calls=2)
+    ),
+    "killed in a run, and then another": replace(
+        _process(ProcessEvent("crash", _IN_RUN, 1_500.0)), caller=Caller(runs=2, between_ms=3_000)
+    ),
+    "killed while a tool is used": _case(
+        Script(tool_calls=2, calls_each=2),
+        ServerTiming(
+            tool_ms=1_000,
+            process=(ProcessEvent("crash", Moment("run-started", after_ms=700), 1_500.0),),
+        ),
+        caller=Caller(runs=2, between_ms=3_000),
+    ),
+    "killed before the run begins": _case(
+        server=ServerTiming(
+            start_ms=500,
+            process=(ProcessEvent("crash", Moment("run-answered", after_ms=50), 700.0),),
+        )
+    ),
+    "killed after a run": _process(
+        ProcessEvent("crash", Moment("run-returned", after_ms=500), 1_500.0)
+    ),
+    "killed after a run, and then another": replace(
+        _process(ProcessEvent("crash", Moment("run-cleared", after_ms=3_000), 500.0)),
+        caller=Caller(runs=2, between_ms=6_000),
+    ),
+    "killed while it waits for confirmation": replace(
+        _process(
+            ProcessEvent("crash", Moment("run-cleared", after_ms=3_000), 500.0),
+            script=Script(outcome="waiting_for_confirmation"),
+        ),
+        caller=Caller(runs=2, between_ms=6_000),
+    ),
+    "killed in a run, and away for long": _process(ProcessEvent("crash", _IN_RUN, 20_000.0)),
     "frozen in a run": _process(
         ProcessEvent("freeze", _IN_RUN, 1_500.0), script=Script(tool_calls=2)
     ),
     "frozen between the end and the answer": _process(
-        ProcessEvent("freeze", Moment("run-ended"), 2_500.0)
+        ProcessEvent("freeze", Moment("run-ended", after_ms=0.3), 2_500.0)
     ),
     "frozen before run() is heard": _process(
         ProcessEvent("freeze", Moment("run-called"), 4_000.0)

@@ -23,6 +23,9 @@ SERVERS: Final = ("fake", "real", "own")
 `own`: what came with a client of the user's own."""
 
 
+NOBODY_STARTS: Final = "over real sockets nobody starts a server again that has died"
+
+
 @dataclass(frozen=True)
 class Combination:
     """A world and a server, as `sim×real`; `real×real:1.58.2` where that server is of a named
@@ -104,6 +107,9 @@ def _of_real_world(schedule: Schedule) -> Iterator[str]:
         yield "interleaving.at_lines: nobody tells real threads when to switch"
     for index, _ in enumerate(interleaving.stalls):
         yield f"interleaving.stalls[{index}]: nobody stops a real thread at a line"
+    for index, event in enumerate(schedule.server.process):
+        if event.what == "crash":
+            yield f"server.process[{index}]: {NOBODY_STARTS}"
 
 
 def _of_real_server(schedule: Schedule) -> Iterator[str]:

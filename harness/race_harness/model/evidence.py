@@ -194,6 +194,10 @@ def _run_not_over(entry: Evidence, number: Numbers) -> str:
     return f"{_run(entry, number)} returned while the server's run {state}"
 
 
+def _run_lost(entry: Evidence, number: Numbers) -> str:
+    return f"{_run(entry, number)} returned although the server had died in the middle of its run"
+
+
 def _failure_not_raised(entry: Evidence, number: Numbers) -> str:
     run = _run(entry, number)
     return f"{run} returned as if all were well, but the run ended in {entry.status!r}"
@@ -263,6 +267,10 @@ def _state_differs(entry: Evidence, _number: Numbers) -> str:
     return "; ".join(told + [f"reading state.{each}" for each in unread])
 
 
+def _left_running(_entry: Evidence, _number: Numbers) -> str:
+    return "the server, started again, says for ever that the run is going on with which it died"
+
+
 def _act_never_returned(entry: Evidence, _number: Numbers) -> str:
     return f"{entry.act} never returned ({entry.stopped})"
 
@@ -319,12 +327,14 @@ FACTS: Final[Mapping[str, Callable[[Evidence, Numbers], str]]] = {
     "no-run": _no_run,
     "run-not-over": _run_not_over,
     "failure-not-raised": _failure_not_raised,
+    "run-lost": _run_lost,
     "seen-late": _seen_late,
     "unseen-at-return": _unseen_at_return,
     "gave-up-early": _gave_up_early,
     "raised": _raised,
     "act-raised": _act_raised,
     "act-never-returned": _act_never_returned,
+    "left-running": _left_running,
     "state-differs": _state_differs,
     "own-message-late": _own_message_late,
     "act-held": _act_held,

@@ -202,13 +202,19 @@ class ProcessEvent:
     freeze  no thread of it runs for a while, and its clock goes on. The operating system takes
             what comes for its sockets, and connections up to its backlog. So it is with a paused
             container (cgroups, `cgroup.freeze`), a virtual machine that gets no CPU, and SIGSTOP
+    crash   it dies without a word, as by the kernel's out-of-memory killer or with its container.
+            The operating system closes its sockets, and nobody listens until something starts it
+            again (systemd, `Restart=always`; Kubernetes, `restartPolicy`). Then it has what it had
+            on its disk, and takes up conversations from there (conversation_service.py,
+            `__aenter__`)
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    what: Literal["freeze"]
+    what: Literal["freeze", "crash"]
     at: Moment = field(default_factory=Moment)
     for_ms: Milliseconds = 0.0
+    """Of `crash`: until it starts again."""
 
 
 @dataclass(frozen=True)

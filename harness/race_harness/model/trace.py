@@ -17,10 +17,10 @@ rest     request {method, route, number, peer}, answer {number, status, executio
          fault {action, number, peer, status?, delay_ms?, after_s?}, unanswered {number}
 other    asked {act, number}, answered {act, number, status}, unanswered {act, number, error}
 server   run-requested, run-refused {status}, run-accepted {run}, run-started {run},
-         status {status, run}, status-readable {status}, run-ended {run, status},
+         status {status, run}, status-readable {status}, run-ended {run, status, recovered?},
          persisted {event, kind, key?, tool_name?, run?}, publication {event}, run-cleared {run},
          snapshot {status, run?}, stop-hook-denied {run}, state {values},
-         frozen {for_ms}, thawed
+         frozen {for_ms}, thawed, crashed {for_ms}, restarted {status}
 socket   subscribed {peer}, frame-sent {event, kind, key?, value?, tool_name?, peer},
          frame-delivered {event, peer}, connected {peer}, disconnected {peer, why}
 network  fault {action, link, peer?, code?, for_ms?, fault?, way?}, was-busy {link, peer, for_ms}

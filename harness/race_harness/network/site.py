@@ -56,16 +56,19 @@ class UvicornSite:
         ready: Callable[[], object],
         stop: asyncio.Event,
         listener: socket.socket | None = None,
+        *,
+        again: bool = False,
     ) -> None:
         """Serve until `stop` is set, then say goodbye to each connection and hang up.
 
-        `listener` is a real socket; None: the simulation's host and port.
+        `listener` is a real socket; None: the simulation's host and port. `again`: what served
+        before has died.
 
         Raises:
             Exception: what a handler of the application failed with. The client was answered
                 500 and would be blamed for what it made of it.
         """
-        self._failure = None
+        self._failure = self._failure if again else None
         state = ServerState()
         state.default_headers = self._headers
 

@@ -50,6 +50,8 @@ class RunEntry:
     status: str | None = None
     is_stale: bool = False
     """Whether that status was there before it started: a client may raise then, and need not."""
+    lost: bool = False
+    """Whether the server has died in the middle of it."""
     started_ns: int | None = None
     ended_ns: int | None = None
     told: int | None = None

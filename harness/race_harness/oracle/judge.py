@@ -76,6 +76,10 @@ def _hang(ledger: Ledger, outcome: Outcome) -> Evidence | None:
     calls = len(outcome.calls)
     for call in outcome.calls:
         if call.ended == "never":
+            run = ledger.calls[call.number].run
+            if run is not None and run.lost and run.ended is None and ledger.status == "running":
+                # It was on the server's disk, and nothing ever changes it (up to 1.7.3).
+                return Evidence("server-stall", "left-running", call=call.number, calls=calls)
             return Evidence(
                 "hang", "never-returned", call=call.number, calls=calls, stopped=stopped
             )
@@ -213,6 +217,8 @@ class _Call:
             return  # As its caller, or another client, has asked, perhaps before the run began.
         if run is None or run.started is None or self._unheard():
             yield self._found("unrun", "no-run")
+        elif run.ended is None and run.lost:
+            yield self._found("spurious-error", "run-lost")
         elif run.ended is None or run.ended > self._ended:
             begun = run.started < self._ended
             yield self._found("early", "run-not-over", begun=begun)
@@ -284,6 +290,8 @@ class _Call:
         yield found if why is None else replace(found, verdict="explained", reason=why)
 
     def _stall(self) -> Iterator[Evidence]:
+        if self._ledger.gone:
+            return  # For how long it looks for a conversation that is not there is its own affair.
         timeout_s = self._schedule.caller.timeout_s
         own_ns = self._ledger.own_delays_ns(self._schedule)
         took_ns = self._ended_after_ns()
@@ -338,7 +346,7 @@ def _lost(ledger: Ledger, outcome: Outcome) -> list[Evidence]:
         for entry in _settled_entries(ledger)
         if not entry.trailing and entry.id not in settled
     ]
-    if not lost:
+    if not lost or ledger.gone:
         return []
     return [Evidence("lost", "never-seen", _facts(lost))]
 

@@ -54,6 +54,8 @@ class Ledger:
     settled_ns: int = 0
     closed: int | None = None
     """When the caller closed the conversation meanwhile."""
+    gone: bool = False
+    """Whether a server that was started again does not know the conversation any more."""
     reset: bool = False
     """Whether a REST connection was reset, and no request has been answered since."""
     silences: list[tuple[int, float]] = field(default_factory=list)
@@ -190,6 +192,8 @@ def _asker(ledger: Ledger) -> CallEntry | None:
     for wanted in (
         lambda call: call.ended is None and call.run is None,
         lambda call: call.ended is None and call.refused,
+        # Whoever finds that the server has lost its run may ask for another.
+        lambda call: call.ended is None and call.run is not None and call.run.lost,
         lambda call: call.run is None,
     ):
         found = next(filter(wanted, calls), None)
@@ -213,6 +217,10 @@ def _run_started(ledger: Ledger, position: int, happening: Happening) -> None:
 
 def _run_ended(ledger: Ledger, position: int, happening: Happening) -> None:
     run = ledger.runs[happening.detail["run"]]
+    if happening.detail.get("recovered") and run.ended is not None:
+        # It had told another end, and died before that was on its disk: a client may go by either.
+        run.status, run.is_stale = happening.detail["status"], True
+        return
     run.ended, run.ended_ns = position, happening.at_ns
     run.status = happening.detail["status"]
     # A run that is interrupted while the agent starts assigns no status.
@@ -242,8 +250,8 @@ def _called(ledger: Ledger, position: int, happening: Happening) -> None:
     silent = ledger.is_silent(happening.at_ns)
     ledger.calls[number] = CallEntry(
         *(number, position, happening.at_ns),
-        network_fault=ledger.reset or silent,
-        silenced=silent,
+        network_fault=ledger.reset or silent or ledger.gone,
+        silenced=silent or ledger.gone,
         overlaps=bool(others),
     )
 
@@ -272,8 +280,9 @@ def _act(ledger: Ledger, position: int, happening: Happening, act: str) -> ActEn
         position,
         happening.at_ns,
         act=act,
-        network_fault=ledger.reset or ledger.is_silent(happening.at_ns),
-        silenced=ledger.is_silent(happening.at_ns)
+        network_fault=ledger.reset or ledger.is_silent(happening.at_ns) or ledger.gone,
+        silenced=ledger.gone
+        or ledger.is_silent(happening.at_ns)
         or (is_close(act) and _overlap(ledger.socket_silences, happening.at_ns, happening.at_ns)),
     )
 
@@ -393,6 +402,26 @@ def _frozen(ledger: Ledger, position: int, happening: Happening) -> None:
         _network_fault(ledger, position, Happening(happening.at_ns, "network", "fault", detail))
 
 
+def _crashed(ledger: Ledger, position: int, happening: Happening) -> None:
+    """Every connection breaks, and until it is there again none can be made."""
+    ledger.back_ns = happening.at_ns + round(happening.detail["for_ms"] * 1e6)
+    for link in ("rest", "socket"):
+        detail = {**happening.detail, "action": "refuse", "link": link}
+        _network_fault(ledger, position, Happening(happening.at_ns, "network", "fault", detail))
+    # A connection that the client has kept may be found broken at its next use.
+    ledger.reset = True
+    for run in ledger.runs.values():
+        run.lost = run.lost or run.ended is None
+
+
+def _restarted(ledger: Ledger, position: int, happening: Happening) -> None:
+    ledger.back_ns = happening.at_ns
+    status = happening.detail["status"]
+    ledger.gone = status is None
+    if status is not None and status != ledger.status:
+        ledger.status, ledger.status_since = status, position
+
+
 def _was_busy(ledger: Ledger, _position: int, happening: Happening) -> None:
     ledger.busy_ns += round(happening.detail["for_ms"] * 1e6)
 
@@ -426,6 +455,8 @@ _ENTRIES: dict[tuple[str, str], Callable[[Ledger, int, Happening], None]] = {
     ("rest", "fault"): _rest_fault,
     ("network", "fault"): _network_fault,
     ("server", "frozen"): _frozen,
+    ("server", "crashed"): _crashed,
+    ("server", "restarted"): _restarted,
     ("network", "was-busy"): _was_busy,
 }
 

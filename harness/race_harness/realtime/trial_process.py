@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from race_harness.clients import Adapter, dialect_of, host_of
+from race_harness.model.combination import NOBODY_STARTS
 from race_harness.model.errors import WorldBroken
 from race_harness.model.moments import Moments
 from race_harness.model.outcome import Outcome
@@ -248,6 +249,12 @@ class _ForkedLife:
 
     def thaw(self) -> None:
         self._child.resume()
+
+    def crash(self) -> None:
+        raise WorldBroken(NOBODY_STARTS)
+
+    def start(self) -> None:
+        raise WorldBroken(NOBODY_STARTS)
 
 
 class _WatchedProgram(Program):

@@ -401,7 +401,7 @@ def contents(draw: st.DrawFn, schedule: Schedule) -> Schedule:
 
 @st.composite
 def process(draw: st.DrawFn, schedule: Schedule) -> Schedule:
-    """The server's process stands still once or twice."""
+    """The server's process stands still, or dies and is started again, once or twice."""
     had = schedule.server
     events = draw(st.lists(_process_events(), max_size=2))
     return replace(schedule, server=replace(had, process=(*had.process, *events)))
@@ -422,8 +422,10 @@ def others(draw: st.DrawFn, schedule: Schedule) -> Schedule:
 @st.composite
 def _process_events(draw: st.DrawFn) -> ProcessEvent:
     """From a moment to longer than keep-alive waits, and a client for an answer."""
-    for_ms = milliseconds(1, 5_000, benign=1_000) | milliseconds(1, 60_000, benign=1_000)
-    return ProcessEvent("freeze", at=draw(during_run()), for_ms=draw(for_ms))
+    what = draw(st.sampled_from(["freeze", "crash"]))
+    longest_ms = 60_000 if what == "freeze" else 20_000
+    for_ms = milliseconds(1, 5_000, benign=1_000) | milliseconds(1, longest_ms, benign=1_000)
+    return ProcessEvent(what, at=draw(during_run()), for_ms=draw(for_ms))  # type: ignore[arg-type]
 
 
 @once

@@ -15,7 +15,7 @@ docs/how-to/own-client.md says why each is needed and has an example; all else t
 knows of is optional and shows in timelines.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from starlette.types import ASGIApp
 
@@ -28,10 +28,24 @@ class Server(Protocol):
         """Takes `http` and `websocket` scopes; there is no lifespan. None: the client starts its
         server itself, which it can in the simulation alone."""
 
+    # A server may also have `async def restart(self) -> None`; see `Restartable`.
+
     async def aclose(self) -> None:
         """End what still runs, in the server's loop.
 
         Raises:
             Exception: what a background task failed with. It is a mistake of the server, and no
                 verdict is given then.
+        """
+
+
+@runtime_checkable
+class Restartable(Protocol):
+    """A server that may die and be started again."""
+
+    async def restart(self) -> None:
+        """Take up what was persisted, before anybody can connect, and tell that (`restarted`).
+
+        The process has died: the event loop that the server lived in is gone with all its tasks,
+        and this is another one.
         """

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from race_harness.model.moments import Moments
 from race_harness.model.schedule import ProcessEvent
+from race_harness.model.trace import Trace
 from race_harness.network.pipe import MILLISECOND, Clock
 
 
@@ -18,6 +19,12 @@ class Life(Protocol):
 
     def thaw(self) -> None: ...
 
+    def crash(self) -> None:
+        """End it without a word."""
+
+    def start(self) -> None:
+        """Have another one take its place, which tells that it is there when it is."""
+
 
 class ProcessEvents:
     """Strikes at the moments of the schedule's events."""
@@ -29,12 +36,15 @@ class ProcessEvents:
         self._clock = clock
         self._frozen_until_ns = 0
         """0: it is not."""
-        self._over = False
+        self._over = self._down = False
         for event in events:
             moments.when(event.at, partial(self._come, event))
 
     def end(self) -> None:
-        """The trial is over: whatever stands still goes on, and nothing happens any more."""
+        """The trial is over: whatever stands still goes on, and nothing happens any more.
+
+        A server that is down stays so.
+        """
         self._over = True
         if self._frozen_until_ns:
             self._frozen_until_ns = 0
@@ -51,17 +61,41 @@ class ProcessEvents:
             self._strike(event)
 
     def _strike(self, event: ProcessEvent) -> None:
-        if not self._over:
+        if self._over or self._down:
+            return  # There is nobody to whom it could happen.
+        if event.what == "crash":
+            self._crash(event)
+        else:
             self._freeze(event)
+
+    def _crash(self, event: ProcessEvent) -> None:
+        self._down, self._frozen_until_ns = True, 0
+        self._tell("crashed", event)
+        self._life.crash()
+        until_ns = self._clock.now_ns + round(event.for_ms * MILLISECOND)
+        self._clock.call_at(until_ns, self._start)
+
+    def _start(self) -> None:
+        if not self._over:
+            self._down = False
+            self._life.start()
 
     def _freeze(self, event: ProcessEvent) -> None:
         frozen = bool(self._frozen_until_ns)
         until_ns = self._clock.now_ns + round(event.for_ms * MILLISECOND)
         self._frozen_until_ns = max(until_ns, self._frozen_until_ns)
-        self._clock.trace.record("server", "frozen", for_ms=event.for_ms)
+        self._tell("frozen", event)
         if not frozen:
             self._life.freeze()
         self._clock.call_at(until_ns, self._thaw)
+
+    def _tell(self, what: str, event: ProcessEvent) -> None:
+        """When the thread has stopped, too, in which the moment has come about."""
+
+        def tell() -> None:
+            self._clock.trace.record("server", what, for_ms=event.for_ms)
+
+        self._clock.call_at(self._clock.now_ns, tell)
 
     def _thaw(self) -> None:
         # Another one may have made it longer.
@@ -69,3 +103,9 @@ class ProcessEvents:
             self._frozen_until_ns = 0
             self._clock.trace.record("server", "thawed")
             self._life.thaw()
+
+
+def tell_restarted(trace: Trace, status: str | None) -> None:
+    """Tell that the server has taken up again what it had persisted, with the status that its
+    conversation has now; None: it does not know the conversation any more."""
+    trace.record("server", "restarted", status=status)

@@ -149,6 +149,29 @@ class Profile:
     """Up to 1.22.0: an event goes to one subscriber after another, each awaited, so that a slow
     one holds up those that came after it; later to all at once (pub_sub.py, `__call__`)."""
 
+    keeps_conversations: bool
+    """From 1.7.3: meta.json is written with the conversation. Before, only when the server stops
+    in order, so that one that has died knows none of its conversations any more
+    (conversation_service.py, `_start_event_service`)."""
+
+    recovers_runs: bool
+    """From 1.7.4: a conversation that was running when the server died is in `error` after its
+    restart. Before, it is `running` for ever (event_service.py, `start`)."""
+
+    lease_outlives_server: bool
+    """From 1.19.1 to 1.21: a server that has died still holds its conversations, by a lease of
+    45 s that it has renewed every 15, so that another one, started before, never knows of them.
+    Later, it is seen that the process is gone (conversation_lease.py, `claim`)."""
+
+    saves_state_late: bool
+    """From 1.22.1: base_state.json is written when the outermost block under the state lock is
+    left. Before, at each assignment (state.py, `__setattr__` and `__exit__`)."""
+
+    head_in_state: bool
+    """From 1.31: the agent works on the branch of the log that ends at a head, which is in
+    base_state.json and so behind the log by up to a step; what the dead process had appended since
+    then is no part of it (state.py, `leaf_event_id`)."""
+
     max_subscribers: int | None
     """From 1.22.1: 50, and then close code 1013 (pub_sub.py)."""
 
@@ -204,6 +227,11 @@ class Profile:
             resends_since=release >= (1, 15, 0),
             first_snapshot_s=0.5 if release >= (1, 22, 0) else None,
             serves_in_turn=release < (1, 22, 1),
+            keeps_conversations=release >= (1, 7, 3),
+            recovers_runs=release >= (1, 7, 4),
+            lease_outlives_server=(1, 19, 1) <= release < (1, 22, 0),
+            saves_state_late=release >= (1, 22, 1),
+            head_in_state=release >= (1, 31, 0),
             max_subscribers=50 if release >= (1, 22, 1) else None,
             reruns_for_messages=release >= (1, 23, 1),
             stops_prevent_reruns=release >= (1, 25, 0),

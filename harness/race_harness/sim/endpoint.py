@@ -242,6 +242,12 @@ class Endpoint(Waitable):
         if not self.holders:
             self.close()
 
+    def perish(self) -> None:
+        """Close it as the operating system does when its process dies, whatever still refers to
+        it."""
+        self.close()
+        self.on_close.clear()
+
     def close(self, *, reset: bool = False) -> None:
         """Close it. Unread bytes make that a reset (RFC 2525, section 2.17), and so does a linger
         time of 0 (socket(7))."""

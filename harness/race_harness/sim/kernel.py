@@ -53,10 +53,12 @@ class Choice(Protocol):
 class Process:
     """Threads that may be stopped together, and those that they start."""
 
-    __slots__ = ("held", "stopped")
+    __slots__ = ("dead", "held", "stopped")
 
     def __init__(self) -> None:
         self.stopped = False
+        self.dead = False
+        """Whether it is stopped for good."""
         self.held: deque[Strand] = deque()
         """Strands that would go on, in the order of becoming ready."""
 

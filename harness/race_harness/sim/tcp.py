@@ -69,6 +69,16 @@ class SimNetwork(Connections):
         while listener.accepted:
             listener.accepted.popleft().close(reset=True)
 
+    def perish(self, port: int) -> None:
+        """The process is gone that has listened there: its sockets are closed."""
+        listener = self._listeners.get(port)
+        if listener is not None:
+            listener.perish()
+        for connection in self.connections:
+            # What it has closed itself sends nothing more.
+            if isinstance(connection.down.sender, Endpoint):
+                connection.down.sender.perish()
+
     def connect(self, client: Endpoint, port: int) -> None:
         """Open a connection from `client`, which is told after one round trip what came of it."""
         connection = self._made_aside() if port in self.aside else self._made()

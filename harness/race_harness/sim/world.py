@@ -159,6 +159,8 @@ class World:
         """Threads that end by themselves leave nothing half done; the rest is killed."""
         deadline_ns = self.kernel.now_ns + round(leave_s * SECOND)
         for strand in self.kernel.strands[1:]:
+            if strand.process is not None and strand.process.dead:
+                continue
             if not self.kernel.join(strand, deadline_ns):
                 return
 

@@ -267,6 +267,13 @@ class _Teller:
             case "frozen":
                 says = f"the process stands still for {happening.get('for_ms')} ms"
                 return _row(happening, "server", says, tone=Tone.FAULT)
+            case "crashed":
+                says = f"the process dies, for {happening.get('for_ms')} ms"
+                return _row(happening, "server", says, tone=Tone.FAULT)
+            case "restarted":
+                now = happening.get("status")
+                knows = "knows no conversation" if now is None else f"status {now}"
+                return _row(happening, "server", f"started again: {knows}", tone=Tone.FAULT)
             case "thawed":
                 return _row(happening, "server", "the process goes on", tone=Tone.FAULT)
             case "connected" | "subscribed":

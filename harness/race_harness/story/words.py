@@ -33,6 +33,7 @@ _FAULTS: Final = {
 }
 _PROCESS: Final = {
     "frozen": "the server's process stood still, for {for_ms} ms",
+    "crashed": "the server's process died, and was started again after {for_ms} ms",
 }
 _WAYS: Final = {"up": " on the way to the server", "down": " on the way to the client"}
 
@@ -164,6 +165,13 @@ class _Words:
         """What happened to the server's process as a whole."""
         for position, happening in enumerate(self._happenings):
             told = _PROCESS.get(happening["what"]) if happening["lane"] == "server" else None
+            if happening["what"] == "restarted":
+                status = happening.get("status")
+                told = (
+                    "it was there again and did not know the conversation any more"
+                    if status is None
+                    else "it was there again, and its status was `{status}`"
+                )
             if told is not None:
                 yield f"At {clock(self._at(position))} ms {told.format(**happening)}."
 

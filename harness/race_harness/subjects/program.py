@@ -226,12 +226,12 @@ class Program:
         )
         stalls = [entry for entry in self._trace.happenings if entry.what == "line-stalled"]
         stalled_ms = sum(float(stall.detail["for_ms"]) for stall in stalls)
-        frozen_ms = sum(
+        still_ms = sum(
             max(0.0, float(entry.detail["for_ms"]) - max(0, since_ns - entry.at_ns) / 1e6)
             for entry in self._trace.happenings
-            if entry.what == "frozen"
+            if entry.what in ("frozen", "crashed")
         )
-        return (events * self._caller.callback_ms + stalled_ms + frozen_ms) / 1000
+        return (events * self._caller.callback_ms + stalled_ms + still_ms) / 1000
 
     def _is_slow(self, persisted: dict[str, Any]) -> bool:
         """Whether the callback takes its time on that event. A server need not name its tools."""

@@ -15,11 +15,13 @@ from race_harness.model.trace import Happening
 from race_harness.model.verdict import Judgement, TrialResult
 from race_harness.network.site import ASIDE_URL, UvicornSite
 from race_harness.oracle.judge import judge
+from race_harness.server import Restartable
 from race_harness.sim.serving import Simulation
 from race_harness.sim.world import LIMIT_S
 from race_harness.subjects.program import Program
 
 OWN_START: Final = "nobody but the client knows which process its server is"
+NO_RESTART: Final = "this server cannot be started again with what it had persisted"
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,17 @@ def run_trial(
     )
     server = adapter.serve(schedule, simulation.trace)
     site.app = server.app
+    crashes = any(event.what == "crash" for event in schedule.server.process)
     if server.app is None and schedule.server.process:
         return not_run(schedule, [f"server.process: {OWN_START}"])
+    if crashes and not isinstance(server, Restartable):
+        return not_run(schedule, [f"server.process: {NO_RESTART}"])
     if simulation.lines.needed:
         adapter = UndisturbedAdapter(adapter, simulation.lines.look)
     program = Program(schedule, adapter, simulation.trace, simulation.gate)
     play = partial(program.play, aside=ASIDE_URL)
-    ending = simulation.run(site, play, program.look, server.aclose)
+    restart = server.restart if crashes and isinstance(server, Restartable) else None
+    ending = simulation.run(site, play, program.look, server.aclose, restart)
     outcome = program.outcome(ending.stopped)
     return _judged(schedule, outcome, ending.happenings, ending.digest, ending.stacks, began)
 

@@ -36,12 +36,16 @@ from race_harness.clients.reference.callbacks import Callbacks
 from race_harness.clients.reference.doorbell import Doorbell
 from race_harness.clients.reference.events import GIVE_UP_S, STATUS, EventLog, UnreachableError
 from race_harness.clients.reference.http import Event, LostError, Rest
+from race_harness.clients.reference.inquiry import live_status
 from race_harness.server.shown import STATE_FIELDS, state_in
 
 GREETING_S = 5.0
 """How long to wait for the socket at first; without it everything works, but later."""
 QUIET_S = 6.0
 """No event for so long means that a run is over that cannot be known to be."""
+DOUBT_S = 2.0
+"""After which silence makes it doubt that a server is still at it, to which it has lost a
+connection."""
 ASK_AGAIN_S = 0.3
 """Between two requests of the same thing."""
 ENDS = frozenset({"finished", "error", "stuck", "paused", "waiting_for_confirmation"})
@@ -59,10 +63,6 @@ def is_the_agents(event: Event) -> bool:
     return str(event["source"]) != "user"
 
 
-def _field(found: Callable[[], Mapping[str, object]], field: str) -> object:
-    return found()[field]
-
-
 class Call:
     """One call of `run()` on its way. Positions in the log."""
 
@@ -75,6 +75,10 @@ class Call:
         """The server has begun a run for it; else it waits for one that was there."""
         self.ended_before: int | None = None
         """Where the log has the beginning of a later run, if there was one."""
+        self.breaks = 0
+        """How often a connection had been lost when the run was asked for, or since."""
+        self.forgotten = False
+        """Whether the server may have lost it before it began."""
         self.requested = self.over = False
         self.error: Exception | None = None
 
@@ -93,8 +97,8 @@ class ReferenceClient:
         self._create(max_iterations)
         self._log = self.event_log(self._rest)
         self._callbacks = self.callbacks(self._log, on_event)
-        socket_url = f"{url.replace('http', 'ws', 1)}/sockets/events/{self._id}"
-        self._doorbell = self.doorbell(socket_url, self._heard)
+        self._socket_url = f"{url.replace('http', 'ws', 1)}/sockets/events/{self._id}"
+        self._doorbell = self.doorbell(self._socket_url, self._heard)
         self._doorbell.wait_for_greeting(GREETING_S)
         self._asking = threading.Lock()
         self._interrupts = 0
@@ -156,8 +160,22 @@ class ReferenceClient:
 
     def state(self) -> Mapping[str, Callable[[], object]]:
         """As the server has it when the first field is read, which raises UnreachableError."""
-        found = cache(lambda: state_in(self._info()))
-        return {field: partial(_field, found, field) for field in STATE_FIELDS}
+        found = cache(self._state)
+
+        def of(field: str) -> object:
+            state = found()
+            if isinstance(state, UnreachableError):
+                # It is not asked for again for each of them.
+                raise state
+            return state[field]
+
+        return {field: partial(of, field) for field in STATE_FIELDS}
+
+    def _state(self) -> Mapping[str, object] | UnreachableError:
+        try:
+            return state_in(self._info())
+        except UnreachableError as error:
+            return error
 
     def _info(self) -> dict[str, Any]:
         asking_since = time.monotonic()
@@ -188,10 +206,7 @@ class ReferenceClient:
             with self._log.attention():
                 with self._asking:
                     self._prepare(call)
-                    self._ask_for_run(call)
-                    call.requested = True
-                    self._log.tell()
-                    self._await_beginning(call)
+                    self._begin(call)
                     self._end_others(call)
                 status = self._await_end(call)
                 self._await_callbacks()
@@ -210,6 +225,25 @@ class ReferenceClient:
     def _remember(self, call: Call) -> None:
         call.before = len(self._log.events)
         call.status_before = self._log.last_status[1]
+
+    def _begin(self, call: Call) -> None:
+        """Until a run has begun, which is asked for again where the server has lost it."""
+        while True:
+            call.breaks, call.forgotten = self._breaks(), False
+            self._ask_for_run(call)
+            call.requested = True
+            self._log.tell()
+            self._await_beginning(call)
+            if not call.forgotten:
+                return
+
+    def _broken(self, call: Call) -> bool:
+        return self._breaks() != call.breaks
+
+    def _breaks(self) -> int:
+        """How often a connection was lost, or could not be had, so far. A server that has died and
+        was started again shows by nothing else that it has forgotten what it had accepted."""
+        return self._log.failures + self._doorbell.greetings
 
     def _ask_for_run(self, call: Call) -> None:
         """Until a run is on its way, this call's own or another."""
@@ -270,7 +304,8 @@ class ReferenceClient:
     def _await_beginning(self, call: Call) -> None:
         """Until the log shows it, which may take an agent's start. Until then every status is
         that of an earlier run. Nothing need begin where the conversation was finished, or the run
-        was interrupted."""
+        was interrupted. Where a connection has been lost since, and nothing begins, asking again
+        tells whether the run is there, which the server answers by 409."""
 
         def begun() -> bool:
             return self._beginning(call) is not None
@@ -281,11 +316,12 @@ class ReferenceClient:
             return interrupted or "finished" in {call.status_before} | self._statuses(call)
 
         if call.accepted:
-            self._log.wait(lambda: begun() or may_do_nothing())
+            self._log.wait(lambda: begun() or may_do_nothing() or self._broken(call))
             if not begun():
                 self._log.wait(begun, QUIET_S)
                 # Quiet is what the log shows once it has been read.
                 self._log.sync()
+                call.forgotten = not (begun() or may_do_nothing())
 
     def _end_others(self, call: Call) -> None:
         """A run that is accepted says that all others are over."""
@@ -306,7 +342,9 @@ class ReferenceClient:
             if call.accepted and self._beginning(call) is None:
                 break  # There was nothing to do.
             if last[1] == "running":
-                self._await_news(call, last)
+                status = self._await_news(call, last)
+                if status is not None:
+                    return status
             elif self._stays(call, last):
                 break
         return self._end(call)
@@ -319,8 +357,24 @@ class ReferenceClient:
                 return status
         return "paused"
 
-    def _await_news(self, call: Call, last: tuple[int, str]) -> None:
-        self._log.wait(lambda: self._log.last_status != last or call.ended_before is not None)
+    def _await_news(self, call: Call, last: tuple[int, str]) -> str | None:
+        """Until the log has another status; or the server's, where it is another for good, and no
+        log tells so. That may be where a connection was lost: perhaps the server was."""
+
+        def news() -> bool:
+            return self._log.last_status != last or call.ended_before is not None
+
+        self._log.wait(lambda: news() or self._broken(call))
+        breaks = self._breaks()
+        if news() or self._log.wait(news, DOUBT_S):
+            return None
+        status = live_status(self._socket_url)
+        if status is not None:
+            call.breaks = breaks
+        if status in (None, "running") or self._log.wait(news, QUIET_S):
+            return None
+        self._log.sync()
+        return None if news() else status
 
     def _stays(self, call: Call, last: tuple[int, str]) -> bool:
         """Whether a last status that is not `running` is the end; takes its time to find out."""
@@ -357,9 +411,10 @@ class ReferenceClient:
         self._log.wait(lambda: self._callbacks.given >= known)
 
     def _failure(self, status: str) -> Exception | None:
-        return (
-            RunFailedError(f"the run ended in {status}") if status in ("error", "stuck") else None
-        )
+        if status == "idle":
+            return RunFailedError("the server has lost the run")
+        failed = status in ("error", "stuck")
+        return RunFailedError(f"the run ended in {status}") if failed else None
 
     # -- requests ----------------------------------------------------------------------------
 

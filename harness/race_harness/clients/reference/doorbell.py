@@ -31,6 +31,8 @@ class Doorbell:
         self._url = url
         self._ring = ring
         self._answered = threading.Event()
+        self.greetings = 0
+        """How many connections have come about so far."""
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -89,6 +91,7 @@ class Doorbell:
                         self._ring(text)
                     else:
                         greeted = True
+                        self.greetings += 1
                         self._greeted(text, again=self._answered.is_set())
                         self._answered.set()
         return greeted, socket.close_code if socket is not None else None

@@ -47,6 +47,8 @@ class EventLog:
         self._rung = False
         self._begun = self._done = 0
         self._failing_since: float | None = None
+        self.failures = 0
+        """How many readings have failed so far."""
         self._thread = threading.Thread(target=self._keep_reading, name="reader", daemon=True)
         self._thread.start()
 
@@ -125,6 +127,7 @@ class EventLog:
             try:
                 self._read()
             except LostError:
+                self.failures += 1
                 if self._failing_since is None:
                     self._failing_since = time.monotonic()
                 self.tell()

@@ -31,6 +31,9 @@ class FakeServer:
             return state_in(conversation.info(conversation.status))
         return None
 
+    async def restart(self) -> None:
+        await self._server.restart()
+
     async def aclose(self) -> None:
         await self._server.aclose()
 

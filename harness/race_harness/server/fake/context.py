@@ -1,6 +1,7 @@
 """What everything on one server shares: the schedule, the trace, time, ids and the event loop."""
 
 import asyncio
+import copy
 import random
 from collections import Counter, defaultdict
 from collections.abc import Coroutine
@@ -38,6 +39,18 @@ class Context:
         self._requests = 0
         self._tasks: dict[asyncio.Task[None], None] = {}  # In order of their start.
         self._failures: list[BaseException] = []
+
+    def of_next_process(self) -> "Context":
+        """That of the process that takes the place of this one: nothing is under way in it, and
+        all that is counted goes on."""
+        context = copy.copy(self)
+        context.event_loop, context._tasks = EventLoop(), {}
+        return context
+
+    @property
+    def runs(self) -> int:
+        """How many were accepted so far."""
+        return self._runs
 
     async def wait(self, milliseconds: float) -> None:
         """Let time pass; zero does not even yield."""

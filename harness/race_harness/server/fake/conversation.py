@@ -42,11 +42,12 @@ class Conversation:
         self._statistics: dict[str, RunState] = {}
         """Whose they are, by the id of their event."""
         self._paid_answers = 0
-        self._saved_status = "idle"
+        self._saved_status, self._saved_answers, self._saved_head = "idle", 0, 0
         """In base_state.json."""
         self.user_messages = 0
         """How many the user has sent so far."""
         self._created_at = context.timestamp()
+        self.request = request
         self._state = _initial_state(conversation_id, request)
         self.max_iterations: int = self._state["max_iterations"]
         """How many steps the agent may take in one run."""
@@ -87,6 +88,8 @@ class Conversation:
         self.context.trace.record("server", "status", status=status, run=run)
         if assigned is not None:
             assigned()
+        if not (self.context.profile.saves_state_late and self.lock.open):
+            self._store()
         await self.emit(self.events.state_update("execution_status", status), run)
 
     def pay(self) -> None:
@@ -244,16 +247,6 @@ class Conversation:
                 await self.emit(self.events.rejection(action, reason))
             self.unconfirmed = [each for each in self.unconfirmed if each not in pending]
 
-    def _unmatched(self) -> list[Event]:
-        """Actions of the log that nothing has come of (state.py, `get_unmatched_actions`)."""
-        events, _ = self.log.search(limit=len(self.log))
-        done = {event.get("action_id") for event in events}
-        if not self.context.profile.repeats_failed_calls:
-            errors = [event for event in events if event["kind"] == "AgentErrorEvent"]
-            calls = {event["tool_call_id"] for event in errors}
-            done |= {event["id"] for event in events if event.get("tool_call_id") in calls}
-        return [e for e in events if e["kind"] == "ActionEvent" and e["id"] not in done]
-
     async def _persist(self, event: Event, run: int | None) -> None:
         late_ms = self.context.late_ms("append")
         await self.context.wait(self.context.timing.persist_ms + late_ms)
@@ -281,11 +274,49 @@ class Conversation:
 
     def _save(self) -> None:
         """The outermost block under the state lock is left."""
-        if self._saved_status == self.status:
-            return
-        self._saved_status = self.status
-        if self.context.profile.status_from_persisted_state:
+        if self.context.profile.saves_state_late:
+            self._store()
+
+    def _store(self) -> None:
+        before, self._saved_status = self._saved_status, self.status
+        self._saved_answers, self._saved_head = self._paid_answers, len(self.log)
+        if before != self.status and self.context.profile.status_from_persisted_state:
             self.context.trace.record("server", "status-readable", status=self.status)
+
+    # After the death of the process
+
+    def take_up(self, died: "Conversation") -> None:
+        """Have what another process has persisted of it."""
+        self.log = died.log
+        self.status = self._saved_status = died._saved_status
+        self._paid_answers = self._saved_answers = died._saved_answers
+        self._created_at = died._created_at
+        self._agent_ready = self.log.has("SystemPromptEvent")
+        head = died._saved_head if self.context.profile.head_in_state else len(self.log)
+        self._saved_head = head
+        self.unconfirmed = self._unmatched(head)
+
+    def _unmatched(self, head: int | None = None) -> list[Event]:
+        """Of those before the head; None: of all."""
+        errors_answer = not self.context.profile.repeats_failed_calls
+        return self.log.unmatched(head, errors_answer=errors_answer)
+
+    async def recover(self, run: int) -> None:
+        """What was running cannot be running any more (event_service.py, `start`). Nobody can
+        have subscribed."""
+        if self.status != "running" or not self.context.profile.recovers_runs:
+            return
+
+        def ended() -> None:
+            trace = self.context.trace
+            trace.record("server", "run-ended", run=run, status="error", recovered=True)
+
+        head = self._saved_head
+        await self.set_status("error", assigned=ended)
+        lost = self._unmatched()
+        if lost:
+            await self.emit(self.events.failed_tool(lost[0], "A restart occurred meanwhile."))
+        self.unconfirmed = self._unmatched(head)
 
 
 def _mark(event: Event) -> dict[str, Any]:

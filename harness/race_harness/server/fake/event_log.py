@@ -47,6 +47,18 @@ class PersistedLog:
         index = self._index.get(event_id)
         return None if index is None else self._events[index]
 
+    def has(self, kind: str) -> bool:
+        return any(event["kind"] == kind for event in self._events)
+
+    def unmatched(self, head: int | None, *, errors_answer: bool) -> list[Event]:
+        """Actions of the first `head` events of which nothing has come (state.py,
+        `get_unmatched_actions`)."""
+        answers = {"ObservationEvent", "UserRejectObservation"}
+        answers |= {"AgentErrorEvent"} if errors_answer else set()
+        answered = {one["tool_call_id"] for one in self._events if one["kind"] in answers}
+        actions = (one for one in self._events[:head] if one["kind"] == "ActionEvent")
+        return [action for action in actions if action["tool_call_id"] not in answered]
+
     def count(self, wanted: Filter = EVERYTHING) -> int:
         return sum(map(wanted.matches, self._events))
 

@@ -12,10 +12,15 @@ from race_harness.server import whose
 from race_harness.server.fake.context import Context
 from race_harness.server.fake.conversation import Conversation
 from race_harness.server.fake.run import Run
+from race_harness.server.process import tell_restarted
 from race_harness.server.profile import Profile
 from race_harness.server.rest_faults import RestFaults
 
 EPOCH = datetime(2026, 1, 1)
+LEASE_NS = 45_000_000_000
+LEASE_RENEWED_NS = 15_000_000_000
+"""How long a lease is good for, and after how long it is renewed (conversation_lease.py,
+event_service.py)."""
 
 
 class AlreadyRunningError(Exception):
@@ -58,6 +63,22 @@ class AgentServer:
         self.conversations[conversation_id] = conversation
         return conversation, True
 
+    async def restart(self) -> None:
+        """As another process, which has what this one had persisted (conversation_service.py,
+        `__aenter__`)."""
+        died, self.conversations = self.conversations, {}
+        self.context = self.context.of_next_process()
+        status = None
+        for conversation_id, before in died.items():
+            if before.is_leased() or not self.profile.keeps_conversations:
+                continue
+            conversation = EventService(self.context, conversation_id, before.request)
+            conversation.take_up(before)
+            await conversation.recover(self.context.runs)
+            self.conversations[conversation_id] = conversation
+            status = conversation.status
+        tell_restarted(self.trace, status)
+
     async def aclose(self) -> None:
         """Cancel every background task and await it.
 
@@ -80,6 +101,17 @@ class EventService(Conversation):
         """Whether a message with `run: true` has met a run that may not read it any more."""
         self._stops = 0
         """How often somebody has asked for a pause or an interrupt, from 1.25 on."""
+        self._leased_ns = context.trace.now_ns()
+        """When it was leased first."""
+
+    def is_leased(self) -> bool:
+        """Whether its lease outlives its server, which was renewed last before that died."""
+        if not self.context.profile.lease_outlives_server:
+            return False
+        died = next(h for h in reversed(self.context.trace.happenings) if h.what == "crashed")
+        renewals = (died.at_ns - self._leased_ns) // LEASE_RENEWED_NS
+        until_ns = self._leased_ns + renewals * LEASE_RENEWED_NS + LEASE_NS
+        return self.context.trace.now_ns() < until_ns
 
     async def send_message(self, content: list[dict[str, Any]], *, run: bool) -> None:
         """`run` starts a run too, unless there is one (as from 1.22.1 on). That one may be in its

@@ -104,6 +104,11 @@ class StateLock(LendableLock):
         self._on_left = on_left
         self._open_blocks = 0
 
+    @property
+    def open(self) -> bool:
+        """Whether a block under it is open."""
+        return self._open_blocks > 0
+
     async def __aenter__(self) -> None:
         await super().__aenter__()
         self._open_blocks += 1

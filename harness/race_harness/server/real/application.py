@@ -14,6 +14,7 @@ from race_harness.model.trace import Trace
 from race_harness.server import whose
 from race_harness.server.between import release_seen
 from race_harness.server.bodies import body_of, replayed
+from race_harness.server.process import tell_restarted
 from race_harness.server.profile import Profile
 from race_harness.server.real import dates, home, hooks
 from race_harness.server.real.observer import Observer
@@ -82,6 +83,14 @@ class RealServer:
     def _state(self) -> State | None:
         services = self._conversations.event_services() if self._conversations is not None else []
         return state_in(_info(services[0])) if services else None
+
+    async def restart(self) -> None:
+        """In the home of the process that has died. What that one had in memory stands still with
+        its threads, and nothing refers to it any more."""
+        with self._observer.recovering():
+            self._conversations = Conversations(self._app)
+            await self._conversations.started()
+        tell_restarted(self._trace, self._conversations.status())
 
     async def aclose(self) -> None:
         """Shut the server down and remove what it wrote."""
@@ -195,6 +204,12 @@ class Conversations:
         """One for each conversation that is in memory."""
         services = self._service and self._service._event_services
         return [*(services or {}).values()]
+
+    def status(self) -> str | None:
+        """Of the conversation; None: there is none. From 1.37 it may not be in memory yet."""
+        records = getattr(self._service, "_conversation_records", {}).values()
+        known = [service._conversation._state for service in self.event_services()] or [*records]
+        return str(known[0].execution_status.value) if known else None
 
     async def end(self) -> None:
         """Raises what the server failed with."""

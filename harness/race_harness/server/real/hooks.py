@@ -9,6 +9,7 @@ what would start processes stand in for it.
 import asyncio
 import functools
 import inspect
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -79,6 +80,9 @@ def install() -> None:
         (FinishExecutor, "__call__", functools.partial(_use_tool, fallible=False)),
     ):
         wrap(owner, name, wrapper)
+    lease = sys.modules.get("openhands.agent_server.conversation_lease")  # from 1.19.1
+    if lease is not None:
+        wrap(lease.ConversationLease, "_owner_is_dead", _owner_is_dead)  # from 1.22
     # In newer servers. It starts git, and a conversation without file changes has no use for it.
     _replace(EventService, "_ensure_workspace_is_git_repo", staticmethod(lambda _path: None))
     _wrap_class_method(ConversationStateUpdateEvent, "from_conversation_state", _snapshot)
@@ -102,6 +106,11 @@ def _sleep(milliseconds: float) -> None:
     """What keeps a thread busy, be it the event loop's."""
     if milliseconds:
         time.sleep(milliseconds / 1000)
+
+
+def _owner_is_dead(original: Any, lease: Any, payload: Any) -> bool:
+    """In the simulation all that holds a lease is of one process."""
+    return current().restarted or bool(original(lease, payload))
 
 
 # The service of a conversation

@@ -4,8 +4,9 @@
 awaits or takes a lock.
 """
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Literal
 
@@ -65,6 +66,9 @@ class Observer:
         self._saved = "idle"
         self._statistics: dict[str, AgentRun] = {}
         """Events of statistics and whose they are; threads of their own append them."""
+        self._recovers = False
+        self.restarted = False
+        """Whether another process has taken the place of one that has died."""
         self.listened = False
         """Whether anybody has subscribed to events."""
 
@@ -76,6 +80,15 @@ class Observer:
     def late_ms_of(self, what: str, nth: int) -> float:
         lates = self.timing.late
         return sum(late.for_ms for late in lates if (late.what, late.nth) == (what, nth))
+
+    @contextlib.contextmanager
+    def recovering(self) -> Iterator[None]:
+        """Meanwhile the server takes up what another process had persisted."""
+        self.restarted = self._recovers = True
+        try:
+            yield
+        finally:
+            self._recovers = False
 
     # Runs
 
@@ -124,6 +137,11 @@ class Observer:
         last = status != "finished" or run is None or run.denials_left == 0
         if run is not None and status in FINAL and last:
             self._end(run, status)
+        if self._recovers and status == "error":
+            run_of_before = self.newest_run().number
+            self.trace.record(
+                *("server", "run-ended"), run=run_of_before, status=status, recovered=True
+            )
 
     def saved(self, status: str) -> None:
         """The base state was written, which REST reads from 1.43 on."""

@@ -18,6 +18,7 @@ FAULTS: dict[str, type[ReferenceClient]] = {
     "state-by-frame": showing.StateByFrame,
     "state-of-before": showing.StateOfBefore,
     "own-message-unread": showing.OwnMessageUnread,
+    "accepted-is-begun": waiting.AcceptedIsBegun,
     "first-poll": waiting.FirstPoll,
     "idle-poll": waiting.IdlePoll,
     "unread-fallback": waiting.UnreadFallback,

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 from race_harness.clients import OnEvent
-from race_harness.clients.reference.client import ENDS, Call
+from race_harness.clients.reference.client import ENDS, Call, ReferenceClient
 from race_harness.clients.reference.http import Event
 from race_harness.clients.reference.zoo.hearing import (
     POLL_S,
@@ -14,6 +14,17 @@ from race_harness.clients.reference.zoo.hearing import (
     PollingClient,
     status_of,
 )
+
+
+class AcceptedIsBegun(ReferenceClient):
+    """Takes a run that was accepted for one that begins, whatever becomes of the server, and waits
+    for that for ever.
+
+    Source: releases, which ask once; the order of a message queue, "accepted is not processed".
+    """
+
+    def _broken(self, call: Call) -> bool:
+        return False
 
 
 class FirstPoll(PollingClient):
