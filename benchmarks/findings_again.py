@@ -105,8 +105,10 @@ def hunt(client: str, options: Sequence[str], seconds: float, folder: Path) -> d
 
 
 def founds(told: dict[str, Any], folder: Path) -> Iterator[tuple[dict[str, Any], Failure]]:
+    """What was shrunk: of the others nobody knows what they need."""
     for entry in sorted(told["failures"], key=lambda entry: entry["found_at_trial"]):
-        yield entry, Failure.read(folder / entry["path"])
+        if entry["shrunk"] in ("smallest", "budget"):
+            yield entry, Failure.read(folder / entry["path"])
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from race_harness.search import library
 from race_harness.search.draw import draw_schedules
 from race_harness.sim import source
 from race_harness.workers.pool import Workers
-from race_harness.workers.protocol import WholeTrial
+from race_harness.workers.protocol import RunTrial, WholeTrial
 
 WORKING = Path(__file__).parents[1] / "clients" / "own_client.py"
 SIM_OWN = Combination("sim", "own")
@@ -158,6 +158,50 @@ def test_schedules_are_taken_as_they_are_needed(two: Workers) -> None:
     assert len(two.run(islice(endless(), 20), nothing)) == 20
     assert taken == 20
     assert two.run([], nothing) == []
+
+
+def test_what_is_asked_for_may_depend_on_what_came(two: Workers) -> None:
+    """One trial after another, though there are two jobs: the next is asked for by its answer."""
+    left, answered = iter(schedules(5)), [0]
+    asked: list[int] = []
+
+    def next_one() -> RunTrial | None:
+        if len(asked) == len(answered) or (schedule := next(left, None)) is None:
+            return None
+        asked.append(len(asked))
+        return RunTrial(asked[-1], schedule)
+
+    for done in two.serve(next_one):
+        assert done.result.index == asked[-1]
+        answered.append(done.result.index)
+    assert asked == [*range(5)]
+
+
+def test_of_a_cause_that_was_told_the_evidence_alone_is_told_again(
+    workers: Callable[[str], Workers],
+) -> None:
+    poll = workers("reference:poll")
+    told = [*poll.stream(schedules(20), "causes")]
+    assert all((whole is None) == result.passed for result, whole in told)
+    failures = [whole for _result, whole in told if whole is not None]
+    assert len(failures) > 1
+    assert all(failure.evidence for failure in failures)
+    # Each is about one cause, which was told at the first.
+    assert [bool(failure.happenings) for failure in failures].count(True) <= 1
+
+
+def test_a_hang_is_told_sooner_where_that_is_asked_for(two: Workers) -> None:
+    slow = Schedule("any", server=ServerTiming(answer_run_ms=25_000.0, start_ms=25_000.0))
+    limits = iter([None, 5.0, None])
+
+    def asked() -> RunTrial | None:
+        limit_s = next(limits, 0.0)
+        return None if limit_s == 0.0 else RunTrial(int(limit_s or 0), slow, None, limit_s)
+
+    verdicts = [(done.result.index, done.result.verdicts) for done in two.serve(asked, 1)]
+    assert {index: "hang" in several for index, several in verdicts} == {0: False, 5: True}
+    # The next one has all its time again.
+    assert len(verdicts) == 3
 
 
 def test_a_job_that_dies_ends_the_campaign_with_one_clear_error() -> None:
