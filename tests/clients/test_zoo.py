@@ -25,6 +25,7 @@ from race_harness.model.schedule import (
     Schedule,
     Script,
     ServerTiming,
+    Watcher,
 )
 from race_harness.model.verdict import passes
 from race_harness.network.site import UvicornSite
@@ -474,6 +475,13 @@ AIMED = [
         "stale-state",
         others(OtherAct("run", after("run-started", 50))),
         "somebody else has the agent go on; or is refused",
+    ),
+    Aimed(
+        "late-comer",
+        replace(BENIGN, watchers=(Watcher(after("run-ended")),)),
+        "lost",
+        others(OtherAct("run", after("run-returned", 50))),
+        "another client looks on; or there is none",
     ),
 ]
 

@@ -38,6 +38,7 @@ from race_harness.model.schedule import (
     Script,
     ServerTiming,
     Turn,
+    Watcher,
 )
 from race_harness.model.trace import LOG_VARIABLE, Trace
 from race_harness.network.site import UvicornSite
@@ -320,6 +321,7 @@ DIFFERENT = {
         PLAIN, network=Network(faults=(Fault("stall", Moment(), for_ms=1, way="up"),))
     ),
     "somebody else": replace(PLAIN, others=(OtherAct("pause", Moment("subscribed")),)),
+    "who looks on": replace(PLAIN, watchers=(Watcher(),)),
     "gateway that gives up": replace(PLAIN, network=Network(gateway=Gateway(answer_s=0.0005))),
     "gateway that closes": replace(PLAIN, network=Network(gateway=Gateway(idle_s=0.1))),
     "history": replace(PLAIN, script=Script(history=1)),

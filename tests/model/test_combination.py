@@ -23,6 +23,7 @@ from race_harness.model.schedule import (
     Schedule,
     Script,
     ServerTiming,
+    Watcher,
 )
 
 
@@ -113,6 +114,8 @@ def test_others_are_those_of_the_agent_server() -> None:
     assert reason.startswith("others: ")
     for combination in COMBINATIONS:
         assert without(schedule, combination) == ()
+    (reason,) = without(Schedule("s", watchers=(Watcher(),)), Combination("sim", "own"))
+    assert reason.startswith("watchers: ")
 
 
 def test_all_of_them_are_told() -> None:

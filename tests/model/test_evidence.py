@@ -108,6 +108,11 @@ SENTENCES = [
         "# events given to the callback more than once",
     ),
     (
+        Evidence("duplicate-callback", "shown-twice", TWO, client=2),
+        "client 2, which looks on: 2 events shown more than once",
+        "client 2, which looks on: # events shown more than once",
+    ),
+    (
         Evidence("out-of-order", "callbacks-swapped", TWO),
         "callbacks came in another order than the server's log",
         "callbacks came in another order than the server's log",

@@ -101,7 +101,7 @@ OWN = {
     },
     "contents": {"script.history", "script.strange", "script.tool_calls", "network.faults"},
     "process": {"server.process"},
-    "others": {"others", "script.outcome"},
+    "others": {"others", "watchers", "script.outcome"},
     "interleaving": {"interleaving"},
 }
 """What each family may vary."""
@@ -254,6 +254,7 @@ def test_all_of_them_survive_json_together() -> None:
             ("others", lambda s, what=what: any(act.what == what for act in s.others))
             for what in ("run", "message", "message-and-run", "pause", "confirm", "reject")
         ),
+        ("others", lambda s: s.watchers != ()),
         ("others", lambda s: any(act.at.what == "run-returned" for act in s.others)),
         ("between", lambda s: s.network.gateway.answer_s is not None),
         ("between", lambda s: s.network.gateway.idle_s is not None),

@@ -24,6 +24,7 @@ from race_harness.model.schedule import (
     Script,
     ServerTiming,
     Turn,
+    Watcher,
 )
 from race_harness.model.verdict import Judgement
 from race_harness.story.drawing import drawing
@@ -101,6 +102,21 @@ def test_what_somebody_else_does_is_told_with_its_answer(
     act = OtherAct(name, Moment("run-ended"))  # type: ignore[arg-type]
     (line,) = differences(Schedule("x", others=(act,)))
     assert line == f"others[0] = {name} at run-ended (benign: none)"
+
+
+def test_who_looks_on_is_told_when_it_comes_and_not_what_it_is_given(failure: Failure) -> None:
+    comes = at(3.0, "watcher", "attached", client=2)
+    given = at(4.0, "watcher", "given", client=2, event="e-system")
+    shown = at(9.5, "watcher", "shown", client=2, events=["e-system"])
+    changed = with_run(failure, comes, given, at(9.0, "client", "run-returned"), shown)
+    rows = [line for line in told(changed) if "client 2" in line]
+    assert len(rows) == 1
+    assert "client 2, which looks on is there" in rows[0]
+    fails = at(3.0, "watcher", "attach-failed", client=2, error="ValueError: gone")
+    refused = with_run(failure, fails, at(9.0, "client", "run-returned"))
+    assert any("client 2, which looks on raises ValueError: gone" in row for row in told(refused))
+    (line,) = differences(Schedule("x", watchers=(Watcher(Moment("run-ended")),)))
+    assert line == "watchers[0] = one from run-ended (benign: none)"
 
 
 def test_what_the_caller_does_by_itself_is_no_other_thread(failure: Failure) -> None:

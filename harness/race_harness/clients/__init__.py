@@ -88,6 +88,20 @@ def host_of(adapter: "Adapter") -> socket.socket | None:
     return getattr(adapter, "host", None)
 
 
+def attached(adapter: "Adapter", url: str, conversation: str, on_event: OnEvent) -> Client:
+    """A further client in a conversation.
+
+    Raises:
+        NotImplementedError: the adapter has none.
+        Exception: whatever the client raises.
+    """
+    attach = getattr(adapter, "attach", None)
+    if attach is None:
+        raise NotImplementedError(f"{type(adapter).__name__} has no attach()")
+    client: Client = attach(url, conversation, on_event)
+    return client
+
+
 class Adapter(Protocol):
     """How to use one kind of client, and the server that it speaks with.
 
@@ -111,6 +125,11 @@ class Adapter(Protocol):
         Where the schedule says so, there is a third argument, `max_iterations`: how many steps the
         agent may take in one run. Without it, such a trial is void.
         """
+
+    def attach(self, url: str, conversation: str, on_event: OnEvent) -> Client:
+        """Connect to a conversation that there is, by its id. May be left out: then a trial that
+        has watchers is void."""
+        raise NotImplementedError
 
     def serve(self, schedule: Schedule, trace: Trace) -> Server:
         """The server of one trial, in the state in which it has just been started.

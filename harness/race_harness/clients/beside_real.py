@@ -3,7 +3,7 @@
 import importlib.metadata
 from typing import Any
 
-from race_harness.clients import Adapter, Client, OnEvent, dialect_of, source_of
+from race_harness.clients import Adapter, Client, OnEvent, attached, dialect_of, source_of
 from race_harness.model.errors import ClientUnavailable
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
@@ -48,6 +48,9 @@ class RealServed:
 
     def connect(self, url: str, on_event: OnEvent, **options: Any) -> Client:
         return self._adapter.connect(url, on_event, **options)
+
+    def attach(self, url: str, conversation: str, on_event: OnEvent) -> Client:
+        return attached(self._adapter, url, conversation, on_event)
 
     def serve(self, schedule: Schedule, trace: Trace) -> Server:
         from race_harness.server.real.application import RealServer

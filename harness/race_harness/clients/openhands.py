@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from race_harness.clients import Client, OnEvent, SeenEvent
 from race_harness.model.schedule import Schedule
@@ -65,8 +66,15 @@ class OpenHandsClient:
     """One `RemoteConversation`."""
 
     def __init__(
-        self, agent: Agent, url: str, on_event: OnEvent, max_iterations: int | None = None
+        self,
+        agent: Agent,
+        url: str,
+        on_event: OnEvent,
+        max_iterations: int | None = None,
+        conversation: str | None = None,
     ) -> None:
+        """`conversation`: the id of one that there is already."""
+
         def callback(event: Any) -> None:
             kind = type(event).__name__
             on_event(SeenEvent(event.id, kind, getattr(event, "tool_name", None)))
@@ -75,6 +83,8 @@ class OpenHandsClient:
         options: dict[str, Any] = {}
         if max_iterations is not None:
             options["max_iteration_per_run"] = max_iterations
+        if conversation is not None:
+            options["conversation_id"] = UUID(conversation)
         # The client appends to the list it is given: a fresh one each time.
         self._conversation: Any = RemoteConversation(
             agent=agent,
@@ -148,6 +158,9 @@ class OpenHandsAdapter:
 
     def connect(self, url: str, on_event: OnEvent, max_iterations: int | None = None) -> Client:
         return OpenHandsClient(self._agent, url, on_event, max_iterations)
+
+    def attach(self, url: str, conversation: str, on_event: OnEvent) -> Client:
+        return OpenHandsClient(self._agent, url, on_event, conversation=conversation)
 
     def serve(self, schedule: Schedule, trace: Trace) -> Server:
         """The server of the client's own release."""

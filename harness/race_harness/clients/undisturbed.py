@@ -8,6 +8,7 @@ from race_harness.clients import (
     Adapter,
     Client,
     OnEvent,
+    attached,
     dialect_of,
     may_start_processes,
     source_of,
@@ -28,6 +29,9 @@ class UndisturbedAdapter:
 
     def connect(self, url: str, on_event: OnEvent, **options: Any) -> Client:
         return UndisturbedClient(self._adapter.connect(url, on_event, **options), self._look)
+
+    def attach(self, url: str, conversation: str, on_event: OnEvent) -> Client:
+        return attached(self._adapter, url, conversation, on_event)
 
 
 class UndisturbedClient:

@@ -1,8 +1,16 @@
 """Wraps an adapter so that the JSON bodies of its servers can be captured."""
 
+from functools import partial
 from typing import Any
 
-from race_harness.clients import Adapter, dialect_of, host_of, may_start_processes, source_of
+from race_harness.clients import (
+    Adapter,
+    attached,
+    dialect_of,
+    host_of,
+    may_start_processes,
+    source_of,
+)
 from race_harness.conformance.shapes import Bodies, Capture
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
@@ -19,6 +27,7 @@ class CapturingAdapter:
         self.child_processes = may_start_processes(adapter)
         self.connect = adapter.connect
         self.host = host_of(adapter)
+        self.attach = partial(attached, adapter)
         self.bodies: Bodies | None = None
         self._adapter = adapter
 

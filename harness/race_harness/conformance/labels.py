@@ -185,6 +185,8 @@ class _LabelReader:
         return [Label("server", "stop-hook-denied")]
 
     def _socket_subscribed(self, detail: dict[str, Any]) -> list[Label]:
+        if detail.get("other"):
+            return []
         self._subscribed += 1
         self._connections[detail["peer"]] = self._subscribed
         return [Label("socket", "subscribed", connection=self._subscribed)]

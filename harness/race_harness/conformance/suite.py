@@ -23,6 +23,7 @@ from race_harness.model.schedule import (
     Script,
     ServerTiming,
     Turn,
+    Watcher,
 )
 
 LINKS: Final = Network(Link(0.53), Link(0.61))
@@ -294,6 +295,10 @@ CASES: Final[Mapping[str, Schedule]] = {
         *("reject", "run-returned", 100, _WAITING), caller=Caller(runs=2, between_ms=1_000)
     ),
     "somebody else rejects where nothing waits": _others("reject", "run-returned", 500),
+    "another client looks on": replace(_case(Script(tool_calls=1)), watchers=(Watcher(),)),
+    "another client looks on from the end": replace(
+        _case(), watchers=(Watcher(Moment("run-ended")),)
+    ),
     "somebody else rejects a call under way": _others(
         "reject", after_ms=250, server=ServerTiming(tool_ms=200)
     ),

@@ -92,6 +92,8 @@ def unavailable(schedule: Schedule, world: str, server: str) -> tuple[str, ...]:
         reasons += _of_real_server(schedule)
     if server == "own" and schedule.others:
         reasons.append("others: only of the agent server is it known how others ask it")
+    if server == "own" and schedule.watchers:
+        reasons.append("watchers: only in the agent server are conversations known by their ids")
     if world == server == "real" and schedule.server.clock_ms:
         reasons.append("server.clock_ms: the real server reads the machine's clock")
     return tuple(reasons)

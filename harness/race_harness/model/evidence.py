@@ -71,6 +71,8 @@ class Evidence:
     `function: text of the line`."""
     thread: str | None = None
     """The name of the thread that died."""
+    client: int | None = None
+    """Which client of the conversation it is about, if it is not the one that runs."""
 
     @property
     def says(self) -> str:
@@ -142,7 +144,8 @@ class Evidence:
 
     def _in_words(self, number: Numbers) -> str:
         tell = FACTS.get(self.fact)
-        return self.fact if tell is None else tell(self, number)
+        says = self.fact if tell is None else tell(self, number)
+        return says if self.client is None else f"client {self.client}, which looks on: {says}"
 
 
 @dataclass(frozen=True)
@@ -294,6 +297,10 @@ def _no_callback(entry: Evidence, number: Numbers) -> str:
     return f"{_count(entry, number)} in state.events that no callback was given"
 
 
+def _shown_twice(entry: Evidence, number: Numbers) -> str:
+    return f"{_count(entry, number)} shown more than once"
+
+
 def _given_twice(entry: Evidence, number: Numbers) -> str:
     return f"{_count(entry, number)} given to the callback more than once"
 
@@ -346,6 +353,7 @@ FACTS: Final[Mapping[str, Callable[[Evidence, Numbers], str]]] = {
     "never-seen": _never_seen,
     "no-callback": _no_callback,
     "given-twice": _given_twice,
+    "shown-twice": _shown_twice,
     "callbacks-swapped": _callbacks_swapped,
     "events-swapped": _events_swapped,
     "test-failed": _test_failed,

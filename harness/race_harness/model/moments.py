@@ -99,6 +99,8 @@ class Moments:
     def _names(self, happening: Happening) -> list[str]:
         if happening.lane == "rest":
             return self._names_of_rest(happening)
+        if happening.lane == "socket" and happening.detail.get("other"):
+            return []  # Somebody else's.
         name = NAMES.get((happening.lane, happening.what))
         return [] if name is None else [name]
 

@@ -481,6 +481,21 @@ class OtherAct:
 
 
 @dataclass(frozen=True)
+class Watcher:
+    """A further client of the same release that looks on: it connects to the conversation by its
+    id, as a colleague's program or a second tab does, and shows what it gets to know.
+
+    It comes by a way of its own, of benign latency, as others do. What it shows in the end is
+    judged like what the client shows.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    at: Moment = field(default_factory=lambda: Moment("run-started"))
+    """From when it is there."""
+
+
+@dataclass(frozen=True)
 class LineStall:
     """The thread that comes to a line of the client's source is not scheduled for a while.
 
@@ -534,6 +549,8 @@ class Schedule:
     schema: Literal[2] = SCHEMA
     others: tuple[OtherAct, ...] = ()
     """What others do in the conversation meanwhile."""
+    watchers: tuple[Watcher, ...] = ()
+    """Further clients, which look on."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, with every field spelled out."""

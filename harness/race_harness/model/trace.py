@@ -16,6 +16,8 @@ client   run-called {call}, run-returned {call}, run-raised {call, error},
 rest     request {method, route, number, peer}, answer {number, status, execution_status?, cut?},
          fault {action, number, peer, status?, delay_ms?, after_s?}, unanswered {number}
 other    asked {act, number}, answered {act, number, status}, unanswered {act, number, error}
+watcher  attached {client}, attach-failed {client, error}, given {client, event},
+         shown {client, events}, state-shown {client, values, errors}
 server   run-requested, run-refused {status}, run-accepted {run}, run-started {run},
          status {status, run}, status-readable {status}, run-ended {run, status, recovered?},
          persisted {event, kind, key?, tool_name?, run?}, publication {event}, run-cleared {run},
@@ -26,8 +28,9 @@ socket   subscribed {peer}, frame-sent {event, kind, key?, value?, tool_name?, p
 network  fault {action, link, peer?, code?, for_ms?, fault?, way?}, was-busy {link, peer, for_ms}
 thread   line {function, line, names, stores, round, skipped?}, lines-left-out {count}
 
-What somebody else has asked for, and not the client, is `other=True` on the lane `server`: a run
-that is requested, accepted or refused, and a message that is persisted.
+What somebody else has asked for, and not the client, is `other=True`: on the lane `server` a run
+that is requested, accepted or refused, and a message that is persisted; on `socket` a connection
+that is subscribed or lost.
 
 Of a test, each happening also tells by which thread it was; what is on the lane `thread` comes
 from its log of lines, and no digest covers it.

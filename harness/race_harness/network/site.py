@@ -17,6 +17,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 from websockets.exceptions import InvalidState
 
+from race_harness.network import whose
 from race_harness.network.loopback import ASIDE_PORT, HOST, PORT
 from race_harness.network.unhurried import UnhurriedSocket
 
@@ -36,6 +37,7 @@ class UvicornSite:
         self.app = app
         """May be replaced between two trials."""
         self._failure: Exception | None = None
+        self._aside = ASIDE_PORT
         self._config = Config(
             self._handle,
             http="h11",
@@ -56,13 +58,14 @@ class UvicornSite:
         ready: Callable[[], object],
         stop: asyncio.Event,
         listener: socket.socket | None = None,
+        aside: socket.socket | None = None,
         *,
         again: bool = False,
     ) -> None:
         """Serve until `stop` is set, then say goodbye to each connection and hang up.
 
-        `listener` is a real socket; None: the simulation's host and port. `again`: what served
-        before has died.
+        `listener` is a real socket; None: the simulation's host and port. By `aside` come those
+        who are not the client. `again`: what served before has died.
 
         Raises:
             Exception: what a handler of the application failed with. The client was answered
@@ -83,9 +86,15 @@ class UvicornSite:
             server = await loop.create_server(protocol, HOST, PORT)
         else:
             server = await loop.create_server(protocol, sock=listener)
+        beside = None
+        if aside is not None:
+            self._aside = aside.getsockname()[1]
+            beside = await loop.create_server(protocol, sock=aside)
         ready()
         await stop.wait()
         server.close()
+        if beside is not None:
+            beside.close()
         for connection in list(state.connections):
             # One whose peer's close frame it has not answered yet cannot be closed once more.
             with contextlib.suppress(InvalidState):
@@ -96,6 +105,8 @@ class UvicornSite:
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.app is None:
             raise RuntimeError("no application is served here")
+        if scope["server"][1] == self._aside:
+            whose.asks.set(True)
         try:
             await self.app(scope, receive, send)
         except Exception as failure:

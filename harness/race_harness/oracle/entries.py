@@ -3,6 +3,7 @@
 Positions are places in the trace, times are trial nanoseconds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +36,28 @@ class LogEntry:
         if self.trailing:
             facts["trailing"] = True
         return facts
+
+
+def facts_of(entries: Sequence[LogEntry]) -> tuple[dict[str, Any], ...]:
+    return tuple(entry.facts() for entry in entries)
+
+
+@dataclass(slots=True)
+class WatcherEntry:
+    """What a further client got to know."""
+
+    attached: int | None = None
+    """Position; None: it never was."""
+    attached_ns: int = 0
+    error: str | None = None
+    """What attaching raised."""
+    given: list[str] = field(default_factory=list)
+    shown: tuple[str, ...] | None = None
+    """Its events in the end, in its order."""
+    shown_ns: int = 0
+    values: dict[str, Any] | None = None
+    """Fields of its state."""
+    errors: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -4,7 +4,6 @@ Pure: it reads the happenings of a trial and the outcome, nothing else. Every ca
 every other act is judged by itself; events and callbacks once, after settling.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from math import inf
@@ -17,15 +16,14 @@ from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
 from race_harness.model.verdict import ORDER, PASSING, Judgement
 from race_harness.oracle.durations import STALL_NS, stalls
-from race_harness.oracle.entries import ActEntry, Doing, LogEntry, RunEntry
+from race_harness.oracle.entries import ActEntry, Doing, RunEntry, facts_of
 from race_harness.oracle.excuses import READS_STATE, excuse, refusal
 from race_harness.oracle.ledger import LAST_CLOSE, OWN_ROUTES, Ledger
 from race_harness.oracle.state import stale
+from race_harness.oracle.views import of_client, of_watcher
 
 PROMISE_NS = 250_000_000
 """How much later or sooner than `run(timeout=...)` says it may give up, beyond those delays."""
-SETTLED_NS = 5_000_000_000
-"""An event persisted less than this before the end of the settle time is not judged by it."""
 CLOSED = "the conversation was closed"
 SLOW_NS = 5_000_000_000
 """A request that takes so long by the network alone may be given up."""
@@ -54,9 +52,10 @@ def judge(schedule: Schedule, happenings: Sequence[Happening], outcome: Outcome)
     if schedule.caller.reads_own_message:
         evidence += _own_messages(ledger)
     evidence += stalls(schedule, ledger, _name)
-    evidence += _lost(ledger, outcome)
-    evidence += _callbacks(ledger, outcome)
+    evidence += of_client(ledger, outcome.visible_settled)
     evidence += stale(schedule, ledger)
+    for number, view in ledger.views.items():
+        evidence += of_watcher(schedule, ledger, number, view)
     return _judgement(evidence, notes)
 
 
@@ -142,7 +141,7 @@ def _own_messages(ledger: Ledger) -> Iterator[Evidence]:
         ]
         seen = ledger.log[event].seen
         if senders and seen is not None and all(seen > (act.ended or 0) for act in senders):
-            facts = _facts([ledger.log[event]])
+            facts = facts_of([ledger.log[event]])
             yield Evidence("late", "own-message-late", facts, act=_name(senders[0]))
 
 
@@ -253,7 +252,7 @@ class _Call:
             and entry.id in self._settled
         ]
         if late:
-            yield self._found("late", "seen-late", _facts(late))
+            yield self._found("late", "seen-late", facts_of(late))
 
     def _raised(self, *, closed: bool) -> Iterator[Evidence]:
         error = self._call.error or ""
@@ -337,77 +336,3 @@ def _is_over(run: RunEntry | None, position: int) -> bool:
 
 def _failed(run: RunEntry) -> bool:
     return run.status in ("error", "stuck")
-
-
-def _lost(ledger: Ledger, outcome: Outcome) -> list[Evidence]:
-    settled = set(outcome.visible_settled)
-    lost = [
-        entry
-        for entry in _settled_entries(ledger)
-        if not entry.trailing and entry.id not in settled
-    ]
-    if not lost or ledger.gone:
-        return []
-    return [Evidence("lost", "never-seen", _facts(lost))]
-
-
-def _settled_entries(ledger: Ledger) -> list[LogEntry]:
-    """Events that had the time to become visible before the settle time was over."""
-    if ledger.closed is not None:
-        return []  # Nobody promises events to a caller that has closed.
-    latest_ns = ledger.settled_ns - SETTLED_NS - ledger.busy_ns
-    return [
-        entry
-        for entry in ledger.log.values()
-        if max(entry.persisted_ns, ledger.back_ns) <= max(latest_ns, ledger.returned_ns)
-    ]
-
-
-def _callbacks(ledger: Ledger, outcome: Outcome) -> list[Evidence]:
-    evidence = []
-    settled = set(outcome.visible_settled)
-    given = Counter(ledger.callbacks)
-    # What was persisted before the client subscribed is history: nobody promised a callback.
-    expected = [
-        entry
-        for entry in _settled_entries(ledger)
-        if ledger.subscribed is not None and entry.position > ledger.subscribed
-    ]
-    missed = [e for e in expected if e.id in settled and not e.trailing and not given[e.id]]
-    if missed:
-        evidence.append(Evidence("missed-callback", "no-callback", _facts(missed)))
-    doubled = [entry for entry in ledger.log.values() if given[entry.id] > 1]
-    if doubled:
-        evidence.append(Evidence("duplicate-callback", "given-twice", _facts(doubled)))
-    for fact, order in (
-        ("callbacks-swapped", list(dict.fromkeys(ledger.callbacks))),
-        ("events-swapped", list(outcome.visible_settled)),
-    ):
-        swapped = _out_of_order(order, ledger.log)
-        if swapped:
-            evidence.append(Evidence("out-of-order", fact, _facts(swapped)))
-    return evidence
-
-
-def _out_of_order(order: Sequence[str], log: dict[str, LogEntry]) -> list[LogEntry]:
-    """Events of the log that came after a later one, though the server had sent them before it."""
-    swapped = []
-    before: list[LogEntry] = []
-    for event in order:
-        entry = log.get(event)
-        if entry is None:
-            continue
-        later = (other for other in before if other.position > entry.position)
-        if any(not _overtaken(entry, other) for other in later):
-            swapped.append(entry)
-        before.append(entry)
-    return swapped
-
-
-def _overtaken(entry: LogEntry, later: LogEntry) -> bool:
-    """Whether the server itself sent the later one first."""
-    return entry.sent is not None and later.sent is not None and later.sent < entry.sent
-
-
-def _facts(entries: Sequence[LogEntry]) -> tuple[dict[str, Any], ...]:
-    return tuple(entry.facts() for entry in entries)

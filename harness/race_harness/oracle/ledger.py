@@ -20,6 +20,7 @@ from race_harness.oracle.entries import (
     OpenRequest,
     Request,
     RunEntry,
+    WatcherEntry,
 )
 
 OWN_ROUTES: Final[Mapping[str, str]] = {
@@ -50,6 +51,8 @@ class Ledger:
     """Position at which it was assigned."""
     messages: dict[int, str] = field(default_factory=dict)
     """Where the user's own messages were persisted, with their ids."""
+    views: dict[int, WatcherEntry] = field(default_factory=dict)
+    """Of further clients, by their numbers."""
     subscribed: int | None = None
     settled_ns: int = 0
     closed: int | None = None
@@ -87,6 +90,8 @@ class Ledger:
     def of(happenings: Sequence[Happening]) -> "Ledger":
         ledger = Ledger()
         for position, happening in enumerate(happenings):
+            if happening.lane == "watcher":
+                _watched(ledger, position, happening)
             enter = _ENTRIES.get((happening.lane, happening.what))
             if enter is not None:
                 enter(ledger, position, happening)
@@ -319,13 +324,33 @@ def _callback(ledger: Ledger, _position: int, happening: Happening) -> None:
     ledger.given_ns.setdefault(happening.detail["event"], happening.at_ns)
 
 
+def _watched(ledger: Ledger, position: int, happening: Happening) -> None:
+    detail = happening.detail
+    view = ledger.views.setdefault(detail["client"], WatcherEntry())
+    match happening.what:
+        case "attached":
+            view.attached, view.attached_ns = position, happening.at_ns
+        case "attach-failed":
+            view.error = detail["error"]
+        case "given":
+            view.given.append(detail["event"])
+        case "shown":
+            view.shown, view.shown_ns = tuple(detail["events"]), happening.at_ns
+        case "state-shown":
+            view.values, view.errors = detail["values"], detail["errors"]
+
+
 def _subscribed(ledger: Ledger, position: int, happening: Happening) -> None:
+    if happening.detail.get("other"):
+        return
     ledger.socket_changes_ns.append(happening.at_ns)
     if ledger.subscribed is None:
         ledger.subscribed = position
 
 
 def _disconnected(ledger: Ledger, _position: int, happening: Happening) -> None:
+    if happening.detail.get("other"):
+        return
     ledger.socket_changes_ns.append(happening.at_ns)
 
 

@@ -1,8 +1,8 @@
 """Whether the client shows the state that the server is in, once all is quiet. Pure."""
 
 import json
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from race_harness.model.evidence import Evidence, StateField
 from race_harness.model.schedule import Schedule
@@ -27,16 +27,24 @@ def stale(schedule: Schedule, ledger: Ledger) -> Iterator[Evidence]:
                 "explained", "act-raised", act=f"state.{field}", error=error, reason=why
             )
     unreadable = {} if why is not None else ledger.unreadable
-    differences = [StateField(field, f"raises {error}") for field, error in unreadable.items()]
     own_ns = ledger.own_delays_ns(schedule)
-    if ledger.truth is not None and ledger.quiet_since(reading.called_ns - QUIET_NS - own_ns):
-        differences += [
-            StateField(field, _text(ledger.shown[field]), _text(truth))
-            for field, truth in ledger.truth.items()
-            if field in ledger.shown and ledger.shown[field] != truth
-        ]
+    quiet = ledger.quiet_since(reading.called_ns - QUIET_NS - own_ns)
+    differences = differing(ledger.shown, unreadable, ledger.truth if quiet else None)
     if differences:
         yield Evidence("stale-state", "state-differs", differences=tuple(differences))
+
+
+def differing(
+    shown: Mapping[str, Any], unreadable: Mapping[str, str], truth: Mapping[str, Any] | None
+) -> list[StateField]:
+    """Fields that cannot be read, and those that are not as they are on the server; None: nobody
+    knows how they are."""
+    found = [StateField(field, f"raises {error}") for field, error in unreadable.items()]
+    return found + [
+        StateField(field, _text(shown[field]), _text(value))
+        for field, value in (truth or {}).items()
+        if field in shown and shown[field] != value
+    ]
 
 
 def _text(value: object) -> str:

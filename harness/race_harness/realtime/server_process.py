@@ -25,6 +25,8 @@ class Listening:
     """From the server process: it listens."""
 
     port: int
+    aside: int
+    """By which others than the client come."""
     pid: int
 
 
@@ -65,11 +67,12 @@ def serve(
         async def main() -> None:
             stop = asyncio.Event()
             hearing.begin(stop)
-            listener = listening_socket()
-            listening = Listening(listener.getsockname()[1], os.getpid())
+            listener, aside = listening_socket(), listening_socket()
+            ports = (listener.getsockname()[1], aside.getsockname()[1])
+            listening = Listening(*ports, os.getpid())
             try:
                 try:
-                    await site.serve(lambda: line.send(listening), stop, listener)
+                    await site.serve(lambda: line.send(listening), stop, listener, aside)
                 finally:
                     await server.aclose()
             except Exception as error:

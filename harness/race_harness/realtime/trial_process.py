@@ -120,7 +120,7 @@ class _TrialProcess:
         events = self._schedule.server.process
         self._events = ProcessEvents(_ForkedLife(self._server), proxy.clock, self._moments, events)
         url = f"http://{HOST}:{proxy.start()}"
-        aside = f"http://{HOST}:{ready.port}"
+        aside = f"http://{HOST}:{ready.aside}"
         for work in (self._hear_server, self._keep_looking, self._end):
             name = f"harness: {work.__name__.strip('_')}"
             threading.Thread(target=work, name=name, daemon=True).start()

@@ -28,6 +28,7 @@ from race_harness.model.schedule import (
     Schedule,
     Script,
     Turn,
+    Watcher,
 )
 from race_harness.search.families import STALLS, check
 
@@ -415,7 +416,18 @@ def others(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     script = schedule.script
     if waits and draw(st.booleans()):
         script = replace(script, outcome="waiting_for_confirmation")
-    return replace(schedule, script=script, others=(*schedule.others, *acts))
+    watchers = draw(st.lists(_watchers(), max_size=1))
+    return replace(
+        schedule,
+        script=script,
+        others=(*schedule.others, *acts),
+        watchers=(*schedule.watchers, *watchers),
+    )
+
+
+@once
+def _watchers() -> st.SearchStrategy[Watcher]:
+    return st.builds(Watcher, during_run(500))
 
 
 @once

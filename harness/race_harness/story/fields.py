@@ -17,6 +17,7 @@ from race_harness.model.schedule import (
     RestFault,
     Schedule,
     Turn,
+    Watcher,
 )
 
 
@@ -110,6 +111,11 @@ def _(act: Act) -> str:
 @value_text.register
 def _(act: OtherAct) -> str:
     return f"{act.what} at {value_text(act.at)}"
+
+
+@value_text.register
+def _(watcher: Watcher) -> str:
+    return f"one from {value_text(watcher.at)}"
 
 
 @value_text.register

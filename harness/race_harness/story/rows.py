@@ -208,6 +208,8 @@ class _Teller:
         what = happening["what"]
         if what in _SILENT:
             return None
+        if happening["lane"] == "watcher":
+            return _of_watcher(happening)
         if what in _STEPS and "event" in happening:
             return self._event(happening)
         if what in _RUN_STEPS:
@@ -458,6 +460,18 @@ def _of_other(happening: dict[str, Any]) -> Row:
         ("other", str(happening.get("number"))),
         Tone.FAULT if asked else Tone.PLAIN,
     )
+
+
+def _of_watcher(happening: dict[str, Any]) -> Row | None:
+    """Who looks on is told when it comes; what it gets to know, by the evidence."""
+    subject = f"client {happening.get('client')}, which looks on"
+    match happening["what"]:
+        case "attached":
+            return _row(happening, "client", subject, "is there", tone=Tone.FAULT)
+        case "attach-failed":
+            error = _clipped(str(happening.get("error", "an error")))
+            return _row(happening, "client", subject, f"raises {error}", tone=Tone.FAULT)
+    return None
 
 
 def _raised(happening: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from race_harness.model.schedule import OtherAct
 from race_harness.model.trace import Happening, Trace
-from race_harness.server.whose import AGENT, MESSAGE
+from race_harness.network.whose import MESSAGE
 
 PATIENCE_S: Final = 120.0
 """How long an answer may take: up to 1.6 that of a run is its end."""
@@ -37,20 +37,21 @@ class Others:
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._numbers = itertools.count(1)
-        self._conversation: str | None = None
+        self.conversation: str | None = None
+        """Its id, if the client has asked for anything in it."""
         trace.listeners.append(self._notice)
 
     def _notice(self, happening: Happening) -> None:
-        if self._conversation is None and happening.lane == "wire":
+        if self.conversation is None and happening.lane == "wire":
             found = _CONVERSATION.search(str(happening.detail.get("request", "")))
-            self._conversation = found and found[1]
+            self.conversation = found and found[1]
 
     def act(self, url: str, act: OtherAct) -> bool:
         """Ask the server at `url`, and wait for its answer; False: there is no conversation."""
-        if self._conversation is None:
+        if self.conversation is None:
             return False
         route, body = _REQUESTS[act.what]
-        path = f"/api/conversations/{self._conversation}/{route}"
+        path = f"/api/conversations/{self.conversation}/{route}"
         facts: dict[str, Any] = {"act": act.what, "number": next(self._numbers)}
         self._trace.record("other", "asked", **facts)
         try:
@@ -67,7 +68,7 @@ def _post(url: str, path: str, body: dict[str, Any]) -> int:
     """The status of the answer."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_S)
     try:
-        headers = {"Content-Type": "application/json", "User-Agent": AGENT}
+        headers = {"Content-Type": "application/json"}
         connection.request("POST", path, json.dumps(body), headers)
         answer = connection.getresponse()
         answer.read()

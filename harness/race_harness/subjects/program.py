@@ -12,6 +12,7 @@ from race_harness.clients import Adapter, Client, SeenEvent
 from race_harness.model.outcome import CallOutcome, Outcome, Void
 from race_harness.model.schedule import Act, Moment, OtherAct, Schedule
 from race_harness.model.trace import Trace
+from race_harness.subjects.onlookers import Onlookers
 from race_harness.subjects.others import Others
 
 Gate = Callable[[], None]
@@ -42,7 +43,9 @@ class Program:
         self._adapter = adapter
         self._trace = trace
         self._acts = [(act, gate(act.at)) for act in schedule.caller.acts]
-        self._others = Others(trace) if schedule.others else None
+        self._others = Others(trace) if schedule.others or schedule.watchers else None
+        self._onlookers = Onlookers(adapter, trace)
+        self._watchers = [(n, gate(one.at)) for n, one in enumerate(schedule.watchers, 2)]
         self._others_acts = [(act, gate(act.at)) for act in schedule.others]
         self._client: Client | None = None
         self._void: Void | None = _UNREACHED
@@ -61,12 +64,15 @@ class Program:
         self._undone = [f"run() {number} of {runs}" for number in range(1, runs + 1)]
         self._undone += [_method(act.what) for act in schedule.caller.acts]
         self._undone += [_of_other(act) for act in schedule.others]
+        self._undone += [_of_watcher(number) for number, _ in self._watchers]
 
     def play(self, url: str, aside: str = "") -> None:
         """`url` leads the client to its server, `aside` everybody else, if anybody acts."""
         caller = self._caller
         for other, gate in self._others_acts:
             self._of_others(aside, other, gate)
+        for number, gate in self._watchers:
+            self._of_watchers(aside, number, gate)
         try:
             wanted = caller.max_iterations
             options: dict[str, Any] = {} if wanted is None else {"max_iterations": wanted}
@@ -85,6 +91,7 @@ class Program:
         self.look()
         self._settled = tuple(client.visible())
         self._read_state(client)
+        self._onlookers.end()
         self._trace.record("client", "close-called")
         try:
             client.close()
@@ -179,6 +186,20 @@ class Program:
 
         # They go on while the caller only looks.
         self._when(gate, do, f"other: {act.what}", lambda: self._settled_down)
+
+    def _of_watchers(self, url: str, number: int, gate: Gate) -> None:
+        def do() -> None:
+            conversation = None if self._others is None else self._others.conversation
+            if conversation is None:
+                return
+            try:
+                self._onlookers.attach(number, url, conversation)
+            except NotImplementedError as error:
+                self._void = Void("unfit", f"attach() of {self._adapter.version}: {error}")
+            else:
+                self._undone.remove(_of_watcher(number))
+
+        self._when(gate, do, f"client {number}", lambda: self._settled_down)
 
     def _when(
         self, gate: Gate, do: Callable[[], None], name: str, too_late: Callable[[], bool]
@@ -327,6 +348,10 @@ class Program:
 def _of_finish(kind: str, tool_name: str | None) -> bool:
     """Whether an event is the last action of an agent, or what came of it."""
     return tool_name == FINISH and kind in ("ActionEvent", "ObservationEvent")
+
+
+def _of_watcher(number: int) -> str:
+    return f"client {number}, which looks on"
 
 
 def _of_other(act: OtherAct) -> str:

@@ -1,5 +1,7 @@
 """How the harness uses the reference client."""
 
+from typing import Any
+
 from race_harness.clients import Client, OnEvent
 from race_harness.clients.reference.client import ReferenceClient
 from race_harness.clients.reference.crude import BUGS
@@ -39,8 +41,11 @@ class ReferenceAdapter:
         """From `reference` or `reference:BUG`."""
         return ReferenceAdapter(name.partition(":")[2] or "none")
 
-    def connect(self, url: str, on_event: OnEvent, **options: int) -> Client:
+    def connect(self, url: str, on_event: OnEvent, **options: Any) -> Client:
         return self._kind(url, on_event, **options)
+
+    def attach(self, url: str, conversation: str, on_event: OnEvent) -> Client:
+        return self._kind(url, on_event, conversation=conversation)
 
     def serve(self, schedule: Schedule, trace: Trace) -> Server:
         return FakeServer(self.server_version, schedule, trace)

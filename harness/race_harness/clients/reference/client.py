@@ -91,10 +91,18 @@ class ReferenceClient:
     callbacks = Callbacks
     rest = Rest
 
-    def __init__(self, url: str, on_event: OnEvent, max_iterations: int | None = None) -> None:
-        self._id = str(uuid.uuid4())
+    def __init__(
+        self,
+        url: str,
+        on_event: OnEvent,
+        max_iterations: int | None = None,
+        conversation: str | None = None,
+    ) -> None:
+        """`conversation`: the id of one that there is already."""
+        self._id = conversation or str(uuid.uuid4())
         self._rest = self.rest(url, self._id)
-        self._create(max_iterations)
+        if conversation is None:
+            self._create(max_iterations)
         self._log = self.event_log(self._rest)
         self._callbacks = self.callbacks(self._log, on_event)
         self._socket_url = f"{url.replace('http', 'ws', 1)}/sockets/events/{self._id}"

@@ -5,13 +5,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from race_harness.network.whose import mark_of_message
 from race_harness.server.fake.context import Context
 from race_harness.server.fake.event_factory import EventFactory
 from race_harness.server.fake.event_log import PersistedLog
 from race_harness.server.fake.locks import StateLock
 from race_harness.server.fake.pub_sub import PubSub
 from race_harness.server.shown import statistics
-from race_harness.server.whose import mark_of_message
 from race_harness.server.wire import FINAL, FULL_STATE, Event, describe
 
 

@@ -6,7 +6,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from race_harness.server import whose
+from race_harness.network import whose
 from race_harness.server.fake.event_service import AgentServer
 from race_harness.server.fake.rest import JsonAnswer
 from race_harness.server.rest_proxy import spoiled
@@ -27,9 +27,8 @@ class Entrance:
             await Response("no trial is under way", 503)(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._app(scope, receive, send)
-        elif whose.is_others(scope):
+        elif whose.asks.get():
             # Not by the client's proxy, and not counted among its requests.
-            whose.asks.set(True)
             await self._serve(server, 0, scope, receive, send)
         else:
             number = server.context.next_request()

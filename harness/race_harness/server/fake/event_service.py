@@ -8,7 +8,7 @@ from typing import Any
 
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
-from race_harness.server import whose
+from race_harness.network import whose
 from race_harness.server.fake.context import Context
 from race_harness.server.fake.conversation import Conversation
 from race_harness.server.fake.run import Run

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from race_harness.network import whose
 from race_harness.server.fake.context import Context
 from race_harness.server.wire import FINAL, Event, encode
 
@@ -64,7 +65,7 @@ class PubSub:
             raise TooManySubscribersError
         subscriber = Subscriber(socket, peer)
         self._subscribers.append(subscriber)
-        self._context.trace.record("socket", "subscribed", peer=peer)
+        self._context.trace.record("socket", "subscribed", peer=peer, **whose.mark())
         return subscriber
 
     def unsubscribe(self, subscriber: Subscriber) -> None:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from race_harness.server import whose
+from race_harness.network import whose
 from race_harness.server.fake.event_log import Filter
 from race_harness.server.fake.event_service import (
     AgentServer,

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from race_harness.network import whose
 from race_harness.network.unhurried import BUSY_IN_SCOPE
 from race_harness.server.fake.event_log import Filter
 from race_harness.server.fake.event_service import AgentServer, EventService
@@ -65,7 +66,7 @@ async def _serve(websocket: WebSocket, server: AgentServer) -> None:
         raise
     finally:
         conversation.pub_sub.unsubscribe(subscriber)
-        server.trace.record("socket", "disconnected", peer=peer, why=why)
+        server.trace.record("socket", "disconnected", peer=peer, why=why, **whose.mark())
 
 
 async def _listen(websocket: WebSocket) -> str:

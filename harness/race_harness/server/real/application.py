@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
-from race_harness.server import whose
+from race_harness.network import whose
 from race_harness.server.between import release_seen
 from race_harness.server.bodies import body_of, replayed
 from race_harness.server.process import tell_restarted
@@ -106,9 +106,8 @@ class RealServer:
         await self._conversations.started()
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
-        elif whose.is_others(scope):
+        elif whose.asks.get():
             # Not by the client's proxy, and not counted among its requests.
-            whose.asks.set(True)
             await self._request(0, scope, receive, send)
         else:
             self._requests += 1

@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from race_harness.server import shown, whose
+from race_harness.network import whose
+from race_harness.server import shown
 from race_harness.server.real import agent
 from race_harness.server.real.observer import AgentRun, Observer, run_of_task
 from race_harness.server.real.wrapping import wrap

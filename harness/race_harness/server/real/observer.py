@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from race_harness.model.schedule import Schedule, Turn
 from race_harness.model.trace import Trace
-from race_harness.server import whose
+from race_harness.network import whose
 from race_harness.server.profile import Profile
 from race_harness.server.wire import FINAL
 
@@ -186,7 +186,7 @@ class Observer:
 
     def subscribed(self, peer: int) -> None:
         self.listened = True
-        self.trace.record("socket", "subscribed", peer=peer)
+        self.trace.record("socket", "subscribed", peer=peer, **whose.mark())
 
     def disconnected(self, peer: int, why: str) -> None:
-        self.trace.record("socket", "disconnected", peer=peer, why=why)
+        self.trace.record("socket", "disconnected", peer=peer, why=why, **whose.mark())

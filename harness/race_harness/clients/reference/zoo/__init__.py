@@ -60,5 +60,6 @@ FAULTS: dict[str, type[ReferenceClient]] = {
     "deaf-between-runs": sharing.DeafBetweenRuns,
     "rejections-unread": sharing.RejectionsUnread,
     "status-of-own-run": sharing.StatusOfOwnRun,
+    "late-comer": sharing.LateComer,
 }
 """By the name after `reference:`."""

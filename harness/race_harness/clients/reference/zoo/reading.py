@@ -1,6 +1,7 @@
 """Faults in the copy of the log, and in what the callback is given."""
 
 import threading
+from typing import Any
 
 import httpx
 
@@ -268,8 +269,8 @@ class SilentGap(ReferenceClient):
     callbacks = SilentGapCallbacks
     doorbell = SilentGapDoorbell
 
-    def __init__(self, url: str, on_event: OnEvent, max_iterations: int | None = None) -> None:
-        super().__init__(url, on_event, max_iterations)
+    def __init__(self, url: str, on_event: OnEvent, *more: Any, **options: Any) -> None:
+        super().__init__(url, on_event, *more, **options)
         if isinstance(self._doorbell, SilentGapDoorbell) and isinstance(self._log, SilentGapLog):
             self._doorbell.log = self._log
 

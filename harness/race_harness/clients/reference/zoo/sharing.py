@@ -1,6 +1,7 @@
 """Faults of a client that takes itself for the only one in its conversation."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from race_harness.clients import OnEvent
 from race_harness.clients.reference.client import Call, ReferenceClient
@@ -33,9 +34,9 @@ class OwnVoiceOnly(ReferenceClient):
     Source: a classic, the echo that a chat leaves out and that takes others' words with it.
     """
 
-    def __init__(self, url: str, on_event: OnEvent, max_iterations: int | None = None) -> None:
+    def __init__(self, url: str, on_event: OnEvent, *more: Any, **options: Any) -> None:
         self._said: list[str] = []
-        super().__init__(url, on_event, max_iterations)
+        super().__init__(url, on_event, *more, **options)
 
     def send_message(self, text: str) -> None:
         self._said.append(text)
@@ -110,3 +111,24 @@ class StatusOfOwnRun(ReferenceClient):
             return found
         ended = self._ended
         return {**found, "execution_status": lambda: ended}
+
+
+class LateComer(ReferenceClient):
+    """Shows, to whoever connects to a conversation that there is, what comes from then on.
+
+    Source: a classic, the subscription without its history.
+    """
+
+    _before = 0
+
+    def __init__(self, url: str, on_event: OnEvent, *more: Any, **options: Any) -> None:
+        super().__init__(url, on_event, *more, **options)
+        if options.get("conversation") is not None:
+            self._log.sync()
+            self._before = len(self._log.events)
+
+    def count(self) -> int:
+        return len(self.visible())
+
+    def visible(self) -> list[str]:
+        return [event["id"] for event in self._log.events[self._before :]]

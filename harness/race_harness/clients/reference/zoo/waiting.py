@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from race_harness.clients import OnEvent
 from race_harness.clients.reference.client import ENDS, Call, ReferenceClient
@@ -121,9 +122,9 @@ class NoDrain(HearingClient):
 
     _left_over = False
 
-    def __init__(self, url: str, on_event: OnEvent, max_iterations: int | None = None) -> None:
+    def __init__(self, url: str, on_event: OnEvent, *more: Any, **options: Any) -> None:
         self._ends_heard: list[str] = []
-        super().__init__(url, on_event, max_iterations)
+        super().__init__(url, on_event, *more, **options)
 
     def _hear(self, event: Event) -> None:
         if event.get("key") == "execution_status" and event["value"] in ENDS:

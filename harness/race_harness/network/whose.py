@@ -1,23 +1,14 @@
-"""Whom a request is from: the client, or somebody else whom the schedule lets act."""
+"""Whom a request is from: the client, or somebody else, who comes by another port."""
 
 from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, Final
 
-from starlette.types import Scope
-
-AGENT: Final = "somebody-else"
-"""How others name themselves (RFC 9110, section 10.1.5), which no server heeds."""
 MESSAGE: Final = "And look at this, please."
-"""What they say."""
+"""What others say."""
 
 asks: ContextVar[bool] = ContextVar("asks", default=False)
 """Whether code runs on behalf of somebody else's request."""
-
-
-def is_others(scope: Scope) -> bool:
-    """Whether a request of HTTP is somebody else's."""
-    return (b"user-agent", AGENT.encode()) in [(name, value) for name, value in scope["headers"]]
 
 
 def mark(other: bool | None = None) -> dict[str, Any]:
