@@ -36,6 +36,16 @@ SENTENCES = [
         "run() returned as if all were well, but the run ended in 'stuck'",
     ),
     (
+        Evidence("spurious-error", "run-lost", call=2, calls=3),
+        "call 2 of run() returned although the server had died in the middle of its run",
+        "call # of run() returned although the server had died in the middle of its run",
+    ),
+    (
+        Evidence("server-stall", "left-running", call=1),
+        "the server, started again, says for ever that the run is going on with which it died",
+        "the server, started again, says for ever that the run is going on with which it died",
+    ),
+    (
         Evidence("late", "seen-late", TWO[:1], call=1),
         "1 event persisted before run() returned, visible only afterwards",
         "# events persisted before run() returned, visible only afterwards",

@@ -123,6 +123,7 @@ def test_the_list_of_happenings_is_understood() -> None:
     assert found["rest answer"] == {"number", "status", "execution_status", "cut"}
     assert found["rest fault"] == {"action", "number", "peer", "status", "delay_ms", "after_s"}
     assert found["network fault"] == {"action", "link", "peer", "code", "for_ms", "fault", "way"}
+    assert found["server restarted"] == {"status"}
 
 
 BENIGN = Schedule("any", caller=Caller(settle_s=1.0))
