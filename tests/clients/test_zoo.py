@@ -103,7 +103,7 @@ AIMED = [
     Aimed(
         "timeout-ends-reading",
         frozen(10_000),
-        "hang",
+        "lost",
         frozen(1_000),
         "the server's process stands still for longer than a reading waits",
     ),
