@@ -53,7 +53,7 @@ def test_an_unknown_family_is_told_before_anything_runs() -> None:
 def test_some_of_the_families_are_in_a_schedule_and_all_of_them_in_a_hunt() -> None:
     (scenario,) = add_faults([], NAMES, LINES)
     several = drawn_from(scenario, 300)
-    parts = ("server", "network", "rest", "caller", "script", "interleaving")
+    parts = ("server", "network", "rest", "caller", "script", "interleaving", "others", "watchers")
     touched = [
         {path.split(".")[0].partition("[")[0] for path in schedule.non_default_fields()}
         for schedule in several
