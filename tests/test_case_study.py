@@ -41,7 +41,9 @@ def test_a_page_without_a_place_for_a_table_is_refused() -> None:
 
 def test_every_scenario_was_run_at_both_ends_and_every_schedule_on_every_commit() -> None:
     numbers = case_study.load()
-    assert sorted(numbers["cells"]) == library.names()
+    # Those that there were; scenarios that came later have nothing to do with it.
+    assert numbers["cells"].keys() <= set(library.names())
+    assert len(numbers["cells"]) == 45
     for row in numbers["cells"].values():
         assert {"35b32e55d", "ec4b0fb1d", "78f527cf2", "8fd9421ed"} <= row.keys()
         assert list(row) == [revision for revision in REVISIONS if revision in row]
