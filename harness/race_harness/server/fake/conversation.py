@@ -178,9 +178,9 @@ class Conversation:
             await self.pub_sub.publish_after(ahead, event, tell)
         else:
             await self.pub_sub.wait_for_frames()
-            await self.pub_sub.wait_for_turn()
+            turn = await self.pub_sub.turn()
             tell()
-            await self.pub_sub.broadcast(event)
+            await self.pub_sub.broadcast(event, turn)
             await self.pub_sub.wait_for_other()
 
     # What REST asks for

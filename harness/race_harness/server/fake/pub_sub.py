@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -143,21 +143,26 @@ class PubSub:
         """Whether the other subscriber is served before ours, and awaited."""
         return self._context.timing.other_subscriber_first and self._context.profile.serves_in_turn
 
-    async def wait_for_turn(self) -> None:
-        """Until the other subscriber has a frame, where ours has to wait for that."""
-        if self._in_turn:
-            await self._context.wait(self._context.timing.other_subscriber_ms)
+    async def turn(self) -> Sequence[Subscriber] | None:
+        """Wait until the other subscriber has a frame, where ours has to wait for that; gives who
+        is served then: who was there before (pub_sub.py, `__call__`, goes through a copy). None:
+        whoever is there when the frame is sent."""
+        if not self._in_turn:
+            return None
+        there = list(self._subscribers)
+        await self._context.wait(self._context.timing.other_subscriber_ms)
+        return there
 
     async def wait_for_other(self) -> None:
         """Until the other subscriber has a frame as well."""
         if not self._in_turn:
             await self._context.wait(self._context.timing.other_subscriber_ms)
 
-    async def broadcast(self, event: Event) -> None:
-        """Send to every subscriber now. One that fails is skipped: it does not disturb the
-        others (pub_sub.py, `__call__`)."""
+    async def broadcast(self, event: Event, turn: Sequence[Subscriber] | None = None) -> None:
+        """Send to every subscriber now, or to those whose `turn` it is. One that fails is skipped:
+        it does not disturb the others (pub_sub.py, `__call__`)."""
         await self._context.loop_turn()
-        for subscriber in list(self._subscribers):
+        for subscriber in list(self._subscribers if turn is None else turn):
             await self.send(subscriber, event)
 
     async def send(self, subscriber: Subscriber, event: Event) -> None:
@@ -171,13 +176,13 @@ class PubSub:
             late = self._queue[0].due - loop.time()
             if late > 0:
                 await asyncio.sleep(late)
-            await self.wait_for_turn()
+            turn = await self.turn()
             await self._context.loop_turn()
             # Another one may have overtaken the first meanwhile.
             publication = self._queue.popleft()
             if publication.tell is not None:
                 publication.tell()
-            await self.broadcast(publication.event)
+            await self.broadcast(publication.event, turn)
             publication.sent.set_result(None)
             del self._unsent[publication.sent]
             more_s = 0.0 if self._in_turn else self._context.timing.other_subscriber_ms / 1000
