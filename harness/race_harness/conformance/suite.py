@@ -240,7 +240,7 @@ CASES: Final[Mapping[str, Schedule]] = {
         ProcessEvent("freeze", _IN_RUN, 1_500.0), script=Script(tool_calls=2)
     ),
     "frozen between the end and the answer": _process(
-        ProcessEvent("freeze", Moment("run-ended", after_ms=0.3), 2_500.0)
+        ProcessEvent("freeze", Moment("run-ended", after_ms=5.3), 2_500.0)
     ),
     "frozen before run() is heard": _process(
         ProcessEvent("freeze", Moment("run-called"), 4_000.0)
