@@ -1,9 +1,9 @@
-"""Child processes of a trial, where its subject may have any. They take no virtual time.
+"""Child processes of a trial, where its subject may start any. They take no virtual time.
 
-What leads to them are descriptors of the operating system. Before virtual time passes, the kernel
-waits here, in real time, until one of them has news, or every child has ended or been silent for
-`PATIENCE_S`. So a child may take as long as it likes for what it says, and a trial repeats as far
-as its children do.
+The trial reaches them through descriptors of the operating system. Before virtual time passes, the
+kernel waits here, in real time, until one of them has news, or until every child has ended or been
+silent for `PATIENCE_S`. So a child may take as long as it likes to answer, and a trial repeats as
+exactly as its children do.
 """
 
 import contextlib
@@ -20,14 +20,14 @@ from race_harness.sim.endpoint import Waitable
 from race_harness.sim.kernel import Kernel
 
 PATIENCE_S: Final = 5.0
-"""Real seconds that a child may say nothing. From then on virtual time passes beside it, until it
-says something again: it may be a server, or wait for what comes later."""
+"""Real seconds that a child may say nothing. After that, virtual time passes without it until it
+says something again: it may be a server, or wait for something that comes later."""
 
 _real_poll, _real_monotonic = select.poll, time.monotonic
 
 
 class RealEnd(Waitable):
-    """A descriptor of the operating system, for whoever waits for several.
+    """A descriptor of the operating system, for a wait on several.
 
     It has what `polling` and `selector` ask of an `Endpoint`.
     """
@@ -48,12 +48,12 @@ class RealEnd(Waitable):
         return bool(self.events() & (select.POLLOUT | select.POLLERR))
 
     def wanted(self) -> int:
-        """What somebody waits for, as poll(2) has it."""
+        """The events that strands wait for, as in poll(2)."""
         found = 0
         for watch in self.watches:
             found |= watch.mask()
         if self.waiting:
-            # For which of the two is decided by which end of a pipe it is.
+            # The end of the pipe decides: strands wait to write or to read.
             with contextlib.suppress(OSError):
                 mode = fcntl.fcntl(self.number, fcntl.F_GETFL) & os.O_ACCMODE
                 found |= select.POLLOUT if mode == os.O_WRONLY else select.POLLIN
@@ -61,7 +61,7 @@ class RealEnd(Waitable):
 
 
 class Children:
-    """Those of one trial."""
+    """The child processes of one trial."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
@@ -70,7 +70,7 @@ class Children:
         """Process id to a descriptor of the process."""
         self._silent: set[int] = set()
         self.left_alone = False
-        """Whether time had passed beside one that still ran in the end."""
+        """Whether virtual time passed without a child that was still running at the end."""
 
     def end_at(self, number: int) -> RealEnd:
         if number not in self._ends:
@@ -81,7 +81,7 @@ class Children:
         self._running[pid] = os.pidfd_open(pid)
 
     def await_news(self) -> bool:
-        """Whether a strand can go on for what came from outside; called when none can."""
+        """Whether news from outside lets a strand continue; called when none can."""
         silent_at = _real_monotonic() + PATIENCE_S
         while True:
             left_s = self._patience_s(silent_at)
@@ -94,7 +94,7 @@ class Children:
                 self._silent.clear()
             if told and self._kernel.has_ready():
                 return True
-            # What is told again and again, and wakes nobody, is not worth waiting for either.
+            # News that keeps coming and wakes nobody is not worth waiting for either.
             if not ready or left_s <= 0:
                 self._silent.update(self._running)
                 return False
@@ -111,7 +111,7 @@ class Children:
         self._running.clear()
 
     def _patience_s(self, silent_at: float) -> float:
-        """For how many real seconds more the children are worth waiting for."""
+        """How many more real seconds to wait for the children."""
         if not self._running:
             return 0.0
         if not self._kernel.has_timers():
@@ -121,7 +121,7 @@ class Children:
         return max(0.0, silent_at - _real_monotonic())
 
     def _poller(self) -> Any:
-        """Of all that has news of the children."""
+        """A poller of every descriptor that may bring news of the children."""
         poller = _real_poll()
         for number, end in self._ends.items():
             if wanted := end.wanted():
@@ -131,7 +131,7 @@ class Children:
         return poller
 
     def _bury(self, ready: Collection[int]) -> None:
-        """Forget those that have ended: whoever started them collects their status."""
+        """Forget children that have ended: the code that started them collects their status."""
         for pid, process in list(self._running.items()):
             if process in ready:
                 del self._running[pid]
@@ -139,7 +139,7 @@ class Children:
 
 
 def _milliseconds(seconds: float) -> float | None:
-    """As poll(2) wants them."""
+    """The time as poll(2) takes it."""
     return None if seconds == inf else seconds * 1_000
 
 

@@ -1,4 +1,4 @@
-"""The descriptors of one trial, the ports that are taken, and what new sockets begin with."""
+"""The descriptors of one trial, its ports in use, and what new sockets begin with."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 FIRST: Final = 1 << 20
 """The first descriptor: beyond what the operating system gives."""
 FIRST_PORT: Final = 40_001
-"""What binding to port 0 takes first."""
+"""The first port that binding to port 0 gives."""
 
 
 class Descriptors:
@@ -29,7 +29,7 @@ class Descriptors:
     def __init__(
         self, kernel: Kernel, network: "SimNetwork", children: "Children | None" = None
     ) -> None:
-        """`children`: of the trial, if it may have any."""
+        """`children`: those of the trial, if it may start any."""
         self.kernel = kernel
         self.children = children
         self.network = network
@@ -41,28 +41,28 @@ class Descriptors:
         self._free_ports = count(FIRST_PORT)
 
     def number(self) -> int:
-        """The next free one, for something that is no socket."""
+        """The next free number, for something other than a socket."""
         return next(self._numbers)
 
     def open(self, endpoint: Endpoint) -> int:
-        """A further descriptor for it."""
+        """Give the endpoint another descriptor."""
         number = next(self._numbers)
         endpoint.holders += 1
         self._endpoints[number] = endpoint
         return number
 
     def get(self, number: int) -> "Endpoint | RealEnd | None":
-        """What can be waited for there: what leads to a child process as well."""
+        """What a strand can wait for at this number; this may lead to a child process."""
         if number < FIRST and self.children is not None:
             return self.children.end_at(number)
         return self._endpoints.get(number)
 
     def watched(self, number: int) -> "Endpoint | RealEnd":
-        """The same, where there has to be something.
+        """As `get`, but raise where there is nothing.
 
         Raises:
             OSError: EBADF.
-            WorldBroken: it is of the operating system, and the trial has no child processes.
+            WorldBroken: the operating system gave it, and the trial has no child processes.
         """
         found = self.get(number)
         if found is None and number < FIRST:
@@ -70,7 +70,7 @@ class Descriptors:
         return found or self.at(number)
 
     def refused(self, number: int) -> WorldBroken:
-        """Of a descriptor of the operating system."""
+        """The error for a descriptor of the operating system."""
         return self.kernel.refusal(f"waiting for the real descriptor {number}")
 
     def at(self, number: int) -> Endpoint:
@@ -87,10 +87,10 @@ class Descriptors:
         endpoint.release()
 
     def bind(self, endpoint: Endpoint, host: str, port: int) -> None:
-        """Give it a port; 0 takes a free one.
+        """Give the endpoint a port; 0 takes a free one.
 
         Raises:
-            OSError: EADDRINUSE; EINVAL where it has one.
+            OSError: EADDRINUSE; EINVAL where the endpoint already has a port.
         """
         if endpoint.state is not State.FRESH:
             raise error(errno.EINVAL)
@@ -120,11 +120,11 @@ class Descriptors:
 
 
 current: Descriptors | None = None
-"""Of the trial that is running in this process, if any."""
+"""Those of the trial that is running in this process, if any."""
 
 
 def either(real: Callable[..., Any], simulated: Callable[..., Any]) -> Callable[..., Any]:
-    """The one or the other, whether or not a trial is running when it is called."""
+    """A function that calls the simulated one in a trial and the real one outside."""
 
     def call(*args: Any, **options: Any) -> Any:
         return (real if current is None else simulated)(*args, **options)
@@ -137,11 +137,11 @@ def error(number: int, says: str | None = None) -> OSError:
 
 
 def number_of(what: Any) -> int:
-    """Of a descriptor, or of what has a `fileno()`.
+    """The number of a descriptor, or of an object that has a `fileno()`.
 
     Raises:
-        ValueError: it is closed.
-        TypeError: it has none.
+        ValueError: the object is closed.
+        TypeError: it has no `fileno()`.
     """
     if not isinstance(what, int):
         if not hasattr(what, "fileno"):
@@ -153,5 +153,5 @@ def number_of(what: Any) -> int:
 
 
 def is_here(host: str) -> bool:
-    """Whether a bound socket with that address is to be reached."""
+    """Whether a socket that is bound to that address can be reached."""
     return host in ("", "0.0.0.0", HOST, "localhost")

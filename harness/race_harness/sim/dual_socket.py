@@ -1,8 +1,8 @@
 """The class that takes the place of `socket.socket`: simulated in a trial, real outside.
 
 It is put there before any client is imported and stays, since libraries keep what they find:
-trio calls `socket.socket.recv` unbound, others derive from the class. One that is made in a trial
-never opens anything real; its C part has the descriptor -1 for ever.
+trio calls `socket.socket.recv` unbound, others derive from the class. A socket made in a trial
+never opens anything real: its C part keeps the descriptor -1.
 """
 
 import socket
@@ -20,7 +20,7 @@ _real_close = socket.close
 
 
 class DualSocket(_Real):
-    """A socket of the simulation, or of the operating system: where it was made decides."""
+    """A socket of the simulation if it was made in a trial, else of the operating system."""
 
     __slots__ = ("_simulated",)
 
@@ -101,7 +101,7 @@ class DualSocket(_Real):
         if self._simulated is None:
             super().set_inheritable(inheritable)
 
-    # `close()` comes here when the last file of `makefile()` is closed as well.
+    # `close()` calls this once the last file of `makefile()` is closed, too.
     def _real_close(self, _ss: Any = _Real) -> None:
         simulated = getattr(self, "_simulated", None)
         if simulated is None:

@@ -2,13 +2,13 @@
 
 Libraries keep what they find when they are imported: a class to derive from, a function that
 tells the time, a lock for the whole module. So stand-ins that work inside and outside of trials
-take those places, and ask where they are each time they are called. `sim.patches` has the rest,
-which nobody keeps, for the length of a trial.
+take those places, and check at each call whether a trial is running. `sim.patches` replaces the
+rest, which no library keeps, for the length of a trial.
 """
 
-# The locks that these two have for themselves stay real ones, since they are imported first;
-# nobody holds them across a scheduling point. They guard what is found out once: first trials
-# would differ from later ones.
+# These two are imported first, so that their own locks stay real; nobody holds those across a
+# scheduling point. They guard what is computed once, so with simulated locks the first trial would
+# differ from later ones.
 import asyncio
 import fcntl
 import logging  # noqa: F401
@@ -34,8 +34,8 @@ _installed = False
 
 
 def install() -> None:
-    """Put the stand-ins in. Where modules were imported before, what they keep is replaced too, as
-    far as it is theirs by name."""
+    """Put the stand-ins in place. In modules that were imported before, this replaces their copies
+    too, where a global name refers to one."""
     global _installed
     if _installed:
         return
@@ -50,7 +50,7 @@ def install() -> None:
     _replace_copies(kept)
     virtual_time.install_dates()
     os.register_at_fork(after_in_child=primitives.keep_own_locks_real)
-    # It waits and connects in C, where nothing announces it. asyncio's own loop does as well.
+    # uvloop waits and connects in C, unannounced. asyncio's own loop will do instead.
     sys.modules.setdefault("uvloop", None)  # type: ignore[arg-type]
 
 
@@ -72,26 +72,26 @@ def _stand_ins() -> Iterator[tuple[object, str, Any]]:
     for function in (sockets.socketpair, sockets.dup, sockets.close):
         yield socket, function.__name__, _unbound(function)
     yield selectors, "DefaultSelector", DefaultSelector
-    # Bound when their classes were made.
+    # These classes bound the real functions when they were made.
     yield selectors.SelectSelector, "_select", staticmethod(select.select)
     yield selectors.PollSelector, "_selector_cls", staticmethod(polling.STAND_INS["poll"])
     yield selectors.EpollSelector, "_selector_cls", polling.Epoll
     yield asyncio.BaseEventLoop, "time", virtual_time.loop_time(asyncio.BaseEventLoop.time)
-    # The one in C waits where nobody sees it.
+    # The C version waits where the kernel cannot see it.
     yield queue, "SimpleQueue", queue._PySimpleQueue  # type: ignore[attr-defined]
     yield random.Random, "seed", entropy.seed_generator
 
 
 def _unbound(stand_in: Callable[..., Any]) -> Any:
-    """As a built-in function is: no method where somebody makes it an attribute of a class, as
-    `logging.Formatter` does with `time.localtime`."""
+    """The stand-in as something that, like a built-in function, does not become a method of a
+    class that keeps it: `logging.Formatter` keeps `time.localtime`."""
     return stand_in if isinstance(stand_in, type) else staticmethod(stand_in)
 
 
 def _replace_copies(kept: dict[int, tuple[object, Any]]) -> None:
     """`from time import monotonic` puts the function out of reach of an attribute of `time`."""
     for name, module in list(sys.modules.items()):
-        # What is built in stands on the real thing, and so does the simulation.
+        # Built-in modules need the real functions, and so does the simulation.
         if name in _REAL or name.startswith("race_harness.sim"):
             continue
         for attribute, value in list(getattr(module, "__dict__", {}).items()):

@@ -1,7 +1,7 @@
 """One open socket, as the operating system has it: what descriptors refer to.
 
-Calls on it never wait and never raise; `sim.simulated_socket` does both. What it tells is as Linux
-tells it, with tcp(7) and epoll(7) for the events.
+Calls on it never wait and never raise; `sim.simulated_socket` does both. It reports what Linux
+reports: tcp(7) and epoll(7) describe the events.
 """
 
 import errno
@@ -52,14 +52,14 @@ class Inlet(Protocol):
     """The direction from which an endpoint reads."""
 
     def taken(self, size: int) -> None:
-        """So many bytes were read from the receive buffer."""
+        """`size` bytes were read from the receive buffer."""
 
 
 class Watch(Protocol):
     """One registration of a wait for several endpoints."""
 
     def mask(self) -> int:
-        """What it is about, as poll(2) has it."""
+        """The events that it waits for, as in poll(2)."""
 
     def changed(self) -> None:
         """The endpoint may be ready now."""
@@ -69,19 +69,19 @@ class Watch(Protocol):
 
 
 class Waitable:
-    """What strands wait for, by itself or together with others."""
+    """Something that strands wait for, alone or together with others."""
 
     __slots__ = ("edge", "kernel", "waiting", "watches")
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.edge = 0
-        """How often something changed: what an edge-triggered watcher has not seen yet."""
+        """How often something changed; tells an edge-triggered watcher what it has not seen."""
         self.waiting: list[Strand] = []
         self.watches: list[Watch] = []
 
     def changed(self) -> None:
-        """Tell whoever waits."""
+        """Wake those who wait."""
         self.edge += 1
         for strand in self.waiting:
             self.kernel.wake(strand)
@@ -115,17 +115,18 @@ class Endpoint(Waitable):
         self.backlog = 0
         """How many connections may wait to be accepted."""
         self.accepted: deque[Endpoint] = deque()
-        """Those that wait."""
+        """The connections that wait."""
         self.write: Callable[[bytes], None] = _nowhere
         self.outlet: Outlet | None = None
         self.inlet: Inlet | None = None
         self.told = True
-        """Whether who connects without waiting has been told by a further call that it is done."""
+        """Whether a caller who connects without waiting has learned, from a further call, that the
+        connection is open."""
         self.paired = False
         """Whether it is one of a `socketpair()`: no network lies between the two."""
         self.on_close: list[Callable[[], None]] = []
 
-    # -- what it tells -----------------------------------------------------------------------
+    # -- what it reports ---------------------------------------------------------------------
 
     def readable(self) -> bool:
         """Whether a read or an accept would not wait."""
@@ -140,7 +141,7 @@ class Endpoint(Waitable):
         return self.state is State.FRESH
 
     def events(self) -> int:
-        """As poll(2) and epoll(7) report them; their bits are the same."""
+        """The events as poll(2) and epoll(7) report them; their bits are the same."""
         found = 0
         if self.received_bytes or self.over or self.accepted:
             found |= select.POLLIN
@@ -176,8 +177,8 @@ class Endpoint(Waitable):
         self.changed()
 
     def broken(self) -> None:
-        # As `tcp_reset` of Linux: what has come can still be read, and whoever has heard the end
-        # before and writes on is told so.
+        # As `tcp_reset` in Linux: what has arrived can still be read, and a writer that had read
+        # the end of the stream before gets an error of its own.
         if self.state is not State.CLOSED:
             writes_on = self.over and not self.write_shut
             self.error = errno.EPIPE if writes_on else errno.ECONNRESET
@@ -185,13 +186,13 @@ class Endpoint(Waitable):
             self.changed()
 
     def has_room(self) -> None:
-        """The receiver has taken something: a write need not wait any more."""
+        """The receiver has taken some bytes: a write need not wait any more."""
         self.changed()
 
     # -- what is done with it ----------------------------------------------------------------
 
     def join(self, write: Callable[[bytes], None], outlet: "Pipe", inlet: "Pipe") -> None:
-        """It is connected now: `write` sends on `outlet`, and bytes come from `inlet`."""
+        """Become connected: `write` sends on `outlet`, and bytes come from `inlet`."""
         self.state = State.CONNECTED
         self.write, self.outlet, self.inlet = write, outlet, inlet
         outlet.sender = self
@@ -199,19 +200,19 @@ class Endpoint(Waitable):
         self.changed()
 
     def refuse(self) -> None:
-        """Nobody listens where it was to be connected to."""
+        """Nobody listens at the address that it was connecting to."""
         self.state = State.FRESH
         self.error = errno.ECONNREFUSED
         self.over = self.write_shut = True
         self.changed()
 
     def take_error(self) -> int:
-        """The pending error, which is told once."""
+        """Return the pending error and clear it."""
         found, self.error = self.error, 0
         return found
 
     def take(self, size: int, *, peek: bool = False) -> bytes:
-        """At most so many of the bytes that have come."""
+        """At most `size` of the bytes that have arrived."""
         buffer = self.received_bytes
         if size >= len(buffer):
             data = bytes(buffer)
@@ -237,14 +238,14 @@ class Endpoint(Waitable):
         self.changed()
 
     def release(self) -> None:
-        """One descriptor less; the last one closes it."""
+        """Drop one descriptor; dropping the last one closes the endpoint."""
         self.holders -= 1
         if not self.holders:
             self.close()
 
     def perish(self) -> None:
-        """Close it as the operating system does when its process dies, whatever still refers to
-        it."""
+        """Close it as the operating system does when its process dies, even if descriptors still
+        refer to it."""
         self.close()
         self.on_close.clear()
 
@@ -270,7 +271,7 @@ def _nowhere(_data: bytes) -> None:
 
 
 class Direct:
-    """Leads from one end of a `socketpair()` to the other."""
+    """The direction from one end of a `socketpair()` to the other."""
 
     CAPACITY: Final = 212_992
     """Linux's net.core.wmem_default."""
@@ -294,7 +295,7 @@ class Direct:
         return self.CAPACITY - len(self._receiver.received_bytes)
 
     def taken(self, size: int) -> None:
-        """Told by the receiver."""
+        """The receiver calls this."""
         if self.room() - size <= 0:
             self._sender.has_room()
 

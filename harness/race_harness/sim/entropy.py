@@ -32,7 +32,7 @@ class Entropy:
 
 
 current: Entropy | None = None
-"""Of the trial that is running in this process, if any."""
+"""That of the trial that is running in this process, if any."""
 
 
 def _urandom(size: int, /) -> bytes:
@@ -44,7 +44,7 @@ def _getrandom(size: int, flags: int = 0) -> bytes:
 
 
 def seed_generator(self: random.Random, a: Any = None, version: int = 2) -> None:
-    """Stands in for `random.Random.seed`, which asks the system, in C, where there is no seed."""
+    """Stands in for `random.Random.seed`, which asks the system, in C, if it is given no seed."""
     if a is None and current is not None:
         a = current.urandom(32)
     _real_seed(self, a, version)

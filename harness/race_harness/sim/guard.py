@@ -32,7 +32,8 @@ REFUSED = {
 }
 
 PROCESSES: Final = frozenset({"subprocess.Popen", "os.posix_spawn", "os.system"})
-"""What a trial may do that may have child processes. A fork would have half of the simulation."""
+"""What a trial that may have child processes may do. A fork is not among it: the child would hold
+half of the simulation."""
 
 _installed = False
 _exempt: set[int] = set()
@@ -48,7 +49,8 @@ def install() -> None:
 
 @contextmanager
 def this_thread_exempted() -> Iterator[None]:
-    """The watchdog's own thread lives in real time. Another may get its number after it."""
+    """Exempt the watchdog's thread, which lives in real time, but only while it runs: a later
+    thread may get its number."""
     me = _thread.get_ident()
     _exempt.add(me)
     try:

@@ -21,9 +21,9 @@ from race_harness.sim.tcp import SimNetwork
 def inside(
     kernel: Kernel, network: SimNetwork, seed: int, children: Children | None = None
 ) -> Iterator[None]:
-    """Let the kernel's threads, time and network be those of the process, and `seed` all chance.
+    """Give the process the kernel's threads, time and network, and take all chance from `seed`.
 
-    Without `children`, whoever starts a process is refused.
+    Without `children`, a trial that starts a process is refused.
 
     Raises:
         RuntimeError: a trial is already running in this process.
@@ -33,7 +33,7 @@ def inside(
     early.install()
     guard.install()
     collecting = gc.isenabled()
-    # What is collected inside may be of an earlier trial.
+    # A collection inside this trial could finalize objects of an earlier one.
     gc.disable()
     with _process_state_kept():
         random.seed(seed)
@@ -64,7 +64,7 @@ def _process_state_kept() -> Iterator[None]:
         yield
     finally:
         random.setstate(random_state)
-        # They would be asked for their loop each time that a later one ends.
+        # asyncio would ask each of them for its loop whenever a later loop ends.
         for task in list(asyncio.tasks._scheduled_tasks):  # type: ignore[attr-defined]
             if task.get_loop().is_closed():
                 asyncio.tasks._scheduled_tasks.discard(task)  # type: ignore[attr-defined]

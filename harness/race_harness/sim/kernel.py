@@ -24,8 +24,8 @@ SECOND: Final = 1_000_000_000
 MILLISECOND: Final = 1_000_000
 
 PATIENCE: Final = 10_000
-"""Steps in a row that one strand may take while others could go on, where the choice would let it
-go on for ever. A strand that looks again and again whether another one is done is no hang."""
+"""Steps in a row that one strand may take while others could run, where the choice would let it
+run for ever: a strand that polls until another one is done must not count as a hang."""
 
 # Taken before any patch: the kernel itself stands on the real thing.
 _real_start = _thread.start_new_thread
@@ -38,15 +38,15 @@ class Stopped(BaseException):
 
 
 class Choice(Protocol):
-    """Decides which strand goes on. One short class an interleaving strategy."""
+    """Decides which strand runs next. Each interleaving strategy is one short class."""
 
     preempts: bool
-    """Whether a strand that could go on may be interrupted at a scheduling point."""
+    """Whether it may interrupt a strand, at a scheduling point, that could continue."""
 
     def choose(self, ready: "deque[Strand]") -> int:
         """Index of the strand to run next; `ready` is in the order of becoming ready.
 
-        It is asked only where more than one strand could go on.
+        The kernel asks only where more than one strand could run.
         """
 
 
@@ -60,7 +60,7 @@ class Process:
         self.dead = False
         """Whether it is stopped for good."""
         self.held: deque[Strand] = deque()
-        """Strands that would go on, in the order of becoming ready."""
+        """Strands that could run if it were not stopped, in the order of becoming ready."""
 
 
 class Strand:
@@ -99,14 +99,14 @@ class Strand:
         self.woken = False
         self.blocked_on = ""
         self.works_on: object = None
-        """What the strand does next, once it goes on, works on; None: nothing that is shared.
+        """What the next thing that the strand does works on; None: nothing that is shared.
 
         A frozenset stands for several things, by their names.
         """
         self.lot: float | None = None
-        """What the choice has drawn for that; forgotten when the strand goes on."""
+        """What the choice drew for it; forgotten when the strand runs."""
         self.process: Process | None = None
-        """Whose it is, and whose strands are that it starts; None: the trial's own."""
+        """The process of this strand and of those that it starts; None: the trial's own."""
         self.timer: Timer | None = None
         self.joiners: list[Strand] = []
         self.at_end: list[Callable[[], None]] = []
@@ -142,27 +142,28 @@ class Kernel:
         self.trace = Trace(lambda: self.now_ns)
         self.strands: list[Strand] = []
         self.step_ns = 0
-        """What a scheduling point takes. With 0, what is due waits until no strand can go on."""
+        """Virtual nanoseconds that a scheduling point takes. With 0, timers that are due wait
+        until no strand can run."""
         self.current: Strand | None = None
         self.frozen = False
-        """Whether somebody looks at the trial: no time passes, and no other strand may go on."""
+        """Whether a debugger holds the trial: no time passes, and no other strand may run."""
         self.on_stop: Callable[[str], None] | None = None
-        """Called when it is known that the trial cannot go on, with the reason, before it ends."""
+        """Called with the reason once the trial is known to be stuck, before it ends."""
         self.between_strands = False
         """Whether the network acts now, and no strand has run since the last probe."""
         self.stop_reason: str | None = None
         self.stacks: dict[str, str] = {}
         self.violations: list[str] = []
         self.spawning = False
-        """Whether a real thread that starts now is one of ours."""
+        """Whether the kernel itself is starting a real thread now."""
         self.probe: Callable[[], None] | None = None
-        """Called by a strand before another one may go on, or time pass; must not block."""
+        """A strand calls it before another one may run, or time pass; it must not block."""
         self.outside: Callable[[], bool] | None = None
-        """Called when no strand can go on, before time passes: whether one can now."""
+        """Called when no strand can run, before time passes; returns whether one can now."""
         self._choice = choice
         self._max_steps = max_steps
         self._since = 0
-        """The step at which the strand that runs began to."""
+        """The step at which the current strand began to run."""
         self._ready: deque[Strand] = deque()
         self._stopped: list[Process] = []
         self._timers: list[tuple[int, int, Timer]] = []
@@ -245,7 +246,7 @@ class Kernel:
         self.current = None
 
     def choose_by(self, choice: Choice) -> None:
-        """From now on this one decides which strand goes on."""
+        """Let this choice decide, from now on, which strand runs next."""
         self._choice = choice
 
     # -- what strands call -------------------------------------------------------------------
@@ -256,7 +257,7 @@ class Kernel:
         return current is not None and current.ident == _get_ident()
 
     def pause(self, works_on: object = None) -> None:
-        """A scheduling point: another strand may go on here.
+        """A scheduling point: another strand may run here.
 
         `works_on` is what the caller is about to touch, as `Strand.works_on` has it.
         """
@@ -282,11 +283,11 @@ class Kernel:
     def block(self, on: str, deadline_ns: int | None = None, works_on: object = None) -> bool:
         """Wait to be woken; False if the deadline came first.
 
-        `on` is for people, `works_on` is what the caller touches when it goes on.
+        `on` is for people, `works_on` is what the caller touches when it continues.
 
         Raises:
             SystemExit: the trial is over.
-            Stopped: in the main strand, when the trial cannot go on.
+            Stopped: in the main strand, when the trial cannot continue.
         """
         me = self._me()
         if self._closing:
@@ -307,13 +308,13 @@ class Kernel:
         return me.woken
 
     def wake(self, strand: Strand) -> None:
-        """Let a blocked strand go on; nothing happens if it is not blocked."""
+        """Unblock a strand; nothing happens if it is not blocked."""
         if not strand.ready and strand.blocked_on and not strand.woken:
             strand.woken = True
             self._make_ready(strand)
 
     def stop(self, process: Process) -> None:
-        """Let none of its strands go on; the one that runs now, if it is one, stops at its next
+        """Stop all strands of the process; if one of them is running, it stops at its next
         scheduling point."""
         process.stopped = True
         self._stopped.append(process)
@@ -322,7 +323,7 @@ class Kernel:
             self._queue_of(strand.process).append(strand)
 
     def resume(self, process: Process) -> None:
-        """Let its strands go on that would have, in that order."""
+        """Let its strands run that became ready while it was stopped, in that order."""
         process.stopped = False
         self._stopped.remove(process)
         self._ready += process.held
@@ -341,7 +342,7 @@ class Kernel:
         return True
 
     def call_at(self, at_ns: int, action: Callable[[], None]) -> Timer:
-        """Do `action` at an instant, or as soon as every strand is blocked if that is past."""
+        """Do `action` at an instant, or, if that is past, as soon as every strand is blocked."""
         timer = Timer(max(at_ns, self.now_ns), action)
         self._timer_count += 1
         heapq.heappush(self._timers, (timer.at_ns, self._timer_count, timer))
@@ -352,15 +353,15 @@ class Kernel:
         action()
 
     def after(self, seconds: float) -> int:
-        """The instant so many seconds from now, in nanoseconds.
+        """The instant that many seconds from now, in nanoseconds.
 
-        Any time is at least one nanosecond: whoever waits for the rest of a time that rounds to
-        nothing, in a loop, would wait for ever without time passing.
+        It is at least one nanosecond ahead: a loop that waits for a remainder which rounds to
+        nothing would otherwise never end, since no time would pass.
         """
         return self.now_ns + (max(1, round(seconds * SECOND)) if seconds > 0 else 0)
 
     def has_ready(self) -> bool:
-        """Whether another strand could go on."""
+        """Whether another strand could run."""
         return bool(self._ready)
 
     def has_timers(self) -> bool:
@@ -371,7 +372,7 @@ class Kernel:
         return self._me()
 
     def name_of(self, strand: Strand) -> str:
-        """As `threading` calls it, with its number where an earlier one has the same name."""
+        """Its name in `threading`, with its number where an earlier strand has the same name."""
         if strand is self.strands[0]:
             return "MainThread"
         if any(other.name == strand.name for other in self.strands[1 : strand.index]):
@@ -379,13 +380,13 @@ class Kernel:
         return strand.name
 
     def author(self) -> str | None:
-        """The name of the strand that does what is done now; None: it is the network."""
+        """The name of the strand that is acting now; None: it is the network."""
         if self.between_strands or self.current is None:
             return None
         return self.name_of(self.current)
 
     def refusal(self, what: str) -> WorldBroken:
-        """Note that a trial reached for something real; the caller raises what this returns."""
+        """Note that a trial reached for something real; the caller raises the returned error."""
         stack = "".join(traceback.format_stack(limit=32)[:-1])
         self.violations.append(f"{what} inside a trial was refused, at:\n{stack}")
         return WorldBroken(f"{what} inside a trial was refused")
@@ -401,16 +402,16 @@ class Kernel:
         return current
 
     def read_clock(self) -> int:
-        """The time for a strand that asks: asking takes time as well."""
+        """The time for a strand that asks; asking takes time, too."""
         if not self.frozen:
             self.now_ns += self.step_ns
         return self.now_ns
 
     def _let_come(self) -> None:
-        """Let what is due by now come, though strands could go on."""
+        """Run the timers that are due by now, although strands could run."""
         while self._timers and self._timers[0][0] <= self.now_ns:
             if self._timers[0][2].action is None:
-                # Behind a cancelled one may be nothing that is due.
+                # The timer behind a cancelled one may not be due yet.
                 heapq.heappop(self._timers)
             else:
                 self._advance()
@@ -427,11 +428,11 @@ class Kernel:
             self._queue_of(strand.process).append(strand)
 
     def _queue_of(self, process: Process | None) -> "deque[Strand]":
-        """Where its strands wait that could go on."""
+        """The queue of its strands that could run."""
         return self._ready if process is None or not process.stopped else process.held
 
     def _next(self) -> Strand:
-        """Take the strand that goes on, letting time pass until there is one."""
+        """Take the strand that runs next, letting time pass until there is one."""
         if self.step_ns:
             self._let_come()
         while not self._ready and self.stop_reason is None:
@@ -476,7 +477,7 @@ class Kernel:
             chosen.gate.release()
             me.gate.acquire()
         if me.killed:
-            # Exactly this class passes through `threading` and `asyncio` without a word.
+            # `threading` and `asyncio` let exactly this class pass without a message.
             raise SystemExit
         if self.stop_reason is not None and me is self.strands[0]:
             raise Stopped(self.stop_reason)

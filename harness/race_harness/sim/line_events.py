@@ -1,4 +1,4 @@
-"""Which line is about to run, in chosen functions, told by `sys.monitoring` (PEP 669)."""
+"""Reports which line is about to run, in chosen functions, by `sys.monitoring` (PEP 669)."""
 
 import sys
 from collections.abc import Callable, Collection, Iterator
@@ -10,15 +10,15 @@ from race_harness.model.errors import WorldBroken
 from race_harness.sim.source import Function
 
 _TOOLS: Final = (4, 3, 5, 2, 1, 0)
-"""Tool ids. PEP 669 gives the first two to nobody; Hypothesis takes 3 where it is free."""
+"""Tool ids, best first. PEP 669 assigns 4 and 3 to no tool; Hypothesis takes 3 if it is free."""
 
 
 @contextmanager
 def line_events(
     functions: Collection[Function], reach: Callable[[Function, int], None]
 ) -> Iterator[None]:
-    """Within, `reach` is called before each line of these functions, by the thread that runs it,
-    with the number of the line. CPython tells of no other line of that thread meanwhile.
+    """Within, the thread that runs a line of these functions first calls `reach` with its number.
+    CPython reports no other line of that thread during the call.
 
     Raises:
         WorldBroken: other tools hold all of `sys.monitoring`.
@@ -29,8 +29,8 @@ def line_events(
     def line(code: CodeType, number: int) -> object:
         function = by_code.get(id(code))
         if function is None:
-            # Asked for by a tool that had our id before: frames that were running when it gave
-            # that up still tell of their lines.
+            # A tool that had our id before asked for this line: frames that were running when
+            # it gave the id up still report their lines.
             return sys.monitoring.DISABLE
         reach(function, number)
         return None

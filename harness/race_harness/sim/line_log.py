@@ -1,7 +1,7 @@
 """The log of a test's lines: which thread ran which, in their order among all that happens.
 
-Most lines run again and again, and a story has no room for that: of each line in each thread the
-first visits and the last ones are kept, and of all those the last.
+Most lines run again and again, and a story has no room for that. The log keeps the first and the
+last visits of each thread to each line, and of all those the latest.
 """
 
 from collections import defaultdict, deque
@@ -14,33 +14,33 @@ from race_harness.sim.source import Function
 
 _FIRST: Final = 6
 _LAST: Final = 6
-"""Visits of one line by one thread that are kept."""
+"""Last visits that the log keeps of one line by one thread."""
 _MOST: Final = 300
-"""Lines that are kept of a trial."""
+"""Visits that the log keeps of a trial."""
 
 
 class _Visit(NamedTuple):
     number: int
     position: int
-    """How many happenings the trace had by then."""
+    """How many happenings the trace had when the line ran."""
     at_ns: int
     thread: str
     function: Function
     line: int
     nth: int
     round: int
-    """Of the thread through the function: within one, lines follow each other downwards."""
+    """Counts the thread's passes through the function; within one, line numbers only rise."""
 
 
 class LineLog:
-    """Listens to `stalls.Lines`; nothing that it does is seen by the trial."""
+    """Listens to `stalls.Lines`; the trial sees nothing of it."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._numbers = count()
         self._seen: dict[tuple[int, int, int], int] = defaultdict(int)
         self._rounds: dict[tuple[int, int], tuple[int, int]] = {}
-        """Of each thread in each function: which round it is in, and at which line."""
+        """For each thread in each function: its round, and its line."""
         self._first: list[_Visit] = []
         self._last: dict[tuple[int, int, int], deque[_Visit]] = defaultdict(
             lambda: deque(maxlen=_LAST)
@@ -70,7 +70,7 @@ class LineLog:
             self._last[key].append(visit)
 
     def among(self, happenings: tuple[Happening, ...]) -> tuple[Happening, ...]:
-        """The happenings of the trial, with the lines that were kept between them."""
+        """The happenings of the trial, with the kept lines in between."""
         visits = sorted([*self._first, *(one for last in self._last.values() for one in last)])
         left_out, visits = len(visits[:-_MOST]), visits[-_MOST:]
         told: list[Happening] = []
@@ -91,7 +91,7 @@ class LineLog:
 def _told(visit: _Visit, skipped: int) -> Happening:
     function, line = visit.function, visit.line
     text = function.lines.get(line, "")
-    # pytest puts names of its own into an assertion.
+    # pytest adds names of its own when it rewrites an assertion.
     names, stores = (
         sorted(name for name in of.get(line, ()) if name in text)
         for of in (function.shared_names, function.stored_names)

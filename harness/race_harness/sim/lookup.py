@@ -32,7 +32,7 @@ def _getaddrinfo(
 
 
 def _address(host: Any, *, passive: bool = False) -> str:
-    """Raises WorldBroken: a host beyond the simulation."""
+    """Raises WorldBroken: the host is outside the simulation."""
     if isinstance(host, bytes):
         host = host.decode()
     if not host:

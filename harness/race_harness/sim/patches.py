@@ -31,7 +31,7 @@ def table(kernel: Kernel, children: Children | None = None) -> list[Patch]:
         *tasks.patches(),
         # Seeding from the system would undo the trial's own seed.
         (random, "seed", lambda *_args, **_options: None),
-        # It takes real descriptors only; no signal comes in a trial.
+        # The real one takes real descriptors only; no signal comes in a trial.
         (signal, "set_wakeup_fd", lambda *_args, **_options: -1),
         *_tls(kernel),
         *_processes(children),
@@ -85,7 +85,7 @@ def _threads() -> list[Patch]:
     patches: list[Patch] = [
         # Thread names are numbered from one again.
         (threading, "_counter", itertools.count(1).__next__),
-        # It may have been made before `sim.early` was there, and is held while a thread starts.
+        # The lock may be older than `sim.early`, and is held while a thread starts.
         (futures_thread, "_global_shutdown_lock", SimLock()),
         (
             futures_thread.ThreadPoolExecutor,
@@ -103,7 +103,7 @@ def _threads() -> list[Patch]:
 
 
 def _last_words(kernel: Kernel) -> list[Patch]:
-    """What a killed thread dies of is of no interest, whatever hook pytest or a client has."""
+    """Silence reports of how a killed thread dies, whatever hook pytest or a client has set."""
 
     def unless_killed(tell: Callable[..., object]) -> Callable[..., None]:
         def told(*args: object) -> None:
@@ -120,7 +120,7 @@ def _last_words(kernel: Kernel) -> list[Patch]:
 
 
 def _tls(kernel: Kernel) -> list[Patch]:
-    """It waits on real descriptors, or draws its random bytes in C."""
+    """Refuse TLS: it waits on real descriptors, or draws its random bytes in C."""
 
     def refused(*_args: object, **_options: object) -> object:
         raise kernel.refusal("TLS")
@@ -133,7 +133,7 @@ def _tls(kernel: Kernel) -> list[Patch]:
 
 
 def _httpx() -> list[Patch]:
-    """Loading the certificates takes 75-230 ms a client, for connections without TLS."""
+    """Load no certificates: that takes 75-230 ms a client, for connections without TLS."""
     if not _loaded("httpx"):
         return []
     # httpx imports it when it is first used, and that imports trio, which starts a process.
@@ -153,8 +153,8 @@ def _aiohttp() -> list[Patch]:
 
 
 def _trio() -> list[Patch]:
-    """It keeps idle threads for the whole process, and those of an earlier trial are gone; and one
-    generator, which shuffles what it runs next."""
+    """Replace what trio keeps for the whole process: idle threads, which would be those of an
+    earlier trial and gone, and the generator that shuffles what it runs next."""
     return [
         (module, "THREAD_CACHE", module.ThreadCache())
         for module in _loaded("trio._core._thread_cache")

@@ -1,8 +1,8 @@
 """`os.pipe()` in a trial: two connected descriptors, and the functions of `os` and `fcntl` that
 take descriptors.
 
-Servers wake themselves up by one, as that of `websockets.sync` does. A file object cannot be made
-of it: `open()` reads in C.
+Servers, such as that of `websockets.sync`, wake themselves up by a pipe. A file object cannot be
+made of one: `open()` reads in C.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ _real_pipe, _real_pipe2, _real_dup, _real_fcntl = os.pipe, os.pipe2, os.dup, fcn
 
 def _made(flags: int, real: Callable[[], tuple[int, int]]) -> tuple[int, int]:
     here = descriptors.current
-    # Those of `subprocess`, which asyncio's processes are made by as well, lead to children.
+    # Pipes that `subprocess` makes, also for asyncio, lead to children.
     if here is None or sys._getframe(2).f_globals.get("__name__") == "subprocess":
         return real()
     timeout = 0.0 if flags & os.O_NONBLOCK else None
@@ -67,7 +67,7 @@ def _by(real: Callable[..., Any], simulated: Callable[..., Any]) -> Callable[...
 
 
 def _dup(fd: int, /) -> int:
-    """One more number for what is open there."""
+    """Another number for what is open there."""
     here = descriptors.current
     if here is None or not isinstance(fd, int) or fd < FIRST:
         return _real_dup(fd)
@@ -78,7 +78,8 @@ def _dup(fd: int, /) -> int:
 
 
 def _fcntl(fd: Any, cmd: int, arg: Any = 0, /) -> Any:
-    """Flags of a simulated descriptor: it is closed on exec, and only a pipe lets them be set."""
+    """Get or set the flags of a simulated descriptor: it closes on exec, and only pipes take new
+    flags."""
     here = descriptors.current
     number = fd if isinstance(fd, int) else fd.fileno()
     if here is None or number < FIRST:
@@ -112,4 +113,4 @@ STAND_INS: Final[dict[str, Callable[..., Any]]] = {
     "get_blocking": _by(os.get_blocking, lambda pipe: pipe.timeout is None),
 }
 FILE_CONTROL: Final[dict[str, Callable[..., Any]]] = {"fcntl": _fcntl}
-"""Of the module `fcntl`."""
+"""By their names in `fcntl`."""

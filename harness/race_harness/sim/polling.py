@@ -1,6 +1,6 @@
 """`select`, `poll` and `epoll` in a trial: waits for several sockets at once, on the kernel.
 
-Events are told in the order of registration, which is the same in each trial.
+They report events in the order of registration, which is the same in each trial.
 """
 
 import errno
@@ -16,7 +16,7 @@ from race_harness.sim.endpoint import Endpoint
 from race_harness.sim.kernel import Strand
 
 _ALWAYS: Final = select.POLLERR | select.POLLHUP | select.POLLNVAL
-"""Told whether or not it was asked for."""
+"""Reported whether or not the caller asked for them."""
 _READ: Final = select.POLLIN | select.POLLHUP | select.POLLERR
 _WRITE: Final = select.POLLOUT | select.POLLERR
 
@@ -112,8 +112,8 @@ class SimPoll:
         del self._masks[number_of(fd)]
 
     def poll(self, timeout: float | None = None) -> Events:
-        # One look is no scheduling point: httpcore takes one at each request. Whoever looks again
-        # and again waits for others.
+        # One look is no scheduling point: httpcore takes one at each request. A caller who looks
+        # again and again is waiting for other threads.
         if timeout == 0 and not self._has_looked:
             self._has_looked = True
             return _look(_here(), self._masks)
@@ -136,7 +136,7 @@ class _EpollEntry:
     def ask(self, mask: int) -> None:
         self._mask = mask
         self._seen = -1
-        """The edge that was told last."""
+        """The edge that was reported last."""
         self._armed = True
 
     def events(self) -> int:
@@ -152,7 +152,7 @@ class _EpollEntry:
         if self._mask & select.EPOLLONESHOT:
             self._armed = False
 
-    # -- what its endpoint asks, and tells (sim.endpoint.Watch) ------------------------------
+    # -- what its endpoint calls (sim.endpoint.Watch) ----------------------------------------
 
     def mask(self) -> int:
         return self._mask & (_READ | _WRITE) if self._armed else 0
@@ -243,7 +243,7 @@ class SimEpoll:
         finally:
             self._waiting = None
 
-    # -- what its entries tell it ------------------------------------------------------------
+    # -- what its entries call ---------------------------------------------------------------
 
     def wake(self) -> None:
         if self._waiting is not None:
@@ -271,7 +271,7 @@ class SimEpoll:
 
 
 class _Epoll(type):
-    """Makes the one or the other; both pass for an `epoll`."""
+    """Makes the simulated or the real one; both pass for an `epoll`."""
 
     def __call__(cls, *args: Any, **options: Any) -> Any:
         return (real_epoll if descriptors.current is None else SimEpoll)(*args, **options)

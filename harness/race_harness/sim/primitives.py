@@ -1,8 +1,8 @@
 """What `threading` is built on: locks and threads, of the kernel in a trial, real outside.
 
 `threading.Condition`, `Event`, `Semaphore`, `Queue` and the pure-Python `RLock` are made of
-these and follow by themselves. They are put there before any client is imported: a lock that a
-module makes when it is imported serves inside and outside of trials.
+these, so they need nothing of their own. `sim.early` installs the stand-ins before any client is
+imported: a lock that a module makes at its import serves inside and outside of trials.
 """
 
 import _thread
@@ -38,7 +38,7 @@ class SimLock:
             raise ValueError("can't specify a timeout for a non-blocking call")
         if timeout < 0 and timeout != -1:
             raise ValueError("timeout value must be a non-negative number")
-        # Unwinding from a wait takes the lock again that is then released: `Condition.wait`.
+        # A thread that unwinds from `Condition.wait` takes its lock again, to release it later.
         if blocking and not kernel.ending:
             kernel.pause(self)
         if self._lock.acquire(False):
@@ -54,7 +54,7 @@ class SimLock:
             self._waiters.append(me)
             woken = kernel.block("lock", deadline_ns, self)
             if not woken and me in self._waiters:
-                # Else it was let go in the very instant in which it had waited long enough.
+                # Otherwise the lock was released at the very instant of the deadline.
                 self._waiters.remove(me)
             if self._lock.acquire(False):
                 self._taken_in = kernel
@@ -91,7 +91,7 @@ class SimLock:
     def locked(self) -> bool:
         return self._lock.locked()
 
-    # `threading.Condition` would find it out by trying to acquire it.
+    # Without this, `threading.Condition` would try to acquire the lock to find out.
     _is_owned = locked
 
     def _at_fork_reinit(self) -> None:
@@ -111,7 +111,7 @@ class SimLock:
 class SimRLock(threading._PyRLock):  # type: ignore[misc, name-defined]
     """Stands in for `threading.RLock`: the pure-Python one, on a `SimLock`."""
 
-    # trio takes no lock for reentrant that does not say that it is the one in C.
+    # trio accepts a lock as reentrant only if it claims to be the C version.
     __module__ = "_thread"
 
     def release(self) -> None:
@@ -160,7 +160,7 @@ if sys.version_info >= (3, 13):
             kernel.join(self._strand, deadline_ns)
 
         def _set_done(self) -> None:
-            """What `threading._after_fork` tells of the threads of the parent."""
+            """`threading._after_fork` calls this for the threads of the parent."""
             if self._real is not None:
                 self._real._set_done()
 
@@ -215,8 +215,9 @@ STAND_INS.update({"Lock": SimLock, "_allocate_lock": SimLock, "RLock": SimRLock}
 
 
 def keep_own_locks_real() -> None:
-    """In a child process `threading` has made its own locks anew (`threading._after_fork`), by the
-    stand-ins. Real ones, as in the parent, are no scheduling points, and nobody waits in them."""
+    """Give `threading` real locks again in a child process, where `threading._after_fork` has made
+    its own ones from the stand-ins. Real ones, as in the parent, are no scheduling points, and
+    nobody waits in them."""
     for name, lock in (
         ("_active_limbo_lock", threading._CRLock()),  # type: ignore[attr-defined]
         ("_shutdown_locks_lock", _allocate_lock()),  # up to Python 3.12

@@ -1,7 +1,7 @@
 """Where in a trial an exception was raised first, so that the next trial can be stopped there.
 
-By then nothing has been unwound: what the raising thread holds, it still holds. Whether somebody
-is going to catch it, nobody can know at that instant; the next trial can.
+At that instant nothing has been unwound: the raising thread still holds what it held. Nobody can
+know then whether the exception will be caught; the next trial can.
 """
 
 import sys
@@ -28,8 +28,8 @@ class RaisedAt(NamedTuple):
 
     @staticmethod
     def of(error: BaseException) -> "RaisedAt | None":
-        """None: it was not seen."""
-        # Its class may have attributes of another mind.
+        """Where this exception was raised; None: it was not seen."""
+        # Not getattr(): its class may define its own attribute access.
         found: RaisedAt | None = error.__dict__.get(_MARK)
         return found
 
@@ -46,7 +46,7 @@ class Raises:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Within.
+        """Within, exceptions are watched.
 
         Raises:
             WorldBroken: other tools hold all of `sys.monitoring`.
@@ -64,7 +64,7 @@ class Raises:
             monitoring.free_tool_id(tool)
 
     def _raise(self, code: CodeType, _offset: int, error: BaseException) -> None:
-        """CPython tells of it in each frame that it comes to, the innermost first."""
+        """CPython calls this in each frame that the exception reaches, the innermost first."""
         kernel = self._kernel
         if not kernel.controls() or kernel.frozen or kernel.ending or RaisedAt.of(error):
             return
@@ -77,6 +77,6 @@ class Raises:
         )
         self._seen[place] += 1
         at = RaisedAt(*place, self._seen[place])
-        # To keep the exceptions themselves would keep all that their frames hold.
+        # Keeping the exceptions themselves would keep all that their frames hold.
         error.__dict__[_MARK] = at
         self._on_raise(at, frame, error)

@@ -1,4 +1,4 @@
-"""The selector of event loops in a trial, straight on the endpoints: what `epoll` would do slower.
+"""The selector of event loops in a trial, straight on the endpoints, which is faster than `epoll`.
 
 It stands in for `selectors.DefaultSelector`, which asyncio's own loop takes.
 """
@@ -32,7 +32,7 @@ class _Watch:
     ) -> None:
         self.key = key
         self.noted = False
-        """Whether the selector looks at it the next time."""
+        """Whether the selector checks it at the next call."""
         self._selector = selector
         self._endpoint = endpoint
         endpoint.watches.append(self)
@@ -47,7 +47,7 @@ class _Watch:
     def leave(self) -> None:
         self._endpoint.watches.remove(self)
 
-    # -- what its endpoint asks, and tells (sim.endpoint.Watch) ------------------------------
+    # -- what its endpoint calls (sim.endpoint.Watch) ----------------------------------------
 
     def mask(self) -> int:
         wanted = self.key.events
@@ -72,7 +72,7 @@ class SimSelector(selectors._BaseSelectorImpl):
         self._here = here
         self._watches: dict[int, _Watch] = {}
         self._noted: list[_Watch] = []
-        """Those that were ready, or may have become so, in that order."""
+        """Watches that were ready, or may have become so, in that order."""
         self._waiting: Strand | None = None
         self._awake = False
 
@@ -102,7 +102,7 @@ class SimSelector(selectors._BaseSelectorImpl):
         return watch.key
 
     def wake(self) -> None:
-        """Let a wait end, the present one or the next."""
+        """End the current wait, or the next one."""
         self._awake = True
         if self._waiting is not None:
             self._here.kernel.wake(self._waiting)
@@ -128,7 +128,7 @@ class SimSelector(selectors._BaseSelectorImpl):
         self._waiting = kernel.strand_of_caller()
         try:
             while kernel.block("event loop", deadline_ns, self):
-                # What woke it may be gone again.
+                # The event that woke it may be gone again.
                 if self._awake or self._ready():
                     return
         finally:
@@ -141,7 +141,7 @@ class SimSelector(selectors._BaseSelectorImpl):
         self._noted.clear()
         super().close()
 
-    # -- what its watches tell it ------------------------------------------------------------
+    # -- what its watches call ---------------------------------------------------------------
 
     def note(self, watch: _Watch) -> None:
         if not watch.noted:
@@ -176,7 +176,7 @@ class SimSelector(selectors._BaseSelectorImpl):
 
 
 def _excuse_tasks() -> None:
-    """The loop's thread is killed: its tasks are not to complain when they are collected."""
+    """Keep the tasks of a loop whose thread was killed from complaining at their collection."""
     asyncio = sys.modules.get("asyncio")
     loop = asyncio._get_running_loop() if asyncio is not None else None
     if asyncio is not None and loop is not None:
@@ -185,7 +185,7 @@ def _excuse_tasks() -> None:
 
 
 class _Default(ABCMeta):
-    """Makes the one or the other; both pass for a `DefaultSelector`."""
+    """Makes the simulated or the real one; both pass for a `DefaultSelector`."""
 
     def __call__(cls, *args: Any, **options: Any) -> Any:
         if cls is not DefaultSelector:

@@ -1,4 +1,4 @@
-"""A world with a server that the harness serves, and a client that is looked at all the time."""
+"""A world in which the harness runs a server and watches the client all the time."""
 
 import asyncio
 import threading
@@ -46,9 +46,9 @@ class Simulation(World):
     ) -> Ending:
         """Serve `site` and run `body` against its URL, under control.
 
-        `probe` is called before another thread may go on, time pass, or something be recorded;
-        `shutdown` in the server's loop when `body` is done, and `restart` in another one when the
-        schedule lets it start again after a crash.
+        `probe` is called before another thread may run, time pass, or something be recorded;
+        `shutdown` in the server's loop when `body` is done; `restart` in a new loop when the
+        schedule lets the server start again after a crash.
 
         Raises:
             WorldBroken: something escaped the simulation or reached for something real.
@@ -65,7 +65,8 @@ class Simulation(World):
         return self.play(main, lambda: stops[0]())
 
     def _of_clients(self, probe: Callable[[], None]) -> Callable[[], None]:
-        """The server's own thread changes nothing that a client shows, nor does the network."""
+        """The probe, skipped after the server's own thread and the network: neither changes what
+        a client shows."""
         kernel, server = self.kernel, self._server
 
         def look() -> None:
@@ -144,7 +145,7 @@ class SimulatedLife:
         if not self.process.stopped:
             self._kernel.stop(self.process)
         self.process.dead = True
-        # Not in the middle of a write that has made the moment come.
+        # Not now: the write that triggered the crash must end first.
         self._kernel.call_at(self._kernel.now_ns, partial(self._network.perish, PORT))
 
     def start(self) -> None:
@@ -152,12 +153,12 @@ class SimulatedLife:
         self._wake()
 
     def end(self) -> None:
-        """Nobody starts it any more."""
+        """Never start the server again."""
         self._over = True
         self._wake()
 
     def supervise(self, start: Callable[[], None]) -> None:
-        """Call `start` whenever it is to start again, on the thread that calls this."""
+        """Call `start`, on the calling thread, whenever the server shall start again."""
         self._supervisor = self._kernel.strand_of_caller()
         while not self._over:
             if self._wanted:

@@ -23,8 +23,8 @@ _WAITALL: Final = int(socket.MSG_WAITALL)
 _NONBLOCK: Final = int(socket.SOCK_NONBLOCK)
 _CLOEXEC: Final = int(socket.SOCK_CLOEXEC)
 _BUFFERS: Final = {int(socket.SO_SNDBUF): 16_384, int(socket.SO_RCVBUF): 131_072}
-"""What Linux says of a new socket (tcp(7), tcp_wmem and tcp_rmem); what it says of what was set is
-twice as much (socket(7))."""
+"""Buffer sizes that Linux reports for a new socket (tcp(7), tcp_wmem and tcp_rmem); of a size that a
+program has set it reports twice as much (socket(7))."""
 
 
 class SimSocket:
@@ -50,11 +50,11 @@ class SimSocket:
         number: int | None,
         timeout: float | None,
     ) -> None:
-        """`number`: of the descriptor that it takes over; None: of a new one.
+        """`number`: the descriptor that it takes over; None: it gets a new one.
 
         Raises:
-            OSError: EBADF, of a descriptor that is none; EAFNOSUPPORT: the simulation has no IPv6.
-            WorldBroken: a socket of another sort.
+            OSError: EBADF: there is no such descriptor; EAFNOSUPPORT: the simulation has no IPv6.
+            WorldBroken: it is a socket of another kind.
         """
         self._descriptors = here
         self._kernel = here.kernel
@@ -93,7 +93,7 @@ class SimSocket:
         return "" if endpoint.paired else endpoint.peer_name
 
     def setsockopt(self, level: int, name: int, value: Any, length: int = 0) -> None:
-        """Taken, told by `getsockopt`, and without meaning."""
+        """Keep the value for `getsockopt`; it has no effect."""
         value = bytes(length) if value is None else value
         if level == socket.SOL_SOCKET and name in _BUFFERS and isinstance(value, int):
             value *= 2
@@ -244,7 +244,7 @@ class SimSocket:
         return len(data)
 
     def _room(self) -> int:
-        """How much can be sent now.
+        """How many bytes can be sent now.
 
         Raises:
             OSError: it is closed, broken, or does not write any more.
@@ -259,7 +259,7 @@ class SimSocket:
         return endpoint.room()
 
     def sendall(self, data: Any, flags: int = 0) -> None:
-        """The timeout is that of the whole (socket.sendall of CPython, since 3.5)."""
+        """The timeout counts for the whole call (as in CPython since 3.5)."""
         size = self.send(data, flags)
         view = memoryview(data).cast("B")[size:]
         if not view:
@@ -293,7 +293,7 @@ class SimSocket:
             endpoint.shut_write()
         if how in (socket.SHUT_RD, socket.SHUT_RDWR):
             endpoint.shut_read()
-        # Linux has done it all the same.
+        # Linux shuts it down all the same.
         if endpoint.state is not State.CONNECTED:
             raise error(errno.ENOTCONN)
 
@@ -341,8 +341,8 @@ class SimSocket:
     def _wait(self, ready: Callable[[], bool], on: str) -> None:
         """Wait until it is ready, as long as the timeout says.
 
-        Who waits holds the socket open, whoever closes it meanwhile: Linux lets a call end on
-        what it began with.
+        A waiting call keeps the endpoint open, even if another thread closes the socket: Linux
+        lets a call finish on the socket that it began with.
         """
         endpoint, kernel = self._endpoint, self._kernel
         deadline_ns = None if self.timeout is None else kernel.after(self.timeout)
@@ -354,7 +354,7 @@ class SimSocket:
                 if not kernel.block(on, deadline_ns, endpoint) and not ready():
                     raise TimeoutError("timed out")
             if self.number < 0 and deadline_ns is not None:
-                # Python has waited by poll() and is about to read, or write, what is closed.
+                # Python has waited by poll(), and would now read or write a closed descriptor.
                 raise error(errno.EBADF)
         finally:
             endpoint.waiting.remove(me)

@@ -1,6 +1,6 @@
 """A client's source as it is loaded: its functions, their lines, and what a line works on.
 
-Only functions count. What runs once, when a module is imported, is over before any trial.
+Only functions count: code at the top of a module has run before any trial.
 """
 
 import dis
@@ -22,12 +22,12 @@ _CHANGES: Final = frozenset(
 _STARTS_NO_LINE = frozenset({"RESUME", "END_FOR", "END_SEND", "END_ASYNC_FOR"})
 """Instructions before which there is no LINE event (CPython, Python/instrumentation.c).
 
-So none tells of code that stands beside its own `def` or `lambda`, at least in 3.13.
+So no event reports code that stands on the line of its own `def` or `lambda`, at least in 3.13.
 """
 
 
 class Function:
-    """The code of one function, nested ones apart."""
+    """The code of one function, without nested ones."""
 
     def __init__(self, code: CodeType, module: ModuleType) -> None:
         self.code = code
@@ -36,7 +36,7 @@ class Function:
 
     @functools.cached_property
     def lines(self) -> dict[int, str]:
-        """Number to text of each line that LINE events report, in ascending order."""
+        """The lines that LINE events report, number to text, in ascending order."""
         numbers, current = set(), 0
         for number, instruction in self._instructions():
             if number != current and instruction.opname not in _STARTS_NO_LINE:
@@ -48,18 +48,19 @@ class Function:
 
     @functools.cached_property
     def shared_names(self) -> dict[int, frozenset[str]]:
-        """Number of a line, to the names in it that may lead to what threads share.
+        """For each line, by number, the names in it that may lead to what threads share.
 
-        These are attributes, globals and variables of enclosing functions; what a local variable
-        refers to is taken for the thread's own, and attributes of one name for the same.
+        These are attributes, globals and variables of enclosing functions. What a local variable
+        refers to counts as the thread's own, and attributes of the same name as one thing.
         """
         return self._names(self._may_be_shared)
 
     @functools.cached_property
     def stored_names(self) -> dict[int, frozenset[str]]:
-        """Number of a line, to those of its shared names that it gives another value.
+        """For each line, by number, those of its shared names to which it assigns.
 
-        Where it changes what is in something, or calls a method that does, these are all.
+        A line that changes an item, or calls a method that changes a container, counts as
+        assigning to all of them.
         """
         stored = self._names(
             lambda one: self._may_be_shared(one) and one.opname.startswith(("STORE_", "DELETE_"))
@@ -84,7 +85,7 @@ class Function:
             value = vars(self._module).get(instruction.argval)
             return not (value is None or callable(value) or isinstance(value, ModuleType))
         if instruction.opname == "LOAD_ATTR":
-            # The lowest bit tells of a method that is called.
+            # The lowest bit marks a method call.
             return not (instruction.arg or 0) & 1
         if instruction.opcode in dis.hasfree:
             return bool(instruction.argval != "self")
@@ -94,7 +95,7 @@ class Function:
         """The instructions that belong to a line, each with its number."""
         begun = False
         for instruction in dis.get_instructions(self.code):
-            # A function's cells are put in place before its first RESUME.
+            # Before its first RESUME a function only sets up its cells.
             begun = begun or instruction.opname == "RESUME"
             number = instruction.positions.lineno if instruction.positions is not None else None
             if begun and number:
@@ -117,13 +118,13 @@ def functions(modules: Sequence[str]) -> list[Function]:
 
 
 def lines(modules: Sequence[str]) -> list[Line]:
-    """Every line of these modules' functions that can be told of, each once, in that order."""
+    """Every line of these modules' functions that events can report, each once, in that order."""
     found = ((one.name, text) for one in functions(modules) for text in one.lines.values())
     return list(dict.fromkeys(found))
 
 
 def places(modules: Sequence[str]) -> list[SourceLine]:
-    """The same lines, each with where it is first."""
+    """The same lines, each with its first place."""
     found: dict[Line, SourceLine] = {}
     for one in functions(modules):
         for number, text in one.lines.items():
@@ -145,7 +146,7 @@ def _place(code: CodeType) -> tuple[int, str, int]:
 
 
 def _codes(module: ModuleType) -> Iterator[CodeType]:
-    """Of functions, also in classes, in properties and below decorators."""
+    """The code of functions, also of those in classes, in properties and below decorators."""
     file = getattr(module, "__file__", None)
     seen: set[int] = set()
     pending: list[object] = list(vars(module).values())
@@ -172,7 +173,7 @@ def _codes(module: ModuleType) -> Iterator[CodeType]:
 
 
 def _decorated(function: FunctionType) -> Iterator[object]:
-    """What a decorator's function keeps: among it, the function that it decorates."""
+    """The objects that a decorator's function keeps, among them the function that it wraps."""
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents

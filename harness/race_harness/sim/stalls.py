@@ -1,8 +1,8 @@
 """Stalls and switches at lines of the client's source.
 
 An operating system may take a thread off its core before any line, and leave it there for a while.
-Lines are told of for chosen functions only: the client's. Nothing else is slowed down, and nothing
-at all in a trial that needs no lines.
+Only the client's functions report their lines: nothing else is slowed down, and in a trial that
+needs no lines, nothing at all.
 """
 
 import importlib
@@ -36,7 +36,7 @@ class Lines:
             self._stalls.setdefault((stall.function, stall.line), []).append(stall)
         self._reached: Counter[Line] = Counter()
         self.listener: Callable[[source.Function, int], None] | None = None
-        """Told of each line, in its thread, when nothing keeps it from running any more."""
+        """Called for each line, in its thread, just before the line really runs."""
         self._looking = False
 
     @property
@@ -65,7 +65,7 @@ class Lines:
 
     @contextmanager
     def look(self) -> Iterator[None]:
-        """Within, lines are not told of: what runs them is the harness, which looks."""
+        """Within, no lines are reported: it is the harness that runs them, to look."""
         before, self._looking = self._looking, True
         try:
             yield
@@ -121,7 +121,7 @@ def _importing() -> bool:
     """Whether the calling thread is inside an import, and so holds a real lock."""
     if not _bootstrap["_module_locks"]:
         return False
-    # An import of another thread; or one that failed, whose traceback is still kept somewhere.
+    # It may be another thread's import, or a failed one whose traceback is still kept.
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_globals is _bootstrap:

@@ -1,6 +1,6 @@
 """asyncio's tasks in an order that is the same in each trial, and its loops woken at once.
 
-Otherwise asyncio is as it is: its own loop, on a selector of the simulation.
+Otherwise asyncio is unchanged: its own loop, on a selector of the simulation.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ class SimTask(asyncio.Task[Any]):
 
 
 def patches() -> list[Patch]:
-    """For the length of one trial."""
+    """The replacements for the length of one trial."""
     return [
         (_Loop, "create_task", create_task),
         (_SelectorLoop, "_write_to_self", _wake),
@@ -57,7 +57,7 @@ def create_task(self: Any, coro: Any, **options: Any) -> asyncio.Task[Any]:
 def _wake(self: Any) -> None:
     selector = self._selector
     if isinstance(selector, SimSelector):
-        # As a byte on the loop's socket to itself does, which it would have to read again.
+        # Like a byte on the loop's socket to itself, but the loop need not read it again.
         selector.wake()
     else:
         _write_to_self(self)
@@ -73,10 +73,10 @@ def _cancel_all_tasks(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _task_number(task: asyncio.Task[Any]) -> tuple[int, str]:
-    """The order of creation, as well as it is known."""
+    """A key that sorts tasks by their creation, as far as that is known."""
     if isinstance(task, SimTask):
         return task.number, ""
-    # Made by a factory of the client's: `Task-10` after `Task-9`.
+    # A factory of the client's made it: sort by name, `Task-10` after `Task-9`.
     name = task.get_name()
     digits = name.rpartition("-")[2]
     return (int(digits) if digits.isdigit() else 0, name)

@@ -17,13 +17,14 @@ from race_harness.sim.kernel import MILLISECOND, SECOND, Kernel
 
 FIRST_CLIENT_PORT: Final = 50_001
 FIRST_ASIDE_PORT: Final = 60_001
-"""Of those who come aside."""
+"""The first port of clients that connect aside."""
 ASIDE: Final = NetworkSchedule(Link(0.57), Link(0.67))
-"""Their way: odd latencies, so that nothing comes at the instant of something else by chance."""
+"""Their links: odd latencies, so that nothing arrives at the same instant as something else by
+chance."""
 
 SYN_AGAIN_NS: Final = 1 * SECOND
-"""After which a connection is asked for again where the listener has too many that wait, and then
-after twice as long (RFC 6298, section 2)."""
+"""Virtual nanoseconds after which a client repeats its SYN where the listener's backlog is full;
+each further wait is twice as long (RFC 6298, section 2)."""
 
 
 class SimNetwork(Connections):
@@ -44,13 +45,13 @@ class SimNetwork(Connections):
         self._numbers = count()
         self._nth: Counter[LinkKind] = Counter()
         self.aside: dict[int, int] = {}
-        """Ports that lead to another by a way that the schedule does not see, nor anybody who
-        listens in."""
+        """Ports that lead to another port by links that neither the schedule nor any listener
+        sees."""
         self._unheard = Taps(Trace(kernel.trace.now_ns), Dialect(), kernel.violations.append)
         self._numbers_aside = count()
 
     def follow(self, schedule: NetworkSchedule) -> None:
-        """Have the links of another schedule, from now on; connections are counted anew."""
+        """Use the links of another schedule from now on; the count of connections starts again."""
         self._schedule = schedule
         self._nth.clear()
         self.gatekeeper.follow(schedule.gateway)
@@ -60,7 +61,7 @@ class SimNetwork(Connections):
                 self.guard(connection)
 
     def listen(self, port: int, listener: Endpoint) -> None:
-        """Connections to the port are accepted there."""
+        """Let this endpoint accept connections to the port."""
         self._listeners[port] = listener
 
     def unlisten(self, port: int) -> None:
@@ -70,17 +71,17 @@ class SimNetwork(Connections):
             listener.accepted.popleft().close(reset=True)
 
     def perish(self, port: int) -> None:
-        """The process is gone that has listened there: its sockets are closed."""
+        """Close the sockets of the process that listened there: it is gone."""
         listener = self._listeners.get(port)
         if listener is not None:
             listener.perish()
         for connection in self.connections:
-            # What it has closed itself sends nothing more.
+            # Sockets that it closed itself send nothing more.
             if isinstance(connection.down.sender, Endpoint):
                 connection.down.sender.perish()
 
     def connect(self, client: Endpoint, port: int) -> None:
-        """Open a connection from `client`, which is told after one round trip what came of it."""
+        """Open a connection from `client`, which learns the result after one round trip."""
         connection = self._made_aside() if port in self.aside else self._made()
         peer = connection.peer
         client.state = State.CONNECTING
@@ -126,7 +127,7 @@ class SimNetwork(Connections):
         kernel.call_at(asked_ns + one_way_ns, arrive)
 
     def _may_hang_up(self, opening: "_Opening", kind: LinkKind) -> None:
-        """The client is about to send its first bytes: what would its SYN have met?"""
+        """Before the client sends its first bytes, do what would have met its SYN."""
         one_way_ns = round(opening.connection.up.link.latency_ms * MILLISECOND)
         if self.refuses(kind, opening.connection.path, opening.asked_ns + one_way_ns):
             at_ns = max(self.kernel.now_ns, opening.asked_ns + 2 * one_way_ns)
@@ -159,7 +160,7 @@ class _Opening:
     def connected(self) -> None:
         client, connection = self._client, self.connection
         if client.state is not State.CONNECTING:
-            # It has given up.
+            # The client has given up.
             connection.alive = False
             connection.up.finish()
             return

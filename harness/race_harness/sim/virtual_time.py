@@ -1,7 +1,7 @@
 """Clocks and sleeps: virtual in a trial, real outside.
 
-Every trial begins at the same instant. CPU clocks tell the time since then, which is the same in
-each trial; the CPU time of a thread that waits is nobody's measure here.
+Every trial begins at the same instant. CPU clocks give the virtual time since then, which is the
+same in each trial; they do not leave out the time that a thread waits.
 """
 
 import ctypes
@@ -26,7 +26,7 @@ _STARTS_S: Final = {
     "process_time": 0,
     "thread_time": 0,
 }
-"""The clocks of `time`, each with what it says when a trial begins, in seconds."""
+"""The clocks of `time`, each with its reading in seconds when a trial begins."""
 
 _IDS: Final = {
     getattr(time, f"CLOCK_{name}"): start_s
@@ -40,7 +40,7 @@ _IDS: Final = {
     }.items()
     if hasattr(time, f"CLOCK_{name}")
 }
-"""The same of `time.clock_gettime()`, by the ids of clocks."""
+"""The same for `time.clock_gettime()`, by clock id."""
 
 
 def _clock(name: str, start_ns: int) -> dict[str, Callable[..., Any]]:
@@ -82,7 +82,7 @@ def _clock_gettime(real: Callable[[int], Any], per_second: int) -> Callable[[int
 
 
 def _of_now(real: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that takes seconds since the epoch, and the present where there are none."""
+    """A function that takes seconds since the epoch and, without them, the present."""
 
     def told(seconds: float | None = None, /) -> Any:
         return real(time.time() if seconds is None else seconds)
@@ -91,7 +91,7 @@ def _of_now(real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_now_struct(real: Callable[..., Any], leading: int) -> Callable[..., Any]:
-    """A function whose last argument is a `struct_time`, and the present where there is none."""
+    """A function whose last argument is a `struct_time` and, without it, the present."""
 
     def told(*args: Any) -> Any:
         return real(*args) if len(args) > leading else real(*args, time.localtime())
@@ -100,7 +100,7 @@ def _of_now_struct(real: Callable[..., Any], leading: int) -> Callable[..., Any]
 
 
 def loop_time(real: Callable[[Any], float]) -> Callable[[Any], float]:
-    """Of an event loop, which asks several times in each turn: the kernel's at once."""
+    """The clock of an event loop, straight from the kernel: loops ask several times in each turn."""
     start_ns = MONOTONIC_S * SECOND
 
     def of_loop(loop: Any) -> float:
@@ -151,7 +151,7 @@ def _now(cls: type[datetime.datetime], tz: datetime.tzinfo | None = None) -> dat
     if kernel is None:
         return _REAL_NOW.__get__(None, cls)(tz)  # type: ignore[no-any-return]
     at = _moment(kernel)
-    # Without a zone it is the local time.
+    # Without a zone, `now()` gives local time.
     return _as(cls, at.astimezone().replace(tzinfo=None) if tz is None else at.astimezone(tz))
 
 
@@ -165,8 +165,8 @@ def _utcnow(cls: type[datetime.datetime]) -> datetime.datetime:
 def install_dates() -> None:
     """Make `datetime.now()` and `utcnow()` ask for the time of a trial.
 
-    They ask the system in C, and everybody holds the class: so its own dictionary is changed.
-    `today()`, of dates too, asks `time.time()`.
+    They ask the system in C, and many modules hold the class, so this changes the class's own
+    dictionary. `today()`, of dates too, asks `time.time()`.
     """
     (entries,) = (
         each for each in gc.get_referents(datetime.datetime.__dict__) if isinstance(each, dict)

@@ -19,7 +19,7 @@ from race_harness.sim.kernel import Kernel
 PATIENCE_S = 20.0
 """Wall seconds without a scheduling step, in which a healthy trial makes some 100,000."""
 SPIN_S = 4.0
-"""CPU seconds without one: a loop, which a busy machine cannot be taken for."""
+"""CPU seconds without one: a loop. A busy machine cannot look like that."""
 
 
 class Watchdog:
@@ -42,7 +42,7 @@ class Watchdog:
         _thread.start_new_thread(self._watch, ())
 
     def stop(self) -> None:
-        """Returns when it does not watch any more, such as before a fork."""
+        """Stop watching, such as before a fork; return when it has stopped."""
         self._stop.release()
         self._gone.acquire()
 
@@ -67,7 +67,7 @@ class Watchdog:
 
 
 def _cpu_s() -> float:
-    """Of this process. `time` may be the simulation's."""
+    """CPU seconds of this process; `time` may be the simulation's."""
     times = os.times()
     return times.user + times.system
 

@@ -1,7 +1,7 @@
 """The simulated world of one trial, from its first thread to its last.
 
-Everything in it is made anew for each trial and gone after it; only what is slow to make and
-keeps no state of a trial (the imported client, the loaded application) outlives it.
+Each trial makes everything in it and drops it at the end; only what is slow to make and keeps no
+state of a trial (the imported client, the loaded application) outlives it.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +30,8 @@ LEAVE_S = 60
 
 
 LEAST_STEP_NS = 1_000
-"""What a step takes in a world that is held: tests measure times, and expect some."""
+"""Virtual nanoseconds that a step takes in a world that is held: tests measure times, and expect
+more than 0."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Ending:
 
 
 class World:
-    """The world of one trial. `trace` is there before anything runs.
+    """The world of one trial. `trace` exists before anything runs.
 
     `source` names the modules to whose lines the schedule may refer; `dialect` has the words for
     what goes over its connections. In a world that is `held`, the schedule's network and its
@@ -77,7 +78,7 @@ class World:
             Faults(self.network, self.moments, schedule.network.faults)
 
     def begin(self) -> None:
-        """Let a world that is held follow its schedule from now on. `lines` are the caller's."""
+        """Let a world that is held follow its schedule from now on; the caller begins `lines`."""
         schedule = self._schedule
         Faults(self.network, self.moments, schedule.network.faults)
         self.network.follow(schedule.network)
@@ -85,7 +86,7 @@ class World:
         self.kernel.step_ns = _step_ns(schedule.interleaving, LEAST_STEP_NS)
 
     def gate(self, moment: Moment) -> Callable[[], None]:
-        """What blocks the thread that calls it until the moment has come, and its `after_ms`."""
+        """A function that blocks its caller until the moment and its `after_ms` have passed."""
         kernel = self.kernel
         passed_ns: int | None = None
         waiting: Strand | None = None
@@ -136,12 +137,12 @@ class World:
             try:
                 self.kernel.run(main)
             except Exception as error:
-                # A refusal that nobody caught does not say where it was; what was noted does.
+                # A refusal that nobody caught does not say where it was; the noted one does.
                 self._assert_whole(error)
                 raise
         self._assert_whole()
         if self.kernel.stop_reason is not None and self._children and self._children.left_alone:
-            # It may have been just about to say what was waited for.
+            # The child may have been about to say what the trial was waiting for.
             raise WorldBroken(
                 f"a child process said nothing for {PATIENCE_S:g} s of real time, and virtual "
                 f"time passed beside it until the trial was stopped ({self.kernel.stop_reason}): "
@@ -156,7 +157,7 @@ class World:
             raise WorldBroken(what) from cause
 
     def _let_leave(self, leave_s: float) -> None:
-        """Threads that end by themselves leave nothing half done; the rest is killed."""
+        """Let threads end by themselves, so that they leave nothing half done; kill the rest."""
         deadline_ns = self.kernel.now_ns + round(leave_s * SECOND)
         for strand in self.kernel.strands[1:]:
             if strand.process is not None and strand.process.dead:
