@@ -23,8 +23,8 @@ _WAITALL: Final = int(socket.MSG_WAITALL)
 _NONBLOCK: Final = int(socket.SOCK_NONBLOCK)
 _CLOEXEC: Final = int(socket.SOCK_CLOEXEC)
 _BUFFERS: Final = {int(socket.SO_SNDBUF): 16_384, int(socket.SO_RCVBUF): 131_072}
-"""Buffer sizes that Linux reports for a new socket (tcp(7), tcp_wmem and tcp_rmem); of a size that a
-program has set it reports twice as much (socket(7))."""
+"""Buffer sizes that Linux reports for a new socket (tcp(7), tcp_wmem and tcp_rmem); it reports
+twice the size that a program has set (socket(7))."""
 
 
 class SimSocket:

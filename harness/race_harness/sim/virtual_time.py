@@ -100,7 +100,7 @@ def _of_now_struct(real: Callable[..., Any], leading: int) -> Callable[..., Any]
 
 
 def loop_time(real: Callable[[Any], float]) -> Callable[[Any], float]:
-    """The clock of an event loop, straight from the kernel: loops ask several times in each turn."""
+    """The clock of an event loop, straight from the kernel: loops ask several times a turn."""
     start_ns = MONOTONIC_S * SECOND
 
     def of_loop(loop: Any) -> float:

@@ -10,18 +10,18 @@ import random
 import time
 
 CROWDED = 1.3
-"""Wall time over CPU time from which on somebody else must be using the core."""
+"""Ratio of wall time to CPU time above which another process must be using the core."""
 
 
 class OneCore:
-    """Keeps the calling thread, and those it starts, on one core. `first` numbers the jobs, so
-    that those of one campaign begin on different cores."""
+    """Keeps the calling thread, and those it starts, on one core. `first` is the job's number, so
+    that the jobs of one campaign begin on different cores."""
 
     def __init__(self, first: int) -> None:
         self._cores = sorted(os.sched_getaffinity(0))
         self._core = first
         self._cpu_s = time.process_time()
-        # Not of a trial, and two workers on one core are not to leave it for the same other one.
+        # Not a trial's chance: two workers that leave one core shall not both move to the next.
         self._coin = random.Random(os.getpid())
 
     def settle(self, busy_s: float) -> None:
@@ -34,6 +34,6 @@ class OneCore:
         self._cpu_s = cpu_s
         if crowded and self._coin.random() < 0.5:
             self._core += 1
-        # A container may forbid it; then trials are only slower.
+        # A container may forbid this; then trials are only slower.
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, {self._cores[self._core % len(self._cores)]})

@@ -24,7 +24,7 @@ def make_importable(package: Path) -> None:
 if __name__ == "__main__":
     make_importable(Path(__file__).resolve().parent.parent)
     if sys.argv[2] == "sim":
-        # Before the worker imports anything that keeps what it finds.
+        # Before the worker imports any module that keeps copies of what it finds.
         from race_harness.sim import early
 
         early.install()

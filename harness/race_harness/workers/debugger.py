@@ -19,10 +19,10 @@ _PDB: Final = tuple(f"{os.sep}{name}.py" for name in ("pdb", "bdb", "cmd"))
 
 
 class TrialDebugger(pdb.Pdb):
-    """`left` is called when somebody has quit; it does not return.
+    """`left` is called when the user quits; it does not return.
 
-    Its stacks begin at the test, or at the first line of its own in the thread, and end outside of
-    the simulation.
+    Stacks begin at the test, or at the thread's first line of the test's own source, and end
+    before the simulation's frames.
     """
 
     def __init__(
@@ -34,13 +34,13 @@ class TrialDebugger(pdb.Pdb):
         self._modules = modules
         self._left = left
         self._begins = False
-        """Whether it has just been called, and looks for the innermost frame of the test's own."""
+        """Whether it has just been called, and has yet to find the test's own innermost frame."""
         self._strand: Strand | None = None
 
     def stop(self, frame: FrameType, says: Sequence[str], strand: Strand | None = None) -> None:
-        """Talk at this frame; `strand` is its thread, if it is not the one that runs.
+        """Talk to the user at this frame; `strand` is its thread, unless that is the running one.
 
-        Where somebody steps on, the thread is followed.
+        If the user steps, the debugger follows the running thread.
         """
         self.reset()
         at = outside(frame)
@@ -55,7 +55,7 @@ class TrialDebugger(pdb.Pdb):
                 self.botframe = one
                 one = one.f_back
         self.interaction(at, None)
-        # Bdb has -1 where it is to go on until a breakpoint.
+        # Bdb has -1 when it shall continue until a breakpoint.
         if strand is None and (self.stoplineno != -1 or self.breaks):
             sys.settrace(self.trace_dispatch)
 
@@ -120,7 +120,7 @@ class TrialDebugger(pdb.Pdb):
         return outside(frame)
 
     def _innermost(self, frame: FrameType) -> FrameType:
-        """The innermost frame of the test's own, if there is one."""
+        """The test's own innermost frame, if there is one."""
         one: FrameType | None = frame
         while one is not None:
             if self._is_own(one):
@@ -134,7 +134,7 @@ class TrialDebugger(pdb.Pdb):
 
 
 def outside(frame: FrameType) -> FrameType:
-    """The innermost frame that is not of the harness, nor of pdb."""
+    """The innermost frame that belongs neither to the harness nor to pdb."""
     one: FrameType | None = frame
     while one is not None:
         file = one.f_code.co_filename
@@ -151,7 +151,7 @@ def _place(frame: FrameType) -> str:
 
 @contextmanager
 def _terminal() -> Iterator[None]:
-    """Let the standard streams be those of the process."""
+    """Restore the standard streams of the process for a while."""
     before = sys.stdin, sys.stdout, sys.stderr
     sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
     try:

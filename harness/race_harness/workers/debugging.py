@@ -1,7 +1,7 @@
 """Runs a failing trial again in the foreground, and stops it at a moment.
 
-It is run twice. The first time tells whether it fails as it did, and what it is that is raised and
-not caught; the second one is stopped there, before anything is unwound.
+It runs twice. The first run shows whether the trial fails as it did, and which exception nobody
+catches; the second run stops where that is raised, before anything is unwound.
 """
 
 import os
@@ -30,7 +30,7 @@ from race_harness.workers.stop_at import StopAt
 from race_harness.workers.trial import Trial
 
 _PHASES: Final = {"failed": "call", "error": "teardown", "thread-died": "thread"}
-"""Verdict, to what ended with an exception."""
+"""For each verdict, the phase that ended with an exception."""
 
 _HELP: Final = (
     "time stands still, and no other thread runs: `threads` lists them, `thread N` looks at one"
@@ -41,7 +41,7 @@ def main(arguments: list[str]) -> None:
     """Arguments: `debug`, world, the adapter of the tests, the failure file, and what was written
     for `--at`, or nothing."""
     _, _, adapter, file, written = arguments
-    # Who has started it waits for it, and Ctrl-C is the debugger's.
+    # The parent waits for this process; Ctrl-C is for the debugger.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     status: list[int] = []
     try:
@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> None:
         tests = Selection.from_adapter(adapter)
         assert tests is not None
         with Path(os.devnull).open("w") as nowhere:
-            # What pytest says of a session without results is of no interest.
+            # pytest's report of a session without results would only distract.
             sys.stdout = nowhere
             collected(tests, lambda bench: status.append(_debug(bench, failure, at)))
     except HarnessError as error:
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> None:
 
 
 def _debug(bench: RepeatingBench, failure: Failure, at: StopAt | None) -> int:
-    """The exit status: 0, it was stopped."""
+    """Debug the failure; the exit status is 0 if the trial was stopped."""
     if at is not None:
         _check(at, bench.modules_of(failure.schedule.scenario))
     finder = _Finder()
@@ -98,7 +98,7 @@ def _check(at: StopAt, modules: Sequence[str]) -> None:
 
 
 def _told(failure: Failure, trial: Trial) -> bool:
-    """Whether it failed as in the file; says so."""
+    """Report, and return, whether the trial failed as the file says."""
     verdicts, its = _verdicts(trial), ", ".join(failure.judgement.verdicts)
     if verdicts != its:
         _say(f"NOT reproduced: the file says {its}, this run {verdicts}")
@@ -120,19 +120,19 @@ def _verdicts(trial: Trial) -> str:
 
 
 def _say(text: str) -> None:
-    # Some of it comes from the file.
+    # Parts of the text come from the file, so escape what a terminal would obey.
     print(visible(text), file=sys.__stdout__, flush=True)
 
 
 class _Finder:
-    """Looks on for the places where what ended the test was raised."""
+    """Watches a repetition for the places where it raised the exceptions that ended it."""
 
     def __init__(self) -> None:
         self.places: dict[str, RaisedAt] = {}
         self._tell: Callable[[object], None] = lambda _message: None
 
     def heard(self, message: Any) -> None:
-        """In the process that has forked the repetition: the first of each kind counts."""
+        """Keep the first place of each phase; runs in the process that forked the repetition."""
         phase, place = message
         self.places.setdefault(phase, RaisedAt(*place))
 
@@ -149,7 +149,7 @@ class _Finder:
 
 
 class _Stopper:
-    """Looks on, and stops the trial once: at a moment, where something was raised, or when it is
+    """Watches the trial and stops it once: at a moment, where something is raised, or when it is
     known to hang."""
 
     def __init__(self, at: StopAt | None, place: RaisedAt | None) -> None:
@@ -176,7 +176,7 @@ class _Stopper:
             until_end.enter_context(self._raises.watched())
 
     def raised(self, phase: str, error: BaseException) -> None:
-        """It was stopped there before."""
+        """Nothing to do: the trial was stopped there before."""
 
     def _reached(self, function: Function, number: int) -> None:
         assert self._at is not None
@@ -195,9 +195,9 @@ class _Stopper:
             self._stop(frame, f"{type(error).__name__}: {first}")
 
     def _hangs(self, reason: str) -> None:
-        """Whoever finds it out is any thread: one that waits for a lock tells more."""
+        """Stop in a thread that waits for a lock, if any: the one that runs now shows less."""
         main, *others = (strand for strand in self._kernel.strands if not strand.done)
-        # In Python 3.12 who joins a thread waits for a lock, too, and mostly that is the main one.
+        # In Python 3.12 joining a thread waits for a lock, too; mostly the main thread does that.
         waiting = [strand for strand in (*others, main) if strand.blocked_on == "lock"]
         strand = (waiting or [main])[0]
         frame = sys._current_frames().get(strand.ident)
@@ -218,7 +218,8 @@ class _Stopper:
         return (self._kernel.now_ns - self._began_ns) / MILLISECOND
 
     def _interrupted(self, _number: int, _frame: FrameType | None) -> None:
-        """Ctrl-C ends a trial that runs. The main thread hears of it, whoever talks."""
+        """Let Ctrl-C end a running trial. The signal reaches the main thread, whichever thread the
+        user is looking at."""
         if not self._kernel.frozen:
             os._exit(130)
         if self._kernel.current is self._kernel.strands[0]:
@@ -226,5 +227,5 @@ class _Stopper:
 
 
 def _leave() -> None:
-    """Somebody has quit: of this process nothing more is needed."""
+    """The user has quit: nothing more is needed of this process."""
     os._exit(0)

@@ -10,8 +10,8 @@ from race_harness.workers.pool import environment_of_tests
 
 
 def debug_in_foreground(python: Path, adapter: str, failure: Path, at: str) -> int:
-    """Run a failing test again in this environment, with a debugger at `at`, or where it fails if
-    that is empty; the exit status, as `debugging` has it."""
+    """Run a failing test again in this environment, with a debugger at `at`, or, if that is empty,
+    where it fails; return the exit status of `debugging`."""
     with tempfile.TemporaryDirectory(prefix="race-", ignore_cleanup_errors=True) as scratch:
         process = subprocess.Popen(
             [
@@ -20,7 +20,7 @@ def debug_in_foreground(python: Path, adapter: str, failure: Path, at: str) -> i
             ],
             env={**environment_of_tests(), "TMPDIR": scratch},
         )
-        # Ctrl-C is for who talks.
+        # Ctrl-C is for the debugger.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             return process.wait()

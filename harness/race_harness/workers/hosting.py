@@ -16,13 +16,13 @@ _BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 def hosted(adapter: Adapter, python: Path) -> Adapter:
     """The same client, with the server of that interpreter's environment.
 
-    The server's processes end when nobody is left who holds what leads to them.
+    The server's processes end once no process holds their socket any more.
 
     Raises:
         ClientUnavailable: there is no server.
         WorldBroken: it cannot be imported.
     """
-    # A message is whole or not there, whoever else sends one.
+    # Such a socket keeps messages whole, even when several processes send.
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         try:

@@ -1,6 +1,6 @@
 """A repetition of a test in real time: the machine's own threads, clock and sockets.
 
-Of a schedule the stalls are kept: a thread that comes to such a line sleeps there.
+Only the stalls of a schedule apply: a thread that reaches such a line sleeps there.
 """
 
 import threading
@@ -33,7 +33,7 @@ _LEAVE_S: Final = 0.5
 
 @dataclass(frozen=True)
 class NativeEnding:
-    """What came of a repetition."""
+    """The result of a repetition."""
 
     repetition: Repetition
     happenings: tuple[Happening, ...]
@@ -44,7 +44,7 @@ class NativeEnding:
 class NativeRepetition:
     """One repetition, in the process that was forked for it.
 
-    `told` hears how it ended, once: when the test has, or, with the stacks of all threads, when
+    `told` gets the ending, once: when the test has ended or, with the stacks of all threads, when
     its time is over.
     """
 
@@ -84,14 +84,14 @@ class NativeRepetition:
         self._tell(f"wall-time limit: {limit_s:g} s", stacks_of_others(), ())
 
     def _tell(self, stopped: str | None, stacks: dict[str, str], left: tuple[str, ...]) -> None:
-        """The first who comes here tells, and nobody else."""
+        """Report the ending; only the first thread that calls this does so, others wait."""
         if not self._ended.acquire(blocking=False):
             threading.Event().wait()
         now_ns = self.trace.now_ns()
         happenings = in_order(self.trace.happenings, now_ns)
         phases = self._phases
         if stopped is not None and self._called:
-            # pytest has reported nothing of the call yet.
+            # pytest has not reported on the call yet.
             phases = [PhaseReport("setup", "passed"), PhaseReport("call", "failed")]
         repetition = Repetition(tuple(phases), tuple(self.deaths), stopped, left)
         self._told(NativeEnding(repetition, happenings, digest_of(happenings), stacks))

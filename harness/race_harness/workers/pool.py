@@ -40,13 +40,13 @@ from race_harness.workers.protocol import (
 CORES: Final = len(os.sched_getaffinity(0))
 
 OUTSTANDING = 4
-"""Requests that a job is given ahead, so that it never waits for us."""
+"""Requests that a job has at most, so that it never waits for us."""
 
 Message = TypeVar("Message", Ready, TrialDone, SourceLines)
 
 
 def jobs_in(world: str, jobs: int | None = None) -> int:
-    """How many trials run at once, if nobody says so: in real time they mostly wait."""
+    """How many trials run at once, by default more in real time, where they mostly wait."""
     return jobs or (4 * CORES if world == "real" else CORES)
 
 
@@ -57,17 +57,17 @@ class Workers:
         python: interpreter of the client's environment.
         adapter: name of the adapter, as `workers.worker` takes it.
         jobs: how many trials run at once, each in a process of its own.
-        combination: where they run: its world, and the server that the environment has to hold
-            where it is the real one.
-        mend: repairs the environment, if it can, where the client cannot be imported; whether it
-            has. They are started once more then.
-        server_python: interpreter of the real server's environment, where it is another one.
+        combination: the world in which they run, and its server; a real one must be in the
+            environment.
+        mend: called where the client cannot be imported: repairs the environment if it can, and
+            returns whether it did; then the workers start once more.
+        server_python: interpreter of the real server's environment, if that is a different one.
 
     Raises:
         ClientUnavailable: there is no such client in the file that was named, or no real server
             in the environment.
-        UsageError: the file that RACE_DIGEST_LOG names cannot be written; there is no such test of
-            the user's own.
+        UsageError: the file that RACE_DIGEST_LOG names cannot be written; the user has no such
+            test.
         WorldBroken: a worker could not be started or import the client, lost control of a trial,
             or died.
     """
@@ -84,7 +84,7 @@ class Workers:
         self._of_tests = adapter.startswith(selection.PREFIX)
         self._environment = environment_of_tests() if self._of_tests else _environment()
         self._command = (
-            # -P: the folder of the script is not to be searched for modules.
+            # -P keeps the folder of the script out of the module search path.
             *(str(python), "-P", str(Path(bootstrap.__file__))),
             *(adapter, combination.world, combination.served_by, str(server_python or "")),
         )
@@ -96,12 +96,12 @@ class Workers:
 
     def _begin(self) -> None:
         self._connections: list[Connection] = []
-        # Whoever is interrupted in here leaves no process behind.
+        # An interrupt in here leaves no process behind.
         with contextlib.ExitStack() as stack:
             with interrupts.held():
                 stack.callback(self._hang_up)
                 self._log = stack.enter_context(tempfile.TemporaryFile("w+b"))
-                # Also what workers leave that are killed is removed.
+                # This removes what killed workers leave, too.
                 self._scratch = TemporaryFolder()
                 stack.callback(self._scratch.close)
                 pairs = [socket.socketpair() for _ in range(self._jobs)]
@@ -109,7 +109,7 @@ class Workers:
                 with contextlib.ExitStack() as lent:
                     theirs = [lent.enter_context(their).fileno() for _, their in pairs]
                     self._process = self._started(theirs)
-                # Nor does whoever is interrupted before it could enter.
+                # Nor does an interrupt before the caller enters the context.
                 self._kill = weakref.finalize(self, _kill_group, self._process)
                 stack.callback(self._kill)
             self._rest = stack.pop_all()
@@ -145,7 +145,7 @@ class Workers:
             self.close()
 
     def close(self) -> None:
-        """Let the workers end: they do when nobody is left to send them requests."""
+        """Let the workers end: they do once nobody can send them requests any more."""
         with interrupts.held(), self._rest:
             self._hang_up()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -185,9 +185,8 @@ class Workers:
     ) -> list[TrialResult]:
         """Run a trial of each schedule; results in the order of the schedules.
 
-        `on_result` hears of each as it comes, in whatever order; `on_failure` of each that failed,
-        with all of it, for where it may not be had a second time. `strict`: a failure is whatever
-        is not `ok`.
+        `on_result` gets each result as it comes, in any order; `on_failure` gets each failure as a
+        whole trial, since a second run may not fail. `strict`: everything but `ok` is a failure.
         """
         results: dict[int, TrialResult] = {}
         whole: Whole = None if on_failure is None else "not-ok" if strict else "failed"
@@ -202,11 +201,11 @@ class Workers:
     def stream(
         self, schedules: Iterable[Schedule], whole: Whole = None
     ) -> Iterator[tuple[TrialResult, WholeTrial | None]]:
-        """Run a trial of each schedule and give the results as they come, in whatever order, each
-        with all of the trial where `whole` asks for it.
+        """Run a trial of each schedule and yield the results as they come, in any order, each with
+        the whole trial where `whole` asks for it.
 
-        Schedules are asked for when there is room for them, and nothing is kept: there may be any
-        number of them. Let it come to its end before the workers are given anything else.
+        It takes schedules when it has room for them and keeps none, so there may be any number.
+        Exhaust it before giving the workers anything else.
         """
         for done in self._stream(schedules, whole):
             yield done.result, done.trial
@@ -218,13 +217,13 @@ class Workers:
     def serve(
         self, asked: Callable[[], RunTrial | None], ahead: int = OUTSTANDING
     ) -> Iterator[TrialDone]:
-        """Run what is asked for, whenever there is room, and give the answers as they come.
+        """Take requests from `asked` whenever there is room, and yield the answers as they come.
 
-        `asked` may depend on the answers that were given; None: nothing for now. It ends when
-        nothing is under way and nothing is asked for. A job has `ahead` requests at most.
+        `asked` may depend on earlier answers; None: nothing for now. The iteration ends when no
+        request is left or under way. A job has `ahead` requests at most.
 
         Raises:
-            WorldBroken: as any trial may; its `trial` is the request that it was about.
+            WorldBroken: a trial raised it; its `trial` is the request.
         """
         busy = {connection: deque[RunTrial]() for connection in self._connections}
         while True:
@@ -248,7 +247,7 @@ class Workers:
         asked: Callable[[], RunTrial | None],
         ahead: int,
     ) -> None:
-        # Evenly: each job gets its second request after all have their first.
+        # Evenly: no job gets its second request before each has its first.
         for count in range(ahead):
             for connection, requests in busy.items():
                 if len(requests) > count:
@@ -262,7 +261,7 @@ class Workers:
     def run_wholes(
         self, schedules: Iterable[Schedule], on_result: Callable[[TrialResult], None] | None = None
     ) -> list[tuple[TrialResult, WholeTrial]]:
-        """As `run`, with all of each trial; of tests with the lines that their threads ran."""
+        """As `run`, with each trial whole; for tests, with the lines that their threads ran."""
         wholes = self._wholes(schedules, "lines", on_result)
         return [(result, trial) for result, trial, _ in wholes]
 
@@ -290,8 +289,8 @@ class Workers:
     def run_whole(
         self, schedule: Schedule, whole: Literal["all", "lines"] = "all"
     ) -> tuple[TrialResult, WholeTrial]:
-        """Run one trial and get all of it: happenings, evidence, notes, stacks; and of a test the
-        `lines` that its threads ran, where that is asked for."""
+        """Run one trial and get all of it: happenings, evidence, notes and stacks; for a test also
+        the lines that its threads ran, if `whole` is `lines`."""
         connection = self._connections[0]
         self._send(connection, RunTrial(0, schedule, whole))
         done = self._receive(connection, TrialDone)
@@ -344,11 +343,11 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def environment_of_tests() -> dict[str, str]:
-    """That of a worker which runs the user's own tests."""
+    """The environment variables of a worker that runs the user's own tests."""
     environment = _environment()
-    # As pytest would have it here; and sets are to have one order.
+    # As pytest would have it here, except that sets shall always have one order.
     environment["PYTHONHASHSEED"] = "0"
-    # Where the tests are about an SDK with it, it would ask the network at its import.
+    # An SDK under test may import litellm, which would ask the network at its import.
     environment.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     if (paths := os.environ.get("PYTHONPATH")) is not None:
         environment["PYTHONPATH"] = paths
@@ -361,7 +360,7 @@ def _environment() -> dict[str, str]:
     environment = {key: value for key, value in os.environ.items() if key.lower() not in dropped}
     environment["PYTHONUTF8"] = "1"
     if LOG_VARIABLE in environment:
-        # Beside a real server a trial has a working directory of its own.
+        # With a real server a trial has a working directory of its own.
         environment[LOG_VARIABLE] = str(_writable(Path(environment[LOG_VARIABLE]).absolute()))
     return environment
 

@@ -1,7 +1,7 @@
 """What the controlling side and a worker tell each other, over a socket for each job.
 
-A job first tells that it is `Ready`, or its `Trouble`. Then it answers each request, in order. Any
-answer may be a `Trouble`, after which there is no other. Messages are JSON: the two sides may run
+A job first says that it is `Ready`, or in `Trouble`. Then it answers each request, in order. Any
+answer may be a `Trouble`, and then it is the last one. Messages are JSON: the two sides may run
 different releases of Python.
 """
 
@@ -19,10 +19,10 @@ from race_harness.model.source_line import SourceLine
 from race_harness.model.verdict import TrialResult
 
 Whole = Literal["all", "lines", "failed", "not-ok", "new", "causes", "bodies"] | None
-"""Of which trials all is wanted, and not the result alone: of all; of all, with the lines that
-the threads of a test ran; of those that failed; of those that are not `ok`; of those that failed
-for a cause that this job has not told of the scenario yet; of these as well, and of the others
-that failed the evidence alone; of all, with the shapes of what the server sent."""
+"""Which trials are wanted whole, and not as a result alone: all; all, with the lines that the
+threads of a test ran; those that failed; those that are not `ok`; those that failed for a cause
+that this job has not yet reported of the scenario; the same, and the other failures without
+happenings and stacks; all, with the shapes of what the server sent."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class RunTrial:
     schedule: Schedule
     whole: Whole = None
     limit_s: float | None = None
-    """Of a trial of the client in the simulation: when it has hung, where somebody knows that it
-    may. None: as always."""
+    """Virtual seconds after which a trial of the client in the simulation has hung, for a caller
+    who expects that. None: the usual limit."""
     kind: Literal["run-trial"] = "run-trial"
 
 
@@ -43,7 +43,7 @@ class ListLines:
     """A request: answer with the `SourceLines`."""
 
     placed: bool = False
-    """Whether it is to be told where they are."""
+    """Whether the answer says where the lines are."""
     kind: Literal["list-lines"] = "list-lines"
 
 
@@ -55,7 +55,7 @@ class Ready:
     server_version: str
     """Empty if the server has none."""
     tests: tuple[str, ...] = ()
-    """What was collected, where it is tests that are run."""
+    """The collected tests, if this worker runs tests."""
     kind: Literal["ready"] = "ready"
 
 
@@ -65,7 +65,7 @@ class Trouble:
 
     says: str
     exit_code: int | None = None
-    """That of the HarnessError which it was, if it was one."""
+    """That of the HarnessError behind it, if there was one."""
     kind: Literal["trouble"] = "trouble"
 
 
@@ -86,7 +86,7 @@ class TrialDone:
     result: TrialResult
     trial: WholeTrial | None = None
     bodies: dict[str, Any] | None = None
-    """As `conformance.shapes.Bodies` has them."""
+    """The shapes of the server's bodies, as in `conformance.shapes.Bodies`."""
     kind: Literal["trial-done"] = "trial-done"
 
 
@@ -116,7 +116,7 @@ def encode(message: Request | Answer) -> bytes:
     try:
         return adapter.dump_json(message)
     except PydanticSerializationError:
-        # Such as an error that quotes a file name which is no text.
+        # The message may quote a file name that is no valid text.
         return json.dumps(_as_text(adapter.dump_python(message))).encode()
 
 
@@ -136,7 +136,7 @@ def request_of(data: bytes) -> Request:
     """The request that was sent.
 
     Raises:
-        UsageError: it is none, such as one with a schedule that cannot be.
+        UsageError: the data is no request, or its schedule cannot exist.
     """
     try:
         return _REQUESTS.validate_json(data)
@@ -148,7 +148,7 @@ def answer_of(data: bytes) -> Answer:
     """The answer that was sent.
 
     Raises:
-        WorldBroken: it is none.
+        WorldBroken: the data is no answer.
     """
     try:
         return _ANSWERS.validate_json(data)

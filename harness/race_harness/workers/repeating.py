@@ -1,7 +1,7 @@
 """The bench for the user's own tests: each repetition runs in a process forked for it.
 
-So nothing of a repetition is left in the next: modules, caches, threads, files in the folders for
-temporary files. The process that forks has imported all that the test needs, and runs no test.
+So a repetition leaves nothing to the next: no modules, caches, threads or temporary files. The
+process that forks has imported all that the test needs, and runs no test.
 """
 
 import gc
@@ -52,20 +52,20 @@ LEAVE_S: Final = 5.0
 
 
 class Onlooker(Protocol):
-    """Looks on while a test is repeated, in the process of the repetition."""
+    """Watches a repetition of a test, in the process of the repetition."""
 
     def attach(self, world: World, modules: Sequence[str], tell: Callable[[object], None]) -> None:
-        """Nothing has run yet; `tell` reaches the process that has forked this one."""
+        """Called before anything runs; `tell` reaches the process that forked this one."""
 
     def begin(self, until_end: ExitStack) -> None:
-        """The test itself is called now."""
+        """Called when the test itself begins."""
 
     def raised(self, phase: str, error: BaseException) -> None:
-        """What ended a phase of the test, or, as `thread`, one of its threads."""
+        """Called with the exception that ended a phase of the test or, as `thread`, a thread."""
 
 
 class RepeatingBench:
-    """What the repetitions of some tests are run on, one after another."""
+    """Runs the repetitions of some tests, one after another."""
 
     def __init__(
         self, tests: Selection, player: "Player", collected: "Collected", world: str = "sim"
@@ -77,24 +77,24 @@ class RepeatingBench:
         self._root = collected.root
         self._sources: dict[str, tuple[str, ...]] = {}
         self.logs_lines = False
-        """Whether what happens in a repetition is told with the lines that its threads run."""
+        """Whether the happenings of a repetition include the lines that its threads run."""
 
     def ready(self) -> Ready:
         return Ready("installed", "", tuple(self._items))
 
     def source_lines(self) -> tuple[Line, ...]:
-        """Of all tests, their own modules and those that were named."""
+        """The lines of all tests' own modules, and of the modules that the user named."""
         return tuple(source.lines(self._modules()))
 
     def source_places(self) -> tuple[SourceLine, ...]:
-        """The same lines, and where they are."""
+        """The same lines, each with where it is."""
         return tuple(source.places(self._modules()))
 
     def _modules(self) -> list[str]:
         return list(dict.fromkeys(module for name in self._items for module in self._source(name)))
 
     def warm_up(self) -> None:
-        """Import what the tests import when they run. A fork finds out what that is."""
+        """Import what the tests import when they run, as a forked repetition finds out."""
         for name in self._items:
             new, _ = self._forked(Schedule(name))
             for module in new:
@@ -108,7 +108,7 @@ class RepeatingBench:
         """One repetition of the test of that name.
 
         Raises:
-            WorldBroken: it escaped its world, or its process died.
+            WorldBroken: the test escaped its world, or its process died.
         """
         _, trial = self._forked(schedule)
         return trial
@@ -136,8 +136,8 @@ class RepeatingBench:
     def looked_at(
         self, schedule: Schedule, onlooker: Onlooker, hear: Callable[[object], None]
     ) -> Trial | None:
-        """One repetition in the foreground, with somebody who looks on, and whose words `hear` is
-        given; None: it was left before its end.
+        """One repetition in the foreground, watched by `onlooker`; `hear` gets what that tells.
+        None: the user left before the end.
 
         Raises:
             UsageError: there is no such test.
@@ -159,12 +159,12 @@ class RepeatingBench:
         except EOFError:
             return None
         finally:
-            # What it has printed is to come first.
+            # What the child has printed shall come first.
             child.end(5.0)
             child.close()
 
     def modules_of(self, name: str) -> tuple[str, ...]:
-        """Whose lines count for the test of that name."""
+        """The modules whose lines count for the test of that name."""
         return self._source(name)
 
     def _source(self, name: str) -> tuple[str, ...]:
@@ -230,7 +230,7 @@ class RepeatingBench:
             with ExitStack() as lines:
 
                 def begin() -> None:
-                    # First, since a fault may wait for the call.
+                    # The world begins first, since a fault may wait for the call.
                     world.begin()
                     world.trace.record("client", "test-called", call=1)
                     lines.enter_context(world.lines.watched())
@@ -265,7 +265,7 @@ class RepeatingBench:
         kernel = world.kernel
 
         def probe() -> None:
-            # What the network does by itself changes nothing that a client shows.
+            # The network by itself changes nothing that a client shows.
             if not kernel.between_strands:
                 watched.look_for_new()
 
@@ -279,7 +279,7 @@ class RepeatingBench:
         modules: Sequence[str],
         tell: Callable[[Trial], None],
     ) -> None:
-        """Tells how it ended, also where the test itself never does."""
+        """Play it in real time and tell how it ended, even if the test itself never ends."""
         began = time.perf_counter()
         self._player.source = modules
 
@@ -315,7 +315,7 @@ class _Look(NamedTuple):
 
 
 def _told_aside(world: World, tell: Callable[[object], None], message: object) -> None:
-    """Tell it without the trial noticing: the lock of a line is the simulation's, too."""
+    """Tell it unnoticed by the trial: sending takes a lock, which is also the simulation's."""
     before, world.kernel.frozen = world.kernel.frozen, True
     try:
         tell(message)
@@ -324,7 +324,7 @@ def _told_aside(world: World, tell: Callable[[object], None], message: object) -
 
 
 def _check_ours(repetition: Repetition) -> None:
-    """Raises WorldBroken: the harness has failed, and there is no verdict."""
+    """Raises WorldBroken: the harness itself failed, so there is no verdict."""
     raised = [report.raised for report in repetition.phases if report.outcome == "failed"]
     for one in [*raised, *(death.raised for death in repetition.deaths)]:
         if one is not None and one.ours:
@@ -332,7 +332,7 @@ def _check_ours(repetition: Repetition) -> None:
 
 
 class _Deaths:
-    """Notes threads that die of an exception. pytest would only warn."""
+    """Notes threads that die of an exception; pytest would only warn."""
 
     def __init__(self, trace: Trace, modules: Sequence[str]) -> None:
         self.found: list[ThreadDeath] = []
@@ -360,24 +360,25 @@ def _others() -> list[threading.Thread]:
 
 
 def _own_folders(root: Path, item: "pytest.Item") -> None:
-    """Where this is not allowed, names of folders differ, and so may digests; and repetitions that
-    run at once write to one project."""
+    """Give the repetition folders of its own. Where the machine does not allow this, folder names
+    differ, and so may digests, and repetitions that run at once write to one project."""
     point = scratch.place()
     try:
         scratch.enter(point)
         with suppress(OSError):
             scratch.keep_as_it_is(root, point)
     except OSError:
-        # Removed with the worker's.
+        # Removed with the worker's folder.
         point = Path(os.environ["TMPDIR"]) / f"repetition-{os.getpid()}"
         point.mkdir()
-        # pytest gives no other way to change it after it has been told.
+        # pytest has no other way to change it once it is set.
         item.config._tmp_path_factory._given_basetemp = point / "pytest"  # type: ignore[attr-defined]
     scratch.furnish(point)
 
 
 def _hidden_by_others() -> str | None:
-    """Of a layer, which module the tests did not import from there but from elsewhere."""
+    """Where the environment is a layer: the error, if the tests imported one of its modules from
+    elsewhere."""
     folder = Path(sysconfig.get_path("purelib"))
     if not (folder / PATH_FILE).exists():
         return None
@@ -399,9 +400,9 @@ def collected(
     """Collect the tests, warm up, and call `serve` within pytest's session.
 
     Raises:
-        UsageError: there are none, or they cannot be collected; in a layer, they import what it
-            has from elsewhere; there is no agent server beside them, and it is to be watched.
-        WorldBroken: a first repetition of one left the simulation.
+        UsageError: there are no tests, or pytest cannot collect them; they import a module of the
+            layer from elsewhere; the agent server is to be watched, and there is none.
+        WorldBroken: the first repetition of a test left the simulation.
     """
     from race_harness.subjects import pytest_item
 

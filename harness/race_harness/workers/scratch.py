@@ -1,8 +1,8 @@
-"""Folders of a trial's own, with the same names in every process: paths are in bytes, too.
+"""Folders of a trial's own, with the same names in every process: paths get into bytes, too.
 
-Linux lets a process have mounts that nobody else sees (mount_namespaces(7)). Each repetition has
-an empty file system in memory at one place, which is gone with it; and what it writes to the
-project that it is a test of is written there as well, so that no repetition sees another's.
+Linux lets a process have mounts that no other sees (mount_namespaces(7)). Each repetition has an
+empty file system in memory at one place, which vanishes with it. What it writes to the project
+under test goes there, too, so that no repetition sees the writes of another.
 """
 
 import ctypes
@@ -18,10 +18,10 @@ _MS_REC, _MS_PRIVATE = 0x4000, 1 << 18
 
 
 def place() -> Path:
-    """Where it is; the folder is there.
+    """The folder for all this, made if it is missing.
 
     Raises:
-        UsageError: somebody else has made something of that name.
+        UsageError: another user owns something of that name.
     """
     found = Path("/tmp") / f"race-trial-{os.getuid()}"
     with suppress(FileExistsError):
@@ -32,7 +32,7 @@ def place() -> Path:
 
 
 def enter(point: Path) -> None:
-    """Put an empty folder there, for this process and its children alone. It may have no thread.
+    """Put an empty folder there, for this process, which has no other thread, and its children.
 
     Raises:
         OSError: the machine does not allow it.
@@ -53,8 +53,8 @@ _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def keep_as_it_is(folder: Path, point: Path) -> None:
-    """Let this process write to the folder without anybody else seeing it, nor anything of it
-    being left (overlayfs; kernel documentation, filesystems/overlayfs). After `enter`.
+    """Let this process write to the folder so that nobody else sees it and nothing of it is left
+    (overlayfs; kernel documentation, filesystems/overlayfs). Call it after `enter`.
 
     Raises:
         OSError: the machine does not allow it.
@@ -65,7 +65,7 @@ def keep_as_it_is(folder: Path, point: Path) -> None:
     work.mkdir()
     layers = f"lowerdir={folder},upperdir={upper},workdir={work}"
     _mount("overlay", str(folder), "overlay", 0, layers)
-    # The working directory is still the one below.
+    # The working directory still refers to the folder below the mount.
     os.chdir(here)
 
 
@@ -79,10 +79,10 @@ def _mount(
 
 
 def furnish(point: Path) -> None:
-    """Make it home and the folder for temporary files of this process."""
+    """Put home and the folder for temporary files of this process there."""
     for name, variable in (("home", "HOME"), ("tmp", "TMPDIR")):
         folder = point / name
         folder.mkdir()
         os.environ[variable] = str(folder)
-    # It keeps what it has found.
+    # `tempfile` keeps what it found before.
     tempfile.tempdir = None

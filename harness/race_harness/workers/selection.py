@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 PREFIX: Final = "tests:"
-"""Begins what stands for an adapter where tests are run; the rest is JSON."""
+"""Begins the name of an adapter that stands for tests; the rest is JSON."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Selection:
     tree: str = ""
     """The folder of that tree, once it is known: tests are run there."""
     invariant: bool = False
-    """Whether `run()` of each `RemoteConversation` is held to return with all events visible."""
+    """Whether `run()` of each `RemoteConversation` must return with all events visible."""
 
     def to_adapter(self) -> str:
-        """The name of the adapter that a worker is given."""
+        """The selection as the name of an adapter, for a worker."""
         return PREFIX + json.dumps(asdict(self), ensure_ascii=True)
 
     @staticmethod

@@ -11,7 +11,7 @@ from race_harness.workers.worker import prepare
 
 
 def main(arguments: list[str]) -> None:
-    """Arguments: `serve`, and the descriptor of the socket on which servers are asked for."""
+    """Arguments: `serve`, and the descriptor of the socket that brings requests for servers."""
     with socket.socket(fileno=int(arguments[1])) as asked:
         try:
             adapter = prepare("openhands", REAL_REAL).adapter

@@ -14,12 +14,12 @@ from race_harness.model.errors import UsageError
 from race_harness.sim.source import Function
 
 _SHOWN_MS = 0.05
-"""The story tells tenths of a millisecond, rounded."""
+"""The story shows tenths of a millisecond, rounded."""
 
 
 @dataclass(frozen=True)
 class StopAt:
-    """As it was written, and what it means."""
+    """A moment: the text as written, and what it means."""
 
     says: str
     nth: int = 1
@@ -30,7 +30,7 @@ class StopAt:
 
     @staticmethod
     def parse(written: str) -> "StopAt":
-        """Raises UsageError: it means nothing."""
+        """Raises UsageError: the text has no such meaning."""
         moment, nth = written.strip(), 1
         if counted := re.fullmatch(r"(.*\S)\s*#(\d+)", moment):
             moment, nth = counted[1], int(counted[2])
@@ -46,13 +46,13 @@ class StopAt:
         return StopAt(written, nth, text=moment)
 
     def is_at(self, function: Function, number: int, at_ms: float) -> bool:
-        """Whether this line is meant, at so many milliseconds since the test was called."""
+        """Whether it means this line, at that many milliseconds since the test was called."""
         if self.ms is not None:
             return at_ms >= self.ms - _SHOWN_MS
         return self.names(function, number)
 
     def names(self, function: Function, number: int) -> bool:
-        """Whether this line is meant, whenever it runs."""
+        """Whether it means this line, whenever that runs."""
         if self.file is not None:
             path, wanted = PurePath(function.code.co_filename), PurePath(self.file)
             ends = path == wanted or path.parts[-len(wanted.parts) :] == wanted.parts

@@ -31,7 +31,7 @@ class Trial:
     schedule: Schedule
     outcome: Outcome
     judgement: Judgement | None
-    """None: it is void."""
+    """None: the trial is void."""
     happenings: tuple[Happening, ...]
     digest: str
     stacks: dict[str, str]
@@ -55,7 +55,7 @@ def run_trial(
 ) -> Trial:
     """Run one trial in the simulation against the adapter's server.
 
-    `limit_s`: after how many virtual seconds beyond what the schedule takes it has hung.
+    `limit_s`: virtual seconds, beyond what the schedule takes, after which it has hung.
 
     Raises:
         WorldBroken: the simulation lost control; there is no verdict then.
@@ -91,7 +91,7 @@ def run_trial_in_real_time(
 ) -> Trial:
     """Run one trial over real sockets, in wall-clock time, against the adapter's server.
 
-    As `realtime.forked_trial.play_trial`; what it raises is raised here.
+    It raises what `realtime.forked_trial.play_trial` raises.
     """
     from race_harness.realtime.forked_trial import play_trial
 
@@ -115,7 +115,7 @@ def _judged(
     stacks: dict[str, str],
     began: float,
 ) -> Trial:
-    """With the oracle's judgement; `began` is as of `time.perf_counter()`."""
+    """The trial with the oracle's judgement; `began` is as of `time.perf_counter()`."""
     happenings = with_numbers(happenings)
     return Trial(
         schedule=schedule,

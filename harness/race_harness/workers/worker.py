@@ -56,8 +56,8 @@ COLLECT_EVERY = 10
 
 
 def main(arguments: list[str]) -> None:
-    """Arguments: adapter, world, server, and the interpreter of that server if it is another one;
-    then the descriptor of each job's socket."""
+    """Arguments: adapter, world, server, and the interpreter of that server, or nothing if it is
+    this one; then the descriptor of each job's socket."""
     adapter_name, world, server, server_python, *descriptors = arguments
     connections = [Connection(int(descriptor)) for descriptor in descriptors]
 
@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> None:
 
 
 class AnyBench(Protocol):
-    """What the trials of one process are run on, one after another."""
+    """Runs the trials of one process, one after another."""
 
     @property
     def combination(self) -> Combination: ...
@@ -110,9 +110,9 @@ class TrialBench:
     combination: Combination
     site: UvicornSite
     profile: Profile | None = None
-    """Of the agent server, where it is one."""
+    """That of the agent server, if the server is one."""
     limit_s: float = LIMIT_S
-    """As `run_trial` has it."""
+    """As in `run_trial`."""
 
     def ready(self) -> Ready:
         return Ready(self.adapter.version, _server_version(self.adapter))
@@ -124,10 +124,10 @@ class TrialBench:
         return tuple(source.places(source_of(self.adapter)))
 
     def run(self, schedule: Schedule) -> Trial:
-        """Run one trial; a void one where the combination, or the release, cannot.
+        """Run one trial; it is void where the combination, or the release, cannot run it.
 
         Raises:
-            WorldBroken: it escaped its world.
+            WorldBroken: the trial escaped its world.
         """
         world, server = self.combination.world, self.combination.server
         reasons = unavailable(schedule, world, server)
@@ -145,7 +145,7 @@ def prepare(
 ) -> TrialBench:
     """Import the client, and its server, and warm everything up, once a process.
 
-    `server_python`: the interpreter that the server is to be run by, if it is another one.
+    `server_python`: the interpreter that runs the server, if it is a different one.
     """
     _quieten()
     adapter: Adapter
@@ -171,7 +171,7 @@ def prepare(
     bench = TrialBench(adapter, combination, UvicornSite(), profile)
     if not combination.in_real_time:
         _warm_up(bench)
-    # What is there now stays: collections then look at the trials' own objects only.
+    # All objects made so far stay: later collections look at the trials' own objects only.
     gc.collect()
     gc.freeze()
     if not combination.in_real_time:
@@ -182,8 +182,8 @@ def prepare(
 def run_trials(bench: AnyBench, schedules: Iterable[Schedule], job: int = 0) -> Iterator[Trial]:
     """Run a trial of each schedule, on one core, collecting garbage in between now and then.
 
-    `job` is the number of the core to begin with. In real time threads and processes of a trial
-    run at once, wherever there is room.
+    `job` is the number of the core to begin with. In real time a trial's threads and processes run
+    at once, on any core.
 
     Raises:
         WorldBroken: a trial escaped its world.
@@ -210,7 +210,7 @@ def _fork_job(connections: list[Connection], mine: Connection, bench: AnyBench) 
         for connection in connections:
             if connection is not mine:
                 connection.close()
-        # Jobs of one worker begin on different cores, and workers of their own anywhere.
+        # Jobs of one worker begin on different cores, and separate workers anywhere.
         _work(mine, bench, job=os.getppid() + connections.index(mine))
     except BaseException:
         traceback.print_exc()
@@ -226,7 +226,7 @@ def _work(connection: Connection, bench: AnyBench, job: int) -> None:
     if isinstance(bench, TrialBench):
         adapter = CapturingAdapter(bench.adapter)
         bench = replace(bench, adapter=adapter)
-        # Where trials are forked, their world limits them: no thread may be here.
+        # Forked trials are limited by their world, and a process that forks must have no thread.
         if not bench.combination.in_real_time:
             Watchdog(lambda report: _send(connection, Trouble(report))).start()
     asked: RunTrial
@@ -264,8 +264,8 @@ def _work(connection: Connection, bench: AnyBench, job: int) -> None:
 def _wanted(
     whole: Whole, trial: Trial, result: TrialResult, told: set[tuple[str, Cause]]
 ) -> WholeTrial | None:
-    """What is to be told of a trial beside its result; `told` holds scenarios and causes that
-    were."""
+    """What to send of a trial beside its result; `told` holds the scenarios and causes sent so
+    far."""
     if whole in ("all", "lines", "bodies"):
         return _whole(trial)
     if whole is None or trial.judgement is None or result.passes(strict=whole == "not-ok"):
@@ -314,7 +314,7 @@ def _adapter(name: str) -> Adapter:
 
 
 def _openhands() -> Adapter:
-    """Raises ClientUnavailable: it cannot be imported, or the adapter does not know its API."""
+    """Raises ClientUnavailable: the import fails, or the adapter does not know this API."""
     try:
         from race_harness.clients.openhands import OpenHandsAdapter
 
@@ -333,8 +333,8 @@ def _openhands() -> Adapter:
 
 
 def _is_within_an_import(error: Exception) -> bool:
-    """Whether a module that the adapter imports has failed, and not the adapter with what it got:
-    then another module is under way below the adapter's own."""
+    """Whether the error arose within a module that the adapter imports, and not in the adapter:
+    then the traceback holds another module's code below the adapter's."""
     if isinstance(error, SyntaxError | EOFError | UnicodeDecodeError):
         return True
     ours = ("race_harness.clients.openhands", __name__)
@@ -346,7 +346,7 @@ def _is_within_an_import(error: Exception) -> bool:
 
 
 def _warm_up(bench: TrialBench) -> None:
-    """First trials import and cache things; every counted one shall find them there."""
+    """Run trials that do not count: the first ones import and cache things."""
     hooks = bench.profile is None or bench.profile.has_stop_hooks
     for script in (Script(tool_calls=1, stop_hook_denials=int(hooks)), Script(outcome="error")):
         for seed in (None, 1):
@@ -354,6 +354,6 @@ def _warm_up(bench: TrialBench) -> None:
 
 
 def _quieten() -> None:
-    """A million trials' logs of faults that were meant are of no use to anybody."""
+    """Log nothing: in a million trials nobody reads about faults that the schedule asked for."""
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
