@@ -1,7 +1,7 @@
 """One cached virtual environment for each client: a release, a checkout or a revision.
 
-`prepare`, and its like for tests, are the only way in. Everything that keeps a client from being
-had (an unknown release, path or revision, a resolver, an index or a cache that fails) is a
+`prepare`, and `prepare_for_tests`, are the only way in. Whatever makes a client unavailable (an
+unknown release, path or revision, a resolver, an index or a cache that fails) is a
 `ClientUnavailable` of one line.
 """
 

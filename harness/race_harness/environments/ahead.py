@@ -1,13 +1,13 @@
 """Environments built in the background, for clients that are likely to be needed next.
 
-The builder is a process of its own, which ends with all that it started as soon as nobody wants it
-any more or its owner is gone; what it leaves unfinished the cache sweeps away. Whoever needs what
-is being built waits for it, as for any other process. What fails is not told: it fails again where
-it is needed.
+The builder is a process of its own. It ends, with all that it started, as soon as nobody wants it
+any more or its owner is gone; the cache sweeps away what it leaves unfinished. A process that
+needs what is being built waits for it, as for any other builder. Failures are not reported: the
+build fails again where it is needed.
 
     python -m race_harness.environments.ahead JSON CLIENT...
 
-JSON is `[with_server, requirements]`; requirements are null where it is not for tests.
+JSON is `[with_server, requirements]`; requirements are null unless it builds for tests.
 """
 
 import contextlib
@@ -25,16 +25,16 @@ from race_harness.model.errors import ClientUnavailable
 
 
 class Ahead:
-    """One builder at most, for one client after the other. Leave it to end the builder.
+    """At most one builder, which takes one client after the other; leaving the context ends it.
 
-    `tests`: the requirements of environments for tests, which are others; None: for scenarios.
+    `tests`: the requirements of the environments, which are for tests; None: for scenarios.
     """
 
     def __init__(self, *, with_server: bool = False, tests: Sequence[str] | None = None) -> None:
         self._kind = json.dumps([with_server, tests])
         self._builder: subprocess.Popen[bytes] | None = None
         self._told = b""
-        """What the builder has said: a line for each client that it has begun."""
+        """The builder's output so far: a line for each client that it has begun."""
 
     def __enter__(self) -> "Ahead":
         return self
@@ -48,7 +48,7 @@ class Ahead:
         self.stop()
 
     def want(self, clients: Sequence[str]) -> None:
-        """Build these in this order, and no others any more; what is there already is left out."""
+        """Build these and no others from now on, in this order, leaving out those that exist."""
         self.stop()
         if clients:
             self._builder = subprocess.Popen(
@@ -96,7 +96,7 @@ def main(kind: str, *clients: str) -> None:
 
 
 def _end_with_owner() -> None:
-    """The owner closes our input, or its end does."""
+    """End when our input closes: the owner closes it, or dies."""
     sys.stdin.buffer.read()
     os.killpg(0, signal.SIGKILL)
 

@@ -72,7 +72,7 @@ def build_once(
         except Unresolvable as error:
             raise ClientUnresolvable(title, error) from error
         except UvFailed as error:
-            # uv names the copy of the sources, which is gone by the time anyone reads this.
+            # uv names the copy of the sources, which is gone when the user reads this.
             sources = re.escape(f" @ {source_in(directory).as_uri()}") + r"[\w./-]*"
             reason = re.sub(sources, "", str(error))
             unavailable = OutOfReach if isinstance(error, NotNow) else ClientUnavailable
@@ -108,7 +108,7 @@ def _build(recipe: Recipe, cache: Cache, directory: Path) -> None:
 
 
 def source_in(directory: Path) -> Path:
-    """Where sources are laid out in the directory that is built in."""
+    """Where sources lie in the directory of a build."""
     return directory / "source"
 
 

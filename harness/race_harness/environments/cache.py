@@ -23,7 +23,7 @@ METADATA = "environment.json"
 BUILDING = ".building"
 """The folder in the cache's root in which environments are built."""
 
-# To be raised when environments are built in a way that makes the older ones unfit for use.
+# Raise this when a change in how environments are built makes the older ones unfit for use.
 _FORMAT = 1
 
 
@@ -36,9 +36,9 @@ def cache_root() -> Path:
 class Cache:
     """The environments made from one interpreter.
 
-    Each is a directory of `root`, named after its key. What is not finished lives in `BUILDING`
-    below it, with a lock file for each key; a directory there belongs to a live builder exactly as
-    long as somebody holds its key's lock.
+    Each is a directory of `root`, named after its key. Unfinished ones live in `BUILDING` below
+    it, with a lock file for each key; a directory there belongs to a live builder exactly as long
+    as a process holds its key's lock.
     """
 
     def __init__(self, root: Path, interpreter: Interpreter) -> None:
@@ -77,15 +77,15 @@ class Cache:
             return None
         if not isinstance(version, str) or not leases.hold(path):
             return None
-        with suppress(OSError):  # of a cache that can only be read nothing is ever removed
+        with suppress(OSError):  # nothing is ever removed from a read-only cache
             os.utime(path / METADATA)
         return version
 
     @staticmethod
     def drop(path: Path) -> None:
-        """Let a damaged one count as none, so that it is built again.
+        """Let a damaged environment count as missing, so that it is built again.
 
-        Raises `OutOfReach` when it cannot be.
+        Raises `OutOfReach` when that fails.
         """
         try:
             (path / METADATA).unlink(missing_ok=True)
@@ -146,9 +146,8 @@ def sweep(root: Path, held: str = "") -> int:
     """Remove what killed builders left below a cache's root; returns how much of it there was.
 
     What is being built stays. `held`: the name of an environment whose lock the caller holds:
-    nobody builds it, so all that is there under that name goes. A uv that outlived its builder may
-    go on writing for a moment. It writes to a name that no one else uses, and what it leaves goes
-    the next time.
+    nobody builds it, so everything under that name goes. A uv that outlived its builder may
+    continue to write for a moment, to a name that no one else uses; the next sweep removes that.
     """
     removed = 0
     for leftover in (root / BUILDING).glob("*~*"):
@@ -160,7 +159,7 @@ def sweep(root: Path, held: str = "") -> int:
 
 
 def leftovers(root: Path) -> list[Path]:
-    """What `sweep` would remove, which stays."""
+    """What `sweep` would remove; this removes nothing."""
     found = []
     for leftover in (root / BUILDING).glob("*~*"):
         with suppress(Timeout, OSError), _free(leftover):
@@ -173,5 +172,5 @@ def _key_of(leftover: Path) -> str:
 
 
 def _free(leftover: Path) -> FileLock:
-    """The lock of its builder; taking it raises Timeout while there is one."""
+    """The lock of its builder; taking it raises Timeout while a builder holds it."""
     return FileLock(leftover.with_name(f"{_key_of(leftover)}.lock"), timeout=0)

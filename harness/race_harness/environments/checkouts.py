@@ -39,7 +39,7 @@ class SourceFile:
 class Snapshot:
     """A package directory's files at one moment, held in memory (a few megabytes).
 
-    What is hashed is therefore what gets installed, whatever an editor saves in between.
+    So the installed files are the hashed ones, whatever an editor saves in between.
     """
 
     files: dict[PurePosixPath, SourceFile]
@@ -67,9 +67,9 @@ def checkout_recipe(
 ) -> Recipe:
     """How to install the package as it is now below `path`, the package's or the monorepo's root.
 
-    `with_server`: and the server that lies beside it in the monorepo; `with_workspace`: and the
-    workspace, if there is one. Raises `ClientUnavailable`
-    when it is no such directory, or a file in it cannot be read.
+    `with_server`: also the server beside it in the monorepo; `with_workspace`: also the workspace,
+    if there is one. Raises `ClientUnavailable` when `path` is no such directory, or a file in it
+    cannot be read.
     """
     package = _package_directory(path)
     found = _with_server(package, path) if with_server else {PACKAGE: package}
@@ -97,7 +97,7 @@ def checkout_recipe(
         title=f"{PACKAGE} from {path}" + (" with its server" if with_server else ""),
         exclude_newer=datetime.now(UTC),
         stage=stage,
-        # Of the SDK alone: a client is the same one, whatever it is run against.
+        # The SDK alone counts: a client stays the same, whatever it runs against.
         local=f"tree.{own[:8]}",
     )
 
@@ -151,7 +151,7 @@ def _is_project(directory: Path, package: str) -> bool:
 
 
 def _listed_by_git(directory: Path) -> list[str]:
-    """Tracked and untracked files that are not ignored; empty where git does not keep them."""
+    """Tracked and untracked files that are not ignored; empty outside of a repository."""
     listing = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
     try:
         names = git(*listing, directory=directory).split(b"\0")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final
 
 _SETTINGS: Final = (
-    # Repositories of another owner are read too: whoever asks for a client runs its code anyway.
+    # Read repositories of other owners, too: the user is going to run the client's code anyway.
     "safe.directory=*",
-    # But no program that only the repository's own configuration names.
+    # But run no program that only the repository's own configuration names.
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
     "core.pager=cat",
@@ -22,7 +22,7 @@ _SETTINGS: Final = (
     "maintenance.auto=false",
 )
 _ENVIRONMENT: Final = {
-    # What a partial clone lacks is missing, and not fetched by whatever its remote says.
+    # What a partial clone lacks counts as missing: its remote shall not decide how to fetch it.
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",

@@ -27,13 +27,12 @@ class Commit:
     """The author's, in ISO 8601."""
     subject: str
     tree: str
-    """The object that holds the package, and nothing but it where it has a folder of its own:
+    """The git object of the package's folder, or of all files where it has no folder of its own;
     commits with equal ones are the same client."""
 
     @property
     def pull_request(self) -> int | None:
-        """Its number, which squashed commits have at the end of their subject and merges at its
-        begin."""
+        """Its number: squashed commits end their subject with it, merges begin with it."""
         found = _PULL_REQUEST.search(self.subject)
         return int(found[1] or found[2]) if found else None
 
@@ -67,7 +66,7 @@ class Repository:
             ) from None
 
     def merge_base(self, one: str, other: str) -> str:
-        """The newest commit that both descend from.
+        """The newest commit from which both descend.
 
         Raises:
             UsageError: there is none.
@@ -80,21 +79,21 @@ class Repository:
             ) from None
 
     def committed_at(self, sha: str) -> int:
-        """When it was committed, in seconds since the epoch."""
+        """The time of the commit, in seconds since the epoch."""
         return int(self._ask("log", "-1", "--no-show-signature", "--format=%ct", sha))
 
     def is_ancestor(self, older: str, newer: str) -> bool:
-        """Whether the one is among what the other descends from, or the other itself."""
+        """Whether `newer` descends from `older`, or is the same commit."""
         try:
             return self.merge_base(older, newer) == older
         except UsageError:
             return False
 
     def chain(self, older: str, newer: str, *, whole: bool = False) -> list[Commit]:
-        """`older`, and then all that led to `newer` and is not in `older` yet: along the first
-        parents, so that what was merged counts as one step. `newer` is the last.
+        """`older`, then the commits that led from it to `newer`, the last one: along the first
+        parents, so that a merge counts as one step.
 
-        `whole`: a commit's `tree` is all of it, and not the package alone. Raises
+        `whole`: a commit's `tree` is that of all its files, not of the package alone. Raises
         `ClientUnavailable` when `newer` has no package.
         """
         place = "" if whole else place_of_package(self.path, newer)
@@ -102,11 +101,11 @@ class Repository:
         return self._commits([older, *shas], place)
 
     def touching(self, older: str, newer: str, paths: Sequence[str]) -> set[str]:
-        """Shas of those of the chain that change something below the paths, which count from the
-        repository's root.
+        """Shas of the chain's commits that change something below the paths, which are relative to
+        the repository's root.
 
         Raises:
-            UsageError: git does not take them for paths.
+            UsageError: git does not accept the paths.
         """
         walk = ("rev-list", "--first-parent", newer, f"^{older}", "--", *paths)
         try:

@@ -18,16 +18,16 @@ from uv import find_uv_bin
 from race_harness.environments.releases import INDEX_VARIABLES, configured_index
 
 CORE_REQUIREMENTS = ("fastapi", "uvicorn", "websockets")
-"""What the trial core imports inside a client's environment. Without bounds: whichever versions
-the client's own date and requirements give."""
+"""What the trial core imports inside a client's environment. Without bounds: the client's date and
+requirements decide the versions."""
 
 _BUILD_LOG = re.compile(r"\[std(?:out|err)\]\n(.*?)(?=\nhint:|\Z)", re.DOTALL)
 _GONE = re.compile(r"HTTP status client error \((404|410)\b")
-"""An index that answers, and has no such file."""
+"""uv says this when the index answers, but has no such file."""
 _FRAME = " \t×├│╰─▶"
 """What uv draws around its explanations."""
 _ASIDE = ("warning:", "Using Python ")
-"""How lines begin that do not say what failed."""
+"""Lines that begin so do not say what failed."""
 _LONGEST = 600
 """Characters of uv's explanation that an error line holds at most."""
 
@@ -56,7 +56,7 @@ class Unresolvable(UvFailed):
 
 
 class NotNow(UvFailed):
-    """What failed is the index, the disk or uv itself, not what was to be installed."""
+    """The index, the disk or uv itself failed, not what uv was to install."""
 
 
 def base_interpreter() -> Interpreter:
@@ -108,14 +108,14 @@ def install(
 
 
 def would_change(requirement: str, python: Path, directory: Path) -> list[str]:
-    """What uv would install for a requirement into an environment, which it leaves as it is: pins
-    such as `websockets==15.0.1`, or `name @ URL`. What is there already and fits is left out.
+    """What uv would install into an environment for a requirement: pins such as
+    `websockets==15.0.1`, or `name @ URL`, without packages there that fit. Changes nothing.
 
-    Raises as `install`.
+    Raises what `install` raises.
     """
     said = _run(
         *("pip", "install", "--dry-run", "--python", os.fspath(python), "--no-sources"),
-        # Of the system's own Python it would not even tell.
+        # Without this, uv would not even answer for the system's own Python.
         *("--break-system-packages", "--", requirement),
         directory=directory,
     ).stderr
@@ -123,7 +123,7 @@ def would_change(requirement: str, python: Path, directory: Path) -> list[str]:
 
 
 def install_alone(pins: Sequence[str], python: Path, directory: Path) -> None:
-    """Install just these, without what they require. Raises as `install`."""
+    """Install just these, without what they require. Raises what `install` raises."""
     if pins:
         _uv(
             *("pip", "install", "--no-deps", "--no-sources", "--compile-bytecode"),
@@ -140,7 +140,7 @@ def installed(python: Path, directory: Path) -> dict[str, str]:
 
 
 def _uv(*arguments: str, directory: Path) -> str:
-    """What it prints as its result."""
+    """Run uv and return what it prints as its result."""
     command, *others = arguments
     return _run(command, "-q", *others, directory=directory).stdout
 
@@ -150,8 +150,8 @@ def _run(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str]:
         uv = find_uv_bin()
     except FileNotFoundError as error:
         raise NotNow(f"uv is missing ({error}): install its package again") from None
-    # No configuration file may change what a client's environment holds; the index, the one thing
-    # that differs from place to place, comes from the environment.
+    # No configuration file may change what a client's environment holds. The index, which differs
+    # from place to place, comes from an environment variable.
     fixed = ("--no-config", "--no-python-downloads", "--no-progress", "--color", "never")
     command, *others = arguments
     done = subprocess.run(
@@ -169,7 +169,7 @@ def _run(*arguments: str, directory: Path) -> subprocess.CompletedProcess[str]:
 
 
 def kind_of(stderr: str) -> type[UvFailed]:
-    """What failed, by what uv printed."""
+    """The kind of error, from what uv printed."""
     if "No solution found" in stderr:
         return Unresolvable
     unheard = "Failed to fetch" in stderr and not _GONE.search(stderr)
@@ -179,13 +179,13 @@ def kind_of(stderr: str) -> type[UvFailed]:
 def _environ(environ: Mapping[str, str]) -> dict[str, str]:
     child = {name: text for name, text in environ.items() if name not in INDEX_VARIABLES}
     if index := configured_index(environ):
-        # In the environment, not among the arguments: the address may hold a password.
+        # As a variable, not an argument: the address may hold a password.
         child[INDEX_VARIABLES[0]] = index
     return child
 
 
 def explain(stderr: str) -> str:
-    """The reason in what uv printed when it failed, as one line."""
+    """The reason that uv printed for its failure, as one line."""
     # Of all that a build printed, the last line is its exception.
     text = _BUILD_LOG.sub(lambda log: log[1].strip().rpartition("\n")[2], stderr)
     lines = (line.strip(_FRAME) for line in text.splitlines())
@@ -193,6 +193,6 @@ def explain(stderr: str) -> str:
     flat = " ".join(said).removeprefix("error: ")
     if "No solution found" in flat and "Because " in flat:
         flat = flat[flat.index("Because ") :]
-    # uv's hints are about options of its own, which nobody who runs a trial could pass.
+    # uv's hints are about its own options, which the user of a trial cannot pass.
     flat = flat.partition(" hint: ")[0].replace(" cause: ", ": ").rstrip(". ")
     return flat if len(flat) <= _LONGEST else f"{flat[:_LONGEST].rstrip()}…"

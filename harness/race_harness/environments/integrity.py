@@ -1,7 +1,7 @@
 """Whether the files of an environment are those that were installed.
 
-Each distribution lists its files with their hashes (PyPA, "Recording installed projects"). What
-was compiled from them is not listed.
+Each distribution lists its files with their hashes (PyPA, "Recording installed projects"), but not
+the files compiled from them.
 """
 
 import base64
@@ -42,6 +42,6 @@ def _is_whole(path: Path, recorded: str) -> bool:
             found = hashlib.file_digest(file, method).digest()
     except OSError:
         return False
-    # Some packages write it in hexadecimal.
+    # Some packages write the hash in hexadecimal.
     texts = base64.urlsafe_b64encode(found).decode().rstrip("="), found.hex()
     return wanted.rstrip("=") in texts

@@ -1,8 +1,8 @@
 """A layer: what one requirement changes, in front of the environment that the harness runs in.
 
-It is a virtual environment of its own, which holds that and nothing else; all the rest is found in
-the environment at hand, whose folders follow on the path, as `uv run --with` has it. What is
-installed there as editable, or by other `.pth` files, is found, too. Nothing is written there.
+It is a virtual environment that holds just that; Python finds the rest in the environment at hand,
+whose folders follow on the path, as with `uv run --with`. This includes what is installed there as
+editable, or by other `.pth` files. Nothing is written there.
 """
 
 import hashlib
@@ -40,8 +40,8 @@ def prepare_layer(requirement: Requirement, progress: Callable[[str], None]) -> 
     """Find or build the layer of a requirement on the environment at hand.
 
     Its resolved version is a pin such as `websockets==15.0.1`. A requirement that was resolved
-    before needs no package index, and keeps its versions; a folder that it names counts as it is
-    now. Raises `ClientUnavailable` with one line.
+    before needs no package index, and keeps its versions; if it names a folder, the folder's
+    present content counts. Raises `ClientUnavailable` with one line.
     """
     layer = Layer.of(requirement)
     cache = Cache(cache_root(), base_interpreter())
@@ -56,13 +56,13 @@ def prepare_layer(requirement: Requirement, progress: Callable[[str], None]) -> 
 class Layer:
     requirement: Requirement
     sources: Snapshot | None
-    """Of the folder that the requirement names, if it names one."""
+    """The sources in the folder that the requirement names, if it names one."""
     sites: tuple[str, ...]
-    """Folders of packages of the environment at hand, in the order of its path."""
+    """The package folders of the environment at hand, in the order of its path."""
 
     @staticmethod
     def of(requirement: Requirement) -> "Layer":
-        """Raises `ClientUnavailable`: the folder that it names cannot be read."""
+        """Raises `ClientUnavailable`: the folder that the requirement names cannot be read."""
         user = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
         sites = [path for path in [*user, *site.getsitepackages()] if os.path.isdir(path)]
         return Layer(requirement, _sources(requirement), tuple(sites))
@@ -73,8 +73,7 @@ class Layer:
 
     @cached_property
     def key(self) -> str:
-        """Tells it from that of any other requirement, and of an environment with other packages
-        in it."""
+        """Different for any other requirement, and for an environment with other packages."""
         at_hand = _versions(self.sites)
         contents = [
             *(str(self.requirement), self.sources.digest() if self.sources else ""),
@@ -109,7 +108,7 @@ class Layer:
         )
 
     def _staged(self, directory: Path) -> str:
-        """The requirement, of its folder as it was when it was looked at."""
+        """The requirement as an argument for uv; a folder becomes a copy of the snapshot of it."""
         if self.sources is None:
             return str(self.requirement)
         directory.mkdir()
@@ -120,10 +119,10 @@ class Layer:
 
 
 def _versions(folders: Sequence[str]) -> dict[str, str]:
-    """Of the packages that are installed there; the first of a name is the one that counts."""
+    """The versions of the packages installed there; the first one of a name counts."""
     found: dict[str, str] = {}
     for one in importlib.metadata.distributions(path=[*folders]):
-        # What a broken uninstallation leaves has no name.
+        # The remains of a broken uninstallation have no name.
         if one.metadata["Name"]:
             found.setdefault(canonicalize_name(one.metadata["Name"]), one.version)
     return found

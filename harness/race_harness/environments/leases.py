@@ -1,7 +1,7 @@
 """Who uses an environment: each process holds a shared lock on its directory while it lives.
 
-The system lets go of it however the process ends, and nothing is left behind on disk. Where a file
-system has no locks nobody is kept from removing anything.
+The system releases it however the process ends, and nothing stays on disk. On a file system
+without locks, nothing keeps others from removing an environment in use.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ _held: dict[Path, int] = {}
 
 
 def hold(directory: Path) -> bool:
-    """Use a directory until this process ends; False: it is not there, or being removed."""
+    """Use a directory until this process ends; False: it does not exist, or is being removed."""
     try:
         descriptor = os.open(directory, os.O_RDONLY)
     except OSError:
@@ -32,7 +32,7 @@ def hold(directory: Path) -> bool:
 
 @contextlib.contextmanager
 def alone(directory: Path) -> Iterator[bool]:
-    """Whether nobody uses the directory; if so, nobody begins to before the end of the block."""
+    """Whether nobody uses the directory; if so, nobody can before the end of the block."""
     try:
         descriptor = os.open(directory, os.O_RDONLY)
     except OSError:
@@ -55,7 +55,7 @@ def _locked(descriptor: int, kind: int) -> bool:
 
 
 def _is_at(descriptor: int, directory: Path) -> bool:
-    """Whether it is still the directory of that name: another may have taken its place."""
+    """Whether the path still leads to the open directory, and not to one that replaced it."""
     try:
         return os.path.samestat(os.fstat(descriptor), directory.stat())
     except OSError:

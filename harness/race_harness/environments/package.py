@@ -10,18 +10,18 @@ PACKAGE: Final = "openhands-sdk"
 SERVER: Final = "openhands-agent-server"
 
 WITH_SERVER: Final = (PACKAGE, "openhands-tools", SERVER)
-"""What the real server needs of its own monorepo. It imports the tools without requiring them,
-and requires the SDK without saying which, so all three are taken of one release or one tree."""
+"""What the real server needs of its own monorepo. It imports the tools without requiring them, and
+requires the SDK without a version, so all three come from one release or one tree."""
 
 WORKSPACE: Final = "openhands-workspace"
-"""What tests of the server need besides; not every release has it."""
+"""What tests of the server need as well; not every release has it."""
 
 PLACES = ("", f"{PACKAGE}/")
 """Where the package may be below a checkout's root: the root itself, or the monorepo's folder."""
 
 
 def declares_package(pyproject: bytes, package: str = PACKAGE) -> bool:
-    """Whether this text of a `pyproject.toml` is that of the package."""
+    """Whether this `pyproject.toml` declares the package."""
     try:
         name = tomllib.loads(pyproject.decode())["project"]["name"]
         return canonicalize_name(name) == package

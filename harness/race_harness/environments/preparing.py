@@ -34,10 +34,10 @@ def prepare(
     """Find or build the environment of a client.
 
     `client` is a version or `latest`; the directory of a checkout; or REPOSITORY@REVISION.
-    `with_server`: the environment holds the real agent server of the same release or tree, too; it
-    is another one then. `progress` gets short lines for people while something takes time, and
-    where `latest` is not the newest release. A release whose environment exists needs no package
-    index. Raises `ClientUnavailable` with one line when the client, or its server, cannot be had.
+    `with_server`: the environment, a different one, also holds the real agent server of the same
+    release or tree. `progress` gets short lines for people while something takes time, and where
+    `latest` is not the newest release. A release whose environment exists needs no package
+    index. Raises `ClientUnavailable` with one line when the client, or its server, is missing.
     """
     cache = Cache(cache_root(), base_interpreter())
     match parse(client):
@@ -116,10 +116,11 @@ def mended(
     again: Callable[[], Environment],
     progress: Callable[[str], None] = _silent,
 ) -> bool:
-    """Build an environment again if files of it are not as they were installed; whether it was.
+    """Build an environment again if its files differ from the installed ones; return whether it
+    was rebuilt.
 
-    `again` prepares it, as it was prepared before. Raises `ClientUnavailable` where that cannot
-    be done, or gives another one by now.
+    `again` prepares it as before. Raises `ClientUnavailable` where that fails, or now gives a
+    different environment.
     """
     changed = changed_files(found.path)
     if not changed:

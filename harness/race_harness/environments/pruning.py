@@ -1,4 +1,4 @@
-"""What the cache of environments holds, and which to remove when it has to be smaller."""
+"""What the cache of environments holds, and which of them to remove to make it smaller."""
 
 import json
 import os
@@ -34,11 +34,11 @@ class KeptEnvironment:
     files: Mapping[File, int]
     """Bytes on disk of each of its files."""
     shared: int = 0
-    """Of these bytes, those of files that are elsewhere, too: in other environments or uv's own
-    cache. Removing it alone does not free them."""
+    """How many of these bytes belong to files that are also in other environments or uv's own
+    cache. Removing this environment alone does not free them."""
 
     def is_called(self, name: str) -> bool:
-        """Whether a name means this one: that of its folder, its title, or its client's."""
+        """Whether a name means this one: the name of its folder, its title, or its client."""
         of_client = f"{PACKAGE} {name}"
         return name in (self.path.name, self.title) or f"{self.title} ".startswith(f"{of_client} ")
 
@@ -71,8 +71,8 @@ def total(kept: Sequence[KeptEnvironment]) -> int:
 
 
 def measured(root: Path, within_s: float) -> tuple[int, int, bool]:
-    """How many environments there are; the bytes of what could be looked at in so many wall
-    seconds, each file counted once; and whether that is all."""
+    """How many environments there are; the bytes of the files that it can look at within that many
+    wall seconds, each counted once; and whether those are all files."""
     folders = [one for one in root.iterdir() if one.is_dir()] if root.is_dir() else []
     kept = [one for one in folders if one.name[0] != "."]
     files: dict[File, int] = {}
@@ -88,10 +88,10 @@ def measured(root: Path, within_s: float) -> tuple[int, int, bool]:
 def choose(
     kept: Sequence[KeptEnvironment], *, now: float, most_bytes: float, most_idle_s: float
 ) -> list[Removal]:
-    """Which ones to remove: those that were not used for so long, and then of the others those
-    used longest ago, until what is left is small enough. Pure.
+    """Which ones to remove: those unused for too long, and then the least recently used of the
+    others, until the rest is small enough. Pure.
 
-    What is removed counts as gone once no environment has it any more.
+    A file's bytes count as freed once no environment holds it any more.
     """
     removals = [
         Removal(each, f"not used for {(now - each.used_at) / 86_400:.0f} days")
@@ -112,9 +112,9 @@ def choose(
 
 
 def remove(kept: KeptEnvironment) -> bool:
-    """Remove one; False: somebody uses it, or builds it anew, and it stays.
+    """Remove one; False: it stays, since a process uses it, or builds it again.
 
-    It is out of the way in one step, so nobody ever meets a part of it. Raises `OutOfReach` when
+    One step moves it out of the way, so nobody ever meets a part of it. Raises `OutOfReach` when
     it cannot be removed.
     """
     workshop = kept.path.parent / BUILDING

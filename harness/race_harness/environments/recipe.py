@@ -12,7 +12,7 @@ PLUS_SERVER: Final = "-with-server"
 
 
 TEST_RUNNER: Final = "pytest"
-"""As of the client's own date, since plugins that come with it may not go with a newer one."""
+"""Its version is that of the client's date, since plugins of that time may not fit a newer one."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,11 @@ class Recipe:
     """A client that is known to exist, and how to install it."""
 
     key: str
-    """Tells this client's environment from every other's; fit for a file name."""
+    """Distinguishes this client's environment from every other; fit for a file name."""
     title: str
     """What progress and errors call it: `openhands-sdk 1.10.0`, `... with its server`."""
     exclude_newer: datetime
-    """The moment whose state of the index dependencies are resolved against (aware)."""
+    """The moment at which the index is seen when dependencies are resolved (aware)."""
     stage: Callable[[Path], list[str]]
     """Puts what the installation reads into an existing, empty directory; returns uv's
     requirements."""
@@ -32,8 +32,8 @@ class Recipe:
     """The local part that the resolved version gets: empty for a release."""
 
     def for_tests(self, requirements: Sequence[str], beside: Sequence[str] = ()) -> "Recipe":
-        """The same with what tests need besides: a runner, and these; `beside` are packages of the
-        client's own, which follow from the key."""
+        """The same with what tests need as well: a runner, and these; `beside` are packages that
+        come with the client, and so follow from its key."""
         more = [*beside, TEST_RUNNER, *requirements]
         return replace(
             self,

@@ -18,7 +18,7 @@ from race_harness.environments.recipe import PLUS_SERVER, Recipe
 from race_harness.model.errors import ClientUnavailable, OutOfReach
 
 INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
-"""Environment variables that may name the index, in the order in which they are asked."""
+"""Environment variables that may name the index; the first one that is set counts."""
 
 _TIMEOUT = 10.0
 """Seconds the index has to accept the connection, and again for each wait during its answer."""
@@ -37,7 +37,7 @@ class Published:
 
     version: Version
     uploaded: datetime | None
-    """When its newest file arrived; None on an index that does not tell."""
+    """When its newest file arrived; None if the index does not say."""
     yanked: bool
     package: str = PACKAGE
 
@@ -53,10 +53,10 @@ class Published:
     def recipe_for_tests(self, requirements: Sequence[str]) -> Recipe:
         """With server, tools and workspace of the same version, pytest, and these requirements.
 
-        Raises as `recipe_with_server`.
+        Raises what `recipe_with_server` raises.
         """
         beside = []
-        # Not every release has it.
+        # Not every release has a workspace.
         with suppress(NoSuchRelease):
             beside.append(find_release(self.version, WORKSPACE)._requirement)
         return self.recipe_with_server().for_tests(requirements, beside)
@@ -72,7 +72,7 @@ class Published:
         return Recipe(
             key=release_key(self.version, with_server=True),
             title=f"{self._title} with its server",
-            # They come minutes apart, and each has to be there.
+            # The parts are uploaded minutes apart, and each has to be there.
             exclude_newer=max(part._dated() for part in parts) + _GRACE,
             stage=lambda _: [part._requirement for part in parts],
         )
@@ -100,7 +100,7 @@ def release_key(version: Version, *, with_server: bool = False) -> str:
 
 
 def configured_index(environ: Mapping[str, str] = os.environ) -> str | None:
-    """The index the user named in the environment, as `URL` or `NAME=URL`; None for no one."""
+    """The index that the user named in a variable, as `URL` or `NAME=URL`; None without one."""
     return next((environ[name] for name in INDEX_VARIABLES if environ.get(name)), None)
 
 
@@ -179,7 +179,7 @@ def _open_index() -> PyPISimple:
     address = configured_index()
     if address is None:
         return PyPISimple()
-    # uv lets the address of an index be preceded by its name.
+    # For uv the name of an index may precede its address.
     return PyPISimple(endpoint=re.sub(r"\A[\w-]+=", "", address))
 
 

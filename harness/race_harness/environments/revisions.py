@@ -27,9 +27,10 @@ def revision_recipe(
 ) -> Recipe:
     """How to install the package as of a commit.
 
-    `repository` is a work tree, a directory inside one, or a git directory. `with_server`: and the
-    server of the same commit; `with_workspace`: and the workspace, if it has one. Raises
-    `ClientUnavailable` when it is none of these, lacks the revision, or that lacks a package.
+    `repository` is a work tree, a directory inside one, or a git directory. `with_server`: also
+    the server of the same commit; `with_workspace`: also the workspace, if it has one. Raises
+    `ClientUnavailable` when `repository` is none of these or lacks the revision, or the commit
+    lacks a package.
     """
     tree, inside = _commit(repository, revision)
     place = tree.place_of_package(inside)
@@ -62,11 +63,11 @@ def revision_recipe(
 
 @dataclass(frozen=True)
 class CommitFiles:
-    """One commit, as it is seen from a directory of its repository."""
+    """One commit, as seen from a directory of its repository."""
 
     sha: str
     inside: str
-    """That directory: empty for the root, else with a slash at the end."""
+    """That directory: empty for the root, else it ends in a slash."""
     tree: "_Tree"
 
     @staticmethod
@@ -76,7 +77,7 @@ class CommitFiles:
         return CommitFiles(tree.sha, inside, tree)
 
     def lay_out(self, directory: Path) -> None:
-        """Write all of its files below a directory that is there. Raises `ClientUnavailable`."""
+        """Write all of its files below an existing directory. Raises `ClientUnavailable`."""
         self.tree.extract("", directory)
 
 
@@ -90,7 +91,7 @@ def place_of_package(repository: Path, revision: str) -> str:
 
 
 def _commit(repository: Path, revision: str) -> tuple["_Tree", str]:
-    """The commit, and where in it the directory is that was named."""
+    """The commit, and the place of the named directory in it."""
     try:
         git_dir, inside = (
             os.fsdecode(git("rev-parse", option, directory=repository)).removesuffix("\n")
@@ -143,7 +144,7 @@ class _Tree:
             name: place if name == PACKAGE else self.beside(place, name) for name in WITH_SERVER
         }
         for name, other in places.items():
-            # At the repository's root nothing lies beside it.
+            # Nothing lies beside a package at the repository's root.
             if name != PACKAGE and not (place and self.declares(other, name)):
                 raise ClientUnavailable(
                     f"revision '{self.revision}' of {self.repository} has no {name} beside "

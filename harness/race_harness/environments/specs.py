@@ -77,6 +77,6 @@ def _split_revision(client: str) -> Revision | None:
 
 def _directory_part(client: str) -> str:
     path, at, revision = client.rpartition("@")
-    # An @ before the last separator belongs to the path, unless a ref such as `origin/main` is
-    # meant, which nothing tells once the directory is missing.
+    # An @ before the last separator belongs to the path, unless the revision is a ref such as
+    # `origin/main`; nothing can tell the two apart once the directory is missing.
     return path if at and revision and "/" not in revision else client

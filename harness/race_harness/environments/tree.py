@@ -1,7 +1,7 @@
 """The files of a commit, laid out without git's help.
 
-`git archive` would run the filters that the repository's configuration names, and give whatever is
-in the tree: links to anywhere, empty folders for submodules, names that nothing can be built with.
+`git archive` would run the filters that the repository's configuration names, and write whatever
+the tree holds: links to anywhere, empty folders for submodules, names with which no build works.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Final
 from race_harness.environments.git import GitError, git
 
 _MOST_BYTES: Final = 64 * 2**20
-"""Of one file; a package of sources has none that is larger."""
+"""Size limit of one file; no source package has a larger one."""
 _MOST_BYTES_OF_ALL: Final = 512 * 2**20
 
 _LINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
@@ -91,7 +91,7 @@ def _check_link(name: str, target: str) -> None:
 
 
 def _contents(told: bytes) -> Iterator[bytes]:
-    """Of each object that was asked for (git-cat-file(1), "Batch output")."""
+    """The contents of each requested object (git-cat-file(1), "Batch output")."""
     at = 0
     while at < len(told):
         end = told.index(b"\n", at)

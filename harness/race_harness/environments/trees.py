@@ -13,10 +13,10 @@ _FILES = "files"
 
 
 def prepare_tree(client: str, progress: Callable[[str], None]) -> Path:
-    """Where the tree is: a checkout as it is; for a commit a copy of its files in the cache.
+    """The folder of the tree: a checkout itself; for a commit, a copy of its files in the cache.
 
     Raises:
-        UsageError: the client is a release, which has none.
+        UsageError: the client is a release, which has no tree.
         ClientUnavailable: there is no such client, or the cache cannot be written.
     """
     match parse(client):
