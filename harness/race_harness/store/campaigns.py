@@ -8,7 +8,7 @@ from race_harness.model.errors import UsageError
 from race_harness.store.store import FINISHED, Store
 
 SOAK: Final = "soak"
-"""The command whose campaigns are baselines before others."""
+"""The command whose campaigns are preferred as baselines."""
 
 
 class Begun(NamedTuple):
@@ -21,11 +21,11 @@ class Begun(NamedTuple):
 
 
 def campaigns_named(store: Store, named: str) -> list[str]:
-    """The ids of the campaigns of that name, the oldest first, or of the one whose id is or begins
-    so; empty if there is none.
+    """The ids of the campaigns of that name, the oldest first, or else the one id that is the name
+    or begins with it; empty if there is none.
 
     Raises:
-        UsageError: several ids begin so.
+        UsageError: several ids begin with it.
     """
     rows = store.execute(
         "SELECT id FROM campaigns WHERE name = ? OR id = ? ORDER BY began, id", (named, named)
@@ -43,12 +43,12 @@ def campaigns_named(store: Store, named: str) -> list[str]:
 
 
 def every_campaign(store: Store) -> list[str]:
-    """The ids of all."""
+    """The ids of all campaigns."""
     return [identity for (identity,) in store.execute("SELECT id FROM campaigns")]
 
 
 def latest_names(store: Store, most: int) -> list[str]:
-    """What the latest ones are called: their names, or how their ids begin."""
+    """The names of the latest campaigns, or how their ids begin."""
     rows = store.execute(
         "SELECT ifnull(name, substr(id, 1, 8)) FROM campaigns ORDER BY began DESC LIMIT ?", (most,)
     )
@@ -62,8 +62,8 @@ def last_drawn(
     but: str | None = None,
     first_of: str | None = None,
 ) -> Begun | None:
-    """The last campaign that has drawn schedules, of all or of these, `but` left out; one of the
-    command `first_of` is preferred."""
+    """The last campaign that has drawn schedules, of all or of these, without `but`; a campaign of
+    the command `first_of` is preferred."""
     chosen = every_campaign(store) if among is None else among
     row = store.execute(
         "SELECT id, name, began FROM campaigns WHERE id IS NOT ? AND EXISTS (SELECT 1 FROM series "
@@ -81,13 +81,13 @@ class Unfinished(NamedTuple):
     id: str
     began: str
     plan: str
-    """JSON: what was asked for."""
+    """JSON: what the user asked for."""
     fingerprint: str
     """Of the harness that ran it."""
 
 
 def unfinished(store: Store, command: str, name: str | None) -> Iterator[Unfinished]:
-    """Those of a command, the newest first, of that name if there is one."""
+    """Those of a command, the newest first; only those of that name, unless it is None."""
     rows = store.execute(
         "SELECT campaigns.id, began, plan, fingerprint FROM campaigns "
         "JOIN environments ON environments.id = environment "

@@ -14,7 +14,7 @@ class SeriesRow(NamedTuple):
     id: int
     campaign: str
     began: str
-    """When the campaign did; UTC, ISO 8601."""
+    """When the campaign began; UTC, ISO 8601."""
     client: str
     resolved_version: str
     world: str
@@ -47,9 +47,9 @@ class TrialsRow(NamedTuple):
     trials: int
     void: int
     wall_ms: float
-    """In all."""
+    """Wall milliseconds of all these trials together."""
     reason: Void | None
-    """Of one of them, if they are void."""
+    """The reason of one of them, if they are void."""
 
 
 def trials(store: Store, campaigns: Sequence[str]) -> Iterator[TrialsRow]:
@@ -67,7 +67,7 @@ def trials(store: Store, campaigns: Sequence[str]) -> Iterator[TrialsRow]:
 
 
 def times(store: Store, series: Sequence[int]) -> Iterator[tuple[float, float, int]]:
-    """Of each trial: seconds of `run()`, wall milliseconds, and 1 if it is not void."""
+    """For each trial: seconds of `run()`, wall milliseconds, and 1 if it is not void."""
     return iter(
         store.execute(
             "SELECT virtual_s, wall_ms, void IS NULL FROM trials "
@@ -121,7 +121,7 @@ class FailureRow(NamedTuple):
 
 
 def failures(store: Store, series: Sequence[int]) -> Iterator[FailureRow]:
-    """Those of these series, in the order in which they were kept."""
+    """The failures of these series, in the order in which they were kept."""
     rows = store.execute(
         "SELECT f.id, f.series, s.drawn, f.cause, f.path, f.verdicts, f.evidence, f.confirmed, "
         "length(f.document), s.client FROM failures AS f JOIN series AS s ON s.id = f.series "

@@ -1,7 +1,7 @@
 """Whether a record is damaged: where its file is no longer whole, or where rows make no sense.
 
-SQLite has no checksums of pages: a bit that has flipped in a text is found by nobody but whoever
-knows what may stand there.
+SQLite has no checksums of pages: only code that knows what a text may say can notice a flipped
+bit in it.
 """
 
 import json
@@ -27,15 +27,15 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _KINDS: Final[dict[str, Callable[[Any], bool]]] = {
     "INTEGER": lambda value: isinstance(value, int),
     "REAL": lambda value: isinstance(value, float | int) and math.isfinite(value),
-    # Surrogates stand for what is no UTF-8.
+    # Surrogates stand for bytes that are no UTF-8.
     "TEXT": lambda value: isinstance(value, str) and not _SURROGATE.search(value),
 }
 
 
 def damage_of(connection: sqlite3.Connection) -> str | None:
-    """What is wrong with a record, in a few words; None: nothing that can be seen.
+    """What is wrong with a record, in a few words; None: no visible damage.
 
-    Reads all of it.
+    Reads the whole record.
     """
     try:
         (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -53,7 +53,7 @@ def damage_of(connection: sqlite3.Connection) -> str | None:
 
 
 def columns_of(connection: sqlite3.Connection, table: str) -> dict[str, tuple[str, bool]]:
-    """Of each column that is kept: its type, and whether it may be null."""
+    """For each column that is stored: its type, and whether it may be null."""
     told = connection.execute(f"PRAGMA table_info({table})").fetchall()
     return {name: (kind, not (required or key)) for _, name, kind, required, _, key in told}
 
@@ -73,7 +73,7 @@ def wrong(table: str, columns: Mapping[str, tuple[str, bool]], row: Row) -> str 
 
 
 def _check(table: str, row: Row) -> None:
-    """Raises ValueError or UsageError where a value cannot be."""
+    """Raises ValueError or UsageError where a value is impossible."""
     match table:
         case "campaigns":
             if not isinstance(json.loads(row["plan"]), dict):
@@ -94,8 +94,8 @@ def _check(table: str, row: Row) -> None:
                 json.loads(row["schedule"])
         case "failures":
             document = json.loads(row["document"])
-            # One of another schema is not to be judged here, nor one of a version of the harness
-            # that may know of more.
+            # Do not judge a document of another schema here, nor one of another version of the
+            # harness, which may know more.
             ours = document.get("harness_version", __version__) == __version__
             if document.get("schema") == SCHEMA and ours:
                 Failure.from_json(row["document"], "a document")

@@ -1,4 +1,4 @@
-"""The tables of a record for other programs, row by row: a million of them need little memory."""
+"""The tables of a record for other programs, row by row: a million rows need little memory."""
 
 import contextlib
 import csv
@@ -25,14 +25,14 @@ Writer = Callable[[Path, Columns, Rows], None]
 
 
 def export(store: Store, folder: Path, ending: str, *, force: bool = False) -> list[Path]:
-    """Write a file for each table, as they all are at one moment. With `force`, files that are
-    there are replaced once the new ones are whole.
+    """Write a file for each table, all as of one moment. With `force`, existing files are replaced
+    once the new ones are whole.
 
     `ending`: a key of `WRITERS`.
 
     Raises:
-        UsageError: it needs what is not installed, or a file cannot be written, or is there
-            already.
+        UsageError: the format needs a package that is not installed, or a file cannot be written,
+            or exists already.
     """
     write = WRITERS[ending]()
     for path in (folder / f"{name}.{ending}" for name in TABLES):

@@ -1,8 +1,8 @@
 """Merges records into their union, in which nothing counts twice.
 
-Rows are the same by what they stand for, not by their number in a file: campaigns by their
-identity, series by what is unique of them, trials and failures by series and number. So shards of
-one plan become one campaign, and a file that is merged again adds nothing.
+What rows stand for makes them equal, not their number in a file: campaigns have an identity,
+series have unique columns, trials and failures a series and a number. So shards of one plan become
+one campaign, and merging a file again adds nothing.
 """
 
 import contextlib
@@ -54,7 +54,7 @@ CREATE TEMP TABLE numbers AS
 SELECT theirs.id AS theirs, ours.id AS ours FROM incoming.series theirs
 JOIN main.series ours USING ({SERIES})
 """
-"""Which series of theirs is which of ours."""
+"""Maps their series to ours."""
 
 _OTHER_SERIES: Final = """
 SELECT ours.client, ours.scenario, ours.campaign, ours.resolved_version, ours.server_version,
@@ -98,12 +98,12 @@ WHERE (SELECT count(*) FROM json_each(excluded.document, '$.confirmed'))
 
 @dataclass(frozen=True)
 class Merged:
-    """What came of one file."""
+    """The result of merging one file."""
 
     trials: int
-    """In the file."""
+    """How many the file holds."""
     new: int
-    """Those of them that were not there before."""
+    """How many of them were not there before."""
     left: tuple[str, ...] = ()
     """What was left behind of a damaged file, in words."""
 
@@ -111,11 +111,12 @@ class Merged:
 def merge(store: Store, path: Path) -> Merged:
     """Add what another record holds, all of it or nothing; that file stays as it is.
 
-    Of a damaged one, what can be read is saved, where nothing else is that it could spoil.
+    From a damaged file it saves what can be read, but only into a record without campaigns.
 
     Raises:
-        UsageError: it is no record, one of a newer race-harness, or the same file; or both hold a
-            trial or a series, and not alike; it is damaged, and there are campaigns already.
+        UsageError: the file is no record, a record of a newer race-harness, or this record itself;
+            both hold a trial or a series that differs; the file is damaged, and this record has
+            campaigns already.
     """
     if store.path is not None and path.exists() and path.samefile(store.path):
         raise UsageError(f"{path} is both what is merged and where it goes: name another file")
@@ -154,8 +155,9 @@ def _union(store: Store, path: Path) -> Merged:
 
 @contextlib.contextmanager
 def _as_of_now(path: Path, *, rescued: bool) -> Iterator[tuple[str, list[str]]]:
-    """The address of a record for SQLite, or of a copy: with today's tables where it is older, and
-    if `rescued` with what can be read where it is damaged. And what that leaves behind."""
+    """The address, for SQLite, of a record or of a copy of it, and what the copy leaves behind. An
+    older record is copied with today's tables; a damaged one, if `rescued`, as far as it can be
+    read."""
     from sqlite_utils import Database
 
     from race_harness.store.migrations import migrations
@@ -177,7 +179,7 @@ def _as_of_now(path: Path, *, rescued: bool) -> Iterator[tuple[str, list[str]]]:
                 if not rescued or error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
                     raise
                 damage = str(error)
-                # So that one of which the end is missing can be opened; nothing is written.
+                # With this, a file whose end is missing can be opened; nothing is written.
                 connection.execute("PRAGMA writable_schema = ON")
                 check_mark(database, path, or_empty=False)
             if damage is not None and not rescued:
@@ -200,8 +202,9 @@ def _as_of_now(path: Path, *, rescued: bool) -> Iterator[tuple[str, list[str]]]:
 
 
 def _address(path: Path) -> str:
-    """A record that others have open, or that was left open by one that was killed, is not written
-    to. Otherwise SQLite puts two files beside it for as long as we read, if it may."""
+    """The address of a record for SQLite. A record that another process has open, or left open
+    when it was killed, is opened read-only. Otherwise SQLite puts two files beside it while we
+    read, if it may write there."""
     if Path(f"{path}-wal").exists():
         mode = "mode=ro"
     elif os.access(path.parent, os.W_OK):

@@ -1,6 +1,6 @@
 """The tables of a record, all in one place, and how older files become like them.
 
-A migration that was released is never edited: what changes is appended as another one.
+A released migration is never edited: append each change as another one.
 """
 
 import contextlib
@@ -98,7 +98,7 @@ def _tables(database: Database) -> None:
 
 @migrations(name="0002 skipped series")
 def _skipped(database: Database) -> None:
-    # Why a series that was wanted has no trials, or not all of them.
+    # Why a wanted series has no trials, or not all of them.
     database.execute("ALTER TABLE series ADD COLUMN skipped TEXT")
 
 
@@ -120,7 +120,7 @@ def _kinds(database: Database) -> None:
 
 @migrations(name="0004 what did not happen")
 def _undone(database: Database) -> None:
-    # How many runs and acts the schedule asked for in vain.
+    # How many runs and acts of the schedule did not happen.
     database.execute("ALTER TABLE trials ADD COLUMN undone INTEGER NOT NULL DEFAULT 0")
 
 

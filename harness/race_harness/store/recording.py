@@ -12,16 +12,16 @@ from race_harness.upkeep import interrupts
 Errors = tuple[type[BaseException], ...]
 
 INTERRUPTED_BY: Final[Errors] = (KeyboardInterrupt, GeneratorExit)
-"""Also before what is within a context has begun, which is then forgotten."""
+"""These also count before the body of a context has begun; the campaign is then forgotten."""
 
 
 def open_store(path: Path | None, warn: Callable[[str], None]) -> Store:
-    """The record that was asked for, or the usual one.
+    """The record at `path`, or the usual one.
 
-    Where the usual one cannot be written, trials go on and are recorded nowhere; `warn` hears why.
+    If the usual one cannot be written, trials run without a record; `warn` gets the reason.
 
     Raises:
-        UsageError: the file that was asked for cannot be written, or is no record.
+        UsageError: the file at `path` cannot be written, or is no record.
     """
     try:
         return Store(path or default_path())
@@ -40,9 +40,9 @@ def ending(
     finished_by: Errors = (),
     interrupted_by: Errors = INTERRUPTED_BY,
 ) -> Iterator[None]:
-    """Tell the campaign how what is within ended.
+    """Tell the campaign how the body of the context ended.
 
-    `by_itself` says how, where nothing was raised. An error in `finished_by` counts as finished,
+    `by_itself` says how, if nothing was raised. An error in `finished_by` counts as finished,
     one in `interrupted_by` as interrupted.
     """
     try:

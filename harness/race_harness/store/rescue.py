@@ -1,7 +1,7 @@
 """Reads what it still can of a damaged record, into a new record.
 
-Each table is read from its begin to where it is damaged, and from its end back to there; trials
-series by series. For lost campaigns and environments stand others that say so.
+It reads each table from its beginning to where it is damaged, and from its end back to there;
+trials series by series. Stand-ins that say so replace lost campaigns and environments.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ _HOMELESS: Final = "series NOT IN (SELECT id FROM series)"
 
 
 def rescue(damaged: sqlite3.Connection, target: Path) -> list[str]:
-    """Make a record of what can be read; gives what was left behind, in words.
+    """Make a record of what can be read; return what was left behind, in words.
 
     Raises:
         UsageError: the target cannot be written.
@@ -48,14 +48,14 @@ def rescue(damaged: sqlite3.Connection, target: Path) -> list[str]:
 
 
 class _Copy:
-    """One table, copied as far as it can be read."""
+    """Copies one table as far as it can be read."""
 
     def __init__(self, damaged: sqlite3.Connection, store: Store, table: str) -> None:
         self._damaged, self._store, self._table = damaged, store, table
         self._left: list[str] = []
         ours = columns_of(store.connection, table)
         try:
-            # An older record has fewer.
+            # An older record has fewer columns.
             self._columns = {
                 name: ours[name] for name in columns_of(damaged, table) if name in ours
             }
@@ -63,7 +63,7 @@ class _Copy:
             self._columns = {}
 
     def all(self) -> list[str]:
-        """Copy it; gives what was left behind."""
+        """Copy the table; return what was left behind."""
         if not self._columns:
             return [f"all {self._table}"]
         wrongs: Counter[str] = Counter()
@@ -74,7 +74,7 @@ class _Copy:
                 self._table, self._columns, dict(zip(self._columns, values, strict=True))
             )
             if reason is None:
-                with contextlib.suppress(sqlite3.IntegrityError):  # One that is there already.
+                with contextlib.suppress(sqlite3.IntegrityError):  # The row is there already.
                     self._store.connection.execute(insert, values)
             else:
                 wrongs[reason] += 1
@@ -92,7 +92,7 @@ class _Copy:
     def _part(
         self, key: str, where: str, values: tuple[Any, ...], whose: str
     ) -> Iterator[tuple[Any, ...]]:
-        """From both ends to where it is damaged."""
+        """Rows from both ends to where the table is damaged."""
         names = ", ".join(self._columns)
         select = f"SELECT {key}, {names} FROM {self._table} WHERE {where}"
         ends: list[Any] = [None, None]

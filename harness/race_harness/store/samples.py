@@ -1,4 +1,4 @@
-"""Series of drawn trials as samples, which can be compared with others."""
+"""Series of drawn trials as samples that can be compared."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ from race_harness.store.series import SeriesRecord
 from race_harness.store.store import Store
 
 MOST_TIMES: Final = 100_000
-"""Trials of a series, the first ones, whose times are compared: any more would find differences
-that nobody minds."""
+"""How many trials of a series, from the first, have their times compared: more would find
+differences that nobody minds."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A series of drawn trials, where it is recorded."""
+    """A series of drawn trials in a record."""
 
     store: Store
     id: int
@@ -34,7 +34,7 @@ class Sample:
         return Counts(*SeriesRecord(self.store, self.id).counts())
 
     def passed_apart(self) -> int:
-        """How many trials passed with another verdict than `ok`."""
+        """How many trials passed with a verdict other than `ok`."""
         (count,) = self.store.execute(
             f"SELECT count(*) FROM trials WHERE series = ? AND verdicts IN {PASSED} "
             "AND verdicts <> 'ok'",
@@ -52,7 +52,7 @@ class Sample:
         return ((number, bool(passed)) for number, passed in rows)
 
     def schedules(self) -> dict[int, str]:
-        """Those that no seed gives, by the number of the trial, as JSON."""
+        """The schedules, as JSON by trial number, that no seed gives."""
         rows = self.store.execute(
             "SELECT number, schedule FROM trials WHERE series = ? AND schedule IS NOT NULL",
             (self.id,),
@@ -60,7 +60,7 @@ class Sample:
         return dict(rows.fetchall())
 
     def batches(self, size: int) -> Iterator[Counts]:
-        """What passed of each batch of so many schedules."""
+        """How many trials passed in each batch of `size` schedules."""
         rows = self.store.execute(
             f"SELECT sum(verdicts IN {PASSED}), count(*) FROM trials "
             "WHERE series = ? AND void IS NULL GROUP BY number / ? ORDER BY number / ?",
@@ -83,7 +83,7 @@ class Sample:
             yield [seconds for _, seconds in batch]
 
     def wall_ms(self) -> float | None:
-        """The mean of a trial."""
+        """The mean wall milliseconds of a trial."""
         (mean,) = self.store.execute(
             "SELECT avg(wall_ms) FROM trials WHERE series = ?", (self.id,)
         ).fetchone()

@@ -1,4 +1,4 @@
-"""What the tables of a record have in common; `store.migrations` makes them."""
+"""What the tables of a record share; `store.migrations` makes them."""
 
 from itertools import combinations
 from typing import Final
@@ -10,7 +10,7 @@ APPLICATION_ID: Final = int.from_bytes(b"race")
 
 ENVIRONMENT: Final = "harness_version, fingerprint, python, system, machine, cores"
 SERIES: Final = "campaign, position, world, server, scenario, seed, drawn"
-"""What is unique of an environment, and of a series."""
+"""The columns that identify an environment, and a series."""
 
 _PASSING = sorted(PASSING, key=ORDER.index)
 PASSED: Final = "({})".format(

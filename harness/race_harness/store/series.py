@@ -1,4 +1,4 @@
-"""The trials of one scenario on one client, as they are written down."""
+"""The trials of one scenario on one client, as the record holds them."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from race_harness.store.schema import PASSED
 
 
 class Written(Protocol):
-    """What a series needs of the store that it is in."""
+    """What a series needs of its store."""
 
     def execute(self, sql: str, values: tuple[Any, ...] = ()) -> Cursor: ...
 
@@ -25,16 +25,16 @@ class Written(Protocol):
 
 @dataclass(frozen=True)
 class Series:
-    """What is the same for all its trials; the columns of the table, in their order."""
+    """What all trials of a series share; the columns of the table, in their order."""
 
     position: int
-    """Of the client among those that the campaign names, from 0."""
+    """The client's position among those that the campaign names, from 0."""
     client: str
     resolved_version: str
     world: str
     server: str
     server_version: str
-    """The release that it is, or that the fake one plays; empty for one that has no version."""
+    """The server's release, or the one that the fake server plays; empty if it has no version."""
     scenario: str
     seed: int
     drawn: bool
@@ -59,22 +59,22 @@ class SeriesRecord:
         self.id = number
 
     def trial(self, result: TrialResult, schedule: Schedule | None = None) -> None:
-        """Write a trial down under its index; one that is there already stays as it is.
+        """Record a trial under its index; an existing trial of that index stays.
 
-        `schedule`: where it is not the one that scenario, seed and index give.
+        `schedule`: its schedule, unless scenario, seed and index give it.
         """
         self._insert(result.index, result, schedule)
 
     def next_trial(self, result: TrialResult, schedule: Schedule) -> int:
-        """Write a trial down under the next free number, which is the result."""
+        """Record a trial under the next free number, and return that."""
         with self._store.writing():
             number = self._next()
             self._insert(number, result, schedule)
         return number
 
     def batch(self, schedules: Sequence[Schedule]) -> Callable[[TrialResult], None]:
-        """What writes each trial down as it ends, in whatever order: its number is the first that
-        is free now, plus its index, which is that of its schedule."""
+        """A function that records each trial as it ends, in any order: its number is the first one
+        that is free now, plus its index, which is also that of its schedule."""
         first = self._next()
 
         def ended(result: TrialResult) -> None:
@@ -83,9 +83,9 @@ class SeriesRecord:
         return ended
 
     def failure(self, failure: Failure, path: Path | None = None) -> None:
-        """Keep the failure of a trial of this series whole; a later call replaces what was kept.
+        """Keep the failure of a trial of this series whole; a later call replaces it.
 
-        `path`: of its file. The trial is the first one with the failure's digest.
+        `path`: the path of its file. The trial is the first one with the failure's digest.
         """
         self._store.execute(
             "INSERT INTO failures (series, number, cause, path, document) "
@@ -106,7 +106,7 @@ class SeriesRecord:
         )
 
     def causes(self) -> dict[str, tuple[int, Path | None]]:
-        """Those of the failures that were kept, each with its first trial and the path."""
+        """The causes of the kept failures, each with its first trial and the path of its file."""
         rows = self._store.execute(
             "SELECT cause, number, path FROM failures WHERE series = ? ORDER BY number DESC",
             (self.id,),
@@ -114,7 +114,7 @@ class SeriesRecord:
         return {cause: (number, Path(path) if path else None) for cause, number, path in rows}
 
     def failures(self) -> Iterator[tuple[Failure, Path | None]]:
-        """Those that were kept, in the order of their trials, with the paths of their files."""
+        """The kept failures, in the order of their trials, with the paths of their files."""
         rows = self._store.execute(
             "SELECT document, path FROM failures WHERE series = ? ORDER BY number", (self.id,)
         )
@@ -128,7 +128,7 @@ class SeriesRecord:
         return int(count)
 
     def numbers(self, within: range | None = None) -> set[int]:
-        """Which trials are there, of all or of these."""
+        """The numbers of the recorded trials, of all or of these."""
         rows = self._store.execute(
             "SELECT number FROM trials WHERE series = ? AND number >= ? AND number < ?",
             (self.id, *_bounds(within)),
@@ -145,7 +145,7 @@ class SeriesRecord:
         return passed, judged
 
     def writing(self) -> AbstractContextManager[None]:
-        """A transaction, for what is to be there together or not at all."""
+        """A transaction, for rows that must be there together or not at all."""
         return self._store.writing()
 
     def results(self) -> Iterator[TrialResult]:

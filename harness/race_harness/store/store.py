@@ -1,7 +1,7 @@
-"""Writes the record: each trial is there for good as soon as it is told.
+"""Writes the record: each trial is there for good as soon as it is reported.
 
 The file is in write-ahead mode, so several processes write at once and readers never wait; a
-process that is killed leaves the file whole, up to the last trial that it told
+process that is killed leaves the file whole, up to the last trial that it reported
 (https://www.sqlite.org/wal.html). Only a loss of power may cost the last moments.
 """
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database  # it takes a third of a second to import
 
 FINISHED: Final = "finished"
-"""How a campaign ended that has nothing left to run."""
+"""The ending of a campaign that has nothing left to run."""
 
 VARIABLE: Final = "RACE_RECORD"
 """Environment variable that names the record where no option does."""
@@ -43,14 +43,14 @@ _OF_DAMAGE: Final = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError),
     *(sqlite3.Error, TypeError, ValueError),
 )
-"""What readers come to where rows make no sense."""
+"""The errors that readers meet where rows make no sense."""
 
 _PATIENCE_S: Final = 60
 """Wall seconds to wait for another process that is writing."""
 
 
 def default_path() -> Path:
-    """Where everything is recorded that is not told where: RACE_RECORD, else the user's data."""
+    """The record to use by default: RACE_RECORD, else a file in the user's data."""
     named = os.environ.get(VARIABLE)
     if named:
         return Path(named).expanduser()
@@ -61,8 +61,8 @@ class Store:
     """An open record; `path` None keeps it in memory, for as long as it is open.
 
     Raises:
-        UsageError: the file cannot be opened, is no record, or one of a newer race-harness; later,
-            from any method: it cannot be read or written any more.
+        UsageError: the file cannot be opened, is no record, or a record of a newer race-harness;
+            later, from any method: it cannot be read or written any more.
     """
 
     def __init__(self, path: Path | None, *, must_exist: bool = False) -> None:
@@ -76,7 +76,7 @@ class Store:
                 path.absolute() if path is not None else ":memory:",
                 timeout=_PATIENCE_S,
                 isolation_level=None,
-                uri=True,  # for what is attached
+                uri=True,  # for attached databases
                 factory=_ToldConnection,
             )
             self.connection.record = path
@@ -106,7 +106,7 @@ class Store:
         self.connection.close()
 
     def _blame(self, error: BaseException) -> None:
-        """Raises UsageError where it is the record that makes no sense, and not us."""
+        """Raises UsageError if the record makes no sense, so that the harness is not to blame."""
         from race_harness.store.damage import damage_of
 
         if (reason := damage_of(self.connection)) is not None:
@@ -120,10 +120,10 @@ class Store:
         name: str | None = None,
         identity: str | None = None,
     ) -> "CampaignRecord":
-        """Begin a campaign, or go on with the one that has this identity.
+        """Begin a campaign, or continue the one that has this identity.
 
-        `plan` is what was asked for, as JSON. Shards of one plan share their identity, so that
-        merging them is a union; without one, the campaign is like no other.
+        `plan` is what the user asked for, as JSON. Shards of one plan share their identity, so
+        that merging them is a union; without an identity, the campaign gets a unique one.
         """
         identity = identity or str(uuid.uuid4())
         with self.writing():
@@ -135,7 +135,7 @@ class Store:
         return CampaignRecord(self, identity)
 
     def confirmed(self, failure: Failure, combination: Combination) -> None:
-        """Put what came of a failure in this combination to where it was kept, in any campaign."""
+        """Add the result of a failure in this combination wherever it is kept, in any campaign."""
         self.execute(
             "UPDATE failures SET document = json_set(document, ?, json(?)) "
             "WHERE (series, number) IN ("
@@ -151,23 +151,23 @@ class Store:
         )
 
     def failures(self) -> Iterator[Failure]:
-        """Those that were kept whole, in the order in which they were.
+        """The failures that were kept whole, in the order in which they were kept.
 
         Raises:
-            UsageError: one is of another schema.
+            UsageError: a failure has another schema.
         """
         for (document,) in self.execute("SELECT document FROM failures ORDER BY id"):
             yield Failure.from_json(document, str(self.path))
 
     def execute(self, sql: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
-        """One statement, which is a transaction of its own outside `writing`."""
+        """Execute one statement; outside of `writing` it is a transaction of its own."""
         with self._told():
             cursor: sqlite3.Cursor = self.connection.execute(sql, values)
             return cursor
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """Within, all is as it is at one moment, whoever writes meanwhile."""
+        """Within, reads see the record as of one moment, even if others write meanwhile."""
         self.execute("BEGIN")
         try:
             yield
@@ -183,7 +183,7 @@ class Store:
                 yield
                 self.execute("COMMIT")
             except BaseException:
-                # An interrupt may come before the first or after the last.
+                # An interrupt may come before the transaction begins or after it ends.
                 self.connection.rollback()
                 raise
 
@@ -196,12 +196,12 @@ class Store:
         from race_harness.store.migrations import migrations
 
         database = Database(self.connection, execute_plugins=False)
-        # Somebody else's file is not even put into another mode.
+        # Never change another program's file, not even its mode.
         check_mark(database, self.path)
         self.execute("PRAGMA journal_mode = WAL")
         self.execute("PRAGMA synchronous = NORMAL")
         self.execute("PRAGMA foreign_keys = ON")
-        # Of several processes that open a new file, one makes the tables.
+        # If several processes open a new file, one makes the tables.
         with self.writing():
             check_mark(database, self.path)
             self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -228,7 +228,7 @@ class Store:
 
 
 class CampaignRecord:
-    """What one call of a command leaves."""
+    """What one call of a command leaves in the record."""
 
     def __init__(self, store: Store, identity: str) -> None:
         self.store = store
@@ -236,12 +236,12 @@ class CampaignRecord:
         self._begun: dict[Series, SeriesRecord] = {}
 
     def series(self, series: Series) -> SeriesRecord:
-        """Begin a series, or go on with it where the campaign has it already.
+        """Begin a series, or continue it if the campaign has it already.
 
         Asking again costs nothing.
 
         Raises:
-            UsageError: it was of another version of the client then.
+            UsageError: the existing one is of another version of the client.
         """
         if series not in self._begun:
             self._begun[series] = self._begin(series)
@@ -274,10 +274,10 @@ class CampaignRecord:
         return SeriesRecord(self.store, number)
 
     def with_place(self, series: Series) -> Series:
-        """This series of given schedules at the position of its client, or, where the campaign has
-        none of this client and versions, at the first that is free.
+        """This series of given schedules at the position of its client or, where the campaign has
+        no series of this client and these versions, at the first free position.
 
-        Failures of several clients are tried in one campaign, which need not have named them.
+        One campaign may try failures of several clients without naming these.
         """
         wanted = (series.client, series.resolved_version, series.server_version)
         places = {
@@ -292,12 +292,12 @@ class CampaignRecord:
         return replace(series, position=places.get(wanted, free))
 
     def skip(self, series: Series, reason: str) -> None:
-        """Say why a series that was wanted is not run, or not to its end."""
+        """Record why a wanted series is not run, or not to its end."""
         record = self.series(series)
         self.store.execute("UPDATE series SET skipped = ? WHERE id = ?", (reason, record.id))
 
     def end(self, ending: str = FINISHED) -> None:
-        """Say how it ended: FINISHED, `interrupted`, or one line of what went wrong."""
+        """Record how it ended: FINISHED, `interrupted`, or one line on what went wrong."""
         self.store.execute(
             "UPDATE campaigns SET ended = ?, ending = ? WHERE id = ?", (_now(), ending, self.id)
         )
@@ -305,19 +305,19 @@ class CampaignRecord:
 
 @contextlib.contextmanager
 def told(path: Path | None) -> Iterator[None]:
-    """Raises UsageError with the file's name where it cannot be used."""
+    """Raises UsageError with the file's name if the file cannot be used."""
     try:
         yield
     except sqlite3.DatabaseError as error:
         code = getattr(error, "sqlite_errorcode", None)
         if code == sqlite3.SQLITE_NOTADB:
             raise _no_record(path) from None
-        # The primary one; the others say where (https://www.sqlite.org/rescode.html).
+        # The primary code; extended ones say where (https://www.sqlite.org/rescode.html).
         if code is not None and code & 0xFF == sqlite3.SQLITE_CORRUPT:
             raise damaged(path, str(error)) from None
         raise UsageError(f"cannot use the record {path}: {error}") from None
     except UnicodeDecodeError as error:
-        # Of names in it, and even of what SQLite says of them.
+        # Names in the file, and even SQLite's messages about them, may be no UTF-8.
         raise damaged(path, str(error)) from None
     except OSError as error:
         reason = error.strerror or error
@@ -325,7 +325,7 @@ def told(path: Path | None) -> Iterator[None]:
 
 
 class _ToldCursor(sqlite3.Cursor):
-    """Damage is met when rows are fetched."""
+    """Reports damage, which shows when rows are fetched."""
 
     def __init__(self, path: Path | None, connection: sqlite3.Connection) -> None:
         super().__init__(connection)
@@ -335,7 +335,7 @@ class _ToldCursor(sqlite3.Cursor):
         try:
             return super().__next__()
         except (sqlite3.DatabaseError, UnicodeDecodeError):
-            # Not around each of a million rows.
+            # Only here: a context around each of a million rows would cost time.
             with told(self._path):
                 raise
 
@@ -356,7 +356,7 @@ class _ToldConnection(sqlite3.Connection):
 
 
 def damaged(path: Path | None, reason: str) -> UsageError:
-    """What to raise of a record that is damaged for this reason."""
+    """The error for a record that is damaged for this reason."""
     return UsageError(
         f"the record {path} is damaged: {reason}; `race merge NEW.db {path}` saves what can be "
         "read"
@@ -364,8 +364,8 @@ def damaged(path: Path | None, reason: str) -> UsageError:
 
 
 def check_mark(database: "Database", path: Path | None, *, or_empty: bool = True) -> None:
-    """Raises UsageError where there is something, and no record."""
-    # In this order: another process may make all of it meanwhile.
+    """Raises UsageError if the file has content, but is no record."""
+    # In this order: another process may make the whole record meanwhile.
     empty = not database.table_names()
     (mark,) = database.execute("PRAGMA application_id").fetchone()
     if mark != APPLICATION_ID and not (or_empty and empty):
@@ -373,7 +373,7 @@ def check_mark(database: "Database", path: Path | None, *, or_empty: bool = True
 
 
 def check_age(database: "Database", path: Path | None) -> None:
-    """Raises UsageError where the record is of a release to come."""
+    """Raises UsageError if the record is of a later release."""
     from race_harness.store.migrations import every, migrations
 
     applied = {migration.name for migration in migrations.applied(database)}

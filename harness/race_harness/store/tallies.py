@@ -1,4 +1,4 @@
-"""Trials of several series, counted and measured by SQLite: none of them is kept in memory."""
+"""SQLite counts and measures the trials of several series, so none is kept in memory."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
@@ -17,7 +17,7 @@ class Group(NamedTuple):
 
 
 def groups_of_trials(store: Store, series: int, reps: int) -> Iterator[Group]:
-    """The first `reps` trials of a series, by what came of them."""
+    """The first `reps` trials of a series, grouped by their results."""
     rows = store.execute(
         "SELECT verdicts, void_kind, void, count(*) FROM trials WHERE series = ? AND number < ? "
         "GROUP BY verdicts, void_kind, void",
@@ -31,8 +31,8 @@ def groups_of_trials(store: Store, series: int, reps: int) -> Iterator[Group]:
 def series_of_releases(
     store: Store, seed: int, fingerprint: str
 ) -> Iterator[tuple[int, str, str]]:
-    """Series of releases that were drawn from a seed, in the simulation on the fake server, by the
-    harness with this fingerprint: id, release and scenario."""
+    """Drawn series of a seed whose clients are releases, in the simulation on the fake server, by
+    the harness with this fingerprint: id, release and scenario."""
     return iter(
         store.execute(
             "SELECT series.id, resolved_version, scenario FROM series "
@@ -55,7 +55,7 @@ def verdicts_of(store: Store, series: Sequence[int]) -> Iterator[tuple[tuple[str
 
 
 def undone_in(store: Store, series: Sequence[int]) -> int:
-    """In how many trials something that was asked for did not happen."""
+    """In how many trials some run or act of the schedule did not happen."""
     (count,) = store.execute(
         f"SELECT count(*) FROM trials WHERE series IN {_list(series)} AND undone AND void IS NULL"
     ).fetchone()
@@ -73,8 +73,8 @@ def trials_of(store: Store, series: Sequence[int]) -> int:
 def in_order(
     store: Store, column: Literal["wall_ms", "virtual_s"], series: Sequence[int]
 ) -> Iterator[float]:
-    """Times of trials, the shortest first: wall milliseconds of all; seconds of `run()`, of those
-    that are not void."""
+    """Times of trials, the shortest first: wall milliseconds of all trials; seconds of `run()` of
+    those that are not void."""
     reached = "AND void IS NULL" if column == "virtual_s" else ""
     rows = store.execute(
         f"SELECT {column} FROM trials WHERE series IN {_list(series)} {reached} ORDER BY {column}"
@@ -83,7 +83,8 @@ def in_order(
 
 
 def side_by_side(store: Store, one: int, other: int) -> dict[tuple[bool, bool], int]:
-    """Trials of equal numbers that both series have a verdict of: how many, by who passed."""
+    """How many trials of equal numbers have a verdict in both series, by whether they passed in
+    the one and in the other."""
     rows = store.execute(
         f"SELECT a.verdicts IN {PASSED}, b.verdicts IN {PASSED}, count(*) "
         "FROM trials AS a JOIN trials AS b USING (number) "
@@ -95,7 +96,7 @@ def side_by_side(store: Store, one: int, other: int) -> dict[tuple[bool, bool], 
 
 
 def first_failure(store: Store, series: Sequence[int]) -> str | None:
-    """The path of the first failure that was kept."""
+    """The path of the first kept failure."""
     row = store.execute(
         f"SELECT path FROM failures WHERE series IN {_list(series)} "
         "ORDER BY series, number LIMIT 1"
