@@ -1,7 +1,7 @@
-"""The timeline as a drawing in SVG: lanes side by side, time going down, the guilty events' ways.
+"""The timeline as an SVG drawing: lanes side by side, time going down, the guilty events' ways.
 
-Everything is an element of a tree, never text that is put together, so no name in a failure file
-can become markup.
+Everything is an element of a tree and never text joined by hand, so no name in a failure file can
+become markup.
 """
 
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ from race_harness.story.row import Column, Row, Tone
 from race_harness.story.rows import tell
 
 _WIDTH: Final = 1180
-"""Of four lanes."""
+"""Width of a drawing with four lanes."""
 _MARGIN: Final = 30
 _TIMES_END: Final = 74
 """Where the column of the times ends."""
 _OF_SCENARIOS: Final[dict[Column, int]] = {"client": 96, "socket": 366, "rest": 636, "server": 876}
-"""Where the lanes of a scenario stand."""
+"""Where a scenario's lanes stand."""
 _FIRST_LANE: Final = 96
 _PITCH: Final = 236
 _PITCH_CHARACTERS: Final = 32
@@ -45,7 +45,7 @@ class _Picture:
     def __init__(self, failure: Failure, everything: bool) -> None:
         self._names = names_of(failure)
         self._rows = tell(failure, self._names, everything=everything).rows
-        # What events of a test there are, nobody knows.
+        # Nobody knows which events a test has.
         self._ways = ways(failure) if failure.schedule.test is None else {}
         self._guilty = concerned(failure)
         self._bars = list(_bars(failure))
@@ -86,7 +86,7 @@ class _Picture:
             if row.tone is Tone.ENDED:
                 height = self._layout.heights[row.at_ms]
                 _line(svg, "end", (_TIMES_END + 6, height), (self._width, height))
-        # The guilty ones last, above the others.
+        # The guilty ones come last, so that they lie above the others.
         for event in sorted(self._ways, key=self._guilty.__contains__):
             self._draw_way(svg, event, self._ways[event])
         self._draw_times(svg)
@@ -108,10 +108,10 @@ class _Picture:
         SubElement(group, "rect", {**attributes, "height": f"{max(bottom - top, 2):.1f}"})
 
     def _draw_way(self, svg: Element, event: str, steps: dict[str, Step]) -> None:
-        """From the server's log to the user, as far as the event came."""
+        """Draw the way from the server's log to the user, as far as the event came."""
         heights = self._layout.heights
         if any(step.at_ms not in heights for step in steps.values()):
-            return  # an event that is told together with others
+            return  # the event shares its row with others
         guilty = event in self._guilty
         times = {f"{name}_ms": step.at_ms for name, step in steps.items()}
         title = way({"id": event, **times}, self._names)
@@ -134,7 +134,7 @@ class _Picture:
         free = 0.0
         for row in self._rows:
             height = self._layout.heights[row.at_ms]
-            # Where moments are close, the first of them stands for the others.
+            # Of moments that are close, only the first is shown.
             if height >= free:
                 _text(svg, "time", _TIMES_END, height + 4, clock(row.at_ms), end=True)
                 free = height + LINE
@@ -154,7 +154,7 @@ class _Picture:
 
 
 def _bars(failure: Failure) -> Iterator[tuple[Column, float, float, str]]:
-    """What lasts: `run()`, and the runs of the server. Lane, begin, end, what it is."""
+    """What lasts, `run()` and the server's runs: lane, begin, end and name of each."""
     lanes = Lanes(failure)
     caller, call = lanes.callers, "the test" if lanes.of_test else "run()"
     called: dict[Any, float] = {}
@@ -180,7 +180,7 @@ def _bars(failure: Failure) -> Iterator[tuple[Column, float, float, str]]:
 
 
 def _group(parent: Element, kind: str, title: str) -> Element:
-    """A group that tells its title when the pointer rests on it."""
+    """A group that shows its title when the pointer rests on it."""
     group = SubElement(parent, "g", {"class": kind})
     SubElement(group, "title").text = visible(title)
     return group

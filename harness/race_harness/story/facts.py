@@ -14,10 +14,10 @@ from race_harness.story.names import Names, clock, endpoint
 from race_harness.story.shortening import shortened
 
 STEPS: Final = ("persisted", "published", "delivered", "visible")
-"""An event's way; the evidence has the time of each step that was taken, as `persisted_ms`."""
+"""The steps of an event's way; the evidence has the time of each step taken, as `persisted_ms`."""
 
 _INSTANTS: Final = frozenset({"at_ms", *(f"{step}_ms" for step in STEPS)})
-"""Fields that hold a time of the trial; others that end alike are lengths of time."""
+"""Fields that hold an instant of the trial; other fields in ms are durations."""
 
 _STEP_OF: Final = {
     "persisted": "persisted",
@@ -33,11 +33,11 @@ class Step:
 
     at_ms: float
     position: int
-    """In the happenings, which tells the order within one instant of virtual time."""
+    """Position in the happenings: the order within one instant of virtual time."""
 
 
 def ways(failure: Failure) -> dict[str, dict[str, Step]]:
-    """Each event's steps that were taken, by event and by name in the order of `STEPS`."""
+    """The steps that each event took, by event and by name in the order of `STEPS`."""
     taken: dict[str, dict[str, Step]] = {}
     for position, happening in enumerate(failure.happenings):
         step = _STEP_OF.get(happening["what"])
@@ -61,7 +61,7 @@ def concerned(failure: Failure) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class RequestSpan:
-    """A REST request and when it was answered, which may be never."""
+    """A REST request, and when it was answered, if ever."""
 
     number: object
     says: str
@@ -71,18 +71,18 @@ class RequestSpan:
     status: object = None
     """The HTTP status; None: the connection ended without an answer."""
     polled: object = None
-    """The execution status that the answer tells."""
+    """The execution status in the answer."""
     answered_at: int = -1
     """Position of the answer in the happenings."""
 
 
 CALLED: Final = ("run-called", "test-called")
 ENDED: Final = ("run-returned", "run-raised", "test-passed", "test-failed")
-"""What begins and what ends that which a trial is about."""
+"""The happenings that begin and that end what a trial is about."""
 
 
 def requests(failure: Failure) -> list[RequestSpan]:
-    """All requests in the order in which they were asked."""
+    """All requests in the order in which they were sent."""
     ends = {
         happening.get("number"): (position, happening)
         for position, happening in enumerate(failure.happenings)
@@ -108,9 +108,9 @@ def _request(asked: dict[str, Any], position: int, end: dict[str, Any]) -> Reque
 
 
 def blamed_call(failure: Failure) -> tuple[int | None, int | None]:
-    """Where in the happenings the call of `run()` begins and ends that the evidence is about.
+    """Where in the happenings the call of `run()` that the evidence is about begins and ends.
 
-    Where it is about none, the first. None: never.
+    If it is about no call, the first call counts. None: never.
     """
     blamed = (entry.call for entry in failure.judgement.evidence if entry.call is not None)
     number = next(blamed, 1)
@@ -159,8 +159,8 @@ def names_of(failure: Failure) -> Names:
 
 
 def where(failure: Failure, width: int | None = None) -> str:
-    """Client, scenario, world and server; a long path is shortened where all of it would take
-    more than so many characters."""
+    """Client, scenario, world and server; if that is longer than `width` characters, a long path
+    in it is shortened."""
     if width is not None:
         rest = len(where(replace(failure, client="")))
         return where(
@@ -183,7 +183,7 @@ def way(event: dict[str, Any], names: Names) -> str:
     """An event's way in times: `#4 ActionEvent: persisted 24.5, published 25.0, never visible`."""
     steps = []
     if any(f"{step}_ms" in event for step in STEPS):
-        # The oracle gives the time of each step that was taken.
+        # The oracle gives the time of each step that the event took.
         known = STEPS if event.get("framed", True) else ("persisted", "visible")
         times = {step: event.get(f"{step}_ms") for step in known}
         steps += [
@@ -197,12 +197,12 @@ def way(event: dict[str, Any], names: Names) -> str:
 
 
 def replay_command(path: Path | None, client: str, test: str | None = None) -> str:
-    """`client` and `test`: what the file asks for. What is somebody's code, a file alone does not
-    have run, so the command names it."""
+    """`client` and `test` are those of the file. A file alone never runs the user's own code, so
+    the command names that."""
     file = "FILE" if path is None else shlex.quote(unbroken(str(path)))
     return f"replay: race replay {file}{needed_options(client, test)}"
 
 
 def replay_of(failure: Failure, path: Path | None) -> str:
-    """The same for a failure; `path` is its file."""
+    """The replay command of a failure; `path` is its file."""
     return replay_command(path, failure.client, failure.schedule.test)

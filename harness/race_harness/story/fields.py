@@ -22,7 +22,7 @@ from race_harness.model.schedule import (
 
 
 def differences(schedule: Schedule) -> list[str]:
-    """One text for each field that is not benign."""
+    """A text for each field that is not benign."""
     return [
         f"{path} = {value_text(value)} (benign: {value_text(benign_value(path))})"
         for path, value in schedule.non_default_fields().items()

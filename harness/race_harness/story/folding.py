@@ -1,9 +1,9 @@
-"""Tells repetitions once: a pattern of a few rows, or minutes of a hang.
+"""Shows repetitions once: a pattern of a few rows, or minutes of a hang.
 
-Nothing that is new is left out. A *stretch* is a run of rows in which whatever comes again is as
-it was before, times and the numbers of requests and peers aside: what is never alike (a fault, a
-call, an event) or tells another status ends it. In a long one the first rows of each sort and the
-last one are told, and what lies between is counted.
+Nothing new is left out. A *stretch* is a run of rows that repeat each other, apart from times and
+the numbers of requests and peers: a row that never repeats (a fault, a call, an event) or shows
+another status ends it. Of a long stretch the first rows of each sort and the last one are shown,
+and those between are counted.
 """
 
 from collections import Counter, defaultdict
@@ -19,14 +19,14 @@ _LONGEST_PATTERN: Final = 3
 """Rows. Clients poll one or two things in turn."""
 
 _SHORT_STRETCH: Final = 12
-"""Rows. So many are read faster one by one than an account of them."""
+"""Rows. People read this many faster one by one than as a summary."""
 
 _FIRST: Final = 2
-"""Rows of one sort that are told before others are folded."""
+"""Rows of one sort that are shown before others are folded."""
 
 
 def folded(rows: Sequence[Row]) -> Iterator[Row]:
-    """The rows, with patterns told once and long stretches of repetition folded."""
+    """The rows, with patterns shown once and long stretches of repetition folded."""
     kept: list[Row] = []
     for stretch in _stretches(rows):
         short = len([*_patterned(stretch)]) <= _SHORT_STRETCH
@@ -51,7 +51,7 @@ def _stretches(rows: Iterable[Row]) -> Iterator[list[Row]]:
 
 
 def _fold(stretch: Sequence[Row]) -> Iterator[Row]:
-    """The first rows of each sort and the last, and what is between them counted.
+    """The first rows of each sort and the last one; those between them are counted.
 
     `stretch`: rows that all have a sort, one for each kind.
     """
@@ -69,7 +69,7 @@ def _fold(stretch: Sequence[Row]) -> Iterator[Row]:
 
 
 def _counted(block: Sequence[Row]) -> list[Row]:
-    """A row for each number of repetitions: what comes equally often belongs together."""
+    """A row for each number of repetitions: rows that come equally often belong together."""
     alike: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in block:
         alike[_kind(row)].append(row)
@@ -78,7 +78,7 @@ def _counted(block: Sequence[Row]) -> list[Row]:
         equal[len(rows)].append(rows)
     once = [row for rows in equal.pop(1, []) for row in rows]
     for times in sorted(equal):
-        # A group that is cut at its begin has one more of what comes at its end.
+        # A group whose beginning is cut off has one more of the rows at its end.
         if times - 1 in equal:
             for first, *others in equal.pop(times):
                 once.append(first)
@@ -119,7 +119,7 @@ def _kind(row: Row) -> tuple[str, ...]:
 
 
 def _patterned(rows: Sequence[Row]) -> Iterator[Row]:
-    """Tell a repeating pattern of rows once."""
+    """Show a repeating pattern of rows once."""
     texts = [(row.column, row.text) for row in rows]
     start = 0
     while start < len(rows):
@@ -148,7 +148,7 @@ def _pattern(texts: list[tuple[Column, str]], start: int) -> tuple[int, int]:
         times = 1
         while texts[start + times * length : start + (times + 1) * length] == pattern:
             times += 1
-        # Two rows that return once may be chance, and are easier read than explained.
+        # Two rows that return once may be chance, and are easier to read than a summary.
         enough = 2 if length == 1 else 3
         if times >= enough and times * length > best[0] * best[1]:
             best = (length, times)

@@ -1,9 +1,10 @@
 """Where one thread of a test got between two lines of another that belong together.
 
-Two lines of one function, on the way through it, that name the same thing, and a line of another
-thread between them that names it, too: that is no error in itself. It is told where no order
-without an interruption would do the same, which hangs on the lines that store it (Lu et al.,
-"AVIO: Detecting Atomicity Violations via Access Interleaving Invariants", ASPLOS 2006).
+In one pass through a function, two lines name the same thing, and between them another thread runs
+a line that names it, too. That is no error in itself. The story shows it only where no order
+without an interruption would have the same effect; this depends on which of the lines store the
+thing (Lu et al., "AVIO: Detecting Atomicity Violations via Access Interleaving Invariants", ASPLOS
+2006).
 """
 
 from collections.abc import Sequence
@@ -15,10 +16,10 @@ from race_harness.story.lanes import short, thread_of
 from race_harness.story.names import clock
 
 _MOST: Final = 2
-"""Of a failure that are told, the last ones."""
+"""How many of a failure's meetings are shown, from the last."""
 
 _INTERRUPTED: Final = {
-    # Stores before, between and after.
+    # Whether the lines before, between and after store it.
     (False, True, False),
     (True, True, False),
     (False, True, True),
@@ -30,10 +31,10 @@ Happening = dict[str, Any]
 
 @dataclass(frozen=True)
 class Meeting:
-    """Positions of three lines in the happenings."""
+    """The positions in the happenings of three lines that meet."""
 
     name: str
-    """What all of them name, such as an attribute."""
+    """The thing that all of them name, such as an attribute."""
     before: int
     between: int
     after: int
@@ -44,7 +45,7 @@ class Meeting:
 
 
 def meetings(failure: Failure) -> list[Meeting]:
-    """The last ones before the trial's end, in their order."""
+    """The last meetings before the trial's end, in their order."""
     happenings = failure.happenings
     last: dict[tuple[object, ...], int] = {}
     touched: dict[str, list[int]] = {}
@@ -68,7 +69,7 @@ def meetings(failure: Failure) -> list[Meeting]:
                 lines = tuple(
                     happenings[one].get("line") for one in (before, between[-1], position)
                 )
-                # In a loop the same comes again: the last time stands for all.
+                # A loop repeats the same meeting: keep its last time only.
                 found.pop((name, *lines), None)
                 found[name, *lines] = Meeting(name, before, between[-1], position)
             last[place] = position
@@ -81,7 +82,7 @@ def _stores(happenings: Sequence[Happening], name: str, *positions: int) -> tupl
 
 
 def sentence_of(meeting: Meeting, happenings: Sequence[Happening]) -> str:
-    """Who ran what, and who got between."""
+    """A sentence that says which threads ran what, and which got between."""
     before, between, after = (happenings[place] for place in meeting.places)
     one, other = (short(str(thread_of(happening))) for happening in (before, between))
     return (

@@ -10,16 +10,16 @@ from race_harness.story.names import Names, clock, several
 from race_harness.story.row import Column, Row, Tone
 
 _LONGEST_STRETCH: Final = 24
-"""Happenings. A short run's events, some six with four steps each, are told one by one."""
+"""Happenings. The events of a short run, some six with four steps each, are shown one by one."""
 
 
 def joined(rows: list[Row], names: Names) -> list[Row]:
-    """The rows that are told, each event by its full name where it is first told of."""
+    """The rows to show; each event has its full name where it first appears."""
     return list(introduced(folded(_bursts(_joined(_stretched(rows)))), names))
 
 
 def _stretched(rows: list[Row]) -> Iterator[Row]:
-    """Tell a long stretch of nothing but unconcerned events in one row for each column."""
+    """Show a long stretch of nothing but unconcerned events in one row for each column."""
     for uneventful, group in groupby(rows, _is_uneventful):
         stretch = list(group)
         if not uneventful or len(stretch) <= _LONGEST_STRETCH:
@@ -28,7 +28,7 @@ def _stretched(rows: list[Row]) -> Iterator[Row]:
         ways: dict[tuple[Column, str], list[Row]] = {}
         for row in stretch:
             ways.setdefault((row.column, row.subject), []).append(row)
-        # Events are told together only if the very same happened to them in this stretch.
+        # Events share a row only if exactly the same happened to them in this stretch.
         alike: dict[tuple[Column, tuple[str, ...]], list[list[Row]]] = {}
         for (column, _), steps in ways.items():
             did = tuple(word for step in steps for word in step.did)
@@ -64,7 +64,7 @@ def _joined(rows: Iterable[Row]) -> list[Row]:
             continue
         later = clock(row.at_ms) != clock(last.at_ms)
         if row.did == ("callback done",) and last.did[-1:] == ("callback",) and not later:
-            continue  # A callback that takes no time is done when it is called.
+            continue  # A callback that takes no time ends when it is called.
         did = tuple(f"{word} at {clock(row.at_ms)}" if later else word for word in row.did)
         sort = last.sort.joined(row.sort) if last.sort and row.sort else None
         joined[-1] = replace(last, did=last.did + did, sort=sort)
@@ -76,7 +76,7 @@ def _theme(row: Row) -> tuple[object, ...]:
 
 
 def _bursts(rows: Iterable[Row]) -> list[Row]:
-    """Join neighbouring events to which the same happened at the same time."""
+    """Join neighbouring events to which the same thing happened at the same time."""
     bursts: list[Row] = []
     for _, group in groupby(rows, _burst):
         burst = list(group)
@@ -92,7 +92,7 @@ def _burst(row: Row) -> tuple[object, ...]:
 
 
 def introduced(rows: Iterable[Row], names: Names) -> Iterator[Row]:
-    """Give each event its full name where it is first told of; then its number will do."""
+    """Give each event its full name where it first appears; after that its number will do."""
     told: set[str] = set()
     for row in rows:
         if row.about is None or row.about[0] != "event" or row.about[1] in told:

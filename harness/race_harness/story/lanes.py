@@ -1,7 +1,7 @@
 """The columns of a story: the parties of a scenario, or the threads of a test by their names.
 
-A test has as many threads as it likes. Those that run a line of it, stall or die have a column,
-the first few of them; what the others do stands in one. Between them is the network.
+A test may have any number of threads. The first few of those that run a line of it, stall or die
+have a column each; the others share one. The network has the last.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ class Lanes:
         return self.all[0].column
 
     def column_of(self, happening: Mapping[str, Any]) -> Column:
-        """Of a test: where it stands."""
+        """The column of a happening of a test."""
         thread = thread_of(happening)
         return NETWORK if thread is None else self.of_thread(thread)
 
@@ -73,20 +73,20 @@ class Lanes:
 
 
 def thread_of(happening: Mapping[str, Any]) -> str | None:
-    """In which thread of a test it was; None: on the wire, whoever has sent it."""
+    """The thread of a test in which it happened; None: on the wire, whoever sent it."""
     if happening["lane"] in _ON_THE_WIRE:
         return None
-    # Files of before do not say by whom; stalls and deaths did.
+    # Older files name the thread only for stalls and deaths.
     by = happening.get("by", happening.get("thread", MAIN))
     return MAIN if by == "main" else str(by)
 
 
 def short(thread: str) -> str:
-    """`Thread-4` of `Thread-4 (process_request_thread)`, which is enough to know it by."""
+    """`Thread-4` for `Thread-4 (process_request_thread)`: enough to recognise it."""
     name, bracket, _ = thread.partition(" (")
     return name if bracket and name.startswith("Thread-") else thread
 
 
 def _column(thread: str) -> Column:
-    # No thread's name is that of another column.
+    # With this prefix no thread's name equals that of another column.
     return f"thread {thread}"

@@ -1,9 +1,9 @@
 """Where things stand on the drawn timeline: time to height, and a place for every label.
 
 Time goes down at one scale, ten pixels a millisecond, so that distances can be compared by eye.
-Where nothing happens for long the axis is broken, and the break says how much is left out. Labels
-need more room than moments do: in a burst they move down, each tied to its moment by a line, and
-the next break is as high as it must be for them to catch up.
+Where nothing happens for long the axis is broken, and the break says how much it leaves out.
+Labels need more room than moments: in a burst they move down, each tied to its moment by a line,
+and the next break is high enough for them to catch up.
 """
 
 import textwrap
@@ -21,7 +21,7 @@ _PX_PER_MS: Final = 10.0
 _BREAK: Final = 44.0
 _LABEL_GAP: Final = 4.0
 LABEL_CHARACTERS: Final = 38
-"""In a line of a label, where nobody says otherwise."""
+"""Characters in a line of a label, by default."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class PlacedLabel:
 @dataclass(frozen=True)
 class Layout:
     heights: dict[float, float]
-    """Of every time that was asked for."""
+    """The height of every time that the caller asked for."""
     breaks: tuple[Break, ...]
     labels: tuple[PlacedLabel, ...]
     bottom: float
@@ -55,7 +55,7 @@ class Layout:
 def layout(
     rows: Sequence[Row], times: Iterable[float], characters: int = LABEL_CHARACTERS
 ) -> Layout:
-    """Place the rows; `times` are further ones whose height is needed; `characters` fit into a
+    """Place the rows; `times` are further times whose height is needed; `characters` fit into a
     line of a label."""
     at: dict[float, list[Row]] = {row.at_ms: [] for row in rows}
     for row in rows:
@@ -65,7 +65,7 @@ def layout(
     breaks: list[Break] = []
     labels: list[PlacedLabel] = []
     free: dict[Column, float] = {}
-    """Below the last label of each column."""
+    """The height below the last label of each column."""
     height = TOP
     for before, moment in zip([*moments[:1], *moments], moments, strict=False):
         lasts_ms = moment - before

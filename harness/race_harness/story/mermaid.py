@@ -1,7 +1,7 @@
 """A failure as a Mermaid sequence diagram, to be pasted into a comment on GitHub.
 
 The rows are the timeline's. What passes between two parties is an arrow; what one party does by
-itself is a note, and neighbouring notes of one party are one. A diagram that would be too long
+itself is a note, and neighbouring notes of one party are joined. A diagram that would be too long
 for a comment loses what matters least: plain entries that are far from the end of `run()`.
 """
 
@@ -21,7 +21,7 @@ _LONGEST: Final = 40
 """Messages and notes in a diagram."""
 
 _LONGEST_NOTE: Final = 12
-"""Lines in a note, beside the one that counts the others."""
+"""Lines in a note, without the line that counts the others."""
 
 _SHORT: Final[dict[Column, str]] = {
     "client": "C",
@@ -30,12 +30,12 @@ _SHORT: Final[dict[Column, str]] = {
     "server": "V",
     NETWORK: "N",
 }
-"""What participants are called in statements; threads of a test are numbered, `T1`."""
+"""Names of the participants in statements; threads of a test are numbered: `T1`."""
 
 _MARK: Final = "◆ "
 
 _PLAIN_CHARACTERS: Final = frozenset(" .,()[]_+-=*/|!?'×◆→…")
-"""Beside letters and digits. Mermaid or Markdown may give any other a meaning of its own."""
+"""Plain like letters and digits. Any other character may mean something to Mermaid or Markdown."""
 
 
 @dataclass
@@ -45,10 +45,10 @@ class _Entry:
     opening: str
     lines: list[str]
     weight: int
-    """0: tell it whatever is left out; 1: about an event of the evidence; 2: plain."""
+    """0: always shown; 1: about an event of the evidence; 2: plain."""
 
     def takes(self, other: "_Entry") -> bool:
-        """Whether the other is better told in this note."""
+        """Whether the other entry can go into this note."""
         return self.opening.startswith("Note ") and self.opening == other.opening
 
     def statement(self) -> str:
@@ -65,7 +65,7 @@ class _Entry:
 
 
 def sequence_diagram(failure: Failure) -> str:
-    """The diagram in a fence of Markdown."""
+    """The diagram in a Markdown fence."""
     failure = since_run(failure)
     names = names_of(failure)
     parties = _Parties(failure)
@@ -83,7 +83,7 @@ def sequence_diagram(failure: Failure) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that means nothing to Mermaid, to Markdown or to HTML."""
+    """The text, escaped so that it means nothing to Mermaid, Markdown or HTML."""
     return "".join(
         character
         if character.isalnum() or character in _PLAIN_CHARACTERS
@@ -105,7 +105,7 @@ class _Parties:
             for number, column in enumerate(self._headings, start=1)
         }
         shorts = list(self._short.values())
-        # Of one party alone, once.
+        # A single party is named once.
         self.across = f"Note over {','.join(dict.fromkeys((shorts[0], shorts[-1])))}"
 
     def statements(self) -> Iterator[str]:
@@ -133,7 +133,7 @@ class _Parties:
 
 
 def _joined(entries: Iterable[_Entry]) -> Iterator[_Entry]:
-    """Make neighbouring notes of one party one."""
+    """Join neighbouring notes of one party."""
     last: _Entry | None = None
     for entry in entries:
         if last is not None and last.takes(entry):
@@ -148,7 +148,7 @@ def _joined(entries: Iterable[_Entry]) -> Iterator[_Entry]:
 
 
 def _undelivered(failure: Failure, names: Names) -> Iterator[_Entry]:
-    """The arrow that never arrived, of all concerned events without a frame."""
+    """The arrow that never arrived, for all concerned events without a frame."""
     taken = ways(failure)
     missing = [event for event in concerned(failure) if "delivered" not in taken.get(event, {})]
     if missing:
@@ -158,7 +158,7 @@ def _undelivered(failure: Failure, names: Names) -> Iterator[_Entry]:
 
 
 def _shortened(entries: Sequence[_Entry], across: str) -> list[_Entry]:
-    """At most `_LONGEST`, each gap told in a note of its own."""
+    """At most `_LONGEST` entries; a note of its own counts each gap."""
     end = max((n for n, entry in enumerate(entries) if entry.weight == 0), default=0)
     by_weight = sorted(range(len(entries)), key=lambda n: (entries[n].weight, abs(n - end)))
     for count in range(_LONGEST, 0, -1):

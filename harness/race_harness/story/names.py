@@ -1,4 +1,4 @@
-"""Short names for events, routes and times that a trace gives by id.
+"""Short names for the events, routes and times of a trace.
 
 An event is numbered by its place in the server's log, so `#4` is the fourth event that the
 server persisted, whatever order the client saw it in.
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 FULL_STATE: Final = "full state"
-"""Each frame of it has an id of its own, though it is no event of the server's log."""
+"""Each of its frames has an id, although it is no event of the server's log."""
 
 _DESCRIBING: Final = ("kind", "tool", "tool_name", "key", "value")
 
@@ -25,18 +25,18 @@ class Names:
             event = str(happening["event"])
             if happening["what"] == "persisted":
                 self._numbers.setdefault(event, len(self._numbers) + 1)
-            # Any happening may be the one that knows: only the frame holds a state's value.
+            # Any happening may hold the facts: only the frame holds a state's value.
             self.learn(event, happening)
 
     def learn(self, event: str, facts: Mapping[str, Any]) -> None:
-        """Take what describes an event from a happening or from an evidence."""
+        """Take what describes an event from a happening or a piece of evidence."""
         described = self._described.setdefault(event, {})
         for field in _DESCRIBING:
             if facts.get(field) is not None:
                 described.setdefault(field, facts[field])
 
     def short(self, event: str) -> str:
-        """`#4`, or for an event that was never persisted what it is."""
+        """`#4`; for an event that was never persisted, its kind."""
         if event in self._numbers:
             return f"#{self._numbers[event]}"
         return self._what(event)
@@ -79,7 +79,7 @@ def _successor(event: str) -> str | None:
 
 
 def endpoint(method: object, route: object) -> str:
-    """`POST run` for `/api/conversations/{id}/run`: what differs, without what never does.
+    """`POST run` for `/api/conversations/{id}/run`: only the part that differs.
 
     A route that is short already, method included, stays as it is.
     """

@@ -1,8 +1,8 @@
 """A failure as one page of HTML that needs nothing else: no network, no other file.
 
-The page is built as a tree of elements and written once, so whatever stands in a failure file is
-text or an attribute's value and cannot become markup. Style and script are files beside this one
-and are put into the page as they are; a policy in its head forbids it to load anything.
+The page is built as a tree of elements and written once, so whatever a failure file holds is text
+or an attribute's value and cannot become markup. Style and script are files beside this one, which
+the page contains unchanged; a policy in its head forbids it to load anything.
 """
 
 import json
@@ -27,7 +27,7 @@ def html_page(
 ) -> str:
     """The page; `path` is the failure's file, `more` a paragraph below the words.
 
-    `everything`: nothing is joined, folded or left out in the drawing.
+    `everything`: the drawing joins, folds and leaves out nothing.
     """
     html = Element("html", {"lang": "en"})
     head = SubElement(html, "head")
@@ -56,7 +56,7 @@ def add_story(
     heading: str = "h2",
     everything: bool = False,
 ) -> None:
-    """All of the page but its headline; for a page that has `style` and `script`, once for all."""
+    """Add all of the page but its headline; the page must have `style` and `script`, once."""
     shown = since_run(failure)
     _add(parent, "p", where(failure), kind="where")
     if confirmed := confirmed_line(failure):

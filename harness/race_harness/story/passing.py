@@ -9,7 +9,7 @@ NONE_PASSES: Final = "No single field that is set to its benign value makes it p
 
 
 def describe(neighbour: Neighbour | None) -> str:
-    """What would have to be otherwise."""
+    """What would have to be different for the trial to pass."""
     if neighbour is None:
         return NONE_PASSES
     path, passing = neighbour.path, value_text(neighbour.passing)

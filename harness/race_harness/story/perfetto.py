@@ -1,14 +1,14 @@
 """A failure as Chrome trace events, to be opened in Perfetto (ui.perfetto.dev) or chrome://tracing.
 
-One track for each party, or for each thread of a test. What lasts is a slice: `run()`, `close()`,
-the server's runs, requests, slow callbacks. What does not is an instant. An event's way is a chain
-of arrows from its being persisted over published and delivered to visible. An arrow needs a slice
-to hold on to, so an event's steps are slices of one microsecond, the least that there is here:
-they can lie in others, but never overlap in part, which the format forbids.
+Each party, or each thread of a test, has a track. What lasts is a slice: `run()`, `close()`, the
+server's runs, requests, slow callbacks. The rest are instants. Arrows follow an event from
+persisted to published, delivered and visible. An arrow needs slices at its ends, so the event's
+steps are slices of one microsecond, the shortest possible: they can lie in other slices, but never
+overlap in part, which the format forbids.
 
 Format: Google's "Trace Event Format". Its times are microseconds, kept whole because viewers cut
-off fractions; they count from the begin of the trial, as in the failure file, because viewers know
-none below zero.
+off fractions; they count from the beginning of the trial, as in the failure file, because viewers
+know none below zero.
 """
 
 from collections.abc import Iterator, Mapping
@@ -48,10 +48,10 @@ _LASTING: Final = {
     "run-started": ("server", "run", ("run-ended",)),
     "callback": ("socket", "callback", ("callback-done", "callback-raised")),
 }
-"""What begins a slice: its lane, its name, and what ends it."""
+"""Happenings that begin a slice: its lane, its name, and the happenings that end it."""
 
 _TOLD_APART: Final = ("call", "act", "number", "run", "event")
-"""What several of one kind differ in."""
+"""Fields that tell several slices of one kind apart."""
 
 _SLICED: Final = frozenset(
     {"request", "answer", "unanswered", "persisted", "frame-sent", "frame-delivered", "visible"}
@@ -69,18 +69,18 @@ class _Slice:
     end_us: int
     details: dict[str, Any] = field(default_factory=dict)
     arrow: dict[str, Any] | None = None
-    """Phase and id, if an arrow holds on to the slice."""
+    """Phase and id, if an arrow begins or ends at the slice."""
 
 
 def trace_events(failure: Failure) -> dict[str, Any]:
-    """The JSON object that is the file."""
+    """The JSON object of the file."""
     lanes = Lanes(failure)
     found = [*_steps(failure), *_lasting(failure), *_requests(failure), *_instants(failure)]
     if lanes.of_test:
         found = [*_of_test(failure, lanes)]
     slices = sorted(
         found,
-        # What begins at once is nested, the longest outermost.
+        # Slices that begin together are nested, the longest outermost.
         key=lambda entry: (entry.begin_us, entry.begin_us - entry.end_us),
     )
     tracks = {lane.column: lane.heading for lane in lanes.all} if lanes.of_test else _TRACKS
@@ -98,19 +98,19 @@ def trace_events(failure: Failure) -> dict[str, Any]:
 
 
 class _Threads:
-    """The tracks as threads: a lane gets a second one where its slices overlap in part."""
+    """The tracks as threads: a lane gets a second track where its slices overlap in part."""
 
     def __init__(self, tracks: Mapping[str, str]) -> None:
         self._tracks = tracks
         """Lane to heading."""
         self._ends: dict[tuple[str, int], list[int]] = {(lane, 0): [] for lane in tracks}
-        """Of each track, when its open slices end, the innermost last."""
+        """For each track, when its open slices end, the innermost last."""
         self._ids: dict[tuple[str, int], int] = {
             track: number for number, track in enumerate(self._ends, start=1)
         }
 
     def place(self, entry: _Slice) -> int:
-        """The thread id of a slice; slices come in the order of their begin."""
+        """The thread id of a slice; slices must come in the order in which they begin."""
         number = 0
         while True:
             track = (entry.lane, number)
@@ -143,12 +143,12 @@ def _events(entry: _Slice, thread: int) -> Iterator[dict[str, Any]]:
         return
     yield {"ph": "X", **where_and_when, "dur": entry.end_us - entry.begin_us, **named}
     if entry.arrow is not None:
-        # Right behind its slice: an arrow holds on to the innermost that is open.
+        # Right behind its slice: an arrow binds to the innermost open slice.
         yield {**entry.arrow, **where_and_when, "name": "way of an event", "cat": "way"}
 
 
 def _of_test(failure: Failure, lanes: Lanes) -> Iterator[_Slice]:
-    """The test, each request, and each line from its begin to whatever is told next: by then the
+    """The test, each request, and each line from its beginning to the next happening: by then the
     line has ended, or its thread waits in it."""
     yield from (replace(one, lane=lanes.callers) for one in _lasting(failure))
     yield from (replace(one, lane=NETWORK) for one in _requests(failure))
@@ -215,7 +215,7 @@ def _lasting(failure: Failure) -> Iterator[_Slice]:
         elif key in open_ones:
             yield over(open_ones.pop(key), happening["at_ms"], _details(happening))
     for begin in open_ones.values():
-        # A callback without an end took no time; anything else went on until the trial was over.
+        # A callback without an end took no time; anything else lasted until the trial's end.
         last = begin if begin["what"] == "callback" else failure.happenings[-1]
         yield over(begin, last["at_ms"], {})
 

@@ -1,4 +1,4 @@
-"""A failure as a test that stands alone: a file of pytest for somebody else's repository."""
+"""A failure as a test that stands alone: a pytest file for another project's repository."""
 
 import json
 import re
@@ -44,7 +44,7 @@ _RUN: Final = (
 def pytest_file(failure: Failure, path: Path) -> str:
     """The file's text; `path` is the failure's file."""
     verdicts = ", ".join(failure.judgement.verdicts)
-    # Only the server of its own understands a client of one's own.
+    # Only its own server understands a client of the user's own.
     client = failure.client if failure.server == "own" else "installed"
     usual = "that client" if failure.server == "own" else "the openhands-sdk that is installed"
     paragraphs = [
@@ -76,7 +76,7 @@ def pytest_file_of_schedule(schedule: Schedule, path: Path) -> str:
 
 
 def marker(failure: Failure) -> str:
-    """The marker to be put above a test of one's own: under `pytest -m race` it runs the schedule
+    """The marker to put above the user's own test: under `pytest -m race` it runs the schedule
     once, and fails as long as the race is lost."""
     options = [f"schedule={_literal(failure.schedule.to_short_dict())}"]
     if failure.source:
@@ -89,7 +89,7 @@ def marker(failure: Failure) -> str:
 
 
 def _literal(value: Any) -> str:
-    """A JSON value as Python has it, a line for each field."""
+    """A JSON value as Python source, a line for each field."""
     match value:
         case dict():
             inside = [f"{json.dumps(name)}: {_literal(its)}" for name, its in value.items()]
@@ -116,14 +116,14 @@ def _file(paragraphs: Sequence[str], schedule: Schedule, name: str, call: str) -
     return _TEMPLATE.format(
         story=story + "\n",
         call=call,
-        # ASCII, and no quotation mark in it follows two others: safe in a raw string.
+        # ASCII without three quotation marks in a row: safe in a raw string.
         schedule=json.dumps(schedule.to_dict(), indent=2),
         name=re.sub(r"[^a-z0-9]+", "_", name.lower()),
     )
 
 
 def _call(failure: Failure, client: str) -> str:
-    """What the test does, where the failure was seen."""
+    """The call that runs the schedule where the failure was seen."""
     server = "fake" if failure.server == "own" else failure.server
     if (server, failure.world) == ("fake", "sim"):
         return f"assert_schedule_passes(SCHEDULE, client={client})"

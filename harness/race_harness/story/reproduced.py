@@ -16,8 +16,8 @@ from race_harness.model.verdict import PASSING
 def confirmed_line(failure: Failure) -> str:
     """Such as `confirmed on the real server (5 of 5)`; `not tried on the real server`.
 
-    Empty for a trial that did not fail, and for a client that brings its own server until it is
-    tried over real sockets.
+    Empty for a trial that did not fail, and, until it is tried over real sockets, for a client
+    with a server of its own.
     """
     own = failure.server == "own"
     if failure.judgement.headline in (*PASSING, "void") or (own and not failure.confirmed):
@@ -26,8 +26,8 @@ def confirmed_line(failure: Failure) -> str:
 
 
 def not_found(results: Mapping[str, Confirmation]) -> str:
-    """Of a schedule that failed nowhere, such as `passes wherever it was tried (sim×fake 5 of 5):
-    there is nothing to confirm`."""
+    """The line for a schedule that failed nowhere, such as `passes wherever it was tried (sim×fake
+    5 of 5): there is nothing to confirm`."""
     passed = {name: _passed(one) for name, one in results.items() if one.tries}
     if not any(passed.values()):
         return "no verdict: no trial has any"
@@ -40,12 +40,12 @@ def not_found(results: Mapping[str, Confirmation]) -> str:
 
 
 def _passed(one: Confirmation) -> int:
-    """A trial may have passed with two verdicts."""
+    """How many trials passed; one that passed may have two verdicts."""
     return min(one.tries, sum(one.verdicts.get(verdict, 0) for verdict in PASSING))
 
 
 def confirmed_words(confirmed: Mapping[str, Confirmation], where: str) -> str:
-    """The line; `where` is what decides."""
+    """The line; `where` says in words which combination decides."""
     tried = deciding(confirmed)
     others = {name: one for name, one in confirmed.items() if one.tries and name not in tried}
     if tried:

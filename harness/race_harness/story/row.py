@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 Column = str
-"""One of those of `lanes.Lanes`."""
+"""A column of `lanes.Lanes`."""
 
 
 class Tone(Enum):
@@ -15,24 +15,24 @@ class Tone(Enum):
     """It is about an event that the evidence names."""
     CALLED = "called"
     ENDED = "ended"
-    """`run()` returned or raised, or the trial ended without; what follows came too late."""
+    """`run()` returned or raised, or the trial ended before that; what follows came too late."""
     FAULT = "fault"
     FOLDED = "folded"
-    """It stands for many rows, of any column, that only repeat what is told around it."""
+    """It stands for many rows, of any column, that only repeat what the rows around it say."""
 
 
 @dataclass(frozen=True)
 class Sort:
-    """What a row tells, apart from its time and from the numbers of requests and peers."""
+    """What a row says, without its time and the numbers of requests and peers."""
 
     kind: tuple[str, ...]
-    """What may come again with other facts: a poll may tell another status the next time."""
+    """The part that stays when facts change: the next poll may show another status."""
     facts: str
     subject: str
     did: tuple[str, ...] = ()
 
     def joined(self, later: "Sort") -> "Sort":
-        """The sort of both in one row."""
+        """The sort of a row that joins both."""
         return Sort(
             self.kind + later.kind,
             f"{self.facts} {later.facts}",
@@ -47,7 +47,7 @@ class Sort:
 
 @dataclass(frozen=True)
 class Row:
-    """One cell of the timeline: `subject`, then what it did."""
+    """One cell of the timeline: `subject`, then `did`, what it did."""
 
     at_ms: float
     column: Column
@@ -57,13 +57,13 @@ class Row:
     """What the row is about, such as `("event", id)`. Neighbours about the same thing join."""
     tone: Tone = Tone.PLAIN
     polls: int = 0
-    """How many polls it tells of, if it is about polls."""
+    """How many polls it stands for, if it is about polls."""
     delivered: bool = False
-    """Whether the first thing that it did was to reach the client."""
+    """Whether its subject first of all reached the client."""
     sort: Sort | None = None
-    """None: it is told whatever comes before and after."""
+    """None: the row is always shown, whatever comes before and after."""
     by: Column = ""
-    """Of a test: the column of the thread that has sent what goes over the wire."""
+    """In a test: the column of the thread that sent what goes over the wire."""
 
     @property
     def said(self) -> str:

@@ -1,15 +1,15 @@
-"""From all that happened to the rows that are worth telling, in order.
+"""From all that happened to the rows that are worth showing, in order.
 
-A trial has hundreds of happenings; a person can take in some thirty. Nothing is told out of
-order or made up; rows are only left out or joined, by these rules:
+A trial has hundreds of happenings; a person can take in some thirty. Nothing is moved or made up;
+rows are only left out or joined, by these rules:
 
 - what came before `run()` is counted, unless it concerns the verdict or is a fault;
 - successive happenings of one thing in one column share a row ("#4 persisted, published"), and
   so do successive events to which the same happens at the same time ("#4 to #7 visible");
-- a read of the REST API is one row, told when it is answered;
-- a repeating pattern is told once, with its count ("5 polls: running");
-- a long stretch of events that no evidence concerns is told in one row for each column;
-- in a long stretch without anything new, what repeats is counted (`folding`).
+- a read of the REST API is one row, at the time of the answer;
+- a repeating pattern is shown once, with its count ("5 polls: running");
+- a long stretch of events that no evidence concerns is one row for each column;
+- in a long stretch without anything new, repetitions are counted (`folding`).
 """
 
 import json
@@ -31,7 +31,7 @@ _LANES: Final[dict[str, Column]] = {
     "server": "server",
     "network": "socket",
 }
-"""Where a happening goes that nothing below knows better."""
+"""The columns of happenings for which no rule below says otherwise."""
 
 _STEPS: Final[dict[str, tuple[Column, str]]] = {
     "persisted": ("server", "persisted"),
@@ -52,29 +52,29 @@ _RUN_STEPS: Final[dict[str, str]] = {
 }
 
 _SILENT: Final = frozenset({"publication", "run-requested"})
-"""Told by what follows: the frame, and the run's acceptance or refusal."""
+"""Not shown, since what follows says it: the frame, and the run's acceptance or refusal."""
 
 _NUMBERS: Final = frozenset({"number", "peer"})
-"""Of requests and connections, which are others each time."""
+"""Numbers of requests and connections, which differ each time."""
 
 _LONGEST_TEXT: Final = 100
-"""Of what the trial says in its own words, such as an error."""
+"""Characters of a text that comes from the trial, such as an error."""
 
 
 @dataclass(frozen=True)
 class Telling:
-    """The rows, and how much went before them."""
+    """The rows, and how much came before them."""
 
     rows: tuple[Row, ...]
     before_run: int
-    """Happenings before `run()` that are not told."""
+    """Happenings before `run()` that are not shown."""
     persisted_before_run: int
-    """Events, told or not."""
+    """Events that were persisted before `run()`, shown or not."""
 
 
 def tell(failure: Failure, names: Names, *, everything: bool = False) -> Telling:
-    """Choose and join the rows of a failure's timeline; `everything`: each by itself, from the
-    trial's begin."""
+    """Choose and join the rows of a failure's timeline; `everything`: show each by itself, from
+    the trial's beginning."""
     called = next((n for n, entry in enumerate(failure.happenings) if entry["what"] in CALLED), 0)
     teller = _Teller(failure, names)
     threads = ThreadRows(failure) if failure.schedule.test is not None else None
@@ -167,12 +167,12 @@ class _Teller:
         return bool(self._running)
 
     def row(self, happening: dict[str, Any], told: Sequence[Row]) -> Row | None:
-        """The row of one happening, or None if it is not worth one. `told` is what precedes."""
+        """The row of one happening; None if it is worth none. `told` are the rows before it."""
         row = self._row(happening, told)
         return None if row is None else replace(row, sort=self._sort(happening, row))
 
     def _sort(self, happening: dict[str, Any], row: Row) -> Sort | None:
-        """None for what is never the same again: what the caller does, an event, a fault."""
+        """The sort of a row; None if it never repeats: what the caller does, an event, a fault."""
         event, aside = happening.get("event"), {"at_ms", "lane", "what", *_NUMBERS}
         if row.tone is not Tone.PLAIN or row.column == "client":
             return None
@@ -184,7 +184,7 @@ class _Teller:
         kind = (str(happening["lane"]), str(happening["what"]))
         if kind[1] in ("answer", "unanswered"):
             subject, did = self._answered_by(happening)
-            # That an answer stays away is a change, and no other kind of happening.
+            # A missing answer is a changed answer, and no other kind of happening.
             return Sort(("rest", "answer", subject), f"{kind[1]} {facts}", subject, (did,))
         if row == _unknown(happening):
             row = _unknown({name: happening[name] for name in happening if name not in _NUMBERS})
@@ -195,7 +195,7 @@ class _Teller:
         return Sort((*kind, about), facts, subject, (*did_too,))
 
     def _answered_by(self, happening: dict[str, Any]) -> tuple[str, str]:
-        """What was asked, and the answer, such as `→ 200 running`."""
+        """The request and its answer, such as `→ 200 running`."""
         number, polled = happening.get("number"), happening.get("execution_status")
         asked = self._asked.get(number)
         code = "no answer" if happening["what"] == "unanswered" else happening.get("status")
@@ -240,7 +240,7 @@ class _Teller:
                 error = _clipped(str(happening.get("error", "an error")))
                 return self._end(happening, f"{self._call(happening)} raises {error}")
             case "act-called" | "act-returned" if happening.get("act") == "state":
-                return None  # Its row is what was read, if it is worth one.
+                return None  # What it read has a row, if it is worth one.
             case "act-called" | "act-returned" | "act-raised":
                 return self._act(happening)
             case "state" | "state-read" if not self._stale and not happening.get("errors"):
@@ -315,7 +315,7 @@ class _Teller:
         return ", ".join([str(values.get("execution_status", "no status")), *told])
 
     def _act(self, happening: dict[str, Any]) -> Row:
-        """What the caller does but run, on another thread if meanwhile."""
+        """What the caller does besides `run()`, on another thread if at the same time."""
         act = str(happening.get("act")).replace("-", "_")
         did = {
             "act-called": "called",
@@ -328,7 +328,7 @@ class _Teller:
         return _row(happening, "client", subject, did, ("act", act), tone)
 
     def _spoiled(self, happening: dict[str, Any]) -> Row:
-        """What the proxy does to a request; the answer, if there is one, has a row of its own."""
+        """What the proxy does to a request; an answer has a row of its own."""
         asked = self._asked.get(happening.get("number"))
         subject = "request" if asked is None else asked.subject
         did = {
@@ -367,7 +367,7 @@ class _Teller:
         return _row(happening, "server", subject, did, ("run", str(run)))
 
     def _end(self, happening: dict[str, Any], says: str) -> Row:
-        """The row everything else leads to: what was missing at this instant.
+        """The row to which everything else leads: what was missing at this instant.
 
         Judged by the order of happenings, not by their times: in virtual time an event often
         becomes visible in the very millisecond in which `run()` returns, but after it.
@@ -407,7 +407,7 @@ class _Teller:
         code = "no answer" if happening["what"] == "unanswered" else happening.get("status")
         if not asked.reads:
             return _row(happening, "rest", subject, f"→ {code}", ("request", str(number)))
-        # What happened between the question and its answer may be why the answer was wrong.
+        # What happened between request and answer may be why the answer was wrong.
         when = f"(asked at {clock(asked.at_ms)})" if len(told) > asked.told else None
         if polled is not None:
             return replace(_row(happening, "rest", str(polled), when), polls=1)
@@ -424,10 +424,10 @@ class _Asked(NamedTuple):
 
     subject: str
     reads: bool
-    """Whether it changes nothing: then the answer alone is told."""
+    """Whether it changes nothing: then only the answer is shown."""
     at_ms: float
     told: int
-    """Rows before it."""
+    """How many rows came before it."""
 
 
 _CLIENT_WORDS: Final = {
@@ -449,7 +449,7 @@ def _row(
 
 
 def _of_other(happening: dict[str, Any]) -> Row:
-    """What somebody else does in the conversation: a cause, like a fault."""
+    """What another user does in the conversation: a cause, like a fault."""
     asked = happening["what"] == "asked"
     answer = happening.get("status", "no answer")
     return _row(
@@ -463,7 +463,7 @@ def _of_other(happening: dict[str, Any]) -> Row:
 
 
 def _of_watcher(happening: dict[str, Any]) -> Row | None:
-    """Who looks on is told when it comes; what it gets to know, by the evidence."""
+    """The arrival of a client that only watches; the evidence says what it learns."""
     subject = f"client {happening.get('client')}, which looks on"
     match happening["what"]:
         case "attached":
@@ -480,7 +480,7 @@ def _raised(happening: dict[str, Any]) -> str:
 
 
 def _unknown(happening: dict[str, Any]) -> Row:
-    """A newer harness may write happenings that this one does not know: shown as they are."""
+    """The row of a happening that only a newer harness knows: its fields as they are."""
     lane = str(happening["lane"])
     details = ", ".join(
         f"{name}={value}"

@@ -1,19 +1,19 @@
-"""Long paths in what people read: without parts in their middle, and never broken in a word."""
+"""Shortens long paths for people: leaves out parts in the middle, and breaks no word."""
 
 from collections import Counter
 from collections.abc import Iterable
 
 
 def shortened(path: str, width: int) -> str:
-    """The path in so many characters: `~/src/…/sdk@main`, or at least the end of its last part.
+    """The path in at most `width` characters: `~/src/…/sdk@main`, or the end of its last part.
 
-    Parts are left out whole, those in the middle first.
+    It leaves out whole parts, those in the middle first.
     """
     if len(path) <= width:
         return path
     parts = path.split("/")
     for kept in range(len(parts) - 1, 0, -1):
-        # Rather with one part at the beginning than with none, and then as many at the end as fit.
+        # Prefer one part at the beginning to none; then as many at the end as fit.
         for head in [*range(1, kept), 0]:
             ends = ["/".join(parts[:head])] if head else []
             text = "/".join([*ends, "…", *parts[head - kept :]])
@@ -23,7 +23,7 @@ def shortened(path: str, width: int) -> str:
 
 
 def shortened_apart(paths: Iterable[str], width: int) -> dict[str, str]:
-    """Each path in so many characters; whole, where another would look the same."""
+    """Each path in at most `width` characters, but whole where two would look the same."""
     short = {path: shortened(path, width) for path in paths}
     looks = Counter(short.values())
     return {path: text if looks[text] == 1 else path for path, text in short.items()}

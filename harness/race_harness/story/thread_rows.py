@@ -1,7 +1,7 @@
 """The rows of a test's story: what its threads ran, what went over the wire, where they wait.
 
-Lines that a thread runs one after another are one row, a *stretch*; where another thread comes in,
-it ends. The lines between which another thread got are marked, and each has a row of its own.
+Lines that a thread runs one after another are one row, a *stretch*, which ends where another
+thread runs. The lines between which another thread got are marked, and each has its own row.
 """
 
 import re
@@ -19,9 +19,9 @@ from race_harness.story.row import Row, Tone
 _LONGEST_LINE: Final = 60
 """Characters of a line of source."""
 _FEW: Final = 4
-"""Lines in a stretch that are all told."""
+"""Lines up to which a stretch shows all."""
 _MOST: Final = 50
-"""Rows that are told without `--all`."""
+"""Rows that are shown without `--all`."""
 
 _STACK: Final = re.compile(r"\d+ (?P<thread>.+?)(?: \(waits: (?P<on>.*)\))?$")
 _FRAME: Final = re.compile(r'File ".*", line \d+, in (?P<function>.+)\n\s+(?P<line>.+)')
@@ -38,14 +38,14 @@ class ThreadRows:
         self._asked: dict[object, str] = {}
         name = (failure.schedule.test or "").rpartition("::")[2]
         self._test = name.partition("[")[0]
-        """The name of its function, which goes without saying."""
+        """The name of the test's function, which rows leave out."""
 
     def skips(self, happening: dict[str, Any]) -> bool:
-        """Whether it has no row: what a test that hangs raises is that it was stopped."""
+        """Whether it has no row: a test that hangs only raises that it was stopped."""
         return self._hangs and happening["what"] == "test-failed"
 
     def row(self, position: int, happening: dict[str, Any]) -> Row | None:
-        """None: it is told as in a scenario, in its thread's column."""
+        """The row of a happening; None: it has the row of a scenario, in its thread's column."""
         match happening["what"]:
             case "line":
                 return self._line(position, happening)
@@ -67,11 +67,11 @@ class ThreadRows:
         return None
 
     def placed(self, row: Row, happening: dict[str, Any]) -> Row:
-        """A row as a scenario has it, in its thread's column."""
+        """A row of a scenario, moved to its thread's column."""
         return replace(row, column=self._lanes.column_of(happening), sort=None)
 
     def end(self) -> Iterator[Row]:
-        """Where the threads of a test that hangs wait."""
+        """Rows that say where the threads of a hanging test wait."""
         if not self._hangs or not self._failure.happenings:
             return
         last_ms = float(self._failure.happenings[-1]["at_ms"])
@@ -108,8 +108,8 @@ class ThreadRows:
 
 
 def waiting(failure: Failure) -> Iterator[tuple[str, str, str]]:
-    """Of each thread that had not ended when the test was stopped: its name, what it waits for,
-    and the innermost line of the test that it was in."""
+    """For each thread that was alive when the test was stopped: its name, what it waits for, and
+    the innermost line of the test that it was in."""
     own = {
         (str(one.get("function")).rpartition(".")[2], one.get("line"))
         for one in failure.happenings
@@ -136,7 +136,7 @@ def outside_of_harness(stack: str) -> str:
 
 
 def stretched(rows: Sequence[Row]) -> Iterator[Row]:
-    """Lines that one thread runs without another coming in, in one row; marked ones alone."""
+    """Join the lines that one thread runs uninterrupted into one row; marked ones stay alone."""
 
     def stretch(row: Row) -> object:
         is_line = row.about is not None and row.about[0] == "lines"
@@ -154,7 +154,7 @@ def stretched(rows: Sequence[Row]) -> Iterator[Row]:
 
 
 def _told(stretch: Sequence[Row]) -> str:
-    """Each line once, and of many the first ones and the last."""
+    """The lines, each once; of many, the first ones and the last."""
     told: list[str] = []
     function = ""
     for row in stretch:
@@ -170,7 +170,7 @@ def _told(stretch: Sequence[Row]) -> str:
 
 
 def bounded(rows: Sequence[Row]) -> list[Row]:
-    """So many rows that they can be read: those around what matters."""
+    """At most `_MOST` rows, around those that matter."""
     anchors = [place for place, row in enumerate(rows) if row.tone is not Tone.PLAIN]
     if len(rows) <= _MOST or not anchors:
         return [*rows]

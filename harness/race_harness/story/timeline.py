@@ -1,6 +1,6 @@
 """A failing trial as a story: who did what when, side by side, with the guilty moments marked.
 
-One column for each party, one row for each thing worth telling, time going down. An event that
+One column for each party, one row for each thing worth showing, time going down. An event that
 the evidence names carries a mark wherever it passes, so its way can be followed with a finger
 from the server's log to the user, and the row where `run()` ends says what was missing there.
 """
@@ -42,22 +42,23 @@ _STYLES: Final = {
 }
 
 _ASCII: Final = str.maketrans("◆→×…", "*>x~")
-"""For terminals without Unicode; one for one, or the columns would shift."""
+"""For terminals without Unicode; one character for one, or the columns would shift."""
 
 _LONGEST_WORD: Final = 24
-"""Holds `ObservationEvent(finish)`; longer ones, such as ids in an error, may be broken."""
+"""Characters: enough for `ObservationEvent(finish)`. Longer words, such as ids in an error, may be
+broken."""
 
 _STORY_EVIDENCE: Final = 4
 """Sentences in a short story: with headline, count of the rest, differences and replay, eight."""
 
 _NAMED_EVENTS: Final = 4
-"""In one sentence; of more only the numbers are told."""
+"""Events that one sentence names in full; of more it gives only the numbers."""
 
 _LISTED_EVENTS: Final = 12
-"""Beneath one sentence of the evidence."""
+"""Events listed beneath one sentence of the evidence."""
 
 _STACK_LINES: Final = 6
-"""Of each thread's stack, innermost last."""
+"""Lines of each thread's stack, innermost last."""
 
 
 def timeline(
@@ -66,8 +67,8 @@ def timeline(
     """The whole story of a failure, as wide as the terminal; readable from 80 columns on.
 
     Its times count from the call of `run()`; those in the failure file from the trial's begin.
-    `path` is the failure's file, for the replay command. `everything`: nothing is joined, folded
-    or left out.
+    `path` is the failure's file, for the replay command. `everything`: join, fold and leave out
+    nothing.
     """
     return _Story(since_run(failure), path, everything)
 
@@ -102,7 +103,7 @@ def short_story(failure: Failure, path: Path | None = None) -> str:
 
 
 class _Story:
-    """Renders anew for each console, because the columns depend on its width."""
+    """Renders again for each console, because the columns depend on its width."""
 
     def __init__(self, failure: Failure, path: Path | None, everything: bool) -> None:
         self._failure = failure
@@ -146,13 +147,13 @@ class _Story:
         yield Text("what differs from a benign schedule:", style="bold")
         for difference in differences(failure.schedule) or ["nothing"]:
             yield _indented(unbroken(difference))
-        # Folded, it could not be pasted.
+        # If it were wrapped, it could not be pasted.
         again = replay_of(failure, self._path)
         yield Text(again, style="bold", no_wrap=True, overflow="ignore")
 
 
 def _lanes(rows: Sequence[Row], lanes: Sequence[Lane], width: int) -> Iterator[RenderableType]:
-    """The rows as a table of at most `width` columns; what is folded goes across all of them."""
+    """The rows as a table of at most `width` characters; folded rows go across all columns."""
     headings = ("ms", *(lane.heading for lane in lanes))
     lines = [_line(row, lanes) for row in rows if row.tone is not Tone.FOLDED]
     gaps = 2 * (len(headings) - 1)
@@ -195,10 +196,10 @@ def _line(row: Row, lanes: Sequence[Lane]) -> tuple[str, ...]:
 
 
 def _widths(columns: list[list[str]], room: int) -> list[int]:
-    """Widths of columns of texts: every word fits first, then every line of as many as can.
+    """Widths for columns of texts: first every word fits, then the lines of as many as can.
 
-    What is left goes to the modest columns first, so that one long line makes only its own
-    column wrap.
+    Narrow columns get the remaining room first, so that one long line makes only its own column
+    wrap.
     """
     widths = [
         min(_LONGEST_WORD, max(cell_len(word) for text in texts for word in text.split() or [""]))

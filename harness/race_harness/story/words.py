@@ -1,8 +1,8 @@
 """A failure in a few plain sentences, each of them a fact of the trace.
 
-Which order of which acts made it: the faults, what the server had done, what the last poll said,
-how `run()` ended, and what became of the events that were missing. Nothing is guessed: a sentence
-says what came before what, not what the client thought.
+They say which order of acts led to it: the faults, what the server had done, what the last poll
+said, how `run()` ended, and what became of the missing events. They guess nothing: a sentence says
+what came before what, not what the client thought.
 """
 
 from collections import Counter
@@ -60,7 +60,7 @@ _ASKED: Final = {
     "confirm": "confirmed what waited",
     "reject": "rejected what waited",
 }
-"""What somebody else did in the conversation."""
+"""What another user did in the conversation."""
 
 
 def _act(happening: dict[str, Any]) -> str:
@@ -100,7 +100,7 @@ class _Words:
             yield from self._server()
             yield self._ending()
         for entry in self._failure.judgement.evidence:
-            # What is about an act is no matter of the end of `run()`.
+            # Evidence about an act has nothing to do with the end of `run()`.
             tell = self._tellers.get(entry.verdict) if entry.act is None else None
             if tell is not None:
                 yield from tell(entry)
@@ -176,7 +176,7 @@ class _Words:
                 yield f"At {clock(self._at(position))} ms {told.format(**happening)}."
 
     def _when(self, fault: dict[str, Any]) -> str:
-        """The moment of the wire that a fault struck at, such as `, when GET /a was answered,`."""
+        """The moment on the wire when a fault struck, such as `, when GET /a was answered,`."""
         faults = self._failure.schedule.network.faults
         index = fault.get("fault")
         if not isinstance(index, int) or index not in range(len(faults)):
@@ -235,7 +235,7 @@ class _Words:
                 yield f"At {clock(self._at(position))} ms somebody else {did}{answer}."
 
     def _answer_to_other(self, number: object) -> str:
-        """Such as `, which the server refused (409)`; nothing where it did as it was asked."""
+        """Such as `, which the server refused (409)`; nothing if the server did it."""
         for happening in self._happenings:
             if happening["lane"] == "other" and happening.get("number") == number:
                 status = happening.get("status")
@@ -381,7 +381,7 @@ class _Words:
         return f"{', '.join(most)} and {last}" if most else last
 
     def _times(self, events: Sequence[str], step: str) -> list[float]:
-        """When it happened to each of those events that it happened to."""
+        """When the step happened, for those of the events that took it."""
         return [
             self._ways[event][step].at_ms for event in events if step in self._ways.get(event, {})
         ]
