@@ -35,5 +35,5 @@ SCENARIO = Scenario(
     name="gateway-full",
     summary="a gateway takes no more connections when the socket comes back",
     schedules=schedules,
-    fails="==1.10.0 || ==1.43.0 || ==1.58.2",
+    fails=">=1.0",
 )

@@ -38,5 +38,5 @@ SCENARIO = Scenario(
     name="one-direction",
     summary="frames stop coming, though what the client sends arrives",
     schedules=schedules,
-    fails="==1.10.0 || ==1.43.0 || ==1.58.2",
+    fails=">=1.0",
 )
