@@ -712,3 +712,17 @@ def test_a_client_may_go_by_the_end_that_was_told_and_by_the_one_on_the_disk() -
     for end in (RAISED, at(1_400, "client", "run-returned", call=1)):
         trial = died(*RECOVERED, *seen(1_390, "observation"), end, upto="run-ended")
         assert verdicts(trial) == OK
+
+
+@pytest.mark.parametrize(
+    ("number", "found"), [(0, EXPLAINED), (1, ("spurious-error",))], ids=["not come", "over"]
+)
+def test_a_gateway_gives_up_a_request_that_has_not_come(
+    number: int, found: tuple[str, ...]
+) -> None:
+    """That of before the call explains nothing."""
+    error = "ConversationRunError: 504"
+    gave_up = at(150, "rest", "fault", action="gave-up", number=number, after_s=0.5)
+    answered = at(1, "rest", "request", method="POST", route="POST events", number=1, peer=50001)
+    trial = added(raised(GOOD, error), gave_up, after="run-called")
+    assert verdicts([answered, *trial]) == found

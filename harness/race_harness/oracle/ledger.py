@@ -388,6 +388,9 @@ def _rest_fault(ledger: Ledger, _position: int, happening: Happening) -> None:
         request = doing.requests.get(happening.detail["number"])
         if request is not None:
             request.fault = happening.detail["action"]
+        elif span is None:
+            # One that has not come to the server yet.
+            doing.network_fault = True
 
 
 def _network_fault(ledger: Ledger, position: int, happening: Happening) -> None:

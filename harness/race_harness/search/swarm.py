@@ -104,6 +104,10 @@ def _swarm(
     return drawn()
 
 
+_SHORTEST_MS: Final = 500.0
+"""Of a time that is told in seconds. No gateway gives up sooner."""
+
+
 def _affordable(schedule: Schedule) -> Schedule:
     """With a state that a client takes, and a log of some megabytes at most. Where it cannot even
     subscribe there is nothing to judge, and one such trial costs as much as a hundred others."""
@@ -138,8 +142,9 @@ def _near(draw: "DrawFn", schedule: Schedule, known_s: Sequence[float]) -> Sched
         return schedule
     path, known_ms = draw(st.sampled_from(choices))
     around = draw(st.sampled_from(_AROUND_MS)) * draw(st.sampled_from((1, -1)))
-    milliseconds = round(max(known_ms + around, 0.1), 1)
-    value = milliseconds / 1_000 if str(path[-1]).endswith("_s") else milliseconds
+    in_seconds = str(path[-1]).endswith("_s")
+    milliseconds = round(max(known_ms + around, _SHORTEST_MS if in_seconds else 0.1), 1)
+    value = milliseconds / 1_000 if in_seconds else milliseconds
     changed: Schedule = put(schedule, path, value)
     return changed
 
