@@ -1,8 +1,8 @@
 """Which chunk comes next, and which series are decided. Pure: it knows counts, not trials.
 
-The series take turns, a batch each, so that a soak that is stopped has seen all of them. A test
-looks at a series when a batch of it is done, in the order of the batches, and no batch is begun
-before: what is run then depends on nothing but the trials themselves.
+The series take turns, a batch each, so that a soak that is stopped has seen all of them. Where a
+test decides, it looks at a series after each batch, in order, and the next batch begins only then:
+so which trials run depends on nothing but the trials themselves.
 """
 
 from collections.abc import Iterator, Mapping
@@ -58,14 +58,14 @@ class Agenda:
         return _Line(key, batches, next(batches, None), plan.test)
 
     def next(self) -> tuple[Key, int] | None:
-        """The series whose turn it is, and the batch, which is in flight from now on.
+        """The series whose turn it is, and its batch, which is in flight from now on.
 
-        None: none until one of those in flight has ended, or none at all.
+        None: nothing until a batch in flight ends, or nothing at all.
         """
         ready = [line for line in self._lines if line.is_ready]
         if not ready:
             return None
-        # Of equals the first; lines are in the order of turns.
+        # min() takes the first of equals; lines are in the order of turns.
         line = min(ready, key=lambda line: line.upcoming or 0)
         return line.key, line.begin()
 
@@ -88,10 +88,10 @@ class Agenda:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing is left, and nothing in flight."""
+        """Whether no batch is left or in flight."""
         return not any(line.in_flight or line.upcoming is not None for line in self._lines)
 
     @property
     def decided(self) -> int:
-        """How many series have been decided."""
+        """How many series are decided."""
         return sum(line.decision != "undecided" for line in self._lines)

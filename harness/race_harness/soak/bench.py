@@ -1,8 +1,8 @@
-"""The seam between what is to be run, and where.
+"""The seam between what a soak runs, and where it runs.
 
-A bench asks for chunks as it has room for them, runs their trials in whatever order, on however
-many machines, and tells of each trial when it ends. It may run a trial twice, after it has lost a
-worker: whoever hears of it counts it once.
+A bench asks for chunks when it has room for them, runs their trials in any order, on any number of
+machines, and reports each trial when it ends. After it has lost a worker it may run a trial twice:
+the receiver of the reports counts it once.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from race_harness.store.series import Key
 class Chunk:
     """The unit of work: trials of one client with schedules of one batch of one scenario.
 
-    It is small enough to be sent anywhere: whoever runs it draws the schedules, by
+    It is small enough to send anywhere: the machine that runs it draws the schedules, by
     `search.draw.draw_batch(scenario, seed, batch)`.
     """
 
@@ -26,15 +26,15 @@ class Chunk:
     seed: int
     batch: int
     numbers: tuple[int, ...]
-    """Of the repetitions to run, which may be a part of the batch, in their order."""
+    """The numbers of the repetitions to run, in order; they may be a part of the batch."""
 
 
 class Work(Protocol):
-    """What there is to do. All of it belongs to one thread, that of `Bench.run`."""
+    """The work to do. Only one thread may use it, that of `Bench.run`."""
 
     def take(self) -> Chunk | None:
-        """The next chunk. None: there is none until a chunk that was taken is done; if all are,
-        there will be none any more."""
+        """The next chunk. None: nothing until a chunk that was taken is done; once all are done,
+        nothing any more."""
 
     def hear(
         self,
@@ -45,12 +45,12 @@ class Work(Protocol):
     ) -> None:
         """A trial of a chunk has ended; `result.index` is its number.
 
-        `failure`: all of it, where it failed for a cause that may be new in this series.
-        `schedule`: that of the trial, where whoever runs it has it at hand.
+        `failure`: the whole failure, if its cause may be new in this series. `schedule`: that of
+        the trial, if the bench has it at hand.
         """
 
     def ahead(self) -> tuple[str, int] | None:
-        """Scenario and batch that will probably be wanted next, for whoever draws ahead."""
+        """Scenario and batch that are probably next, for a bench that draws ahead."""
 
     @property
     def over(self) -> bool:
@@ -58,15 +58,15 @@ class Work(Protocol):
 
 
 class Bench(Protocol):
-    """Where trials run. Leave it to end whatever it started."""
+    """Where trials run. Leaving the context ends whatever it started."""
 
     def server_version(self, position: int) -> str:
-        """Of the server that the client at this position runs against: the release that it is, or
-        that the fake one plays; empty for one that has no version."""
+        """The version of the server of the client at this position: its release, or the one that
+        the fake server plays; empty if it has no version."""
 
     def run(self, work: Work) -> None:
         """Do all the work there is.
 
         Raises:
-            WorldBroken: a trial escaped its world, or a worker died of it.
+            WorldBroken: a trial escaped its world, or killed its worker.
         """

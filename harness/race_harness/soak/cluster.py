@@ -1,7 +1,7 @@
 """The bench of a Dask cluster: chunks go wherever there is room, and come back in any order.
 
-Each process of the cluster keeps workers for the clients that it was given; what a process took
-with it when it died is run again by another one.
+Each process of the cluster keeps workers for the clients that it was given. If a process dies,
+another one runs its chunks again.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 AHEAD: Final = 2
-"""Chunks for each thread of the cluster, so that none waits for us."""
+"""Chunks in flight for each thread of the cluster, so that none waits for us."""
 
 PATIENCE_S: Final = 30
 """Wall seconds to wait for the scheduler, and for the first of its workers."""
@@ -46,7 +46,7 @@ class ClusterTls:
     """
 
     ca: Path
-    """Who signs the certificates of all."""
+    """The certificate of the authority that signs all others."""
     cert: Path
     key: Path
 
@@ -66,12 +66,12 @@ class Wanted:
     server: str
     world: str
     soak: str
-    """Tells the workers of one soak from those of another one."""
+    """Distinguishes the workers of one soak from those of another."""
 
 
 @dataclass(frozen=True)
 class Told:
-    """What a process of the cluster says."""
+    """The answer of a process of the cluster."""
 
     fingerprint: str
     server_version: str
@@ -82,14 +82,14 @@ class DaskBench:
     """Runs chunks on the cluster of the scheduler at an address, such as `tcp://127.0.0.1:8786`.
 
     `server` is as `find_client` takes it, and `given` a schedule in place of scenarios; `tls` is
-    for an address that begins with `tls://`, where Dask's own settings are not enough. Clients are
-    found on the cluster's machines again: a release is installed there, a path has to lead to
-    the same thing.
+    for an address that begins with `tls://`, if Dask's own settings are not enough. Each machine
+    of the cluster finds the clients again: it installs a release, and a path must lead to the same
+    thing there.
 
     Raises:
         UsageError: there is no such scheduler, it has no workers, they run another race-harness,
             or Dask is not installed here.
-        ClientUnavailable, WorldBroken: as for any bench, from whichever machine.
+        ClientUnavailable, WorldBroken: as any bench, from any machine.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class DaskBench:
         self._address = address
         soak = uuid.uuid4().hex
         self._wanted = [
-            # What `latest` was here may not be what it is elsewhere.
+            # `latest` may mean another release elsewhere.
             Wanted(
                 client.resolved_version if client.argument == "latest" else client.anywhere,
                 *(server, client.world, soak),
@@ -169,7 +169,7 @@ class DaskBench:
             yield chunk
 
     def _room(self) -> int:
-        """Chunks that may be in flight; workers come and go."""
+        """How many chunks may be in flight; it changes, since workers come and go."""
         threads: dict[str, int] = self._cluster.nthreads()
         return max(1, AHEAD * sum(threads.values()))
 
@@ -188,7 +188,7 @@ class DaskBench:
             raise WorldBroken(
                 f"a chunk ended one process of the cluster after another: {error}"
             ) from None
-        # Cancelled is what is in flight when the scheduler goes away.
+        # When the scheduler goes away, Dask cancels what is in flight.
         except (OSError, CancelledError) as error:
             raise WorldBroken(
                 f"the cluster of {self._address} was lost ({error}); --resume goes on, with it or "
@@ -237,16 +237,16 @@ def _connect(address: str, tls: ClusterTls | None) -> "Client":
     return cluster
 
 
-# What follows runs on the cluster, in whatever thread.
+# What follows runs on the cluster, in any thread.
 
 _drawing = threading.Lock()
 _finding = threading.Lock()
 _found: dict[Wanted, ClientUnderTest] = {}
 _idle: dict[Wanted, list[Workers]] = {}
 _over: set[str] = set()
-"""Soaks that have ended; what still works for them ends when it is done."""
+"""Soaks that have ended; workers that are still busy for them end when they are done."""
 _keeping = threading.Lock()
-"""Else workers could be kept for a soak that ends in between."""
+"""Without this lock, workers could be kept for a soak that ends in between."""
 
 
 def get_ready(wanted: Wanted) -> Told:
@@ -289,7 +289,7 @@ def dismiss(soak: str) -> None:
 
 @contextlib.contextmanager
 def _working(wanted: Wanted) -> Iterator[tuple[ClientUnderTest, Workers]]:
-    """Workers that nobody else uses meanwhile: idle ones, or new ones."""
+    """Workers for the caller alone: idle ones, or new ones."""
     with _finding:
         if wanted not in _found:
             _found[wanted] = find_client(
@@ -304,7 +304,7 @@ def _working(wanted: Wanted) -> Iterator[tuple[ClientUnderTest, Workers]]:
             workers = stack.enter_context(client.workers())
             workers.wait_ready()
         yield client, workers
-        # Not after an exception: they would answer the next one with what this one asked for.
+        # Not after an exception: they would answer the next request with this one's results.
         with _keeping:
             if wanted.soak not in _over:
                 stack.pop_all()

@@ -1,4 +1,4 @@
-"""What a soak has kept of its failures: tried on the real server, and in the order of telling."""
+"""The failures that a soak has kept: tries them on the real server, and puts them in order."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from race_harness.store.series import Key, SeriesRecord
 from race_harness.story.facts import replay_of
 
 Try = Callable[[Failure, Path], Failure]
-"""Tries a failure on the real server and puts what comes of it into its file."""
+"""Tries a failure on the real server and puts the result into its file."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Kept:
     """Whether the real server has confirmed it, in words; may be empty."""
     rank: int
     replay: str
-    """The command."""
+    """The command that replays it."""
     verdict: str = ""
-    """The gravest."""
+    """The gravest verdict."""
     test: str | None = None
     """The user's own test that failed."""
     evidence: tuple[Evidence, ...] = ()
@@ -41,21 +41,21 @@ def confirm_all(
     tried: Try,
     failures: Path = FAILURES,
 ) -> None:
-    """Try the failures of these series that have not been tried; the record hears of it. Files are
-    those in the folder `failures`, wherever a record says that they are."""
+    """Try the failures of these series that have not been tried, and record the results. Their
+    files are in the folder `failures`, even if a record names another place."""
     for key in keys:
         for failure, path in records[key].failures():
             if str(SIM_REAL) in failure.confirmed or path is None:
                 continue
             if path.parent != failures or not holds(path, failure):
-                # It was resumed from another folder, somebody has tidied up, or the record is
-                # somebody else's.
+                # The soak was resumed from another folder, the user has tidied up, or the
+                # record comes from elsewhere.
                 path = keep(failure, failures)
             records[key].failure(tried(failure, path), path)
 
 
 def ranked(records: Mapping[Key, SeriesRecord], words: Callable[[Failure], str]) -> list[Kept]:
-    """All that were kept, those first that the real server confirms."""
+    """All kept failures, those that the real server confirms first."""
     found = [
         Kept(
             key,

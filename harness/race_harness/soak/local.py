@@ -1,4 +1,4 @@
-"""The bench of this machine: workers for each client, which stay; all jobs on one chunk."""
+"""The bench of this machine: it keeps workers for each client, and all jobs share one chunk."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,8 +21,8 @@ _Wanted = tuple[str, int, int]
 class LocalBench:
     """Runs chunks on workers that it starts.
 
-    A chunk follows another one without a pause where both are for the same client; while it runs,
-    the batch of the next one is drawn.
+    Chunks for the same client follow one another without a pause; while one runs, the batch of the
+    next is drawn.
 
     Raises:
         WorldBroken, ClientUnavailable: see `Workers`.
@@ -44,7 +44,7 @@ class LocalBench:
     def __enter__(self) -> "LocalBench":
         with ExitStack() as stack:
             stack.enter_context(self._drawing)
-            # They import their clients at the same time.
+            # All workers import their clients at the same time.
             self._workers = [
                 stack.enter_context(client.workers(self._jobs)) for client in self._clients
             ]
@@ -70,7 +70,7 @@ class LocalBench:
             self._run_from(chunk, work)
 
     def _run_from(self, chunk: Chunk, work: Work) -> None:
-        """The chunk, and those that follow for the same client."""
+        """Run the chunk, and those that follow for the same client."""
         position = chunk.key.position
         client, workers = self._clients[position], self._workers[position]
         running: dict[int, tuple[Chunk, int, Schedule]] = {}
@@ -92,7 +92,7 @@ class LocalBench:
         following: Chunk | None = chunk
         while following is not None:
             if following.key.position != chunk.key.position:
-                # It is for other workers, when these are done.
+                # Other workers run it, when these are done.
                 self._following = following
                 return
             batch = self._drawing.batch(following, work.ahead())
@@ -104,7 +104,7 @@ class LocalBench:
 
 
 class _Drawing:
-    """Draws batches on a thread of its own, ahead of those who want them."""
+    """Draws batches ahead of their use, on a thread of its own."""
 
     def __init__(self, scenarios: Mapping[str, Scenario]) -> None:
         self._scenarios = scenarios
@@ -119,7 +119,7 @@ class _Drawing:
         self._thread.shutdown(cancel_futures=True)
 
     def batch(self, chunk: Chunk, ahead: tuple[str, int] | None) -> list[Schedule]:
-        """The batch that a chunk is of; the one that is wanted next is drawn meanwhile."""
+        """The batch of a chunk; meanwhile the next one is drawn."""
         now = chunk.key.scenario, chunk.seed, chunk.batch
         drawn = {now: self._drawn.get(now) or self._begin(now)}
         if ahead is not None:

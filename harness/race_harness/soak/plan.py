@@ -1,4 +1,4 @@
-"""What a soak is asked to run, as a value that is kept in the record."""
+"""What a soak shall run, as a value that the record keeps."""
 
 import json
 import uuid
@@ -16,12 +16,12 @@ from race_harness.store.series import Key
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_URL, "race-harness/soak")
 
 UNACCEPTABLE: Final = 0.01
-"""The failure rate that a decision excludes or asserts, where nothing else is asked for."""
+"""The failure rate that a decision excludes or asserts by default."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """One part of so many, counted from 1."""
+    """One of several parts, counted from 1."""
 
     part: int
     parts: int
@@ -31,7 +31,7 @@ class Shard:
         """From `2/5`.
 
         Raises:
-            UsageError: it is no part of so many.
+            UsageError: the text names no part.
         """
         part, slash, parts = text.partition("/")
         numbers = slash and part.isdecimal() and parts.isdecimal()
@@ -56,29 +56,29 @@ class PlannedClient:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which trials there are, apart from how, how fast and for how long they run."""
+    """Which trials there are; not how, how fast or for how long they run."""
 
     clients: tuple[PlannedClient, ...]
     scenarios: tuple[str, ...]
     seed: int = 0
     reps: int | None = None
-    """For each scenario and client; None: as many as there is time for."""
+    """Trials of each scenario and client; None: as many as there is time for."""
     test: SequentialTest | None = None
-    """What stops a series before all its trials; None: nothing does."""
+    """May stop a series before all its trials have run; None: nothing does."""
     world: str = "sim"
     server: str = "fake"
     """As `find_client` takes it."""
     schedule: Schedule | None = None
-    """One that is run in place of scenarios, of which there is its name alone."""
+    """A schedule to run in place of scenarios; `scenarios` then holds only its name."""
     sources: Mapping[str, str] = field(default_factory=dict)
-    """Of the scenarios from the user's own files, a digest of each file, by name."""
+    """For scenarios from the user's own files, by name: a digest of the file."""
     shard: Shard | None = field(default=None, compare=False)
     """The part that is run here; the plan is the same for all parts."""
 
     @property
     def keys(self) -> list[Key]:
-        """All series, in the order in which they take turns; those of this part, where series are
-        shared out whole: a test must see all batches of what it decides."""
+        """All series, in the order in which they take turns; with a test, only those of this part,
+        which has whole series: the test must see all batches of what it decides."""
         every = [Key(*pair) for pair in product(self.scenarios, range(len(self.clients)))]
         if self.shard is None or self.test is None:
             return every
@@ -98,7 +98,7 @@ class Plan:
         return range(batch * BATCH, end if self.reps is None else min(end, self.reps))
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form, which is that of all parts."""
+        """The JSON form, the same for all parts."""
         return {
             "clients": [asdict(client) for client in self.clients],
             "scenarios": list(self.scenarios),
@@ -127,8 +127,8 @@ class Plan:
         )
 
     def identity(self, name: str | None) -> str | None:
-        """The campaign's identity: for parts the same on each machine, so that they can be merged.
-        None: whole campaigns are each one of its own, though they do the same."""
+        """The campaign's identity: parts have the same one on each machine, so that they can be
+        merged. None: each whole campaign counts by itself, even if two do the same."""
         if self.shard is None:
             return None
         text = json.dumps([name, self.shard.parts, self.to_dict()], sort_keys=True)
@@ -136,7 +136,7 @@ class Plan:
 
 
 def sequential_test(fail_under: float | None) -> SequentialTest:
-    """The test that decides whether a series passes: with a tenth of the failures that are not
-    acceptable as the rate that is."""
+    """The test that decides whether a series passes; the acceptable failure rate is a tenth of the
+    unacceptable one."""
     unacceptable = UNACCEPTABLE if fail_under in (None, 1.0) else 1 - (fail_under or 0.0)
     return SequentialTest(unacceptable / 10, unacceptable)

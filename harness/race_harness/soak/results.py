@@ -1,6 +1,6 @@
-"""What a soak found, read from the record: as `race compare` tells it, and what is a soak's own.
+"""What a soak found, read from the record: the comparison of `race compare`, and more.
 
-No trial is kept while it is read, so a million of them take no more memory than one.
+Reading keeps no trial, so a million of them take no more memory than one.
 """
 
 import hashlib
@@ -33,14 +33,14 @@ class Decided:
     """What is known of one series beyond its pass rate."""
 
     decision: Decision | None
-    """None: no test was asked for."""
+    """None: the soak has no test."""
     seen: Counts
-    """All trials, or those that the test has seen: the ones of whole batches."""
+    """All trials, or, with a test, those that it has seen: the ones of whole batches."""
     test: SequentialTest | None
 
     @property
     def bound(self) -> float | None:
-        """The failure rate that is excluded at 95 %, where nothing has failed: 3 / n."""
+        """The failure rate that is excluded at 95 % if nothing has failed: 3 / n."""
         none_failed = self.seen.judged and self.seen.passed == self.seen.judged
         return rule_of_three(self.seen.judged) if none_failed else None
 
@@ -73,7 +73,7 @@ class SoakSummary:
     scenarios: Mapping[str, Comparison]
     decisions: Mapping[Key, Decided]
     known: frozenset[Key]
-    """Where the scenario says that this release fails it."""
+    """The series whose scenario says that this release fails it."""
     measured: Measured | None = None
 
     @property
@@ -83,7 +83,7 @@ class SoakSummary:
     def has_failed(self, fail_under: float | None, *, strict: bool = False) -> bool:
         """Whether anything failed, or failed too often; or nothing had a verdict at all.
 
-        `strict`: or passed with another verdict than `ok`.
+        `strict`: or anything passed with a verdict other than `ok`.
         """
         if strict and any(client.has_passed_apart for client in self.total.clients):
             return True
@@ -150,8 +150,8 @@ def summarise(
 ) -> SoakSummary:
     """The summary of a campaign in the store.
 
-    `records` has its series; those of other shards may be missing. `speeds` are trials in each
-    wall second, where it was measured.
+    `records` has its series; those of other shards may be missing. `speeds` are trials a wall
+    second, for the series where that was measured.
     """
     reader = _Reader(plan, store, records, speeds)
     scenarios = {name: reader.comparison([name]) for name in plan.scenarios}
@@ -254,7 +254,7 @@ class _Reader:
         return Spread.of_ordered(tallies.in_order(self._store, column, ids), count)
 
     def _digest(self, keys: Sequence[Key]) -> str:
-        """That of the one series; of several a digest over theirs."""
+        """The digest of a single series; for several, a digest over theirs."""
         digests = [digest_in_order(self._records[key].results()) for key in keys]
         if len(digests) == 1:
             return digests[0]

@@ -15,11 +15,11 @@ def find_unfinished(store: Store, plan: Plan, name: str | None) -> str:
     among those of that name if there is one.
 
     Raises:
-        UsageError: there is none; the message tells if a client or the harness has moved on.
+        UsageError: there is none; the message says if a client or the harness has moved on.
     """
     found = [(one, _read(one.plan)) for one in unfinished(store, SOAK, name)]
     for one, its in found:
-        # Half of it would be judged by another harness than the other half.
+        # With another harness, one half would be judged differently from the other.
         if its == plan and one.fingerprint == fingerprint():
             return one.id
     for one, its in found:
@@ -33,7 +33,7 @@ def find_unfinished(store: Store, plan: Plan, name: str | None) -> str:
 
 
 def _read(text: str) -> Plan | None:
-    """None: another release of race-harness wrote it, with another idea of a plan."""
+    """The plan; None: another release of race-harness wrote it in another form."""
     try:
         return Plan.from_dict(json.loads(text))
     except (KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""A whole soak: its plan, its campaign in the record, its trials, and what came of them."""
+"""A whole soak: its plan, its campaign in the record, its trials and their results."""
 
 import hashlib
 import json
@@ -44,7 +44,7 @@ OUT_OF_TIME: Final = "out of time"
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of a soak; `Plan` explains the fields that it has, too."""
+    """What the user asks of a soak; `Plan` explains the fields that both have."""
 
     clients: tuple[str, ...]
     """As typed."""
@@ -52,15 +52,15 @@ class Asked:
     seed: int
     reps: int | None
     seconds: float | None
-    """Wall seconds that it has; None: as long as it takes."""
+    """Wall seconds that it may take; None: as long as it needs."""
     test: SequentialTest | None
     shard: Shard | None
     world: str
     server: str
     name: str | None
-    """Of the campaign."""
+    """The campaign's name."""
     resume: bool
-    """Whether it goes on with the last one of its kind."""
+    """Whether to continue the last soak of the same plan."""
     baseline: str | None
     """As `find_baseline` takes it."""
     confirm: bool
@@ -71,33 +71,33 @@ class Asked:
     """The scheduler of a cluster on which they run instead."""
     dask_tls: ClusterTls | None = None
     tests: "TestsOfSoak | None" = None
-    """The user's own tests in place of scenarios, of which there are none then."""
+    """The user's own tests; then there are no scenarios."""
 
 
 @dataclass(frozen=True)
 class TestsOfSoak:
     selection: Selection
     requirements: tuple[str, ...]
-    """What the clients' environments hold besides."""
+    """What the clients' environments hold as well."""
     families: tuple[str, ...]
-    """Of faults."""
+    """Families of faults."""
     stalls: bool
-    """Whether threads are held up at lines, too."""
+    """Whether to stall threads at lines, too."""
     found_at: Callable[[Sequence[SourceLine]], None] | None = None
-    """Told where the lines of the tests are, for whoever wants to know."""
+    """Called with the places of the tests' lines."""
 
 
 class Shown(Protocol):
-    """Hears how far it has come."""
+    """Shows the progress of a soak."""
 
     def result(self, key: Key, result: TrialResult) -> None:
         """A trial of this series has ended."""
 
     def tell(self, decided: int) -> None:
-        """So many series have been decided."""
+        """That many series are decided."""
 
     def end(self, decided: int) -> None:
-        """No more trials come."""
+        """No more trials will come."""
 
 
 def run_soak(
@@ -106,12 +106,12 @@ def run_soak(
     show: Callable[[Plan, Mapping[Key, int]], Shown],
     say: Callable[[str], None],
 ) -> tuple[SoakSummary, list[Kept]]:
-    """Run it, and tell what came of it and which failures were kept.
+    """Run the soak; return its summary and the kept failures.
 
-    `show` is given the plan, and how many trials each series has already.
+    `show` gets the plan, and how many trials each series has already.
 
     Raises:
-        ClientUnavailable: one of the clients cannot be had.
+        ClientUnavailable: one of the clients is not available.
         UsageError: there is nothing to resume, no such baseline or cluster, or the record cannot
             be written; a baseline for a single schedule.
         WorldBroken: a trial left its world.
@@ -135,7 +135,7 @@ def run_soak(
         sources={name: one.source for name, one in scenarios.items() if one.source is not None},
         shard=asked.shard,
     )
-    # Parts know their campaign, and go on with it wherever they find it.
+    # A part knows its campaign, and continues it wherever it finds it.
     identity = plan.identity(asked.name)
     if asked.resume and identity is None:
         identity = find_unfinished(store, plan, asked.name)
@@ -184,9 +184,9 @@ def _find(argument: str, asked: Asked, say: Callable[[str], None]) -> ClientUnde
 
 
 def _of_tests(tests: TestsOfSoak, client: ClientUnderTest) -> dict[str, Scenario]:
-    """The portfolio of each test, with the lines that it has beside this client.
+    """The portfolio of each test, with the lines that it has with this client.
 
-    What decides which schedules there are is their source: where it is another, so is the soak.
+    Their source is all that decides the schedules: another source makes it another soak.
     """
     with client.workers() as workers:
         workers.wait_ready()
@@ -222,7 +222,7 @@ def _confirm(
     by_argument = {client.anywhere: client for client in clients}
 
     def client_of(failure: Failure, combination: Combination) -> tuple[str, str]:
-        """As the command line has it: a record may be somebody else's."""
+        """The client as given on the command line: the record may come from another user."""
         client = by_argument.get(failure.client)
         if client is None:
             raise UsageError(f"the record has a failure of {failure.client}, which is not soaked")
@@ -236,7 +236,7 @@ def _confirm(
 def _known(
     clients: Sequence[ClientUnderTest], scenarios: Mapping[str, Scenario]
 ) -> frozenset[Key]:
-    """Where a release of openhands-sdk is known to fail."""
+    """The series in which a release of openhands-sdk is known to fail."""
     return frozenset(
         Key(name, position)
         for name, scenario in scenarios.items()

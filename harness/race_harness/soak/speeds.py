@@ -15,10 +15,10 @@ from race_harness.store.store import CampaignRecord
 def begin(
     campaign: CampaignRecord, plan: Plan, clients: Sequence[ClientUnderTest], bench: Bench
 ) -> dict[Key, SeriesRecord]:
-    """All series of a plan, begun or gone on with.
+    """All series of a plan, begun or continued.
 
     Raises:
-        UsageError: a client or its server is another one than when the campaign began.
+        UsageError: a client or its server is not the one with which the campaign began.
     """
     return {
         key: campaign.series(
@@ -36,7 +36,7 @@ def begin(
 
 
 class Speeds:
-    """Trials of each series in a wall second, on all that runs them together.
+    """Trials of each series in a wall second, with all workers together.
 
     The time between two trials goes to the series of the later one; so the speeds of series that
     take turns are their own, and those of series that run at once are shares of the whole.

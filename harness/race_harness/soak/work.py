@@ -22,14 +22,14 @@ from race_harness.statistics.sequential import Decision
 from race_harness.store.series import Key, SeriesRecord
 
 MOST_CAUSES: Final = 20
-"""Failures that are kept whole in a series; who has twenty causes does not lack the next one."""
+"""Failures of a series that are kept whole; with twenty causes, nobody needs another."""
 
 
 class Soak:
     """The work of a plan, or of what is left of it.
 
     `records` has a series for each key of the plan; `until` is when time is up, by `clock` (wall
-    seconds). `on_result` hears of each trial when it has been recorded.
+    seconds). `on_result` gets each trial after it has been recorded.
 
     Raises:
         UsageError: the record or a failure file cannot be written; from any method.
@@ -53,7 +53,7 @@ class Soak:
         self._failures = failures
         self._agenda = Agenda(plan)
         self._missing: dict[tuple[Key, int], set[int]] = {}
-        """Trials that have not been heard of, of the chunks in flight."""
+        """Trials of the chunks in flight that have not been reported yet."""
         self._causes = {key: record.causes() for key, record in records.items()}
 
     def take(self) -> Chunk | None:
@@ -76,9 +76,9 @@ class Soak:
     ) -> None:
         missing = self._missing.get((chunk.key, chunk.batch), set())
         if result.index not in missing:
-            return  # It has been heard of, from a worker that was given up.
+            return  # A worker that was given up has reported it already.
         record, given = self._records[chunk.key], self._plan.schedule
-        # What no seed gives is kept with each trial.
+        # A schedule that no seed gives is kept with each trial.
         kept = None if given is None else repetition(given, self._plan.seed, result.index)
         if chunk.key.scenario in self._plan.sources:
             kept = schedule
@@ -128,7 +128,7 @@ class Soak:
             if number > later:
                 return
             record.forget_failure(later)
-            # A record may be somebody else's, and then so may be what it names.
+            # A record may come from another user, and name files that are not ours to remove.
             if path is not None and path.parent == self._failures:
                 path.unlink(missing_ok=True)
         elif len(causes) >= MOST_CAUSES:
