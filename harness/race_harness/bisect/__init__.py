@@ -1,4 +1,4 @@
-"""Which release, or which commit, is the first that is different.
+"""Finds the first release, or commit, that is different.
 
 The search and its rules are pure; `judging` and `ahead` touch environments and workers.
 """

@@ -1,5 +1,5 @@
-"""The bisect: its ends first, then what is between, until the border is found. Pure but for what
-its judge does."""
+"""The bisect: it judges the ends, then clients between them, until it finds the border. Pure,
+except for its judge."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -14,10 +14,10 @@ Ending = Literal["found", "left", "no-change", "no-difference", "reversed", "unc
 """How a bisect ends.
 
 found         the border is between two neighbours
-left          between the two are only clients that cannot tell
+left          only clients that cannot tell are left between the two
 no-change     both ends are judged alike
 no-difference the ends were measured, and their numbers do not differ clearly
-reversed      the ends are judged the other way round
+reversed      the judgements of the ends are the other way round
 unclear-end   one of the ends cannot tell
 """
 
@@ -26,40 +26,40 @@ _BEFORE: Final[dict[Kind, Judgement]] = {"first-bad": "good", "first-good": "bad
 
 @dataclass
 class Bisected:
-    """What was found, and all that was judged on the way."""
+    """The result, and all judgements on the way."""
 
     kind: Kind
     points: Sequence[Point]
     """The range, older ones first."""
     ending: Ending = "unclear-end"
     before: int = 0
-    """Position of the last that is known to be before the change."""
+    """Position of the last point known to be before the change."""
     after: int = 0
-    """Of the first known to be after it; equal to `before` + 1 where it was found."""
+    """Position of the first point known to be after it; `before` + 1 if the border was found."""
     says: str = ""
-    """Of ends that do not differ: what was measured."""
+    """For ends that do not differ: what was measured, in words."""
     judged: dict[int, Judged] = field(default_factory=dict)
-    """By position, in the order in which they were judged."""
+    """The judgements by position, in the order in which they were made."""
 
     @property
     def boundary(self) -> tuple[Point, Point] | None:
-        """The two between which it changed; None where the ends do not differ as they should."""
+        """The two points between which it changed; None if the ends do not differ as asked."""
         if self.ending not in ("found", "left"):
             return None
         return self.points[self.before], self.points[self.after]
 
     @property
     def between(self) -> list[Point]:
-        """Those of the range that is left, which cannot tell."""
+        """The points between the two: they cannot tell."""
         return list(self.points[self.before + 1 : self.after]) if self.boundary else []
 
 
 @dataclass(frozen=True)
 class BisectObserver:
-    """Hears what goes on."""
+    """Follows a bisect."""
 
     on_judging: Callable[[Point, list[Point]], None] = lambda _point, _likely: None
-    """Before a client is judged: it, and those that are likely to be next."""
+    """Called before a client is judged, with it and those that are likely to be next."""
     on_judged: Callable[[Point, Judged], None] = lambda _point, _judged: None
 
 
@@ -74,7 +74,7 @@ def bisect(
     """Find where the judgement changes from `good` to `bad`, or for `first-good` back.
 
     `points` are ordered, and `preferred` are the positions where the change is expected
-    (`bisect.search`). What the judge raises ends it.
+    (`bisect.search`). An error of the judge ends the search.
 
     Raises:
         ValueError: there are fewer than two points.

@@ -1,8 +1,8 @@
 """The question when a number decides: how many events a verdict concerns. Pure.
 
-A fix that helps and does not cure leaves a client that still fails, and with the same verdict. So
-both ends of the range are measured on the same schedules, and each client between them is asked
-to which of the two it is nearer.
+With a fix that helps but does not cure, a client still fails, and with the same verdict. So both
+ends of the range are measured on the same schedules, and for each client between them the question
+is to which end it is nearer.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from race_harness.search.draw import BATCH
 from race_harness.statistics.sequential import SequentialTest, SignTest
 
 SHARE: Final = 0.75
-"""Of the trials that tell, how many have to go one way where there is a difference."""
+"""Share of the trials that tell which must go one way if there is a difference."""
 
 
 class Schedules(Protocol):
@@ -28,17 +28,17 @@ class Schedules(Protocol):
 
     @property
     def about(self) -> str:
-        """Which they are, in a few words."""
+        """The schedules in a few words."""
 
     @property
     def reps(self) -> int:
         """How many there are."""
 
     def identity(self) -> dict[str, Any]:
-        """All that decides which they are, as plain values."""
+        """All that decides which schedules they are, as plain values."""
 
     def chunks(self) -> Iterator[Sequence[Schedule]]:
-        """All of them, chunk by chunk; the same each time."""
+        """All schedules, chunk by chunk; the same each time."""
 
 
 class Around:
@@ -64,30 +64,30 @@ class Around:
 
 @dataclass(frozen=True)
 class NumberQuestion:
-    """How many events does a verdict concern in each trial? Asked of the ends of a range.
+    """How many events does a verdict concern in each trial? The question for the ends of a range.
 
-    Whoever has the answers of both asks `compared`.
+    With the answers of both, call `compared`.
     """
 
     verdict: str
     schedules: Schedules
     alpha: float
-    """How often ends that are alike may be told apart, and a good client be called bad."""
+    """How often equal ends may seem to differ, and a good client be called bad."""
     beta: float
-    """How often ends that differ may not be, and a bad client be called good."""
+    """How often different ends may seem equal, and a bad client be called good."""
 
     def __post_init__(self) -> None:
-        # Which check the errors, before anything is run.
+        # These check the error rates before any trial runs.
         _ = self.of_ends, self.of_clients
 
     @property
     def of_ends(self) -> SignTest:
-        """The test whether the ends differ; raises ValueError where the errors make none."""
+        """The test whether the ends differ; raises ValueError if the error rates allow no test."""
         return SignTest(SHARE, self.alpha, self.beta)
 
     @property
     def of_clients(self) -> SequentialTest:
-        """The test whether what is between them is like the end with more."""
+        """The test whether a client between them is like the end with more."""
         return SequentialTest(1 - SHARE, SHARE, self.alpha, self.beta)
 
     def chunks(self) -> Iterator[Sequence[Schedule]]:
@@ -122,7 +122,7 @@ class NumberQuestion:
         return Conclusion("measured", self.in_words(numbers), numbers=numbers)
 
     def number(self, result: TrialResult) -> int | None:
-        """Of one trial; None for a void one."""
+        """The number of one trial; None if it is void."""
         return result.concerned.get(self.verdict, 0) if result.void is None else None
 
     def in_words(self, numbers: Sequence[int | None]) -> str:
@@ -215,8 +215,8 @@ class BetweenEnds:
 def compared(
     asked: NumberQuestion, older: tuple[str, Judged], newer: tuple[str, Judged]
 ) -> BetweenEnds | str:
-    """The question for what is between two ends, each with what it is called and its numbers; or,
-    in a sentence, that they do not differ clearly."""
+    """The question for the clients between two ends, each given by its name and numbers; or a
+    sentence that says that the ends do not differ clearly."""
     (first, one), (second, other) = older, newer
     pairs = [
         (before, after)

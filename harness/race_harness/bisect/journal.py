@@ -1,7 +1,7 @@
 """Judgements on disk, so that an interrupted bisect does not judge a client twice.
 
-One file for each question, since a judgement depends on that and on the client alone, and not on
-the range in which it came up. A line is written as soon as a client is judged.
+There is one file for each question, since a judgement depends only on the question and the client,
+not on the range. A line is written as soon as a client is judged.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ _FORMAT: Final = 1
 class Journal:
     """The judgements of one question.
 
-    `identity` is all that decides an answer besides the client and this harness. `fresh` leaves
-    out what was judged before, and replaces it.
+    `identity` is all that decides an answer besides the client and this harness. `fresh` ignores
+    earlier judgements, and replaces them.
 
     Raises:
         OutOfReach: the file cannot be written.
@@ -37,20 +37,20 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if fresh:
                 self.path.unlink(missing_ok=True)
-            # Now, not after minutes of trials; and that its last use is known.
+            # Fail now, not after minutes of trials; and note the file's last use.
             self.path.touch()
         except OSError as error:
             raise _unwritable(self.path, error) from error
         self._known = _read(self.path)
 
     def find(self, key: str) -> Judged | None:
-        """What came of the client of that key, if it was judged."""
+        """The judgement of the client with that key, if there is one."""
         return self._known.get(key)
 
     def add(self, key: str, judged: Judged) -> None:
         """Keep a judgement; raises `OutOfReach` when it cannot be written."""
         self._known[key] = judged
-        # Whatever the file ends with, which may be a part of a line.
+        # A line break first: the file may end with a part of a line.
         line = "\n" + json.dumps({"key": key, **judged.to_dict()}) + "\n"
         try:
             with self.path.open("a", encoding="utf-8") as file:
@@ -60,8 +60,8 @@ class Journal:
 
 
 def forget(before: float) -> int:
-    """Remove the judgements of questions that were last asked before a time, in seconds since the
-    epoch; returns of how many."""
+    """Remove the judgements of questions last asked before a time, in seconds since the epoch;
+    return the number of those questions."""
     removed = 0
     for path in _directory().glob("*.jsonl"):
         with contextlib.suppress(OSError):
@@ -74,7 +74,7 @@ def forget(before: float) -> int:
 def _read(path: Path) -> dict[str, Judged]:
     found: dict[str, Judged] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
-        # The last line of a process that was killed may be a part of one.
+        # A process that was killed may have left a part of a line at the end.
         with contextlib.suppress(ValueError, KeyError, TypeError, UsageError):
             data = json.loads(line)
             found[data["key"]] = Judged.from_dict(data)

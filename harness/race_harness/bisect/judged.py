@@ -1,4 +1,4 @@
-"""What can be tried, and what came of it."""
+"""What can be tried, and the result of trying it."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -6,8 +6,8 @@ from typing import Any, Literal
 from race_harness.model.schedule import Schedule
 
 Judgement = Literal["good", "bad", "unclear", "measured"]
-"""`unclear`: it cannot tell, as git means it by exit status 125. `measured`: an end of the range,
-whose numbers are still to be compared with those of the other."""
+"""`unclear`: the client cannot tell, like exit status 125 for `git bisect run`. `measured`: an end
+of the range whose numbers have yet to be compared with those of the other end."""
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Point:
     client: str
     """As `find_client` takes it."""
     key: str
-    """What decides its judgement: points with equal keys are judged once."""
+    """Decides its judgement: points with equal keys are judged once."""
     label: str
-    """What people call it."""
+    """Its name for people."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Times:
 
     install: float = 0.0
     start: float = 0.0
-    """Workers started, the client imported and warmed up."""
+    """Starting workers, importing the client, warming up."""
     trials: float = 0.0
 
     @property
@@ -43,21 +43,21 @@ class Times:
 
 @dataclass(frozen=True)
 class Judged:
-    """What came of one client, and by which evidence."""
+    """The judgement of one client, and the evidence."""
 
     judgement: Judgement
     says: str
-    """The evidence in a few words; of an unclear one the reason."""
+    """The evidence in a few words; if it is unclear, the reason."""
     reps: int = 0
     passed: int = 0
     """Trials in which nothing at all was wrong."""
     times: Times = field(default_factory=Times)
     shown_by: Schedule | None = None
-    """The first schedule that shows the trouble; of a bad one only."""
+    """The first schedule that shows the trouble, if the client is bad."""
     numbers: tuple[int | None, ...] = ()
-    """Of one that is measured, the number of each trial; None for a void one."""
+    """If it is measured, the number of each trial; None for a void trial."""
     known: bool = False
-    """Whether it was judged before, by a bisect that was interrupted or asked the same."""
+    """Whether an earlier bisect, interrupted or with the same question, judged it."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form, without `known`."""
@@ -67,7 +67,7 @@ class Judged:
 
     @staticmethod
     def from_dict(data: dict[str, Any]) -> "Judged":
-        """From the JSON form; raises KeyError, TypeError or UsageError where it is none."""
+        """From the JSON form; raises KeyError, TypeError or UsageError if the data is none."""
         shown_by = data["shown_by"]
         return Judged(
             judgement=data["judgement"],

@@ -27,16 +27,16 @@ from race_harness.workers.pool import Workers
 from race_harness.workers.protocol import WholeTrial
 
 _LONGEST: Final = 80
-"""Characters of an error that are told; a table has little room."""
+"""Characters of an error that are shown; a table has little room."""
 
 
 class Judge:
     """Asks one client after another the same question, in the simulation.
 
-    `finder` finds them. Clients that cannot be had or imported, or that break out of the
-    simulation, cannot tell. `jobs` trials run at once, which decides nothing but how long it
-    takes. `on_installed` is called when the environment is there and trials are to begin.
-    `record`: where trials go.
+    `finder` finds them. A client that is not available, cannot be imported or breaks out of the
+    simulation cannot tell. `jobs` trials run at once, which only decides how long it takes.
+    `on_installed` is called when the environment is ready and trials are about to begin.
+    `record` gets the trials.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Judge:
         record: CampaignRecord | None = None,
     ) -> None:
         self.question = question
-        """What is asked of the next client."""
+        """The question for the next client."""
         self._finder = finder or ForScenarios()
         self._jobs = jobs
         self._progress = progress
@@ -58,10 +58,10 @@ class Judge:
         self._record = record
         self._judged = 0
         self.failures: dict[str, Failure] = {}
-        """Of each bad client, the first trial that shows it, whole."""
+        """For each bad client, the first failure that shows it, whole."""
 
     def __call__(self, point: Point) -> Judged:
-        """What the client says.
+        """Judge the client.
 
         Raises:
             OutOfReach: the index does not answer, or the cache cannot be written.
@@ -84,7 +84,7 @@ class Judge:
                 began = time.monotonic()
                 judged = self._tried(client, workers)
         except (ClientUnavailable, WorldBroken) as error:
-            # Without a client to import: the time until it is known to be none.
+            # If nothing could be imported, this is the time until that was known.
             part = "trials" if times.start else "start"
             times = replace(times, **{part: _since(began)})
             return Judged("unclear", in_one_line(error), times=times)
@@ -127,7 +127,7 @@ class Judge:
         workers: Workers,
         ended: Callable[[TrialResult], None] | None,
     ) -> list[TrialResult]:
-        """The trials; those that fail with another error than is asked about are void."""
+        """The results; trials that fail with another error than the question's are void."""
         wanted = self._finder.error
         if wanted is None:
             return workers.run(schedules, ended)
@@ -175,8 +175,8 @@ def tell(client: ClientUnderTest, schedule: Schedule) -> Failure:
 
 
 def _with_lines(answer: Conclusion, schedules: list[Schedule], workers: Workers) -> Conclusion:
-    """The answer, unless a client passes, or has its numbers, only because it lacks the lines at
-    which it was to be stopped."""
+    """The answer; unclear if the client passes, or has its numbers, only because it lacks the
+    lines at which the schedules stop it."""
     wanted = {
         (stall.function, stall.line)
         for schedule in schedules
@@ -191,7 +191,7 @@ def _with_lines(answer: Conclusion, schedules: list[Schedule], workers: Workers)
 
 
 def _with_error(answer: Conclusion, failure: Failure) -> Conclusion:
-    """With what the first failure of a test says: another one may be meant."""
+    """The answer with the error of a test's first failure, since the user may mean another one."""
     if failure.schedule.test is None or not failure.judgement.evidence:
         return answer
     error = failure.judgement.evidence[0].error

@@ -17,13 +17,14 @@ from race_harness.model.schedule import Schedule
 from race_harness.search.times import moved, times_of
 
 FACTOR: Final = 2.0
-"""A time is made so many times longer or shorter at most."""
+"""A time becomes at most this many times longer or shorter."""
 SHIFTS_MS: Final = (1.0, 250.0)
-"""Or moved by something between these, in virtual milliseconds: on each scale as often."""
+"""Or it moves by at most a limit in virtual milliseconds, drawn between these on a logarithmic
+scale."""
 _KEPT: Final = ("settle_s", "looks_again_s")
-"""How long the harness itself looks: shorter, and an event that is late would be called lost."""
+"""How long the harness itself looks: with less time, it would call a late event lost."""
 _LONGEST: Final = 86_400.0
-"""Nothing is made longer than that, in the unit of its field, which every field takes."""
+"""No time becomes longer than that, in the unit of its field; every field accepts it."""
 
 
 def neighbourhood(schedule: Schedule, size: int) -> list[Schedule]:
@@ -37,7 +38,7 @@ def _variants(schedule: Schedule) -> Iterator[Schedule]:
         vary = _WAYS[number % len(_WAYS)]
         other = replace(vary(schedule, coin), entropy=coin.getrandbits(62))
         if other.interleaving.seed is not None:
-            # What one seed does to the threads of one release says nothing of another.
+            # What a seed does to one release's threads says nothing about another release.
             threads = replace(other.interleaving, seed=coin.getrandbits(62))
             other = replace(other, interleaving=threads)
         yield other
@@ -60,8 +61,8 @@ def _each_shifted(schedule: Schedule, coin: random.Random) -> Schedule:
 
 
 def _counted_otherwise(schedule: Schedule, coin: random.Random) -> Schedule:
-    """Moments counted to one more or less, and times shifted; other releases send more or fewer
-    events before the run."""
+    """The counts of moments one higher or lower, and times shifted: other releases send more or
+    fewer events before the run."""
     for path, nth in list(_counts(schedule)):
         schedule = put(schedule, path, max(1, nth + coin.choice((-1, 0, 1))))
     return _each_shifted(schedule, coin)
@@ -75,7 +76,7 @@ def _factor(coin: random.Random) -> float:
 
 
 def _with_times(schedule: Schedule, change: Callable[[Path, float], float]) -> Schedule:
-    """All times changed but those that are 0: what does not take any time is not part of it."""
+    """All times changed but those that are 0: what takes no time stays that way."""
     for path, value in list(times_of(schedule)):
         if value and path[-1] not in _KEPT:
             longest = max(value, _LONGEST)
@@ -84,5 +85,5 @@ def _with_times(schedule: Schedule, change: Callable[[Path, float], float]) -> S
 
 
 def _counts(schedule: Schedule) -> Iterator[tuple[Path, int]]:
-    """Where a moment of a fault or an act is counted to, and how far."""
+    """The paths of the counts of moments of faults and acts, and the counts."""
     return ((path, inner) for path, inner, _ in walk(schedule) if path[-2:] == ("at", "nth"))

@@ -49,12 +49,12 @@ def about_schedule(
     any_verdict: bool = False,
     test: str | None = None,
 ) -> tuple[Question, str]:
-    """The question about the schedule of a failure file, and the server in it; or about a plain
-    schedule, of which any failure is bad, on the fake server. `verdict`: which one is bad instead.
-    `test`: the user's own test that is asked about.
+    """The question about the schedule of a failure file, and the file's server; or about a plain
+    schedule, for which any failure is bad, on the fake server. `verdict`: the only bad one,
+    instead. `test`: the user's own test that the question is about.
 
     Raises:
-        UsageError: the file cannot be read, holds a trial that passed, or one of another protocol.
+        UsageError: the file cannot be read, or its trial passed or is of another protocol.
     """
     _check(verdict)
     if verdict is not None and any_verdict:
@@ -70,7 +70,7 @@ def by_number_in_scenario(
     """The question how many events a verdict concerns in the schedules of a scenario.
 
     Raises:
-        UsageError: there is no such verdict, or the errors make no test.
+        UsageError: there is no such verdict, or the error rates allow no test.
     """
     _check(verdict)
     return _by_number(verdict, Drawn(scenario, seed, reps or SCENARIO_REPS), errors)
@@ -79,11 +79,11 @@ def by_number_in_scenario(
 def by_number_in_schedule(
     verdict: str, file: Path, reps: int | None, errors: tuple[float, float]
 ) -> tuple[NumberQuestion, str]:
-    """The same in a schedule and those around it, of a failure file or a plain one; and the
-    server.
+    """The same question for a schedule and those around it, from a failure file or a plain one;
+    and the server.
 
     Raises:
-        UsageError: as for `about_schedule`, or the errors make no test.
+        UsageError: as `about_schedule`, or the error rates allow no test.
     """
     _check(verdict)
     schedule, _, server = _read(file)
@@ -98,8 +98,8 @@ def _by_number(verdict: str, schedules: Schedules, errors: tuple[float, float]) 
 
 
 def _read(file: Path, test: str | None = None) -> tuple[Schedule, str | None, str]:
-    """Schedule, gravest verdict and server of a failure file; of a plain schedule nobody knows the
-    verdict, and it is for the fake server."""
+    """Schedule, gravest verdict and server of a failure file; a plain schedule has no verdict, and
+    the fake server."""
     failure = read_schedule(file, of_tests=test is not None)
     if isinstance(failure, Schedule):
         return failure, None, "fake"

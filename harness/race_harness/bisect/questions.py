@@ -1,7 +1,7 @@
-"""What is asked of each client, and by which rule its trials answer. Pure.
+"""The question for each client, and the rule by which its trials answer. Pure.
 
-The same trials are run on each client of a range, in chunks of a fixed size, so that an answer
-depends neither on the machine nor on how many trials run at once.
+Each client of a range runs the same trials, in chunks of a fixed size, so that an answer depends
+neither on the machine nor on how many trials run at once.
 """
 
 from collections import Counter
@@ -29,13 +29,13 @@ class Conclusion:
     judgement: Judgement
     says: str
     shown_by: int | None = None
-    """Which trial first shows the trouble."""
+    """The first trial that shows the trouble."""
     numbers: tuple[int | None, ...] = ()
     """As in `Judged`."""
 
 
 class Question(Protocol):
-    """Asked of one client after another."""
+    """A question to one client after another."""
 
     @property
     def title(self) -> str:
@@ -43,7 +43,7 @@ class Question(Protocol):
 
     @property
     def rule(self) -> str:
-        """How trials answer it, in a sentence or two."""
+        """The rule by which trials answer it, in a sentence or two."""
 
     def identity(self) -> dict[str, Any]:
         """All that decides the answer of a client, as plain values."""
@@ -56,7 +56,7 @@ class Question(Protocol):
 
 
 class Drawn:
-    """The schedules of a scenario in chunks, drawn as far as they are asked for."""
+    """The schedules of a scenario in chunks, drawn only as far as needed."""
 
     def __init__(self, scenario: Scenario, seed: int, reps: int) -> None:
         self.scenario = scenario
@@ -66,7 +66,7 @@ class Drawn:
         self._drawn: list[list[Schedule]] = []
 
     def chunks(self) -> Iterator[Sequence[Schedule]]:
-        # Drawing takes longer than some clients' trials.
+        # Chunk by chunk: drawing takes longer than some clients' trials.
         for number in range(-(-self.reps // BATCH)):
             if number == len(self._drawn):
                 self._drawn.append(list(islice(self._drawing, BATCH)))
@@ -74,7 +74,7 @@ class Drawn:
 
     @property
     def about(self) -> str:
-        """Which they are, in a few words."""
+        """The schedules in a few words."""
         return f"{self.scenario.name}, seed {self.seed}"
 
     def identity(self) -> dict[str, Any]:
@@ -236,7 +236,7 @@ def _shows(result: TrialResult, verdict: str | None) -> bool:
 
 
 def void_in_words(results: Sequence[TrialResult]) -> str:
-    """How many trials are void, and the reason of most of them; of at least one that is."""
+    """How many trials are void, and the most frequent reason; at least one must be void."""
     reasons = Counter(result.void.says for result in results if result.void is not None)
     reason, _ = reasons.most_common(1)[0]
     return f"{reasons.total()} of {len(results)} trials are void, most of them: {reason}"

@@ -21,9 +21,9 @@ class Range:
     preferred: frozenset[int] = frozenset()
     """Positions where the change is expected."""
     left_out: Sequence[tuple[str, str]] = ()
-    """Clients between that are not tried, each with the reason."""
+    """Clients between the ends that are not tried, each with the reason."""
     notes: Sequence[str] = ()
-    """What is worth knowing of how the range came about."""
+    """What people should know about how the range was made."""
     commits: Mapping[str, Commit] = field(default_factory=dict)
     """By client; empty for releases."""
 
@@ -65,9 +65,9 @@ def commit_range(
 ) -> Range:
     """The commits from one to the other, along the first parents, that change the package.
 
-    Where neither descends from the other, the newest commit that both descend from is the older
-    end, as with `git bisect`. Commits that touch one of `paths` are preferred. `whole`: the
-    package is not all that counts, since the server is of the same commit.
+    If neither descends from the other, the older end is the newest commit from which both descend,
+    as with `git bisect`. Commits that touch one of `paths` are preferred. `whole`: not the package
+    alone counts, since the server is of the same commit.
 
     Raises:
         UsageError: the ends are the wrong way round, or nothing between them changes the package.
@@ -101,8 +101,8 @@ def commit_range(
 def merged_range(
     repository: Repository, merge: Commit, paths: Sequence[str] = (), *, whole: bool = False
 ) -> Range | None:
-    """What a merge brought in, from where it had branched off; None where that does not change the
-    package, or it is no merge of two."""
+    """The commits that a merge brought in, from where they branched off; None if they do not
+    change the package, or the commit is no merge of two."""
     if len(merge.parents) != 2:
         return None
     mainline, brought = merge.parents
@@ -115,7 +115,7 @@ def _commit_range(
     repository: Repository, older: str, newer: str, paths: Sequence[str], whole: bool
 ) -> Range:
     chain = repository.chain(older, newer, whole=whole)
-    # What leaves the package alone is the client before it under another name.
+    # A commit that leaves the package alone is the same client under another name.
     kept = chain[:1] + [commit for before, commit in pairwise(chain) if commit.tree != before.tree]
     touching = repository.touching(older, newer, paths) if paths else set()
     return Range(
@@ -156,10 +156,10 @@ def _left_out(release: Published, *, pre: bool) -> str:
 def _in_order[Age: (Version, int)](
     ages: Sequence[Age], names: Sequence[str], kind: Kind
 ) -> tuple[Age, Age]:
-    """Older and newer of the good end and the bad one.
+    """The good end and the bad one, the older first.
 
-    When the first good one is looked for, whichever is older has to be bad: there is one way to
-    read the two, however they are named.
+    When the search is for the first good one, the older must be the bad one, so their order on the
+    command line does not matter.
     """
     good, bad = ages
     if good == bad:

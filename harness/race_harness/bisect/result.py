@@ -1,4 +1,4 @@
-"""What a bisect has found: as numbers for programs and as sentences for people. Pure."""
+"""The result of a bisect: numbers for programs, and sentences for people. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -14,25 +14,25 @@ from race_harness.environments.history import Commit
 SCHEMA: Final = 1
 
 _NAMED: Final = 6
-"""So many clients are named in one sentence; of more only the first and the last."""
+"""Clients that one sentence names; of more it names only the first and the last."""
 
 
 @dataclass(frozen=True)
 class BisectReport:
-    """One bisect, and those of the merges that it led into."""
+    """One bisect, and those of the merges to which it led."""
 
     question: Question
     server: str
     outcomes: Sequence[Bisected]
-    """The bisect of the range, and of what was merged where it led; the last has the answer."""
+    """The bisect of the range, then those of the merges it led to; the last has the answer."""
     ranges: Sequence[Range]
-    """Of each outcome."""
+    """The range of each outcome."""
     seconds: float
     """Wall seconds, all in all."""
 
     @cached_property
     def judged(self) -> dict[str, tuple[Point, Judged]]:
-        """By client, in the order in which they were judged."""
+        """The judgements by client, in the order in which they were made."""
         return {
             outcome.points[position].client: (outcome.points[position], judged)
             for outcome in self.outcomes
@@ -45,7 +45,7 @@ class BisectReport:
 
     @property
     def times(self) -> Times:
-        """Of what was judged now, not of what was known."""
+        """Wall seconds of the judgements made now, without those already known."""
         fresh = (judged.times for _, judged in self.judged.values() if not judged.known)
         return reduce(Times.__add__, fresh, Times())
 
@@ -156,7 +156,7 @@ def time_in_words(report: BisectReport) -> str:
 
 
 def _named(report: BisectReport, point: Point) -> str:
-    """A commit with all that is known of it."""
+    """A point by name, a commit with all that is known about it."""
     commit = report.commit(point.client)
     if commit is None:
         return point.label

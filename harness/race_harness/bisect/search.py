@@ -10,12 +10,12 @@ class Search:
     """Bisection of the positions 0 to `count - 1`, of which the first is known to be before the
     change and the last after it.
 
-    Positions that cannot tell are left aside, as `git bisect skip` does: the next try moves away
-    from the middle by twice as much with each of them, since what cannot tell comes in groups.
+    Positions that cannot tell are skipped, as by `git bisect skip`: with each of them the next try
+    moves twice as far from the middle, since they come in groups.
 
-    `preferred` positions are where the change is expected. They are tried first, and the others
-    only as far as is needed to be sure: a change that was expected where it is found costs one
-    more try, that of the position just before it.
+    The change is expected at the `preferred` positions. These are tried first, and others only as
+    far as needed to be sure: a change at an expected position costs one more try, of the position
+    just before it.
     """
 
     def __init__(self, count: int, preferred: Collection[int] = ()) -> None:
@@ -24,16 +24,16 @@ class Search:
         self.before = 0
         """The last position that is known to be before the change."""
         self.after = count - 1
-        """The first that is known to be after it."""
+        """The first position that is known to be after it."""
         self._unclear: set[int] = set()
         self._preferred = frozenset(preferred)
 
     def next(self) -> int | None:
-        """The position to try; None: nothing between the two is left that could tell."""
+        """The position to try; None: no position between the two is left that could tell."""
         return self._next(self.before, self.after)
 
     def tell(self, position: int, side: Side) -> None:
-        """What came of a try."""
+        """Take the result of a try."""
         if not self.before < position < self.after:
             raise ValueError(f"position {position} is not in question")
         if side == "before":
@@ -44,7 +44,7 @@ class Search:
             self._unclear.add(position)
 
     def likely(self, position: int) -> list[int]:
-        """What would be tried after a position, whose answer is still to come."""
+        """The positions that may be tried after this one, whose answer is still to come."""
         after = [self._next(position, self.after)]
         before = [self._next(self.before, position)]
         return [each for each in after + before if each is not None]
@@ -53,7 +53,7 @@ class Search:
         untried = [each for each in range(before + 1, after) if each not in self._unclear]
         expected = [each for each in untried if each in self._preferred]
         if untried and not expected and after in self._preferred:
-            # Where it was expected: all others are on this side of the one just before it.
+            # The change is where it was expected if the position just before is on the other side.
             return untried[-1]
         return _near_middle(before, after, expected or untried, self._unclear)
 

@@ -38,11 +38,10 @@ def run(
     record: CampaignRecord,
     say: Callable[[str], None],
 ) -> tuple[BisectReport, Mapping[str, Failure]]:
-    """Bisect from the good end to the bad one; with the report come the failures that were seen,
-    by client.
+    """Bisect from the good end to the bad one; return the report, and the failures by client.
 
     Raises:
-        UsageError: the ends are none, or there is nothing between them.
+        UsageError: the ends are no clients, or there is nothing between them.
         ClientUnavailable: an end does not exist.
         OutOfReach: the index does not answer, or the cache cannot be written.
     """
@@ -55,7 +54,7 @@ def run(
                 found = ranges.release_range(*ends, kind)
                 outcomes, searched = [bisecting.bisected(found, kind)], [found]
             else:
-                # An environment for tests has the server of its tree, too.
+                # An environment for tests also has the server of its tree.
                 whole = with_server or finder.requirements is not None
                 outcomes, searched = _bisect_commits(
                     bisecting, Repository(repository), ends, kind, paths, whole=whole
@@ -74,7 +73,7 @@ def run(
 
 
 class _Bisecting:
-    """What is the same for each range that is bisected: judge, journal, builder, progress."""
+    """What all bisected ranges share: judge, journal, builder, progress."""
 
     def __init__(
         self,
@@ -122,8 +121,8 @@ class _Bisecting:
         )
 
     def _measured(self, question: NumberQuestion, found: Range, kind: Kind) -> Bisected | None:
-        """Measure the ends, and ask from then on which of them a client is nearer to; the result
-        is how it ends if they do not say."""
+        """Measure the ends; from then on the question is to which of them a client is nearer. If
+        the ends settle nothing, return how the bisect ends."""
         last = len(found.points) - 1
         outcome = Bisected(kind, found.points, after=last)
         for position in (0, last):
@@ -174,7 +173,7 @@ def _bisect_commits(
     *,
     whole: bool,
 ) -> tuple[list[Bisected], list[Range]]:
-    """The commits, and, as long as it is a merge that is found, what was merged."""
+    """Bisect the commits, and, as long as the result is a merge, the merged commits."""
     found = ranges.commit_range(repository, *ends, kind, paths=paths, whole=whole)
     searched = [found]
     outcomes = [bisecting.bisected(found, kind)]
@@ -186,7 +185,7 @@ def _bisect_commits(
             break
         inner = bisecting.bisected(inside, kind)
         if inner.boundary is None:
-            break  # What was merged is fine by itself: it is the merge that is different.
+            break  # The merged commits are fine by themselves: the merge is different.
         outcomes.append(inner)
         searched.append(inside)
     return outcomes, searched
@@ -194,12 +193,12 @@ def _bisect_commits(
 
 @dataclass(frozen=True)
 class Stories:
-    """The same schedule on both sides of the border that was found."""
+    """The same schedule on both sides of the border."""
 
     before: Point
     after: Point
     bad: Point
-    """The one of the two on which it fails."""
+    """The side on which it fails."""
     failing: Failure
     path: Path
     """The file of that failure."""
@@ -207,7 +206,7 @@ class Stories:
 
     @property
     def good(self) -> Point:
-        """The other one."""
+        """The side on which it passes."""
         return self.before if self.bad == self.after else self.after
 
 
@@ -217,12 +216,12 @@ def stories(
     failures: Mapping[str, Failure],
     say: Callable[[str], None],
 ) -> Stories | None:
-    """Run it on both sides, where that was not done; the failure goes to a file.
+    """Run the schedule on each side that has no story yet; the failure goes to a file.
 
-    `failures` are those that are there already, by client. None: there is nothing to tell.
+    `failures` are those that exist already, by client. None: there is no border, or no schedule.
 
     Raises:
-        ClientUnavailable, WorldBroken, UsageError: it cannot be told.
+        ClientUnavailable, WorldBroken, UsageError: the schedule cannot be run.
     """
     outcome = report.outcome
     if outcome.boundary is None:
