@@ -17,10 +17,10 @@ from race_harness.story.timeline import short_story
 Level = Literal["error", "warning"]
 
 MOST: Final = 10
-"""Of each level in one step; GitHub drops what comes after."""
+"""Annotations of each level in one step; GitHub drops any more."""
 
 _LONGEST: Final = 4_000
-"""Characters of a message; GitHub cuts what is longer than 4,096 bytes or so."""
+"""Characters of a message; GitHub cuts longer ones at about 4,096 bytes."""
 
 _IN_MESSAGE: Final = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _IN_PROPERTY: Final = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A", ":": "%3A", ",": "%2C"})
@@ -29,10 +29,10 @@ _IN_PROPERTY: Final = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A", ":": 
 @dataclass(frozen=True)
 class Annotation:
     level: Level
-    """An error where the exit status tells of it, too; else a warning."""
+    """An error if the exit status reports it, too; else a warning."""
     title: str
     message: str
-    """May have several lines."""
+    """It may have several lines."""
     place: tuple[str, int] | None = None
     """A file below the workspace, and a line of it; None: it is about no file."""
 
@@ -79,14 +79,14 @@ def line_of(
 
 
 def place_in(workspace: Path, line: SourceLine | None) -> tuple[str, int] | None:
-    """File and number for GitHub, whose paths begin at the workspace; None: it is not in there."""
+    """File and line for GitHub, whose paths begin at the workspace; None: it lies outside."""
     if line is None or not (file := Path(line.file)).is_relative_to(workspace):
         return None
     return str(file.relative_to(workspace)), line.number
 
 
 def commands(annotations: Iterable[Annotation]) -> Iterator[str]:
-    """As many of each level as GitHub shows, and how many more there are."""
+    """The commands: as many of each level as GitHub shows, and how many more there are."""
     told: dict[Level, int] = {"error": 0, "warning": 0}
     for one in annotations:
         told[one.level] += 1

@@ -1,4 +1,4 @@
-"""What is worse than in a baseline: the tests of a soak, on what the report is about."""
+"""What is worse than in a baseline: the tests of `race soak` on the campaign of a report."""
 
 from race_harness.campaign.baseline import Against, find_baseline, measure
 from race_harness.model.errors import UsageError
@@ -12,8 +12,8 @@ from race_harness.store.store import Store
 
 
 def changes(store: Store, baseline: str, campaign: str | None = None) -> Changes:
-    """The last campaign that drew schedules, or this one, beside another; judged as by `race soak
-    --baseline`, to which both texts are given likewise.
+    """Compare the last campaign that drew schedules, or this one, with a baseline, as `race soak
+    --baseline` does; it takes both texts in the same form.
 
     Raises:
         UsageError: there is no such campaign, or no baseline.

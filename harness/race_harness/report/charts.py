@@ -1,7 +1,6 @@
 """The charts of a report as Vega-Lite: marks and data, while the page's style gives them colour.
 
-The one choice of the page, which scenario is shown, reaches the charts as their parameter
-`scenario`.
+The page's one choice, the scenario to show, reaches the charts as their parameter `scenario`.
 """
 
 from collections import Counter
@@ -18,10 +17,10 @@ Spec = dict[str, Any]
 _Layers = alt.LayerChart | alt.FacetChart
 
 PASSED: Final = "#2f74b5"
-"""Every trial passed. Blue against orange is told apart by all eyes."""
+"""Every trial passed. Everyone can tell blue from orange."""
 
 FAILING: Final = ("#8a2f08", "#d95f0e", "#fdb863", "#ffe3c4")
-"""From no trial passed to nearly all, at the rates of `_STEPS`."""
+"""From no trial passed to nearly all passed, at the rates of `_STEPS`."""
 
 SKIPPED: Final = "#9aa0a8"
 
@@ -42,10 +41,10 @@ _BARE: Final[dict[str, Any]] = {
 }
 
 _BY_PLACE: Final = alt.EncodingSortField(field="place", op="min", order="ascending")
-"""Layers have to agree on the order, which they do not on a list of values."""
+"""Layers must agree on the order; with a list of values they do not."""
 
 MOMENTS: Final = 20_000
-"""Points over time at most, the latest."""
+"""Most points of the chart over time; the latest are shown."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class ChartCell:
 def heat_map(
     cells: Iterable[ChartCell], columns: Sequence[str], rows: Sequence[str], *, column_title: str
 ) -> Spec:
-    """Pass rates, rows by columns in the given orders; where there is no cell it stays empty."""
+    """Pass rates, rows by columns in the given orders; a missing cell stays empty."""
     few = len(columns) <= _FEW
     base = alt.Chart(alt.NamedData("cells")).encode(
         x=alt.X(
@@ -130,7 +129,7 @@ def heat_map(
 
 
 def heat_map_of(report: RecordView, combination: str) -> Spec:
-    """Scenario by release, of what was run in one combination."""
+    """Pass rates by scenario and release, in one combination."""
     rows = [row for row in report.rows if row.client.combination == combination]
     skipped = [one for one in report.skipped if one.client.combination == combination]
     clients = {row.client for row in rows} | {one.client for one in skipped}
@@ -227,7 +226,7 @@ def timings(report: RecordView, which: str, scenario: str) -> Spec:
     median = base.mark_tick(thickness=3, height=16, color=_COLOURS[1]).encode(x=alt.X("p50:Q"))
     chart = _with(scenario, whiskers, box, median).properties(
         width="container",
-        # In pixels, not for each client: only the width is the page's to say.
+        # In pixels for the whole chart; the page decides only the width.
         height=min(900, 26 * most),
         description=f"Distribution of {title[which]}, quantiles by client",
     )
@@ -259,9 +258,9 @@ def _rates(x: alt.X, colour: alt.Color, tooltip: list[alt.Tooltip], scenario: st
 
 
 def _with(scenario: str, *layers: alt.Chart) -> _Layers:
-    """The layers of a chart that shows the chosen scenario, at first this one."""
+    """Layers as a chart of the chosen scenario, which is at first this one."""
     chosen = alt.param(name="scenario", value=scenario)
-    # Of the whole, or the layers would not agree in which order their values are.
+    # On the whole chart, or the layers would not agree on the order of their values.
     whole = alt.layer(*layers, data=layers[0].data)
     return whole.transform_filter("datum.scenario == scenario").add_params(chosen)
 
@@ -273,7 +272,7 @@ def _legend(report: RecordView) -> alt.Legend | None:
 
 
 def _places(report: RecordView) -> dict[ClientView, int]:
-    """Of each client in the order of versions."""
+    """The place of each client in the order of versions."""
     return {client: place for place, client in enumerate(report.clients)}
 
 
@@ -309,7 +308,7 @@ def _tally_values(tally: TrialTally) -> Mapping[str, Any]:
 
 
 def _short(passed: int, judged: int) -> str:
-    """For a cell: `100`, `>99`, `64`, `0` per cent."""
+    """The text of a cell, in per cent: `100`, `>99`, `64`, `0`."""
     percent = round(100 * passed / judged)
     if percent == 100 and passed < judged:
         return ">99"
@@ -319,7 +318,7 @@ def _short(passed: int, judged: int) -> str:
 
 
 def _spec(chart: _Layers, **datasets: list[dict[str, Any]]) -> Spec:
-    """As Vega-Lite; the data is put beside it, where nobody checks a million values."""
+    """The chart as Vega-Lite; its data goes beside it, where Altair does not check each value."""
     spec: Spec = chart.to_dict()
     spec.pop("config", None)
     return {**spec, "background": "transparent", "datasets": datasets}

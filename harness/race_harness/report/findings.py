@@ -1,4 +1,4 @@
-"""The failures of a record by cause: what is confirmed first, and one told whole for each."""
+"""The failures of a record by cause: confirmed ones first, and one told whole for each cause."""
 
 import json
 from collections import defaultdict
@@ -15,13 +15,13 @@ from race_harness.store import contents
 from race_harness.store.store import Store
 
 TOLD: Final = 40
-"""Findings that are told whole; of the others there is what they were and how to replay them."""
+"""Findings that are told whole; the others only say what they were and how to replay them."""
 
 
 def findings(
     store: Store, series: Mapping[int, tuple[ClientView, str]]
 ) -> tuple[FindingView, ...]:
-    """Those of the failures that these series keep; the client and scenario of each are given."""
+    """The findings of these series, each of which is given with its client and scenario."""
     causes: dict[str, list[tuple[Seen, int]]] = defaultdict(list)
     verdicts: dict[str, tuple[str, ...]] = {}
     kinds: dict[str, Cause] = {}
@@ -61,7 +61,7 @@ def _finding(
     *,
     told: bool,
 ) -> FindingView:
-    # The newest client is what people look after, and the shortest story is the clearest.
+    # People care most about the newest client, and the shortest story is the clearest.
     by_age = sorted({one.client for one, _ in kept}, key=lambda client: client.order)
     age = {client: -place for place, client in enumerate(by_age)}
     best = sorted(kept, key=lambda pair: (pair[0].rank, age[pair[0].client], pair[1]))

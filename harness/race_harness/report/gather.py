@@ -1,7 +1,7 @@
 """Reads a record into the view of a report.
 
-SQLite counts and numpy measures; however many trials there are, what stays is a few values for
-each client and scenario.
+SQLite counts and numpy measures; however many trials there are, only a few values for each client
+and scenario stay in memory.
 """
 
 from collections import defaultdict
@@ -36,7 +36,7 @@ from race_harness.store.store import Store
 def gather(store: Store, campaigns: Sequence[str] = ()) -> RecordView:
     """The view of the whole record, or of these campaigns: names, ids, or beginnings of ids.
 
-    It is that of one moment, whoever writes meanwhile.
+    It shows one moment, even if others write meanwhile.
 
     Raises:
         UsageError: no such campaign, or nothing was recorded; later, as any method of `Store`.
@@ -79,10 +79,10 @@ class _Series:
 
 
 def find_campaign(store: Store, named: str) -> list[str]:
-    """The ids of the campaigns of that name, or of the one whose id is or begins so.
+    """The ids of the campaigns of that name, or the one id that is the name or begins with it.
 
     Raises:
-        UsageError: there is none, or several ids begin so.
+        UsageError: there is none, or several ids begin with it.
     """
     found = campaigns_named(store, named)
     if not found:
@@ -98,7 +98,7 @@ def _chosen(store: Store, campaigns: Sequence[str]) -> list[str]:
 
 
 def _series(store: Store, chosen: Sequence[str]) -> list[_Series]:
-    """Those that have trials."""
+    """The series that have trials."""
     tallies = _tallies(store, chosen)
     found = []
     for one in contents.series(store, chosen):
@@ -133,7 +133,7 @@ def _client(one: contents.SeriesRow) -> ClientView:
 def _skipped(
     store: Store, chosen: Sequence[str], run: Container[tuple[ClientView, str]]
 ) -> Iterator[Skipped]:
-    """Those that no other campaign has run, each once, with the latest reason."""
+    """The skipped series that no other campaign has run, each once, with the latest reason."""
     found: dict[tuple[ClientView, str], str] = {}
     for one in contents.series(store, chosen):
         client = _client(one)
@@ -144,14 +144,14 @@ def _skipped(
 
 
 def _name(typed: str, version: str) -> str:
-    """What moves with time is called by what it was."""
+    """The client's name; where the argument may mean another version later, with the version."""
     return version if typed in (version, "latest", INSTALLED) else f"{typed} ({version})"
 
 
 def _tallies(
     store: Store, chosen: Sequence[str]
 ) -> dict[int, tuple[TrialTally, float, str | None]]:
-    """Of each series: its tally, wall milliseconds in all, and why one of its trials is void."""
+    """For each series: its tally, total wall milliseconds, and why one of its trials is void."""
     counts: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     passed: dict[int, int] = defaultdict(int)
     void: dict[int, int] = defaultdict(int)
@@ -185,8 +185,8 @@ def _tallies(
 
 
 def _once_each(series: Iterable[_Series]) -> list[_Series]:
-    """In the simulation the same seed gives the same trials, so a second run of them is no further
-    evidence: of such series the longest counts, of equal ones the latest."""
+    """The series that count. In the simulation the same seed gives the same trials, so running
+    them again adds no evidence: of such series the longest counts, or the latest of equals."""
     counted: dict[object, _Series] = {}
     for one in series:
         same: object = (one.client, one.scenario, one.seed)
@@ -223,7 +223,7 @@ def _rows(store: Store, counted: Iterable[_Series]) -> tuple[RateRow, ...]:
 
 
 def _times(store: Store, series: Sequence[int]) -> tuple[Quantiles | None, Quantiles | None]:
-    """Seconds of `run()` where it was reached, and wall milliseconds of all trials."""
+    """Seconds of `run()` in trials that reached it, and wall milliseconds of all trials."""
     times = chain.from_iterable(contents.times(store, series))
     values = np.fromiter(times, np.float64).reshape(-1, 3)
     return _quantiles(values[values[:, 2] == 1, 0]), _quantiles(values[:, 1])

@@ -1,7 +1,7 @@
 """The report as one page of HTML that needs nothing else: no network, no other file.
 
-Vega draws the charts from the data in the page, by a bundle of its code that is in the page as
-well; it interprets expressions, so that the page's policy can forbid to make code from text.
+Vega draws the charts from the data in the page; its code is bundled there, too. It interprets
+expressions, so that the page's policy can forbid making code from text.
 Values are escaped by the template, data by its `tojson`, and the stories are trees of elements.
 """
 
@@ -26,7 +26,7 @@ from race_harness.story.facts import replay_of
 from race_harness.story.words import in_words
 
 _MOMENTS: Final = 200
-"""Rows of the table over time, the latest; the chart has more."""
+"""Rows of the table over time, from the latest; the chart has more."""
 
 _CSP: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -74,9 +74,9 @@ class _FailureStory:
     finding: FindingView
     standing: str
     summary: str
-    """In words."""
+    """The failure in words."""
     whole: Markup
-    """Its timeline and all that belongs to it."""
+    """Its timeline, and all that goes with it."""
     file_name: str
     again: str
     """The command that replays the file."""
@@ -85,7 +85,7 @@ class _FailureStory:
 
 
 def _specs(report: RecordView) -> dict[str, charts.Spec]:
-    """By the name of the place where each is drawn."""
+    """The charts, by the name of the place where the page draws them."""
     if not report.rows:
         return {}
     scenario = _first_shown(report)
@@ -123,7 +123,7 @@ def _story(place: int, finding: FindingView) -> _FailureStory:
     whole = Element("div", {"class": "story"})
     story.add_story(whole, failure, wording.path_of(seen), failure.neighbour or "", heading="h4")
     name = file_name(seen.scenario, seen.client.version, finding.verdicts[0], ending=".json")
-    # As it was written, so that it can be shared without being made anew.
+    # The file as it was written, so that people can share it as it is.
     document = json.dumps(json.loads(finding.document), separators=(",", ":"))
     data = base64.b64encode(document.encode()).decode()
     return _FailureStory(
@@ -153,7 +153,7 @@ def _interval_of(row: RateRow) -> str:
 
 def _bundle() -> str:
     """Vega, Vega-Lite and vega-embed as one script."""
-    # Imported here because nothing else needs its half second.
+    # Imported here: it takes half a second, and nothing else needs it.
     import vl_convert
 
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")

@@ -15,8 +15,8 @@ _NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U00
 
 
 def junit(report: RecordView) -> str:
-    """The document. A case fails if any of its trials did; one without a verdict is skipped; what
-    only a search has found is a case of its own."""
+    """The document. A case fails if any of its trials failed; one without a verdict is skipped; a
+    finding that only a search has shown is a case of its own."""
     suites = Element("testsuites", {"name": "race-harness"})
     searched = [(seen, finding) for seen, finding in _seen(report) if not seen.drawn]
     clients = {*report.clients, *(seen.client for seen, _ in searched)}

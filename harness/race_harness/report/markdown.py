@@ -28,10 +28,10 @@ _CHANGES: Final = (
 )
 
 _FINDINGS: Final = 20
-"""That are told."""
+"""Findings that are shown."""
 
 _STORY: Final = 1_200
-"""Characters of one."""
+"""Characters of one story."""
 
 
 def report_markdown(report: RecordView) -> str:
@@ -62,10 +62,10 @@ def report_markdown(report: RecordView) -> str:
 
 
 class _Text:
-    """Takes blocks as long as there is room."""
+    """A text that takes blocks as long as there is room."""
 
     _MORE_ROOM: Final = 120
-    """For saying how much was left out."""
+    """Characters for a line that says how much was left out."""
 
     def __init__(self) -> None:
         self._blocks: list[str] = []
@@ -77,7 +77,7 @@ class _Text:
             self._room -= len(block) + 2
 
     def table(self, head: Sequence[str], rows: Sequence[str], share: float = 1.0) -> None:
-        """As many rows as fit into that share of the room."""
+        """Add as many rows as fit into that share of the room."""
         self._several("\n".join(head) + "\n", rows, "\n", share, len(rows))
 
     def items(self, items: Sequence[str], *, more: int) -> None:

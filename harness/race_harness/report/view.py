@@ -19,13 +19,13 @@ SIM_FAKE: Final = "sim×fake"
 
 @dataclass(frozen=True)
 class TrialTally:
-    """Trials, counted. Void ones are in `trials` and `void`, and in no rate."""
+    """Counts of trials. Void ones count in `trials` and `void`, and in no rate."""
 
     trials: int
     passed: int
     void: int
     verdicts: Mapping[str, int]
-    """Trials by verdict, gravest first; one with two verdicts is counted under both."""
+    """Trials by verdict, gravest first; a trial with two verdicts counts under both."""
 
     @property
     def judged(self) -> int:
@@ -73,10 +73,10 @@ class Quantiles:
 
 @dataclass(frozen=True)
 class ClientView:
-    """A client where it was run: all that tells two rates apart."""
+    """A client in a combination: all that tells two rates apart."""
 
     name: str
-    """The version, or what was typed with the version behind it."""
+    """The version, or the argument as typed, followed by the version."""
     version: str
     combination: str
     server_version: str = ""
@@ -91,7 +91,7 @@ class ClientView:
 
     @property
     def order(self) -> tuple[object, ...]:
-        """Sorts releases as versions, and what has no version behind them by name."""
+        """A sort key: releases by version, then the other clients by name."""
         return (self.combination != SIM_FAKE, self.combination, *version_order(self.version), self)
 
     def __lt__(self, other: "ClientView") -> bool:
@@ -99,7 +99,7 @@ class ClientView:
 
 
 def version_order(version: str) -> tuple[bool, Version, str]:
-    """The place of a version among others; what is none comes last."""
+    """A sort key for versions; a text that is no version comes last."""
     try:
         return False, Version(version), ""
     except InvalidVersion:
@@ -108,7 +108,7 @@ def version_order(version: str) -> tuple[bool, Version, str]:
 
 @dataclass(frozen=True)
 class TrendPoint:
-    """What one campaign found of a client and scenario."""
+    """What one campaign found for a client and scenario."""
 
     began: datetime
     client: str
@@ -131,7 +131,7 @@ class RateRow:
     wall_ms: Quantiles | None
     wall_total_s: float
     void_reason: str | None
-    """Of one of the void trials."""
+    """The reason of one of the void trials."""
 
 
 @dataclass(frozen=True)
@@ -159,13 +159,13 @@ class CampaignView:
 
 @dataclass(frozen=True)
 class Seen:
-    """A failure that was kept, and where."""
+    """A failure that was kept, and where it was seen."""
 
     id: int
     client: ClientView
     scenario: str
     drawn: bool
-    """Whether its schedule was a sample; others were searched or given."""
+    """Whether its schedule was drawn as a sample; others were searched or given."""
     path: str | None
     rank: int
     """As `model.confirmation.rank`."""
@@ -182,16 +182,16 @@ class FindingView:
     """Gravest first."""
     kept: int
     seen: tuple[Seen, ...]
-    """One for each client and scenario, the one that tells most first; its failure follows."""
+    """One for each client and scenario, the most telling first; `failure` is that of the first."""
     failure: Failure | None
-    """None: there are too many to tell them all."""
+    """None: there are too many findings to tell all of them."""
     document: str
-    """Its file."""
+    """The text of its file."""
 
     @property
     def causes(self) -> list[tuple[str, str]]:
-        """Each verdict with what its evidence says, in which a number is `N`."""
-        # Markdown takes `#` for the number of an issue.
+        """Each verdict with what its evidence says, with `N` for numbers."""
+        # Markdown would take `#` for an issue number.
         return [(kind.verdict, kind.kind_says.replace("#", "N")) for kind in self.cause.kinds]
 
     @property
@@ -227,17 +227,17 @@ class RecordView:
     campaigns: tuple[CampaignView, ...]
     """Oldest first."""
     rows: tuple[RateRow, ...]
-    """Samples alone, by client and scenario."""
+    """Rates of samples only, by client and scenario."""
     moments: tuple[TrendPoint, ...]
-    """Of samples, oldest first."""
+    """Campaigns' rates of samples, oldest first."""
     findings: tuple[FindingView, ...]
     """Confirmed ones first."""
     searched: int = 0
     """Trials of schedules that were searched or given: in no rate."""
     repeated: int = 0
-    """Trials that did again, by the same seed, what is counted already: in no rate."""
+    """Trials that repeat, with the same seed, trials that count already: in no rate."""
     skipped: tuple[Skipped, ...] = ()
-    """Of clients and scenarios that have no row."""
+    """Clients and scenarios that have no row."""
     changes: Changes | None = None
     source: str = field(default="")
     """The record's file."""

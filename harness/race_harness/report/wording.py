@@ -22,7 +22,7 @@ def outcome(report: RecordView) -> Outcome:
 
 
 def verdict(report: RecordView) -> str:
-    """Of the whole, in one sentence."""
+    """The verdict on the whole record, in one sentence."""
     tally, rows = report.tally, report.rows
     if report.changes is not None and report.changes.regressions:
         many = len(report.changes.regressions)
@@ -67,7 +67,7 @@ def extent(report: RecordView) -> str:
 
 
 def when(report: RecordView) -> str:
-    """UTC, from the first beginning to the last end."""
+    """The time of the campaigns in UTC, from the first beginning to the last end."""
     began = report.campaigns[0].began
     ends = [campaign.ended for campaign in report.campaigns if campaign.ended is not None]
     text = f"{began:%Y-%m-%d %H:%M}"
@@ -79,13 +79,13 @@ def when(report: RecordView) -> str:
 
 
 def void_words(row: RateRow) -> str:
-    """Empty where no trial of the row is void."""
+    """How many trials are void, and why; empty if no trial of the row is void."""
     reason = f", one of them because: {row.void_reason}" if row.void_reason else ""
     return f"{row.tally.void} void{reason}" if row.tally.void else ""
 
 
 def left_out(report: RecordView) -> list[str]:
-    """A line for each client that was not run, or in some scenarios not, and for each reason."""
+    """A line for each reason and each client that did not run, or not in some scenarios."""
     names: dict[tuple[str, str], list[str]] = {}
     for one in report.skipped:
         names.setdefault((one.client.label, one.reason), []).append(one.scenario)
@@ -103,13 +103,13 @@ def standing(finding: FindingView) -> str:
 
 
 def replay(seen: Seen) -> str:
-    """The command; without a file there is only what this report holds."""
+    """The replay command; without a file, the report itself holds the failure."""
     test = test_named(seen.scenario)
     return replay_command(path_of(seen), seen.typed, test).removeprefix("replay: ")
 
 
 def path_of(seen: Seen) -> Path | None:
-    """Of the failure's file, on the machine that wrote it."""
+    """The path of the failure's file, on the machine that wrote it."""
     return Path(seen.path) if seen.path else None
 
 
