@@ -1,4 +1,4 @@
-"""What a campaign is measured against: another campaign, in the same record or in another one."""
+"""The baseline of a campaign: another campaign, in the same record or in another one."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -35,9 +35,9 @@ class Baseline:
     samples: tuple[Sample, ...]
 
     def of(self, now: Sample, alone: bool) -> Sample | None:
-        """What a series is compared with: the same scenario, world and kind of server, and the
-        client as it was typed; or the one client of the baseline, if that of now is `alone`, too:
-        the checkout of last night may have lain elsewhere."""
+        """The series to compare with: the same scenario, world and kind of server, and the same
+        client argument. Or, if both campaigns have a single client (`alone`), that one: last
+        night's checkout may have been in another place."""
         alike = [
             then
             for then in self.samples
@@ -51,14 +51,14 @@ class Baseline:
 
 
 def find_baseline(text: str, record: Store, own: str | None = None) -> Baseline:
-    """The campaign that is meant: the last soak of another record, or else its last campaign with
-    drawn schedules; or a campaign of this record, by its name or the begin of its id.
+    """The campaign that `text` means: the last soak of another record, or else its last campaign
+    with drawn schedules; or a campaign of this record, by its name or the beginning of its id.
 
-    `own` is the campaign that is to be compared, which is never meant. The other record stays open
+    `own` is the campaign to compare, which is never its own baseline. The other record stays open
     as long as the baseline is in use.
 
     Raises:
-        UsageError: there is none, or the ids of several begin so.
+        UsageError: there is none, or several ids begin like this.
     """
     path = Path(text).expanduser()
     if path.is_file():
@@ -88,9 +88,9 @@ class Against:
     comparisons: tuple[BaselineTest, ...]
     regressions: tuple[BaselineTest, ...]
     wall_ms: tuple[float | None, float | None]
-    """Means of then and of now: shown, and never judged."""
+    """Means of the baseline and of now: shown, but never judged."""
     passed_apart: tuple[int, int]
-    """Trials that passed with another verdict than `ok`, likewise."""
+    """Trials that passed with a verdict other than `ok`; also only shown."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -115,7 +115,7 @@ class Measured:
 
     baseline: Baseline
     series: Mapping[Key, Against]
-    """Those that both have."""
+    """The series that both have."""
 
     @property
     def has_regressed(self) -> bool:
@@ -160,14 +160,14 @@ def _compared(then: Sample, now: Sample) -> list[BaselineTest]:
 
 
 def _same_schedules(then: Sample, now: Sample) -> bool:
-    """Whether trials of the same number and seed are of the same schedule: the file of somebody's
-    own scenario may have changed."""
+    """Whether trials of the same number and seed have the same schedule: the file of a user's own
+    scenario may have changed."""
     before, after = then.schedules(), now.schedules()
     return all(before[number] == after[number] for number in before.keys() & after.keys())
 
 
 def _paired(then: Sample, now: Sample) -> Paired:
-    """The trials that both have: of the same seed, either may have stopped earlier."""
+    """The trials that both have: with the same seed, either may have stopped earlier."""
     before = dict(then.outcomes())
     cells = Counter(
         (before[number], passed) for number, passed in now.outcomes() if number in before

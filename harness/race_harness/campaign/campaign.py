@@ -1,4 +1,4 @@
-"""A campaign: the same schedules for one client after another, and what came of them."""
+"""A campaign: the same schedules for one client after another, and their results."""
 
 import contextlib
 import time
@@ -46,13 +46,13 @@ def run_campaign(
 ) -> Campaign:
     """Run every schedule once, on workers that are ready, and write the first failure to a file.
 
-    `start`: the number of the first one that is run; those before it have been.
-    `failures`: the folder of the file; None: it is kept in the record alone.
-    `series`: where each trial is recorded as it ends, before `on_result` hears of it; with its
-    schedule if `keeps_schedules`, where no seed gives it.
-    `strict`: a failure is whatever is not `ok`.
-    `on_unrepeated`: hears that the first failure did not repeat, which then has no file; else that
-    is raised.
+    `start`: the number of the first trial to run; those before it have run already.
+    `failures`: the folder of the file; None: only the record keeps the failure.
+    `series`: records each trial as it ends, before `on_result` gets it; with `keeps_schedules`
+    also its schedule, if no seed gives it.
+    `strict`: everything but `ok` is a failure.
+    `on_unrepeated`: called when the first failure does not repeat, and so has no file; without it
+    this is an error.
 
     Raises:
         WorldBroken: a worker lost control, died, or did not repeat its first failure.
@@ -113,7 +113,7 @@ def _each(schedules: Sequence[Schedule]) -> Generator[Schedule]:
 
 
 class _Once:
-    """Keeps the first failure whole, in real time, where it may not come a second time."""
+    """Keeps the first failure whole, for real time, where it may not happen a second time."""
 
     def __init__(self) -> None:
         self.wholes: dict[int, WholeTrial] = {}
@@ -134,8 +134,8 @@ def examine(
 ) -> Failure:
     """Run a schedule once more and keep all of it, whatever its verdict.
 
-    `series`: where it is recorded, under the next number. `lines`: of a test, with the lines that
-    its threads ran, which tell its story.
+    `series`: records it under the next number. `lines`: for a test, include the lines that its
+    threads ran, for its story.
     """
     result, whole = workers.run_whole(schedule, "lines" if lines else "all")
     if series is not None:
@@ -150,7 +150,7 @@ def whole_failure(
     result: TrialResult,
     whole: WholeTrial,
 ) -> Failure:
-    """What a worker told of a trial, as a failure file holds it; a pass may be told, too."""
+    """A worker's report of a trial, in the form of a failure file; the trial may have passed."""
     notes = whole.notes
     if result.void is not None:
         unreached = "" if result.void.kind == "not-run" else "run() was never reached: "
@@ -184,7 +184,7 @@ def whole_failure(
 
 
 def keep(failure: Failure, failures: Path = FAILURES, series: SeriesRecord | None = None) -> Path:
-    """Write a failure file, and into the record where `series` has its trial; gives its path. A
+    """Write a failure file, and record it if `series` has its trial; return the file's path. A
     file that holds another failure stays as it is.
 
     Raises:
@@ -194,7 +194,7 @@ def keep(failure: Failure, failures: Path = FAILURES, series: SeriesRecord | Non
     failure.write(path)
     ignore = failures.parent / ".gitignore"
     if failures == FAILURES and not ignore.exists():
-        # What a run leaves in somebody's repository is not to be committed by accident.
+        # Keep users from committing by accident what a run leaves in their repository.
         ignore.write_text("*\n")
     if series is not None:
         series.failure(failure, path)

@@ -9,8 +9,8 @@ from race_harness.model.verdict import TrialResult
 
 
 class CompactResults(Sequence[TrialResult]):
-    """Results in the order of their indices, the first of which is `start`; without what they say
-    of single events (`concerned`). A hundred bytes each.
+    """Results in the order of their indices, from `start` on, without what they say about single
+    events (`concerned`). Each takes some hundred bytes.
     """
 
     def __init__(self, results: Iterable[TrialResult] = (), *, start: int = 0) -> None:
@@ -19,13 +19,13 @@ class CompactResults(Sequence[TrialResult]):
         self._digests: list[str] = []
         self._virtual_s, self._wall_ms = array("d"), array("d")
         self._rest: dict[int, tuple[Void | None, int]] = {}
-        """What few have: why they are void, and how much of them is undone."""
+        """What few results have: why they are void, and how much of them is undone."""
         self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
         for result in results:
             self.add(result)
 
     def add(self, result: TrialResult) -> None:
-        """Keep one, in its place; those before it may come later."""
+        """Keep a result in its place; earlier ones may come later."""
         place = result.index - self._start
         while len(self._digests) <= place:
             self._verdicts.append(())

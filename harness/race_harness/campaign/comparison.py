@@ -1,7 +1,7 @@
 """What a campaign found: each client in numbers, and each two clients on the same schedules.
 
-Trials with equal index ran the same schedule, whichever client they ran it on. So clients are
-compared pair by pair, which tells a real difference from an easy or a hard seed.
+Trials with equal index ran the same schedule on every client. So clients are compared trial by
+trial, which tells a real difference from an easy or a hard seed.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True)
 class ClientSummary:
-    """All trials of one client. Void trials are in `reps` and `void`, and in no rate."""
+    """All trials of one client. Void trials count in `reps` and `void`, and in no rate."""
 
     client: str
     """The client as typed."""
@@ -32,10 +32,10 @@ class ClientSummary:
     ci95: tuple[float, float]
     """Wilson interval of the pass rate."""
     verdicts: dict[str, int]
-    """Trials by verdict, gravest first. A trial with two verdicts is counted under both."""
+    """Trials by verdict, gravest first. A trial with two verdicts counts under both."""
     void: int
     undone: int
-    """Trials in which a run or an act that was asked for did not happen."""
+    """Trials in which a run or an act of the schedule did not happen."""
     wall_ms: Spread | None
     """Wall milliseconds of a repetition, void ones included; None without repetitions."""
     virtual_s: Spread | None
@@ -45,17 +45,17 @@ class ClientSummary:
     first_failure: str | None
     """Path of the failure file of the first failing trial."""
     grades: dict[str, int] | None = None
-    """Of a test: how many of its failures have each grade."""
+    """For a test: how many of its failures have each grade."""
     strategies: dict[str, tuple[int, int]] | None = None
-    """Of a test: by strategy, how many trials failed and how many there were."""
+    """For a test: by strategy, how many trials failed and how many there were."""
 
     def has_passed(self, *, strict: bool = False) -> bool:
-        """Whether every trial did; `strict`: and was `ok`."""
+        """Whether every trial passed; `strict`: with `ok`."""
         return self.passed == self.reps and not (strict and self.has_passed_apart)
 
     @property
     def has_passed_apart(self) -> bool:
-        """Whether a trial passed with another verdict than `ok`."""
+        """Whether a trial passed with a verdict other than `ok`."""
         return any(self.verdicts.get(verdict) for verdict in PASSING if verdict != "ok")
 
     def to_dict(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class ClientSummary:
 
 @dataclass(frozen=True)
 class Pair:
-    """Clients A and B on the same schedules, those left out where a trial of either is void."""
+    """Clients A and B on the same schedules, without those on which a trial of either is void."""
 
     a: str
     b: str
@@ -138,7 +138,7 @@ def summarise(
 
 
 def campaign_digest(results: Iterable[TrialResult]) -> str:
-    """One digest over what every trial did, not over how long it took or when it arrived.
+    """One digest of what every trial did, without how long it took or when its result came.
 
     Two campaigns with equal digests did the same, whatever their number of workers.
     """
@@ -146,7 +146,7 @@ def campaign_digest(results: Iterable[TrialResult]) -> str:
 
 
 def digest_in_order(results: Iterable[TrialResult]) -> str:
-    """The same of results that come in the order of their numbers, none of which is kept."""
+    """The same digest, for results in the order of their numbers; it keeps none of them."""
     digest = hashlib.blake2b(digest_size=16)
     for result in results:
         entry = [result.index, result.digest, result.verdicts, result.void and result.void.says]

@@ -60,8 +60,8 @@ class DrawnSchedules(Sequence[Schedule]):
 
 
 def drawn_ahead(get: Callable[[int], list[Schedule]]) -> Generator[Schedule]:
-    """The schedules that `get` gives for 0, 1, ... until it has none, each batch drawn on a thread
-    of its own while those before are used."""
+    """The schedules of the batches that `get` gives for 0, 1, ... until one is empty. A thread of
+    its own draws each batch while earlier ones are in use."""
     drawing = _OneBatch(get, 0)
     try:
         for batch in count(1):
@@ -75,7 +75,7 @@ def drawn_ahead(get: Callable[[int], list[Schedule]]) -> Generator[Schedule]:
 
 
 class _Batches:
-    """Batches by their number, the latest of which are kept."""
+    """Batches by their number; it keeps the latest."""
 
     def __init__(self, scenario: Scenario, seed: int, reps: int) -> None:
         self._scenario, self._seed, self._reps = scenario, seed, reps
@@ -95,12 +95,12 @@ class _Batches:
 class _OneBatch(threading.Thread):
     """Draws one batch.
 
-    The main thread waits meanwhile or minds the workers: where it is interrupted there is nothing
-    of Hypothesis, which could swallow that.
+    Meanwhile the main thread waits, or serves the workers, and runs no code of Hypothesis, which
+    could swallow an interrupt.
     """
 
     def __init__(self, get: Callable[[int], list[Schedule]], number: int) -> None:
-        # A strategy of the user's own may go on for ever; the process can end without it.
+        # A user's own strategy may never end; as a daemon it does not keep the process alive.
         super().__init__(name="drawing", daemon=True)
         self._get, self._number = get, number
         self._drawn: list[Schedule] = []
@@ -114,7 +114,7 @@ class _OneBatch(threading.Thread):
             self._error = error
 
     def result(self) -> list[Schedule]:
-        """The batch; raises what drawing it has raised."""
+        """The batch; raises what drawing it raised."""
         self.join()
         if self._error is not None:
             raise self._error

@@ -1,6 +1,7 @@
 """Trying a failure, or a schedule, in combinations of world and server.
 
-The tries are fixed beforehand and all of them are told: nothing is repeated until it fails.
+The number of tries is fixed beforehand, and all of them are reported: nothing is repeated until it
+fails.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,13 +34,13 @@ from race_harness.workers.protocol import WholeTrial
 TRIES: Final = 5
 
 _Key = tuple[str, str, Combination]
-"""Client and server as `find_client` takes them, and where."""
+"""Client and server as `find_client` takes them, and the combination."""
 
 
 def usual_combinations(server: str) -> tuple[Combination, ...]:
-    """Where something is tried when nobody says where, by the server that it was met with.
+    """The combinations to try by default, by the server of the first trial.
 
-    Beside the real server of another release than the client's it cannot be simulated.
+    With the real server of another release than the client's, there is no simulation.
     """
     if server == "own":
         return (Combination("real", "own"),)
@@ -49,7 +50,7 @@ def usual_combinations(server: str) -> tuple[Combination, ...]:
 
 
 def schedules_of_tries(schedule: Schedule, tries: int, world: str) -> list[Schedule]:
-    """The schedule so many times. In the simulation, where it would do the same each time, all but
+    """The schedule `tries` times. In the simulation, where it would do the same each time, all but
     the first have another entropy: other ids and other jitter, and nothing else."""
     if world == "real":
         return [schedule] * tries
@@ -60,19 +61,19 @@ def schedules_of_tries(schedule: Schedule, tries: int, world: str) -> list[Sched
 
 @dataclass(frozen=True)
 class Tries:
-    """What came of a schedule in one combination, try by try."""
+    """The results of a schedule in one combination, try by try."""
 
     client: ClientUnderTest
     workers: Workers
     schedules: Sequence[Schedule]
     results: Sequence[TrialResult]
     wholes: Mapping[int, WholeTrial]
-    """Of those that failed, all of the trial, by index."""
+    """The tries that failed, by index, as whole trials."""
     series: SeriesRecord | None
-    """Where they are recorded."""
+    """The series that records them."""
 
     def confirmation(self, verdict: str | None) -> Confirmation:
-        """The tries, counted: which of them reproduced that verdict; None: there is none yet."""
+        """How many of the tries reproduced that verdict; None: there is no verdict yet."""
         return Confirmation(
             tries=len(self.results),
             reproduced=sum(verdict in result.verdicts for result in self.results),
@@ -85,12 +86,12 @@ class Tries:
 class Confirmer:
     """Tries failures of one client, in combinations whose workers start when they are needed.
 
-    They are kept for the next failure. Leave it to close them.
+    The workers stay for the next failure; leaving the context ends them.
 
     `jobs`: how many tries run at once; None: the default of `jobs_in`.
     `record`: the campaign in which every try is recorded as it ends.
-    `client_of`: which client and server a failure is tried with, as `recorded`; where failures are
-    read from files that may be anybody's, `permitted`.
+    `client_of`: gives the client and server to try a failure with: `recorded`, or `permitted` for
+    failures from files that may come from anybody.
     """
 
     def __init__(
@@ -123,10 +124,10 @@ class Confirmer:
         self._stack.__exit__(exc_type, exc, tb)
 
     def tried(self, failure: Failure, combination: Combination) -> Confirmation:
-        """What comes of it there.
+        """Try the failure in a combination.
 
         Raises:
-            ClientUnavailable: the client or its server cannot be had.
+            ClientUnavailable: the client or its server is not available.
             UsageError: the client has no such server.
             WorldBroken: a trial left its world.
         """
@@ -138,15 +139,15 @@ class Confirmer:
     def tries(
         self, argument: str, server: str, schedule: Schedule, combination: Combination
     ) -> Tries:
-        """What comes of a schedule that the combination can run, on a client and a server as
-        `find_client` takes them; raises as `tried`."""
+        """Try a schedule that the combination can run, on a client and a server as `find_client`
+        takes them; raises what `tried` raises."""
         key = (argument, server, combination)
         if key in self._lacking:
             raise self._lacking[key]
         try:
             client, workers = self._workers(key)
         except ClientUnavailable as error:
-            # Asking again takes time and brings the same.
+            # Asking again would take time and give the same answer.
             self._lacking[key] = error
             raise
         schedules = schedules_of_tries(schedule, self._tries, combination.world)
@@ -163,7 +164,7 @@ class Confirmer:
         try:
             results = workers.run(schedules, ended, failed)
         except WorldBroken:
-            # They answer nobody any more; the next failure gets others.
+            # These workers answer no more; the next failure gets new ones.
             del self._started[key]
             raise
         return Tries(client, workers, schedules, results, wholes, series)
@@ -197,11 +198,11 @@ def confirm_everywhere(
     confirmer: Confirmer,
     record: CampaignRecord,
 ) -> tuple[Failure, dict[str, Confirmation], list[ClientUnavailable]]:
-    """Try a failure in each combination and put what comes of it into its file, one after another:
-    what an interrupt leaves is there.
+    """Try a failure in one combination after another, and put each result into its file at once,
+    so that an interrupt loses none.
 
-    The result is the failure as it is then, what came of it now, and why it could not be tried
-    somewhere.
+    Returns the failure with all results, the results of now, and why it could not be tried in
+    some combination.
 
     Raises:
         UsageError: the file cannot be written.
@@ -221,9 +222,9 @@ def confirm_everywhere(
 
 
 def try_on_real_server(confirmer: Confirmer, failure: Failure, path: Path) -> Failure:
-    """Try a failure in `sim×real` and put what comes of it into its file.
+    """Try a failure in `sim×real` and put the result into its file.
 
-    That the server cannot be had, or leaves the simulation, is kept and raises nothing.
+    If the server is not available, or leaves the simulation, the file says so; that is no error.
     """
     try:
         confirmation = confirmer.tried(failure, SIM_REAL)

@@ -1,4 +1,4 @@
-"""A hunt on one client: distinct failures, each kept, and what is found out about it."""
+"""A hunt on one client: keeps distinct failures, and finds out more about each."""
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +31,7 @@ from race_harness.workers.pool import Workers, jobs_in
 from race_harness.workers.protocol import RunTrial, TrialDone
 
 _AHEAD = 2
-"""Requests that a job has: what is asked for next depends on what came of the last ones."""
+"""Requests that a job has at most: the next ones depend on the results of the last."""
 
 
 def in_scenarios(
@@ -49,7 +49,7 @@ def in_scenarios(
 
 
 def _known_times(workers: Workers) -> list[float]:
-    """Seconds that the source of the client names, and its server's."""
+    """Durations in seconds that the client's source names, and those of its server."""
     files = {Path(place.file) for place in workers.source_places()}
     sources = [path.read_text(errors="replace") for path in files if path.is_file()]
     found = set(OF_SERVERS_S).union(*map(seconds_in, sources))
@@ -94,7 +94,7 @@ class FailureHunt:
         self._budget = budget
         self._confirms = confirm and client.is_confirmed_beside_real
         self.findings: list[tuple[Finding, Path]] = []
-        """Each with its file."""
+        """The findings, each with its file."""
         self.tally = Tally()
         self.not_run: list[str] = []
         """Why trials were not run at all, one entry for each."""
@@ -108,9 +108,9 @@ class FailureHunt:
         on_begin: Callable[[], None],
         on_found: Callable[[Failure, Path], None],
     ) -> None:
-        """Search in the scenarios, which may depend on what workers that are ready tell.
+        """Search in the scenarios, which may depend on the workers once these are ready.
 
-        At most so many schedules (None: no limit), and for so many wall seconds.
+        It tries at most `examples` schedules (None: no limit), for at most `seconds` of wall time.
 
         Raises:
             WorldBroken: a trial left its world. What was found before is kept.
@@ -167,7 +167,7 @@ class FailureHunt:
             raise WorldBroken(f"{error}\n{self._broken_by(error.trial.schedule)}") from None
 
     def _noted(self, workers: Workers, schedule: Schedule, done: TrialDone) -> Failure | None:
-        """Write a trial down; gives it as a failure if it has failed."""
+        """Record a trial; return it as a failure if it failed."""
         self._series(workers, schedule).next_trial(done.result, schedule)
         void = done.result.void
         if void is not None and void.kind == "not-run":
@@ -201,7 +201,7 @@ class FailureHunt:
     def _looked_into(
         self, workers: Workers, confirmer: Confirmer, found: Finding, path: Path
     ) -> Failure:
-        """With what comes to be known of it, which is kept as it comes."""
+        """The failure with what is found out about it; each result is kept at once."""
         failure, series = found.failure, self._series(workers, found.failure.schedule)
         if found.looked_around:
             failure = replace(failure, neighbour=describe(found.neighbour))

@@ -19,21 +19,21 @@ class Finder(Protocol):
 
     @property
     def server(self) -> str:
-        """What clients are run against: `fake`, `real` or `own`."""
+        """The server that clients run against: `fake`, `real` or `own`."""
 
     @property
     def requirements(self) -> tuple[str, ...] | None:
-        """Of a test, what environments hold besides; None: they are for scenarios."""
+        """For a test, what environments hold as well; None: they are for scenarios."""
 
     def find(self, argument: str, progress: Callable[[str], None]) -> ClientUnderTest:
-        """Raises as `find_client` and `find_tests` do."""
+        """Raises what `find_client` and `find_tests` raise."""
 
     def named(self, schedule: Schedule, workers: Workers) -> Schedule:
-        """The schedule with its subject called as these workers call it."""
+        """The schedule, with the name that these workers have for its subject."""
 
     @property
     def error(self) -> str | None:
-        """What failures have to say, to be the ones that are asked about; None: all are."""
+        """Only failures with this text count; None: all count."""
 
     def identity(self) -> dict[str, Any]:
         """All that decides a verdict besides client and schedule, as plain values."""
@@ -60,7 +60,7 @@ class ForScenarios:
 
 @dataclass(frozen=True)
 class ForTest:
-    """Clients beside which one test runs, as `find_tests` finds them."""
+    """Clients with which one test runs, as `find_tests` finds them."""
 
     test: str
     """As typed: PATH::NAME."""
@@ -71,7 +71,7 @@ class ForTest:
     world: str = "sim"
     at_client: bool = False
     invariant: bool = False
-    """As `Selection` has them."""
+    """These fields are those of `Selection`."""
 
     @property
     def server(self) -> str:
@@ -89,19 +89,19 @@ class ForTest:
         return replace(found, combination=Combination(self.world, "own"))
 
     def named(self, schedule: Schedule, workers: Workers) -> Schedule:
-        """Raises UsageError: the name is that of several tests."""
+        """Raises UsageError: several tests have the name."""
         if len(workers.tests) > 1:
             several = f"{len(workers.tests)} tests, such as {workers.tests[0]}"
             raise UsageError(f"{self.test} is {several}, and this is about one: name one of them")
         return replace(schedule, scenario=workers.tests[0])
 
     def identity(self) -> dict[str, Any]:
-        """With what the test's file holds: what was judged by another one is no answer."""
+        """With the contents of the test's file: after a change, older judgements do not count."""
         return {
             "test": self.selection.to_adapter(),
             "requirements": self.requirements,
             "error": self.error,
-            # Where it is the client's own, the client decides it.
+            # If the test is the client's own, the client decides the contents.
             "file": None if self.at_client else self._digest_of_file(),
         }
 

@@ -1,4 +1,4 @@
-"""Failure files and their places: a name for each, and none is put in the place of another."""
+"""Failure files and their places: each has a name, and none replaces another."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -24,14 +24,14 @@ def failure_name(failure: Failure) -> str:
 
 
 def place_of(failure: Failure, folder: Path) -> Path:
-    """Where its file is in a folder, or would be: what holds another failure, or none, stays."""
+    """The place of its file in a folder; never that of a file that holds something else."""
     return next(
         path for path in _places(failure, folder) if not _is_there(path) or holds(path, failure)
     )
 
 
 def holds(path: Path, failure: Failure) -> bool:
-    """Whether this very failure is in a file, whatever has come to be known of it since."""
+    """Whether a file holds this very failure; what was found out about it since may differ."""
     try:
         return _same(Failure.read(path)) == _same(failure)
     except UsageError:
@@ -41,11 +41,11 @@ def holds(path: Path, failure: Failure) -> bool:
 def export_failures(
     failures: Callable[[], Iterator[Failure]], folder: Path, *, force: bool = False
 ) -> list[Path]:
-    """Write a file for each, once all their places are known to be free; those of one that several
-    campaigns met are one file, the last. With `force`, files that are there are replaced.
+    """Write a file for each failure, once all places are known to be free; if several campaigns
+    met the same failure, the last one is written. With `force`, existing files are replaced.
 
     Raises:
-        UsageError: a file is there already and holds something else, or one cannot be written.
+        UsageError: a file exists and holds something else, or one cannot be written.
     """
     taken: dict[Path, Same] = {}
 
@@ -77,7 +77,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _same(failure: Failure) -> Same:
-    """What makes two of them one and the same."""
+    """What two failures must have in common to be the same."""
     return (
         *(failure.schedule, failure.digest, failure.client, failure.resolved_version),
         *(failure.world, failure.server, failure.judgement.verdicts),

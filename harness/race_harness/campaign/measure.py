@@ -29,13 +29,13 @@ def measure(
     record: CampaignRecord,
     progress: Progress,
 ) -> Comparison:
-    """Run the scenario's schedules against each client; `server` and `world` as `find_client`
-    takes them. Every trial is recorded as it ends. `strict`: a failure is whatever is not `ok`.
+    """Run the scenario's schedules against each client; `server` and `world` are as `find_client`
+    takes them. Every trial is recorded as it ends. `strict`: everything but `ok` is a failure.
 
-    Every client is found before the first trial runs: a client that cannot be had costs nothing.
+    All clients are found before the first trial, so that a missing one costs no trials.
 
     Raises:
-        ClientUnavailable: one of the clients cannot be had.
+        ClientUnavailable: one of the clients is not available.
         WorldBroken: a trial escaped the simulation.
     """
     found = [
@@ -93,12 +93,12 @@ def smallest_failure(
     record: CampaignRecord,
     progress: Progress,
 ) -> tuple[Failure, Path]:
-    """The smallest schedule of a scenario on which a client fails as `is_wanted` says, and the
-    file of that failure.
+    """The failure on the smallest schedule of a scenario on which a client fails as `is_wanted`
+    says, and its file.
 
     Raises:
         AssertionError: there is none.
-        ClientUnavailable: the client cannot be had.
+        ClientUnavailable: the client is not available.
         WorldBroken: a trial escaped the simulation.
     """
     client = find_client(argument, progress.step)

@@ -1,6 +1,6 @@
 """The test that a failure file is about. It runs only if the user names it.
 
-A file may come from anybody, and a test is whatever code that somebody likes.
+A file may come from anybody, and a test may be any code.
 """
 
 from collections.abc import Callable
@@ -15,12 +15,13 @@ from race_harness.workers.selection import Selection
 def find_named_test(
     failure: Failure, test: str | None, client: str | None, progress: Callable[[str], None]
 ) -> ClientUnderTest:
-    """`test` is what was named on the command line, `client` another one than that of the file.
+    """Find the test and its client. `test` is the one named on the command line; `client` replaces
+    that of the file.
 
     Raises:
-        UsageError: the file is about another test, or about none; its client was not named, and is
-            in a folder of somebody's.
-        ClientUnavailable: the client cannot be had.
+        UsageError: the file is about another test, or about none; the client is a path that the
+            user has not named.
+        ClientUnavailable: the client is not available.
     """
     selection = Selection(
         (check_named(failure, test),),
@@ -34,15 +35,15 @@ def find_named_test(
 
 
 def client_beside(failure: Failure, client: str | None) -> str:
-    """The client of the file, unless another is named; raises UsageError where it has to be."""
+    """The client of the file, unless another is named; raises UsageError if one must be named."""
     return client or permitted(failure)[0]
 
 
 def check_named(failure: Failure, test: str | None) -> str:
-    """The test that the file is about, if it is the one that was named.
+    """The test that the file is about, if the user has named it.
 
     Raises:
-        UsageError: it is another, or none.
+        UsageError: the file is about another test, or about none.
     """
     asked = failure.schedule.test
     if asked is None:

@@ -1,7 +1,7 @@
-"""A failure of a test tried in real time, over real sockets, a number of times fixed beforehand.
+"""Tries a failure of a test in real time, over real sockets, a fixed number of times.
 
-Nobody tells real threads when to switch, and a test's own network is the machine's. What is left
-of a schedule are its stalls: where they alone make the test fail, they do so here.
+Nothing decides when real threads switch, and a test's own network is the machine's. Only the
+stalls of a schedule are left: if they alone make the test fail, they do so here.
 """
 
 from dataclasses import replace
@@ -27,13 +27,13 @@ NATIVE: Final = Combination("real", "own")
 
 
 def kept_natively(schedule: Schedule) -> Schedule:
-    """What there is of a schedule in real time."""
+    """The part of a schedule that applies in real time."""
     stalls = schedule.interleaving.stalls
     return Schedule(schedule.scenario, schedule.entropy, interleaving=Interleaving(stalls=stalls))
 
 
 def left_out(schedule: Schedule) -> list[str]:
-    """The fields that there are not, such as `network.socket.latency_ms`."""
+    """The fields that do not apply, such as `network.socket.latency_ms`."""
     kept = set(kept_natively(schedule).non_default_fields())
     return [field for field in schedule.non_default_fields() if field not in kept]
 
@@ -49,12 +49,12 @@ def confirm_natively(
     record: CampaignRecord,
     progress: Progress,
 ) -> tuple[Failure, Confirmation]:
-    """Run the test so many times, and put what comes of it into the file. A try has reproduced the
-    failure if it failed by the same cause.
+    """Run the test `tries` times, and put the results into the file. A try reproduces the failure
+    if it fails by the same cause.
 
     Raises:
-        ClientUnavailable: the client, or its environment, cannot be had.
-        UsageError: the test is not there, or a line at which the schedule stalls; the file, or
+        ClientUnavailable: the client, or its environment, is not available.
+        UsageError: the test, or a line at which the schedule stalls, does not exist; the file, or
             the record, cannot be written.
         WorldBroken: a repetition could not be run.
     """

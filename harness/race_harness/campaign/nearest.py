@@ -18,11 +18,11 @@ from race_harness.workers.pool import Workers
 def find_nearest(
     failure: Failure, record: CampaignRecord, progress: Progress, test: str | None = None
 ) -> str:
-    """Search with the client of the failure, and say what was found. `test`: that of somebody's
-    own which was named, and may be run.
+    """Search with the client of the failure, and say what was found. `test`: the user's own test
+    that was named, and so may run.
 
     Raises:
-        UsageError: it is a path, or a test that was not named: a file has neither run.
+        UsageError: the client is a path, or the test was not named: a file alone runs neither.
         AlreadyPasses: the client passes the schedule now.
         ClientUnavailable, WorldBroken: as with any campaign.
     """
@@ -50,8 +50,8 @@ def nearest_in_words(
     bar: ProgressBar | None = None,
     tries: int = 60,
 ) -> str:
-    """The nearest passing neighbour, found on workers that are ready with at most so many trials,
-    which are recorded."""
+    """The nearest passing neighbour, found on ready workers with at most `tries` trials, which are
+    recorded."""
 
     def passes(changed: Schedule) -> bool:
         passed = has_passed(examine(client, workers, changed, series).judgement.verdicts)

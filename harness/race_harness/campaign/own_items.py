@@ -1,7 +1,7 @@
-"""The user's own tests in their pytest session: each is repeated in workers.
+"""The user's own tests in their pytest session: workers repeat each of them.
 
-The session that people started is left as it is. It selects, and reports; the test itself is
-collected once more, and repeated, in a worker.
+The user's session stays as it is: it selects and reports. A worker collects the test once more,
+and repeats it.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ class OwnTestItem(pytest.Item):
         super().__init__(**options)
         self._of: Final = of
         self._reps: Final = reps
-        """Where neither the marker nor the command line says how often."""
+        """Repetitions, unless the marker or the command line says how many."""
         self.own_markers = [*of.own_markers]
         self.keywords.update(of.keywords)
         self.add_marker(pytest.mark.race)
@@ -87,17 +87,17 @@ class OwnTestItem(pytest.Item):
                 bool(given.get("child_processes", False)),
                 invariant=bool(given.get("invariant", False)),
             ),
-            # What is asked for at the command line is for all.
+            # An option of the command line applies to all tests.
             given.get("reps", self._reps) if reps is None else reps,
             seed=given.get("seed", self.config.getoption("--race-seed")),
-            # Beside others of pytest-xdist it has a core of its own.
+            # A process of pytest-xdist has one core.
             jobs=1 if hasattr(self.config, "workerinput") else None,
             families=tuple(given.get("faults", ())),
             schedule=self._schedule(given.get("schedule")),
         )
 
     def _schedule(self, given: object) -> Schedule | None:
-        """Raises UsageError: it is none."""
+        """Raises UsageError: what the marker gives is no schedule."""
         if given is None:
             return None
         if not isinstance(given, Mapping):
@@ -126,7 +126,7 @@ class RaceLostError(Exception):
 
 
 def standing_for(item: pytest.Item, reps: int) -> OwnTestItem:
-    """What runs in the place of a test, so often unless somebody says otherwise."""
+    """The item that runs in place of a test, `reps` times by default."""
     assert item.parent is not None
     made: OwnTestItem = OwnTestItem.from_parent(item.parent, name=item.name, of=item, reps=reps)
     return made

@@ -1,8 +1,8 @@
 """Scenarios as the command line names them: those that come with the harness by name, others by
 the file that they are in, `FILE.py` or `FILE.py:NAME`.
 
-Such a file is run. It is named by whoever calls a command, or by pytest's configuration, and by
-nothing else: records and failure files have the names of scenarios alone.
+Such a file is run. Only the user of a command, or pytest's configuration, can name it: records and
+failure files hold only the names of scenarios.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from race_harness.search import library
 from race_harness.search.draw import draw_batch
 
 NAME: Final = "SCENARIO"
-"""What a file has to define where no other name is given."""
+"""The name that a file must define, if no other name is given."""
 
 
 def find_scenario(argument: str) -> Scenario:
-    """The scenario of that name, or of a file, which is run.
+    """The scenario of that name, or of a file, which this runs.
 
     Raises:
         UsageError: there is none; the file cannot be read, raises, or holds no scenario; its name
@@ -37,7 +37,7 @@ def find_scenarios(arguments: Iterable[str]) -> list[Scenario]:
     """Several of them, each once.
 
     Raises:
-        UsageError: as for `find_scenario`, or two that differ have the same name.
+        UsageError: as `find_scenario`, or two different scenarios have the same name.
     """
     found: dict[str, Scenario] = {}
     for argument in arguments:
@@ -83,7 +83,7 @@ def _of_file(path: Path, name: str) -> Scenario:
 
 
 def _checked(path: Path, scenario: Scenario) -> Scenario:
-    """Find out now what is wrong with it, and not after an hour of others."""
+    """Find its faults now, and not after an hour of other scenarios."""
     name = scenario.name
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+-]*", name):
         raise UsageError(f"{path}: {name!r} is no name: take letters, digits and hyphens")

@@ -29,26 +29,26 @@ from race_harness.workers.pool import Workers, jobs_in
 from race_harness.workers.selection import Selection
 
 _TRIES: Final = 24
-"""Repetitions for the smallest change that passes: a test may take long."""
+"""Repetitions in search of the smallest change that passes; few, since a test may take long."""
 
 
 @dataclass(frozen=True)
 class TestsAsked:
-    """What a command asks for."""
+    """What the user asks of a command."""
 
     selection: Selection
     reps: int
     clients: tuple[str, ...] = (INSTALLED,)
     requirements: tuple[str, ...] = ()
-    """What their environments hold besides; not for `installed`."""
+    """What their environments hold as well; not for `installed`."""
     seed: int = 0
     jobs: int | None = None
     families: tuple[str, ...] = ()
-    """Of faults; without any there are none."""
+    """Families of faults; without them there are no faults."""
     schedule: Schedule | None = None
     """One schedule in place of drawn ones."""
     placed: bool = False
-    """Whether to tell where the lines of the tests are, too."""
+    """Whether to report the places of the tests' lines, too."""
 
 
 @dataclass(frozen=True)
@@ -59,20 +59,20 @@ class MeasuredTest:
     failures: tuple[Failure | None, ...]
     """The first failure of each client, reduced."""
     voids: tuple[tuple[Void, ...], ...]
-    """Of each client, why repetitions have no verdict."""
+    """For each client, why repetitions have no verdict."""
     places: tuple[tuple[SourceLine, ...], ...] = ()
-    """Of each client, where the lines are that schedules may name, if that was asked for."""
+    """For each client, the places of the lines that schedules may name, if `placed`."""
 
 
 def measure_tests(
     asked: TestsAsked, record: CampaignRecord, progress: Progress
 ) -> list[MeasuredTest]:
-    """Run each test so many times on each client.
+    """Run each test the same number of times on each client.
 
     Raises:
-        ClientUnavailable: one of the clients cannot be had.
-        UsageError: there is no such test or family of faults; the one schedule stalls at a line
-            that is not there; the record cannot be written.
+        ClientUnavailable: one of the clients is not available.
+        UsageError: there is no such test or family of faults; the given schedule stalls at a line
+            that does not exist; the record cannot be written.
         WorldBroken: a repetition left the simulation.
     """
     fault_families.check(asked.families)
@@ -97,8 +97,8 @@ def measure_tests(
                     progress.step(f"{client.resolved_version}: {lacking}")
             for test in workers.tests:
                 if test not in schedules:
-                    # The lines are those of the first client that has the test: on others, a stall
-                    # at a line that they do not have is none.
+                    # The lines are those of the first client that has the test; on clients without
+                    # such a line, the stall does not happen.
                     scenario = scenario_of(test, lines, asked.families, asked.schedule)
                     schedules[test] = DrawnSchedules(scenario, asked.seed, asked.reps)
                 series = record.series(
@@ -159,7 +159,7 @@ class _OneClient:
 
 
 def lacking_line(schedule: Schedule, lines: Sequence[tuple[str, str]]) -> str:
-    """Which line is not there to stall at, in words: without it a test may pass for that alone."""
+    """A sentence on a missing line to stall at, which alone may let a test pass; else empty."""
     for stall in schedule.interleaving.stalls:
         if (stall.function, stall.line) not in lines:
             return f"no line `{stall.line}` in {stall.function} to stall at"
@@ -211,7 +211,7 @@ def _measured(
 
 
 def _graded(workers: Workers, schedules: Sequence[Schedule]) -> list[tuple[Grade, Schedule]]:
-    """Each failing schedule with its grade: the lowest in which it still fails."""
+    """Each failing schedule with its grade: the lowest at which it still fails."""
     graded: list[tuple[Grade, Schedule]] = []
     for schedule in schedules:
         for grade, less in lesser(schedule):
@@ -249,8 +249,8 @@ def _kept_as_it_is(
     graded: Sequence[tuple[Grade, Schedule]],
     series: SeriesRecord,
 ) -> tuple[Failure, Path] | tuple[None, None]:
-    """The same of a test that does not repeat, if it fails again: what another schedule does to it
-    says nothing."""
+    """The failure of a test that does not repeat, if it fails again; not reduced, since trials of
+    other schedules would prove nothing."""
     failure = examine(client, workers, _first_of_lowest(graded), series, lines=True)
     return (failure, keep(failure, FAILURES, series)) if failure.cause else (None, None)
 

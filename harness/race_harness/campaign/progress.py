@@ -19,4 +19,4 @@ class Progress(Protocol):
         """Say something that stays on the terminal."""
 
     def bar(self, label: str, total: int) -> AbstractContextManager[ProgressBar]:
-        """Show a bar for so many trials; 0 if nobody knows how many."""
+        """Show a bar for that many trials; 0 if the number is unknown."""

@@ -1,4 +1,4 @@
-"""Running a failure's schedule again, and whether it fails in the same way."""
+"""Runs a failure's schedule again, and says whether it fails in the same way."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ from race_harness.workers.pool import Workers, jobs_in
 
 @dataclass(frozen=True)
 class Replayed:
-    """What came of a failure's schedule."""
+    """The new trials of a failure's schedule."""
 
     before: Failure
     client: ClientUnderTest
@@ -28,18 +28,18 @@ class Replayed:
 
     @property
     def same_verdict(self) -> int:
-        """In how many of them the verdicts are those of before."""
+        """How many of them have the same verdicts as before."""
         verdicts = self.before.judgement.verdicts
         return sum(after.judgement.verdicts == verdicts for after in self.afters)
 
     @property
     def same_digest(self) -> int:
-        """In how many of them the digest is that of before."""
+        """How many of them have the same digest as before."""
         return sum(after.digest == self.before.digest for after in self.afters)
 
     @property
     def only_the_verdict(self) -> str | None:
-        """Why only the verdict can be the same; None: the digest has to be, too."""
+        """Why only the verdict can be the same; None: the digest must be the same, too."""
         before, client = self.before, self.client
         if client.resolved_version != before.resolved_version:
             return (
@@ -62,7 +62,7 @@ class Replayed:
 
     @property
     def reproduced(self) -> bool:
-        """Whether every time all was the same that can be."""
+        """Whether all that can be the same was the same every time."""
         times = len(self.afters)
         digests = self.same_digest == times or self.only_the_verdict is not None
         return self.same_verdict == times and digests
@@ -70,8 +70,8 @@ class Replayed:
 
 @dataclass(frozen=True)
 class Replayer:
-    """Runs schedules of failures again, each with the client of its file unless another is named.
-    A path, and a test, has to be named.
+    """Runs schedules of failures again, each with the client of its file unless the user names
+    another. The user must name a client that is a path, and a test.
 
     `server` and `world`: None for those of each file. `jobs`: None for the default of
     `jobs_in`.
@@ -85,10 +85,10 @@ class Replayer:
     record: CampaignRecord
     progress: Progress
     test: str | None = None
-    """The user's own test that may be run; a file alone has none run."""
+    """The user's own test that may run; a file alone runs none."""
 
     def replay(self, failures: Sequence[Failure]) -> list[Replayed]:
-        """Run each schedule so many times; those of one client together.
+        """Run each schedule `times` times; those of one client together.
 
         Raises:
             ClientUnavailable: there is no such client, or server.
@@ -118,8 +118,8 @@ class Replayer:
 
     def _client_of(self, failure: Failure) -> tuple[str, str, str]:
         if self.client is not None:
-            # Which release it was beside the client of the file says nothing about another, unless
-            # it was asked for.
+            # The server's release in the file goes with the file's client; another client gets it
+            # only if the file names it.
             argument, server = self.client, asked_of(failure.combination)
         else:
             argument, server = permitted(failure)
@@ -151,7 +151,7 @@ class Replayer:
     def _written(
         self, client: ClientUnderTest, workers: Workers, schedules: Sequence[Schedule]
     ) -> Callable[[TrialResult], None]:
-        """Each trial goes into the series of its scenario."""
+        """Records each trial in the series of its scenario."""
         of_scenario: dict[str, list[Schedule]] = defaultdict(list)
         places: list[int] = []
         for schedule in schedules:

@@ -46,11 +46,11 @@ class ClientUnderTest:
     adapter: str
     """Its name, as `workers.worker` takes it."""
     combination: Combination = SIM_FAKE
-    """Where its trials run: the world, and the server that it is run against."""
+    """Where its trials run: the world, and the server that it runs against."""
     mend: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
-    """As `Workers` takes it."""
+    """Mends the environment, as `Workers` takes it."""
     server_python: Path | None = None
-    """Interpreter of the real server's own environment, where it has one."""
+    """Interpreter of the real server's own environment, if it has one."""
 
     @property
     def is_sdk(self) -> bool:
@@ -59,14 +59,14 @@ class ClientUnderTest:
 
     @property
     def is_confirmed_beside_real(self) -> bool:
-        """Whether its failures can be tried on the real server of its release, in the simulation,
-        and were not met there."""
+        """Whether its failures were met elsewhere than on the real server of its release, in the
+        simulation, and can be tried there."""
         return self.is_sdk and self.combination.served_by == "fake"
 
     @property
     def server(self) -> str:
-        """What it is run against: `fake`, `real`, or `own` for what came with the client; with a
-        release behind it where that is not the client's own: `fake:1.58.2`."""
+        """The server it runs against: `fake`, `real`, or `own` for one that comes with the client;
+        followed by a release if that is not the client's own: `fake:1.58.2`."""
         return self.combination.served_by
 
     @property
@@ -75,13 +75,13 @@ class ClientUnderTest:
 
     @property
     def anywhere(self) -> str:
-        """The argument as it can be given in any directory."""
+        """The argument in a form that works in any directory."""
         if self.adapter.startswith(TESTS):
             return self.argument
         return self.adapter if own_clients.split(self.adapter) else self.argument
 
     def workers(self, jobs: int = 1) -> Workers:
-        """Start its worker processes, so many trials at once; see `Workers` for what is raised."""
+        """Start its worker processes, for `jobs` trials at once; see `Workers` for errors."""
         return Workers(
             *(self.python, self.adapter, jobs, self.combination, self.mend), self.server_python
         )
@@ -96,7 +96,7 @@ class ClientUnderTest:
         drawn: bool,
         reps: int | None = None,
     ) -> Series:
-        """What its trials have in common, on workers with this `server_version`; see `Series`."""
+        """What its trials share, on workers with this `server_version`; see `Series`."""
         return Series(
             position=position,
             client=self.anywhere,
@@ -122,19 +122,19 @@ def find_client(
 
     A release, `latest`, a PATH or PATH@REVISION, as `environments` takes them; or
     `installed`; or `reference`, `reference:BUG` for the small client that comes with the harness;
-    or `FILE.py`, `FILE.py:NAME` for a client of one's own (`clients.own_clients`), which
+    or `FILE.py`, `FILE.py:NAME` for a client of the user's own (`clients.own_clients`), which
     brings its own server.
 
     `server` is `fake`; or `real`, the agent server of the client's own release or tree, for the
     reference client that of the newest release. `fake:1.43.1` and `real:1.43.1` are those of
-    another release; the real one of another than an SDK's is had over real sockets alone, since
-    in the simulation both are in one process, which has one SDK.
+    another release. A real server of another release than the SDK's runs only over real sockets:
+    in the simulation both share one process, and so one SDK.
 
     Raises:
-        ClientUnavailable: it cannot be had, or its server cannot.
+        ClientUnavailable: the client, or its server, is not available.
         UsageError: there is no such server or world, or not for this client; the reference client
             has no such bug.
-        WorldBroken: a client of one's own leaves the simulation in its first trials already.
+        WorldBroken: a client of the user's own leaves the simulation in its first trials.
     """
     kind, release = _server(server)
     if world not in WORLDS:
@@ -195,14 +195,14 @@ def find_tests(
     requirements: Sequence[str],
     progress: Callable[[str], None],
 ) -> ClientUnderTest:
-    """The user's own tests, in the environment that the harness runs in, for `installed`; in
-    the same with another version of something, for a requirement such as `websockets==15.0.1`; or
-    in that of a client, a release or a tree, with its server and these requirements.
+    """The user's own tests: for `installed`, in the environment of the harness; for a requirement
+    such as `websockets==15.0.1`, in the same with that version; for a client, a release or a tree,
+    in its environment, with its server and these requirements.
 
     Raises:
-        ClientUnavailable: it cannot be had; there is no pytest.
-        UsageError: requirements are for other environments than this one; the tests are to be
-            those of the client's own tree, and it has no tree or not these.
+        ClientUnavailable: the environment is not available; there is no pytest.
+        UsageError: requirements do not apply to the environment of the harness; the tests shall be
+            those of the client's own tree, and it has no tree, or not these tests.
     """
     if selection.at_client:
         selection = _at_client(argument, selection, progress)
@@ -251,7 +251,7 @@ def _at_client(argument: str, selection: Selection, progress: Callable[[str], No
 
 
 def requirement_of(argument: str) -> Requirement | None:
-    """The requirement that an argument is, if it says which version, or where it is."""
+    """The argument as a requirement, if it gives a version or a location."""
     try:
         found = Requirement(argument)
     except InvalidRequirement:
@@ -261,8 +261,7 @@ def requirement_of(argument: str) -> Requirement | None:
 
 
 def check_requirement(argument: str) -> None:
-    """Raises UsageError: it is no requirement that says which version it is about, or not for this
-    Python."""
+    """Raises UsageError: the argument is no requirement with a version, or not for this Python."""
     found = requirement_of(argument)
     if found is None:
         raise UsageError(
@@ -274,7 +273,7 @@ def check_requirement(argument: str) -> None:
 
 
 class Met(Protocol):
-    """A client as it was met in a trial: that of a failure file, for one."""
+    """A client as it was met in a trial, such as that of a failure file."""
 
     @property
     def client(self) -> str:
@@ -288,12 +287,12 @@ class Met(Protocol):
 
     @property
     def combination(self) -> Combination:
-        """Where that was."""
+        """The world and server of that trial."""
 
 
 def recorded(met: Met, combination: Combination | None = None) -> tuple[str, str]:
-    """Client and server of a trial, as `find_client` takes them; or those for trying it in another
-    combination.
+    """Client and server of a trial, as `find_client` takes them; or those with which to try it in
+    another combination.
     """
     wanted = combination or met.combination
     # `latest` may have moved on since.
@@ -303,7 +302,7 @@ def recorded(met: Met, combination: Combination | None = None) -> tuple[str, str
     if wanted.server != "real":
         return argument, "fake"
     if argument == INSTALLED and met.combination.server != "real":
-        # Here is no server beside it, but there is one of its release.
+        # The environment at hand has no server, but the client's release has one.
         argument = met.resolved_version
     of_a_release = is_reference(argument) and met.server_version
     return argument, f"real:{met.server_version}" if of_a_release else "real"
@@ -312,9 +311,9 @@ def recorded(met: Met, combination: Combination | None = None) -> tuple[str, str
 def permitted(
     met: Met, named: str | None = None, combination: Combination | None = None
 ) -> tuple[str, str]:
-    """The same for what a file tells, of which paths are run only if the command line names one.
+    """The same for a trial from a file; a path in it runs only if the command line names one.
 
-    `named`: the client there, which is taken in place of a path.
+    `named`: the client on the command line, which replaces a path.
 
     Raises:
         UsageError: the file asks for a path, and none is named; or for a server of no release.
@@ -329,7 +328,7 @@ def permitted(
 
 
 def asked_of(combination: Combination) -> str:
-    """Its server, as `find_client` takes it for any client."""
+    """The server of a combination, as `find_client` takes it for any client."""
     return "fake" if combination.server == "own" else combination.served_by
 
 
@@ -339,7 +338,7 @@ def is_reference(argument: str) -> bool:
 
 
 def _server(argument: str) -> tuple[str, str]:
-    """Kind of the server, and the release that was named or an empty text."""
+    """The kind of server, and the named release, or an empty text."""
     kind, colon, release = argument.partition(":")
     if kind not in ("fake", "real") or (colon and not release):
         raise UsageError(
@@ -352,13 +351,13 @@ def _server(argument: str) -> tuple[str, str]:
 def _environment(
     argument: str, progress: Callable[[str], None], combination: Combination
 ) -> tuple["Environment", Callable[[], bool]]:
-    """An environment, and what mends it."""
-    # Not needed, and a second slower, where the client is here already.
+    """An environment, and a function that mends it."""
+    # Imported here: it takes a second, and a client that is here already does not need it.
     from race_harness.environments import mended, prepare
 
     prepared = partial(prepare, with_server=combination.server == "real", progress=progress)
     found = prepared(argument)
-    # `latest` may be another one by then.
+    # `latest` may mean another release by the time of mending.
     same = found.resolved_version if argument == "latest" else argument
     return found, partial(mended, found, partial(prepared, same), progress)
 
@@ -384,7 +383,7 @@ def _installed(server: str) -> str:
 
 
 def _version_told(client: ClientUnderTest) -> str:
-    """By a worker: what is not ours is not imported here."""
+    """The version, from a worker: this process imports no foreign code."""
     with client.workers() as workers:
         workers.wait_ready()
         return workers.version

@@ -30,17 +30,17 @@ FAMILIES = ("latency", "socket", "rest", "caller", "script", "order", "others")
 
 @dataclass(frozen=True)
 class Compared:
-    """What one schedule came to on both."""
+    """The results of one schedule on both."""
 
     name: str
     fake: tuple[str, ...]
-    """Verdicts; `("void",)` for a trial without."""
+    """Verdicts; `("void",)` for a trial without any."""
     real: tuple[str, ...]
     same_order: bool
-    """Whether both did and told the same in the same order."""
+    """Whether both did and said the same in the same order."""
     same_instants: bool
-    """Whether both did the same in each microsecond of virtual time, in whatever order within it.
-    Timers of an event loop are late by nanoseconds, and threads that sleep are not."""
+    """Whether both did the same in each microsecond of virtual time, in any order within it:
+    timers of an event loop are late by nanoseconds, and threads that sleep are not."""
     differences: tuple[Difference, ...]
 
     @property
@@ -49,12 +49,12 @@ class Compared:
 
     @property
     def matter(self) -> tuple[Difference, ...]:
-        """Those that a verdict could depend on."""
+        """The differences that a verdict could depend on."""
         return tuple(each for each in self.differences if each.could_matter)
 
 
 def drawn(seed: int, number: int) -> Iterator[tuple[str, Schedule]]:
-    """So many schedules of the fault families that the real server can run, with a name each."""
+    """`number` schedules of the fault families that the real server can run, each with a name."""
     streams = [_of_family(family, seed, number) for family in FAMILIES]
     turns = (each for turn in zip(*streams, strict=True) for each in turn)
     fit = (named for named in turns if not unavailable(named[1], "sim", "real"))
@@ -81,11 +81,11 @@ def conform(
     series: tuple[SeriesRecord | None, SeriesRecord | None] = (None, None),
     at_once: int = 1,
 ) -> Iterator[Compared]:
-    """Run each on both and compare, in their order. The workers are those of the same client and
-    are ready.
+    """Run each schedule on both servers and compare, in order. Both workers must be ready, and of
+    the same client.
 
-    `series`: where the trials on the fake and those on the real server are recorded.
-    `at_once`: how many are held in memory.
+    `series`: record the trials on the fake and those on the real server.
+    `at_once`: how many trials are in memory at once.
 
     Raises:
         WorldBroken: a trial left the simulation.
@@ -102,7 +102,7 @@ def conform(
 
 @dataclass(frozen=True)
 class Conformed:
-    """What came of one client's servers."""
+    """The results of comparing one client's servers."""
 
     resolved_version: str
     server_version: str
@@ -118,19 +118,19 @@ def conform_client(
     record: CampaignRecord,
     progress: Progress,
 ) -> Conformed:
-    """Compare the servers of a client's release on all named schedules and so many drawn ones.
+    """Compare the servers of a client's release on all named schedules and on drawn ones.
 
     `jobs`: how many trials run at once; None: one for each core.
 
     Raises:
-        ClientUnavailable: the client, or its server, cannot be had.
-        UsageError: it has no agent server of its own.
+        ClientUnavailable: the client, or its server, is not available.
+        UsageError: the client has no agent server of its own.
         WorldBroken: a trial left the simulation.
     """
     real = find_client(client, progress.step, server="real")
     if not real.is_sdk:
         raise UsageError(f"{client} has no agent server of its own: name an openhands-sdk")
-    # The same environment, so that nothing but the server is another.
+    # The same environment, so that only the server differs.
     fake = replace(real, combination=SIM_FAKE)
     compared: list[Compared] = []
     at_once = jobs_in("sim", jobs)
@@ -186,7 +186,7 @@ def _verdicts(result: TrialResult) -> tuple[str, ...]:
 
 
 def _instants(happenings: list[Happening]) -> list[tuple[int, list[str]]]:
-    """What happened in each microsecond, in a fixed order."""
+    """What happened in each microsecond, sorted."""
     return [
         (at_us, sorted(str(label) for _, label in group))
         for at_us, group in groupby(

@@ -1,6 +1,6 @@
 """A sweep: one stall at each line that a test, or a client, executes; then at pairs of lines.
 
-Where drawing at random may miss the one line that matters, this leaves none out.
+Random schedules may miss the one line that matters; a sweep leaves none out.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,12 +27,12 @@ from race_harness.workers.protocol import WholeTrial
 
 @dataclass(frozen=True)
 class SweepAsked:
-    """How a sweep goes."""
+    """The settings of a sweep."""
 
     lengths_ms: tuple[float, ...]
-    """Of stalls, in virtual milliseconds, ascending."""
+    """Lengths of stalls in virtual milliseconds, ascending."""
     pairs: int
-    """How many pairs of lines are tried at most."""
+    """How many pairs of lines it tries at most."""
 
 
 @dataclass(frozen=True)
@@ -41,22 +41,22 @@ class Losing:
 
     lines: tuple[SourceLine, ...]
     lengths_ms: tuple[float, ...]
-    """The shortest that do, of those that were tried; one for each line."""
+    """The shortest lengths that do, of those tried; one for each line."""
     verdicts: tuple[str, ...]
     digest: str
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What came of one test, or of one scenario."""
+    """The result of one test, or of one scenario."""
 
     name: str
     passes_as_it_is: bool
-    """Without any stall. Where it does not, no line is to blame, and none was tried."""
+    """Whether it passes without stalls. If not, no line is to blame, and none was tried."""
     lines: int
     """How many there are in its source."""
     reached: int = 0
-    """How many of them it came to: the others cannot be stalled at."""
+    """How many of them the trial reached; it cannot stall at the others."""
     promising: int = 0
     """How many pairs of lines looked promising."""
     pairs: int = 0
@@ -65,14 +65,14 @@ class Swept:
     losing: tuple[Losing, ...] = ()
     losing_pairs: tuple[Losing, ...] = ()
     failure: Failure | None = None
-    """The first of them."""
+    """The first failure."""
     path: Path | None = None
 
 
 def sweep_tests(
     asked: TestsAsked, how: SweepAsked, record: CampaignRecord, progress: Progress
 ) -> list[Swept]:
-    """Stall each test at each line, as the schedule that is asked for has it otherwise.
+    """Stall each test at each line, on top of the schedule that the user gave, if any.
 
     Raises:
         ClientUnavailable, UsageError, WorldBroken: as `own_tests.measure_tests`.
@@ -104,7 +104,7 @@ def sweep_scenario(
     """Stall a client at each line of its source, in the simplest schedule of the scenario.
 
     Raises:
-        ClientUnavailable: the client cannot be had.
+        ClientUnavailable: the client is not available.
         WorldBroken: a trial escaped the simulation, or did not repeat.
     """
     client = find_client(argument, progress.step, server=server)
@@ -134,7 +134,7 @@ class _Sweep:
     progress: Progress
     trials: int = 1
     harmless: dict[Line, Stalled] = field(default_factory=dict)
-    """Lines that were stalled at, and have not lost."""
+    """Lines at which stalls did not lose."""
 
     def run(self) -> Swept:
         name, lines = self.base.scenario, self.workers.source_places()
@@ -162,7 +162,7 @@ class _Sweep:
         )
 
     def _reached(self, lines: Sequence[SourceLine]) -> list[SourceLine]:
-        """Those that it comes to by itself: stalls of no length tell it."""
+        """The lines that it reaches by itself: stalls of length 0 show which."""
         self.trials += 1
         looking = self._stalled(lines, [0.0] * len(lines))
         _, trial = self.workers.run_whole(looking)
@@ -174,7 +174,7 @@ class _Sweep:
         return [line for line in lines if line.line in reached]
 
     def _singles(self, lines: Sequence[SourceLine], course: Course) -> list[Losing]:
-        """The shortest stalls first. A line that has lost is left alone."""
+        """Stall at single lines, the shortest stalls first; a line that has lost is left alone."""
         found: dict[Line, Losing] = {}
         left = list(lines)
         for for_ms in self.how.lengths_ms:
@@ -197,7 +197,7 @@ class _Sweep:
         return [found[line.line] for line in lines if line.line in found]
 
     def _pairs(self, pairs: Sequence[tuple[SourceLine, SourceLine]]) -> list[Losing]:
-        """Each with every two of the lengths, but for two short ones."""
+        """Stall at each pair with every two lengths, of which one is the longest."""
         longest = self.how.lengths_ms[-1]
         both = [two for two in product(self.how.lengths_ms, repeat=2) if longest in two]
         tries = [(pair, two) for pair in pairs for two in both]
@@ -212,7 +212,7 @@ class _Sweep:
         label: str,
         tries: Sequence[tuple[tuple[SourceLine, ...], tuple[float, ...]]],
     ) -> Iterator[tuple[tuple[SourceLine, ...], Losing | None, WholeTrial]]:
-        """In order: the lines, how they lose if they do, and the trial."""
+        """In order, for each try: the lines, how they lose if they do, and the trial."""
         if not tries:
             return
         schedules = [self._stalled(lines, lengths) for lines, lengths in tries]
@@ -261,7 +261,7 @@ class _Sweep:
 
 
 def _stalled_thread(trial: WholeTrial, line: SourceLine) -> str | None:
-    """Which thread was stalled there; None: none, where the trial is void."""
+    """The thread that was stalled there; None: none, since the trial is void."""
     for entry in trial.happenings:
         if entry["what"] == "line-stalled" and (entry["function"], entry["line"]) == line.line:
             return str(entry["thread"])
@@ -271,7 +271,7 @@ def _stalled_thread(trial: WholeTrial, line: SourceLine) -> str | None:
 def _in_order(
     trials: Iterable[tuple[TrialResult, WholeTrial]],
 ) -> Iterator[tuple[TrialResult, WholeTrial]]:
-    """As they were asked for, whichever came first."""
+    """The trials in the order of the requests, in whatever order they come."""
     waiting: dict[int, tuple[TrialResult, WholeTrial]] = {}
     due = 0
     for result, trial in trials:

@@ -1,9 +1,9 @@
-"""Trying a schedule that nobody has run yet: where a client fails on it, and whether it does so
+"""Tries a schedule that nobody has run yet: where a client fails on it, and whether it also fails
 elsewhere.
 
-It has no verdict until a trial gives it one: that is the gravest of the first trial that fails, in
-the simulation with the fake server if one does there, else in the first combination that shows
-any. The file is of that very trial.
+It has no verdict until a trial gives it one: the gravest verdict of the first trial that fails, in
+the simulation with the fake server if one fails there, else in the first combination in which one
+does. The file is of that very trial.
 """
 
 from collections.abc import Sequence
@@ -27,30 +27,30 @@ _SIM_OWN: Final = Combination("sim", "own")
 
 
 def home_of(client: str) -> Combination:
-    """Where a client, by its argument, is tried first."""
+    """The combination in which a client, by its argument, is tried first."""
     return _SIM_OWN if own_clients.split(client) else SIM_FAKE
 
 
 class Found:
-    """What came of a schedule, combination by combination; `home`: where it was tried first."""
+    """The results of a schedule, combination by combination; `home` is the first."""
 
     def __init__(self, home: Combination, record: CampaignRecord) -> None:
         self._home = home
         self._record = record
         self._outcomes: dict[Combination, Tries | Confirmation] = {}
         self.results: dict[str, Confirmation] = {}
-        """By the name of the combination, in the order in which they were tried."""
+        """The results by the name of the combination, in the order of the tries."""
         self.failure: Failure | None = None
-        """The first trial that failed, with what came of it elsewhere; None: none did."""
+        """The first trial that failed, with the results elsewhere; None: none failed."""
         self.path = Path()
-        """Of its file, if there is one."""
+        """The path of the failure's file, if there is one."""
         self.place: Combination | None = None
-        """Where it was found."""
+        """The combination in which the failure was found."""
         self.void: str | None = None
         """Why the first trial that has no verdict has none."""
 
     def add(self, combination: Combination, outcome: Tries | Confirmation) -> None:
-        """Count what came of a combination, or why nothing did.
+        """Count the results of a combination, or note why there are none.
 
         Raises:
             UsageError: the file cannot be written.
@@ -65,7 +65,7 @@ class Found:
             self.void = next(reasons, None)
         if self.failure is None and isinstance(outcome, Tries) and outcome.wholes:
             self._keep_first(combination, outcome)
-            # Only now there is something to look for in those before.
+            # Only now is there a verdict to count in the combinations before.
             for each in self._outcomes:
                 self._count(each)
         else:
@@ -96,7 +96,7 @@ class Found:
 
 @dataclass(frozen=True)
 class _Client:
-    """As it was met where it was tried first."""
+    """The client as it was met where it was tried first."""
 
     client: str
     resolved_version: str
@@ -111,8 +111,9 @@ def try_schedule(
     confirmer: Confirmer,
     record: CampaignRecord,
 ) -> Found:
-    """Try a schedule on a client, as `find_client` takes it, where it is at home and then in each
-    of the combinations. What an interrupt leaves is in the file, once a trial has failed.
+    """Try a schedule on a client, as `find_client` takes it, in its home combination and then in
+    each of the others. Once a trial has failed, the file holds all results so far, also after an
+    interrupt.
 
     Raises:
         ClientUnavailable: there is no such client.
