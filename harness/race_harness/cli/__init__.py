@@ -1,4 +1,4 @@
-"""The command line. Nothing is imported here that takes long: `main` minds signals before that."""
+"""The command line. It imports nothing slow up here: `main` must handle signals before that."""
 
 import signal
 import sys
@@ -6,7 +6,7 @@ import sys
 from race_harness.model.supported import complaint
 
 if (says := complaint()) is not None:
-    # Before what is not there on such a machine is imported.
+    # Before the imports, which fail on such a machine.
     print(f"race: {says}", file=sys.stderr)
     sys.exit(2)
 
@@ -14,7 +14,7 @@ from race_harness.upkeep import interrupts
 
 
 def main() -> None:
-    """`race`: an error is one line on stderr and its exit status; a signal is its status alone."""
+    """`race`: an error becomes one line on stderr and an exit status; a signal only a status."""
     with interrupts.raising() as interrupted:
         try:
             from race_harness.cli import command_line
@@ -23,11 +23,11 @@ def main() -> None:
         except SystemExit as ended:
             status = ended.code
         except BaseException:
-            # Whatever an interrupt has become on its way here.
+            # An interrupt may have become another exception on its way here.
             if interrupted.first is None:
                 raise
             status = 130
-    # Ctrl-C is how `race serve` is meant to end.
+    # Ctrl-C is the regular end of `race serve`.
     if interrupted.first is not None and (status or interrupted.first != signal.SIGINT):
         status = interrupted.status
     sys.exit(status)

@@ -71,7 +71,7 @@ def atlas(
     began = time.monotonic()
     with campaign_progress() as progress, open_store(record) as store:
         every = known_cells(store, fingerprint=fingerprint(), seed=seed, reps=reps)
-        # The file may have been another one then.
+        # The user's file may have changed since then.
         known = [cell for cell in every if cell.scenario not in own]
         plan = {"releases": between, "scenarios": [one.name for one in chosen], "reps": reps}
         campaign = store.campaign("atlas", {**plan, "seed": seed})

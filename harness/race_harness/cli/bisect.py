@@ -216,7 +216,7 @@ def bisect(
     )
     in_scenario = ForScenarios(_checked(server or its_server)) if test is None else None
     finder: Finder = in_scenario or asked.for_one(error)
-    # Environments are a second slower to import, which no other command need wait for.
+    # Imported here: environments take a second, for which no other command should wait.
     from race_harness.bisect.session import run, stories
     from race_harness.cli.bisect_tables import print_report, print_stories
 
@@ -266,7 +266,7 @@ ABORT: Final = 128
 
 
 class Aborted(HarnessError):
-    """Nothing was learnt of the work tree: git has to stop, and not to go on from a guess."""
+    """Nothing is known about the work tree: git must stop, and not continue from a guess."""
 
     exit_code = ABORT
 

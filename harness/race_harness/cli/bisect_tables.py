@@ -15,7 +15,7 @@ _STYLES = {"good": "green", "bad": "red", "unclear": "yellow", "measured": ""}
 
 
 def print_report(report: BisectReport) -> None:
-    """All that was judged, and the answer."""
+    """Print all judgements, and the answer."""
     _say(f"{report.question.title}, sim world, {report.server} server", style="bold")
     _say(f"rule: {report.question.rule}")
     output.print()
@@ -29,8 +29,8 @@ def print_report(report: BisectReport) -> None:
 
 
 def print_stories(told: Stories) -> None:
-    """The same schedule on both sides of the border."""
-    # On the good client in place of the file's.
+    """Print the stories of the same schedule on both sides of the border."""
+    # The command replays it on the good client, in place of the file's.
     replay = replay_command(told.path, told.good.client, told.failing.schedule.test)
     by_name = f"--client {shell_word(told.good.client)}"
     again = replay if by_name in replay else f"{replay} {by_name}"

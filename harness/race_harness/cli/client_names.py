@@ -1,4 +1,4 @@
-"""Names of clients, and sentences with paths, in tables, fitted to the room there is."""
+"""Fits names of clients, and sentences with paths, into the cells of tables."""
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -8,13 +8,13 @@ from rich.text import Text
 from race_harness.story.shortening import shortened
 
 _LEAST = 12
-"""Characters that a name asks for at least."""
+"""Characters that a name needs at least."""
 
 
 class ClientName:
     """A client and, below it, its version if that is not its name.
 
-    A long path is shortened in the middle, as much as it has to be.
+    A long path is shortened in the middle, as far as necessary.
     """
 
     def __init__(self, client: str, version: str) -> None:
@@ -30,7 +30,7 @@ class ClientName:
 
 
 class Sentence:
-    """Words in a cell: a path among them that is longer than the cell is shortened."""
+    """Words in a cell; a path that is longer than the cell is shortened."""
 
     def __init__(self, text: str) -> None:
         self._words = text.split(" ")

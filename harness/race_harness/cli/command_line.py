@@ -1,4 +1,4 @@
-"""The commands, called: what one raises becomes a line on stderr and an exit status."""
+"""Calls the commands: an error becomes a line on stderr and an exit status."""
 
 import sys
 from typing import Annotated, Any
@@ -33,11 +33,11 @@ def race(
 
 
 _BadUsage: type[Exception] = typer.BadParameter.__bases__[0]
-"""Of Typer or of Click, according to the release of Typer, which does not export it."""
+"""The class is Typer's or Click's, depending on the release of Typer, which does not export it."""
 
 
 def run() -> Any:
-    """Run the command of this process's arguments; gives its exit status."""
+    """Run the command of this process's arguments; return its exit status."""
     try:
         return app(prog_name="race", standalone_mode=False)
     except HarnessError as error:
@@ -45,7 +45,7 @@ def run() -> Any:
             _annotate(in_one_line(error))
         _say(str(error))
         if "\n" in str(error).strip():
-            # After a long stack nobody looks for the beginning.
+            # Nobody looks for the beginning above a long stack, so repeat it.
             _say(in_one_line(error))
         return error.exit_code
     except _BadUsage as error:
@@ -65,7 +65,7 @@ def _annotate(error: str) -> None:
 
 def _bad_usage_status() -> int:
     if "bisect-run" in sys.argv[1:2]:
-        # To git, for whom that command works, the usual status means something else.
+        # That command works for git, to which the usual status means something else.
         from race_harness.cli.bisect import ABORT
 
         return ABORT

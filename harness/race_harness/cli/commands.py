@@ -15,7 +15,7 @@ class Command(NamedTuple):
     """Its line in the help of `race`."""
 
     def function(self) -> Any:
-        """The command itself, which is imported."""
+        """Import the command itself."""
         return pkgutil.resolve_name(f"{__package__}.{self.place}")
 
 
@@ -56,14 +56,14 @@ class LazyGroup(TyperGroup):
     """A group whose commands are placeholders, with a name and a summary, until one is called."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Put the real command in the place of the one that is called."""
+        """Replace the placeholder of the called command with the real command."""
         if args and args[0] in COMMANDS:
             self.commands[args[0]] = _load(args[0])
         return super().resolve_command(ctx, args)
 
 
 def _load(name: str) -> Any:
-    # Completion is set up by `race` itself.
+    # `race` itself sets up completion.
     alone = new_app(add_completion=False)
     alone.command(name)(COMMANDS[name].function())
     return typer.main.get_command(alone)

@@ -1,4 +1,4 @@
-"""`race confirm`: whether the real server does to a client what the fake one does."""
+"""`race confirm`: whether a client also fails with the real server."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -135,7 +135,7 @@ def _confirm_failure(
     failure = read_schedule(file)
     if not isinstance(failure, Failure):
         raise UsageError(f"{file} has not been run: give it as --schedule, and --client CLIENT")
-    # Where it was met with the server of another release, that is meant.
+    # If it was met with the server of another release, use that one.
     release = failure.combination.release
     named = [each if each.release else replace(each, release=release) for each in named]
     _check(named, failure.client, failure.server)
@@ -268,8 +268,8 @@ def _confirm_schedule(
 
 
 def _check_client(failure: Failure, client: str | None, chosen: Sequence[Combination]) -> None:
-    """Raises UsageError: a client is named and the file has its own; or it is one that has to be
-    named."""
+    """Raises UsageError: a client is named although the file has its own; or the file's client
+    must be named."""
     if client is not None and is_anybodys(of_failure(failure)[0]):
         raise UsageError("--client is for --schedule: a failure file names its own")
     for combination in chosen:

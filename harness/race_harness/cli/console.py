@@ -19,21 +19,21 @@ from race_harness.model.plain_text import visible
 
 
 class TextConsole(Console):
-    """Prints text as text: nothing in it is markup, and what a terminal would obey is shown.
+    """Prints text as text: nothing in it is markup, and control characters are shown as escapes.
 
-    What a table or a story prints may come from somebody else's file; this is the one way out.
+    Tables and stories may hold text from another user's file; all of it goes out through here.
     """
 
     def __init__(self, **options: Any) -> None:
         if os.environ.get("NO_COLOR"):
-            # By itself, rich would go on with bold and dim.
+            # Otherwise rich would still print bold and dim.
             options["color_system"] = None
         super().__init__(markup=False, emoji=False, highlight=False, **options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterator[Segment]:
-        """As it is laid out, but with escapes for what is not to be obeyed."""
+        """The segments as laid out, with escapes for what a terminal would obey."""
         for segment in super().render(renderable, options):
             if segment.control or segment.text.isprintable():
                 yield segment
@@ -121,7 +121,7 @@ class CampaignProgress:
 
     def step(self, text: str) -> None:
         """Say something that stays on the terminal."""
-        # Folded, a command in it could not be pasted.
+        # If it were wrapped, a command in it could not be pasted.
         self._progress.console.print(
             text, style="dim", markup=False, highlight=False, soft_wrap=True
         )
@@ -136,7 +136,7 @@ class CampaignProgress:
 
 
 class Bar:
-    """A client: preparing, importing, then passes and failures so far."""
+    """The bar of one client: preparing, importing, then passes and failures so far."""
 
     def __init__(self, progress: Progress, label: str, total: int) -> None:
         self._progress = progress
@@ -156,7 +156,7 @@ class Bar:
         self._progress.update(self._task, advance=1, description=f"{self._label}  trials{failed}")
 
     def stop(self) -> None:
-        """It stays as it is; one that never began would say for good that it is about to."""
+        """Leave the bar as it is, but remove one that never began."""
         if self._begun:
             self._progress.stop_task(self._task)
         else:
@@ -168,7 +168,7 @@ _BESIDE_LABEL: Final = 48
 
 
 def _with_room(label: str, most: int) -> str:
-    """The label, without its middle where it is longer: names begin alike, and end otherwise."""
+    """The label; if too long, without its middle: names begin alike and differ at the end."""
     most = max(most, 24)
     if len(label) <= most:
         return label
@@ -241,7 +241,7 @@ def write_text(path: Path, text: str) -> None:
         print(text, end="")
         return
     try:
-        # The failure file's name, which is told, need not be valid text.
+        # The text may hold the failure file's name, which need not be valid text.
         path.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from None

@@ -57,7 +57,7 @@ def demo(jobs: Jobs = None, record: RecordFile = None) -> None:
 
 
 def _loses_visibly(failure: Failure) -> bool:
-    """Whether events came late and by a margin that the eye sees, not by one instant."""
+    """Whether events came late by a margin that people can see, not by one instant."""
     if failure.judgement.verdicts != ("late",):
         return False
     returned_ms = next(h["at_ms"] for h in failure.happenings if h["what"] == "run-returned")

@@ -17,7 +17,7 @@ def doctor(json_file: JsonFile = None) -> None:
 
     Exit status 0 if nothing that is needed is missing, else 1.
     """
-    # It is a second slower to import, which no other command need wait for.
+    # Imported here: it takes a second, for which no other command should wait.
     from race_harness.doctor.probing import look
 
     check_writable(json_file)
@@ -27,7 +27,7 @@ def doctor(json_file: JsonFile = None) -> None:
     if str(json_file) != "-":
         width = max(len(one.name) for one in found)
         for one in found:
-            # Folded, a path in it could not be pasted.
+            # If it were wrapped, a path in it could not be pasted.
             output.print(_line(one, width), soft_wrap=True)
     if not well:
         raise typer.Exit(1)

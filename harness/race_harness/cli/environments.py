@@ -49,7 +49,7 @@ def cache(
     An environment that a command is using or building is never removed. A removed one is built
     again when it is needed.
     """
-    # Environments are a second slower to import, which no other command need wait for.
+    # Imported here: environments take a second, for which no other command should wait.
     from race_harness.environments import pruning
     from race_harness.environments.cache import cache_root
 
@@ -67,7 +67,7 @@ def cache(
 
 
 def _remove(root: Path, kept: list["KeptEnvironment"], names: list[str]) -> None:
-    """Raises UsageError: there is none of that name, or it is in use."""
+    """Raises UsageError: no environment has that name, or it is in use."""
     from race_harness.environments import pruning
 
     chosen = {name: [each for each in kept if each.is_called(name)] for name in names}

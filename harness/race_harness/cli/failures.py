@@ -127,7 +127,7 @@ def _tell_in_a_line(replayed: Replayed, file: Path) -> None:
 
 
 def _own_client(client: str) -> str:
-    """The argument as it can be given in any directory."""
+    """The argument in a form that works in any directory."""
     own = own_clients.split(client)
     if own is None:
         raise UsageError(f"--client {client} is no client of your own: give FILE.py:NAME")
@@ -180,6 +180,6 @@ def export(
         text, usual = marker(found), "-"
     out = out or Path(usual)
     if out.exists():
-        # Somebody may have written tests there.
+        # The user may have written tests there.
         raise UsageError(f"{out} is there already: remove it, or name another file with -o")
     write_text(out, text)

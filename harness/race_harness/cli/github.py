@@ -31,7 +31,7 @@ GitHub = Annotated[
 
 
 def annotate(annotations: Iterable[Annotation]) -> None:
-    """On stderr, which the runner reads as it reads stdout."""
+    """Print them on stderr, which the runner reads like stdout."""
     for command in commands(annotations):
         errors.print(command, soft_wrap=True)
 
@@ -58,7 +58,7 @@ def summarise_job(markdown: str, stories: Sequence[str] = ()) -> None:
 def place_of_failure(
     test: str | None, evidence: Iterable[Evidence], lines: Sequence[SourceLine]
 ) -> tuple[str, int] | None:
-    """Where GitHub is to show it: a file below the workspace, or below this folder, and a line."""
+    """Where GitHub shall show it: a file below the workspace, or below this folder, and a line."""
     workspace, _ = environment_of(os.environ)
     return place_in((workspace or Path()).resolve(), line_of(test, evidence, lines))
 

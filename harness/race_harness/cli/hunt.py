@@ -46,7 +46,7 @@ ENDINGS: Final[Mapping[Ending, str]] = {
     "time": "shrinking was stopped by the clock after {} trials",
     "interrupt": "shrinking was interrupted after {} trials",
 }
-"""What is said where something smaller might have been found."""
+"""Words for a failure for which something smaller may exist."""
 
 
 @takes(OwnTests)
@@ -118,7 +118,7 @@ def hunt(
     fault_families.check(families)
     if not chosen and not families and not asked.test:
         names = [name for name in library.names() if name != CONTROL]
-        # The race that all of this began with comes first.
+        # The race with which all of this began comes first.
         chosen = [library.load(name) for name in sorted(names, key=lambda name: name != FIRST)]
     seconds = parse_time(budget) if budget is not None else float("inf")
     limit = examples or (1_000 if budget is None else None)
@@ -172,7 +172,7 @@ def hunt(
 
 
 def _tell(hunt: FailureHunt, elapsed_s: float, json_file: Path | None) -> None:
-    """What came of it, whether it has ended or was interrupted."""
+    """Print the results, also after an interrupt."""
     findings = sorted(hunt.findings, key=_in_order)
     write_json(
         json_file,
@@ -220,7 +220,7 @@ def _print_findings(
 
 
 def _grade(finding: Finding) -> Grade:
-    """Shrinking has left out what it does not need."""
+    """The grade of the shrunk schedule, which holds only what the failure needs."""
     return grade_of(finding.failure.schedule)
 
 

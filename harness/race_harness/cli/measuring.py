@@ -58,7 +58,7 @@ DEFAULT_SCENARIO: Final = "final-events"
 
 @dataclass(frozen=True)
 class Measuring(OwnTests):
-    """What both commands are asked for, besides clients."""
+    """What the user can ask of both commands, besides clients."""
 
     scenario: Scenario = None
     faults: Faults = ""
@@ -74,7 +74,7 @@ class Measuring(OwnTests):
     github: GitHub = False
 
     def of_tests(self, clients: list[str]) -> TestsAsked:
-        """Raises UsageError: an option was given that is about scenarios alone."""
+        """Raises UsageError: an option was given that is only for scenarios."""
         if (self.scenario, self.server, self.world) != (None, "fake", "sim"):
             raise UsageError(
                 "a test brings its own server, and runs in the simulation: leave out --scenario, "
@@ -95,7 +95,7 @@ class Measuring(OwnTests):
 
     def of_scenario(self) -> ScenarioToRun:
         """Raises UsageError: there is no such scenario or schedule, or both are named; an option
-        was given that is about tests alone."""
+        was given that is only for tests."""
         from race_harness.campaign.own_scenarios import find_scenario
         from race_harness.search import library
 
@@ -208,7 +208,7 @@ def _beside(clients: list[str], against: list[str], asked: Measuring) -> list[st
     """The clients and, in the environment at hand, other versions of something.
 
     Raises:
-        UsageError: they are not in the environment at hand; one is no requirement.
+        UsageError: the clients are not in the environment at hand, or one is no requirement.
     """
     if not asked.test or {*clients} != {INSTALLED}:
         raise UsageError(
@@ -233,11 +233,11 @@ def _tests_measured(command: str, clients: list[str], asked: Measuring) -> list[
 def _measured(
     command: str, clients: list[str], asked: Measuring, *, strict: bool = False
 ) -> Comparison:
-    """What both commands do: run, and print the table in the form that was asked for.
+    """What both commands do: run, and print the table in the chosen form.
 
     Raises:
         UsageError: there is no such scenario or schedule, or the file cannot be written.
-        ClientUnavailable, WorldBroken: as `measure`.
+        ClientUnavailable, WorldBroken: `measure` raised it.
     """
     check_outputs(asked.json_file, markdown=asked.markdown)
     chosen = asked.of_scenario()

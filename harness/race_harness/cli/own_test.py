@@ -65,7 +65,7 @@ DrawnGrade = Annotated[
 
 @dataclass(frozen=True)
 class OwnTests:
-    """Which tests, and how they run; without any, what a command is about is a scenario."""
+    """Which tests, and how they run; without tests, the command is about a scenario."""
 
     test: TestPaths = None
     with_: Requirements = None
@@ -75,9 +75,9 @@ class OwnTests:
     invariant: Invariant = False
 
     def check(self, of_tests: Mapping[str, object], of_scenarios: Mapping[str, object]) -> None:
-        """Raises UsageError: an option of the command has a value, and is about the other thing.
+        """Raises UsageError: an option has a value, and is only for tests or only for scenarios.
 
-        `of_tests`, `of_scenarios`: further options, with what was given, that are about one alone.
+        `of_tests`, `of_scenarios`: further options for one of the two only, with their values.
         """
         if self.test:
             check_not_given(of_scenarios)
@@ -109,14 +109,14 @@ class OwnTests:
         return tuple(self.with_ or ())
 
     def one(self) -> str | None:
-        """Raises UsageError: there are several."""
+        """The one test; raises UsageError if there are several."""
         several = self.test or []
         if len(several) > 1:
             raise UsageError(f"this is about one test, and --test names {len(several)}")
         return several[0] if several else None
 
     def for_one(self, error: str | None) -> ForTest:
-        """How to find clients beside which the one test runs; `error`: which failure is meant."""
+        """Finds clients with which the one test runs; `error`: which failure the user means."""
         test = self.one()
         assert test is not None
         return ForTest(
@@ -131,13 +131,13 @@ class OwnTests:
 
 
 def check_drawn(grade: str, faults: str | None) -> None:
-    """Raises UsageError: there is no such grade, or faults are asked for that it excludes."""
+    """Raises UsageError: there is no such grade, or it excludes the given faults."""
     check_grade(grade)
     if faults and grade != GRADES[-1]:
         raise UsageError(f"--faults makes what --grade {grade} leaves out: give one of them")
 
 
 def check_not_given(options: Mapping[str, object]) -> None:
-    """Raises UsageError: one of these options, which are about scenarios alone, has a value."""
+    """Raises UsageError: one of these options, which are only for scenarios, has a value."""
     if given := [name for name, value in options.items() if value]:
         raise UsageError(f"{', '.join(given)}: not for a test of your own; leave that out")

@@ -21,9 +21,9 @@ HEADERS = (
 
 
 _WIDE: Final = 90
-"""Columns of a terminal from which on a table has room for the names of tests."""
+"""Columns that a terminal needs for a table with the names of tests."""
 _SHORT: Final = 24
-"""Characters of a name, or of verdicts, that fit into a narrow one."""
+"""Characters of a name, or of verdicts, that fit into a narrower one."""
 
 
 def cells_of(comparison: Comparison) -> list[str]:
@@ -44,14 +44,14 @@ def cells_of(comparison: Comparison) -> list[str]:
 
 
 def _two(spread: Spread | None, first: str) -> str:
-    """On two lines: with the name of a test, a terminal has no room for more."""
+    """The text on two lines: beside the name of a test there is no room for more."""
     if spread is None:
         return "–"
     return f"{number(getattr(spread, first))} /\n{number(spread.p95)}"
 
 
 def tables_of(comparisons: list[Comparison], width: int) -> Iterator[RenderableType]:
-    """One table; on a narrow terminal each test's name is a line of its own, to be copied."""
+    """One table; on a narrow terminal each test's name has its own line, to be copied."""
     rows = [cells_of(comparison) for comparison in comparisons]
     if width >= _WIDE or all(len(name) <= _SHORT for name, *_ in rows):
         table = _table(HEADERS)

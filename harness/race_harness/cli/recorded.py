@@ -23,20 +23,20 @@ RecordFile = Annotated[
 
 
 def open_store(path: Path | None) -> Store:
-    """The record that was asked for, or the usual one; see `store.recording.open_store`."""
+    """The record at `path`, or the usual one; see `store.recording.open_store`."""
     return recording.open_store(path, _warn)
 
 
 @contextlib.contextmanager
 def recorded(path: Path | None, command: str, plan: Mapping[str, Any]) -> Iterator[CampaignRecord]:
-    """A campaign in the record, which is told how it ended. Raises as `open_store`."""
+    """A campaign in the record, which notes how it ended. Raises what `open_store` raises."""
     with recording.recorded(path, command, plan, warn=_warn, **_ENDINGS) as campaign:
         yield campaign
 
 
 @contextlib.contextmanager
 def ending(campaign: CampaignRecord) -> Iterator[None]:
-    """Tell the campaign how what is within ended."""
+    """Tell the campaign how the body of the context ended."""
     with recording.ending(campaign, **_ENDINGS):
         yield
 
@@ -46,7 +46,7 @@ class _Endings(TypedDict):
     interrupted_by: recording.Errors
 
 
-# A command's own exit status is no trouble.
+# A command that ends with its own exit status has finished.
 _ENDINGS: Final[_Endings] = {
     "finished_by": (typer.Exit,),
     "interrupted_by": (*recording.INTERRUPTED_BY, typer.Abort),

@@ -70,7 +70,7 @@ def report(
         raise UsageError("--baseline compares one campaign: name one with --campaign, or none")
     check_writable(output)
     check_writable(junit)
-    # Imported here because it takes seconds, which other commands need not wait for.
+    # Imported here: it takes seconds, for which no other command should wait.
     with extra("report", "race report"):
         from race_harness.report.gather import gather
     with Store(record or default_path(), must_exist=True) as store:

@@ -8,8 +8,8 @@ from typing import Any, get_type_hints
 
 
 def takes(options: type) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """For a command that gets, as `asked`, a value of this dataclass: each field of it is an
-    option, with the field's annotation and default, in the place of `asked`."""
+    """Decorates a command whose argument `asked` is a value of this dataclass: in its place, each
+    field becomes an option, with the field's annotation and default."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         hints = get_type_hints(options, include_extras=True)

@@ -91,9 +91,9 @@ def show(
         output.print(timeline(failure, file, everything=everything), crop=False)
         output.print("in words:", style="bold")
         output.print(in_words(failure), markup=False, highlight=False)
-    # On stdout, a page or a trace has to be alone.
+    # A page or a trace must be alone on stdout.
     if nearest and "-" not in map(str, (html, perfetto)):
-        # A diagram is for a comment, and so is what comes with it.
+        # A diagram goes into a comment, and so does this sentence.
         output.print(markdown(nearest) if mermaid else in_one_line(nearest))
 
 
@@ -102,7 +102,7 @@ def _run(file: Path) -> str:
 
 
 def _nearest(failure: Failure, record: Path | None, test: str | None) -> str:
-    """What is found by running the client, or the test that was named."""
+    """The nearest passing neighbour, found by running the client, or the named test."""
     plan = {"clients": [failure.client], "scenario": failure.schedule.scenario}
     with recorded(record, "show", plan) as campaign, campaign_progress() as progress:
         return find_nearest(failure, campaign, progress, test)

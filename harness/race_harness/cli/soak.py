@@ -242,7 +242,7 @@ def soak(
 def _tls(
     dask: str | None, ca: Path | None, cert: Path | None, key: Path | None
 ) -> ClusterTls | None:
-    """Raises UsageError: some of them are missing, or there is no cluster to which they belong."""
+    """Raises UsageError: some of the files are missing, or there is no cluster to use them for."""
     if ca is None and cert is None and key is None:
         return None
     if dask is None or ca is None or cert is None or key is None:
@@ -253,8 +253,8 @@ def _tls(
 def _annotations(
     summary: SoakSummary, kept: Sequence[Kept], lines: Sequence[SourceLine], *, failed: bool
 ) -> Iterator[Annotation]:
-    """Regressions first; of failures those are errors of which the exit status tells, and that the
-    scenario does not say of the release anyway."""
+    """Regressions, then failures. A failure is an error if the exit status reports it and the
+    scenario does not say that the release fails anyway; else it is a warning."""
     for named, what in regressions_of(summary):
         yield Annotation("error", f"race: regressed, {named}", what)
     for one in kept:

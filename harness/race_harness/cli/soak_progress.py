@@ -22,7 +22,7 @@ from race_harness.soak.plan import Plan
 from race_harness.store.series import Key
 
 FEW: Final = 8
-"""So many series have a bar each; where there are more, a client has one."""
+"""Up to this many series have a bar each; with more, each client has one."""
 
 LINE_EVERY_S: Final = 60
 REDRAW_EVERY_S: Final = 0.2
@@ -31,8 +31,8 @@ REDRAW_EVERY_S: Final = 0.2
 class SoakProgress:
     """Counts trials and failures, and says so now and then.
 
-    `done` are the trials of each series that are there already; `seconds` is the time that the
-    soak has, None for as long as it takes. `clock` gives wall seconds.
+    `done` are the trials that each series has already; `seconds` is the wall time that the soak
+    may take, None for as long as it needs. `clock` gives wall seconds.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class SoakProgress:
         self._failed[self._bars[key]] += result.void is None and not result.passed
 
     def tell(self, decided: int) -> None:
-        """Redraw, or say a line, if it is time to; so many series have been decided."""
+        """Redraw, or print a line, if it is time; `decided` series are decided."""
         now = self._clock()
         if self._progress.disable:
             if now - self._said >= LINE_EVERY_S:
@@ -108,7 +108,7 @@ class SoakProgress:
         return ", ".join(words)
 
     def _left(self, elapsed: float, speed: float) -> float | None:
-        """Wall seconds; None where nobody knows."""
+        """Wall seconds that are left; None if that is unknown."""
         if self._seconds is not None:
             return max(0.0, self._seconds - elapsed)
         if self._total is None or not speed or self._is_tested:

@@ -20,7 +20,7 @@ from race_harness.statistics.regression import ALPHA, EFFECT, BaselineTest
 from race_harness.store.series import Key
 
 MOST_FAILURES: Final = 10
-"""Failures that are told; the record has all that were kept."""
+"""Failures that are shown; the record has all that were kept."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Row:
 
     @property
     def name(self) -> str:
-        """The client, with its version where that says more."""
+        """The client, with its version if that says more."""
         return self.client if self.client == self.version else f"{self.client} ({self.version})"
 
     @property
@@ -79,7 +79,7 @@ def soak_table(summary: SoakSummary, kept: Sequence[Kept]) -> RenderableType:
 
 
 def _whole(command: str) -> Text:
-    """Folded, it could not be pasted."""
+    """The command unwrapped, so that it can be pasted."""
     return Text(command, no_wrap=True, overflow="ignore")
 
 
@@ -105,7 +105,7 @@ def soak_markdown(summary: SoakSummary, kept: Sequence[Kept]) -> str:
 
 
 def regressions_of(summary: SoakSummary) -> Iterator[tuple[str, str]]:
-    """Scenario and client of each that regressed, and in what."""
+    """Scenario and client of each series that regressed, and in what."""
     for row in _rows(summary):
         if row.regressed:
             yield f"{row.scenario}, {row.name}", row.against

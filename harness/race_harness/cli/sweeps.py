@@ -38,23 +38,23 @@ Pairs = Annotated[
 MOST_PAIRS: Final = 100
 _LONGEST_MS: Final = 3_600_000
 _SHOWN: Final = 10
-"""How many losing pairs are told in words."""
+"""How many losing pairs are described in words."""
 
 
 @dataclass(frozen=True)
 class SweepOutputs:
-    """Where a sweep goes."""
+    """Where the results of a sweep go."""
 
     command: str
     plan: dict[str, Any]
-    """What the record keeps of what was asked."""
+    """What the user asked for, for the record."""
     json_file: Path | None
     record: Path | None
     markdown: bool = False
 
 
 def how_asked(lengths: list[str], pairs: int) -> SweepAsked:
-    """Raises UsageError: a length is no time that a stall can have."""
+    """Raises UsageError: no stall can have such a length."""
     found = set()
     for text in ",".join(lengths).split(","):
         try:
@@ -75,10 +75,10 @@ def swept(
     outputs: SweepOutputs,
     run: Callable[[CampaignRecord, Progress], list[Swept]],
 ) -> bool:
-    """Run it and print what came of it; whether something lost, or fails anyway.
+    """Run a sweep and print the results; return whether something lost, or fails anyway.
 
     Raises:
-        UsageError: the results have nowhere to go.
+        UsageError: the results cannot be written.
     """
     if outputs.markdown:
         raise UsageError("a sweep has no table: leave out --markdown, and take --json for numbers")

@@ -27,7 +27,7 @@ _UNKNOWN: Final = "–"
 _CLIENT_WIDTH: Final = 30
 
 _VERDICTS_WIDTH: Final = 19
-"""Holds "late 1000, early 87"; a longer count makes its own line, and the column, wider."""
+"""Enough for "late 1000, early 87"; a longer count makes its line, and the column, wider."""
 
 
 def comparison_table(comparison: Comparison) -> RenderableType:
@@ -94,7 +94,7 @@ def comparison_markdown(comparison: Comparison) -> str:
     if undone := _undone(comparison, {}):
         lines += ["", *(f"- {markdown(line)}" for line in undone)]
     seen = {verdict for client in comparison.clients for verdict in client.verdicts}
-    # `ok` means "none of these", which only says something beneath the full list.
+    # `ok` means "none of these", which makes sense only beneath the full list.
     legend = [verdict for verdict in MEANINGS if verdict in seen and verdict != "ok"]
     if legend:
         lines += [
@@ -116,7 +116,7 @@ def _caption(comparison: Comparison) -> str:
 
 
 def _clock(comparison: Comparison) -> str:
-    """Whose seconds `run()` is measured in."""
+    """The kind of seconds in which `run()` is measured."""
     return "wall" if comparison.world == "real" else "virtual"
 
 
@@ -145,8 +145,8 @@ def _counts(client: ClientSummary) -> list[str]:
 
 
 def _verdict_cell(client: ClientSummary) -> Text:
-    # Broken by hand, so that a line never ends between a verdict and its count: a non-breaking
-    # space is one for `textwrap`, though not for rich.
+    # Wrapped here, so that no line ends between a verdict and its count: `textwrap` keeps to
+    # non-breaking spaces, rich does not.
     counts = ", ".join(_counts(client)).replace(" ", "\xa0").replace(",\xa0", ", ")
     lines = textwrap.wrap(counts, _VERDICTS_WIDTH, break_on_hyphens=False, break_long_words=False)
     cell = Text("\n".join(lines).replace("\xa0", " "))

@@ -149,7 +149,7 @@ def raise_if_lost(asked: TestsAsked, how: SweepAsked, outputs: SweepOutputs, gra
     """Sweep tests.
 
     Raises:
-        typer.Exit: one lost at some line, or fails anyway. A stall is of no lower grade.
+        typer.Exit: a test lost at some line, or fails anyway. Stalls do not count for `order`.
     """
     outputs = replace(outputs, plan={**outputs.plan, "tests": asked.selection.paths})
     lost = swept(how, outputs, partial(sweep_tests, asked, how))
@@ -158,7 +158,7 @@ def raise_if_lost(asked: TestsAsked, how: SweepAsked, outputs: SweepOutputs, gra
 
 
 def environments_of(against: list[str] | None) -> tuple[str, ...]:
-    """What tests are run in: one requirement is compared with what is installed.
+    """The environments of tests; a single requirement is compared with what is installed.
 
     Raises:
         UsageError: one of them is no requirement.
@@ -170,7 +170,7 @@ def environments_of(against: list[str] | None) -> tuple[str, ...]:
 
 
 def check_of_tests(options: Mapping[str, object]) -> None:
-    """Raises UsageError: one of these options, which are about tests alone, has a value."""
+    """Raises UsageError: one of these options, which are only for tests, has a value."""
     if given := [name for name, value in options.items() if value]:
         raise UsageError(f"{', '.join(given)}: for a test of your own; add --test PATH::NAME")
 
@@ -182,7 +182,7 @@ def check_grade(grade: str) -> None:
 
 
 def check_no_sweep(github: bool) -> None:
-    """Raises UsageError: annotations are asked for of a sweep."""
+    """Raises UsageError: `--github` was given with a sweep."""
     if github:
         raise UsageError("a sweep has no annotations: leave out --github, or --sweep")
 
@@ -190,7 +190,8 @@ def check_no_sweep(github: bool) -> None:
 def tell_github(measured: list[MeasuredTest], grade: str | None) -> None:
     """Annotate what failed, and add the table to the summary of the job.
 
-    `grade`: by which failures are errors, as the exit status has it; None: none is.
+    `grade`: failures of this grade or a lower one are errors, as for the exit status; None: none
+    are.
 
     Raises:
         UsageError: the summary cannot be written.
@@ -206,7 +207,7 @@ def tell_github(measured: list[MeasuredTest], grade: str | None) -> None:
 
 
 def annotations_of(measured: list[MeasuredTest], grade: str | None) -> Iterator[Annotation]:
-    """One for the first failure of each test beside each client, and one where repetitions have no
+    """One for the first failure of each test with each client, and one where repetitions have no
     verdict."""
     for one in measured:
         test = one.comparison.scenario
@@ -225,7 +226,7 @@ def annotations_of(measured: list[MeasuredTest], grade: str | None) -> Iterator[
 
 
 def raise_if_failed(measured: list[MeasuredTest], grade: str) -> None:
-    """Raises typer.Exit: one of them failed, by that grade or a lower one."""
+    """Raises typer.Exit: a test failed by that grade or a lower one."""
     if any(_has_failed(client, grade) for one in measured for client in one.comparison.clients):
         raise typer.Exit(1)
 
@@ -238,10 +239,10 @@ def tests_measured(
     markdown: bool,
     record: Path | None,
 ) -> list[MeasuredTest]:
-    """Run them, print what came of them in the form that was asked for, and the failures' stories.
+    """Run the tests, print the results in the chosen form, and the failures' stories.
 
     Raises:
-        UsageError, ClientUnavailable, WorldBroken: as `measure_tests`.
+        UsageError, ClientUnavailable, WorldBroken: `measure_tests` raised it.
     """
     check_outputs(json_file, markdown=markdown)
     plan = {
@@ -261,7 +262,7 @@ def tests_measured(
     elif str(json_file) != "-":
         if alone:
             for part in tables_of(comparisons, output.width):
-                # Folded, a name could not be copied.
+                # If it were wrapped, a name could not be copied.
                 output.print(part, crop=False, soft_wrap=isinstance(part, Text))
         else:
             for comparison in comparisons:
@@ -283,7 +284,8 @@ def schedule_of(file: Path) -> Schedule:
 
 
 def _has_failed(client: ClientSummary, grade: str) -> bool:
-    """Void repetitions have not passed, either: a setup that fails is no success."""
+    """Whether it failed by that grade. Void repetitions count as failures: a setup that fails is
+    no success."""
     tolerated = GRADES[GRADES.index(grade) + 1 :]
     forgiven = sum((client.grades or {}).get(one, 0) for one in tolerated)
     return client.passed + forgiven != client.reps
@@ -308,7 +310,7 @@ def _markdown(comparisons: list[Comparison]) -> list[str]:
 
 
 def _found_by(comparisons: list[Comparison]) -> list[str]:
-    """How much the failures need, and which strategies found them how often."""
+    """Lines on what the failures need, and on how often each strategy found them."""
     lines = []
     for comparison in comparisons:
         for client in comparison.clients:
