@@ -1,1 +1,1 @@
-"""What a machine has of what race-harness needs, what it lacks, and what to do."""
+"""Which of the things that race-harness needs a machine has and lacks, and what to do."""

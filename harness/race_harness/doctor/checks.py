@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 State = Literal["ok", "note", "missing"]
-"""`note`: something works less well, or not at all, and not everybody needs it. `missing`: what is
-needed is not there."""
+"""`note`: something that not everybody needs works less well, or not at all. `missing`: something
+necessary is missing."""
 
 ROOM_GB: Final = 3.0
-"""Gigabytes that two environments with a server and a long record take."""
+"""Gigabytes that two environments with a server and a long record need."""
 
 
 @dataclass(frozen=True)
@@ -27,21 +27,21 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Storage:
-    """A folder that is written to."""
+    """A folder to which race-harness writes."""
 
     path: Path
     problem: str | None
-    """Why it cannot be written; None: it can."""
+    """Why it is not writable; None: it is."""
     free_gb: float
     size_gb: float = 0.0
     entries: int = 0
     measured: bool = True
-    """Whether all of it was looked at."""
+    """Whether all of its files were measured."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """All that was found out."""
+    """All facts about a machine."""
 
     harness: str
     python: str
@@ -52,9 +52,9 @@ class Machine:
     """Why race-harness does not run on it."""
     uv: str | None
     index: str
-    """Its address, without password."""
+    """The index's address, without password."""
     releases: int
-    """Of openhands-sdk, on the index."""
+    """How many releases of openhands-sdk the index has."""
     index_problem: str | None
     cache: Storage
     record: Storage
@@ -63,7 +63,7 @@ class Machine:
     record_problem: str | None
     namespaces_problem: str | None
     tools: dict[int, str]
-    """Of `sys.monitoring`, by number, those that somebody holds."""
+    """Tool ids of `sys.monitoring` in use, with the names of their holders."""
     sdk: str | None
     agent_server: str | None
     browser: Path | None
@@ -72,12 +72,12 @@ class Machine:
 
 
 def diagnoses(machine: Machine) -> list[Diagnosis]:
-    """One for each thing, what is needed first."""
+    """One diagnosis for each thing, the necessary ones first."""
     return [*_needed(machine), *_useful(machine)]
 
 
 def is_well(found: list[Diagnosis]) -> bool:
-    """Whether nothing is missing that is needed."""
+    """Whether nothing necessary is missing."""
     return all(one.state != "missing" for one in found)
 
 

@@ -13,7 +13,7 @@ from race_harness.model.errors import HarnessError
 from race_harness.model.plain_text import in_one_line
 
 LIMIT_S: Final = 5.0
-"""Wall seconds that the index has."""
+"""Wall seconds that the index may take."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class IndexAnswer:
 
 
 def ask_index(environ: Mapping[str, str], limit_s: float = LIMIT_S) -> IndexAnswer:
-    """How many releases it has of openhands-sdk."""
+    """How many releases of openhands-sdk the index has."""
     command = [sys.executable, "-P", "-m", __spec__.name]
     with subprocess.Popen(
-        # Without a buffer, in which the second line could stay when the first is read.
+        # Without a buffer: the second line could stay there when the first is read.
         command,
         bufsize=0,
         stdout=subprocess.PIPE,
@@ -35,7 +35,7 @@ def ask_index(environ: Mapping[str, str], limit_s: float = LIMIT_S) -> IndexAnsw
         env=dict(environ),
     ) as asking:
         assert asking.stdout is not None
-        # It takes its time to import what it needs, and does not ask before.
+        # The process first imports what it needs; the limit counts from its first line on.
         address = asking.stdout.readline().decode().strip()
         try:
             told, _ = asking.communicate(timeout=limit_s)
@@ -52,7 +52,7 @@ def _ask() -> IndexAnswer:
     try:
         return IndexAnswer(address, len(published()))
     except HarnessError as error:
-        # The way out is the doctor's own.
+        # Leave out the error's way out: the doctor gives its own.
         return IndexAnswer(address, problem=in_one_line(str(error).partition("): ")[0] + ")"))
 
 

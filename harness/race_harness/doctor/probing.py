@@ -1,4 +1,4 @@
-"""Finds out what there is on a machine. Nothing is changed, and nothing is left behind."""
+"""Finds out what a machine has. It changes nothing, and leaves nothing behind."""
 
 import os
 import platform
@@ -37,13 +37,13 @@ point = scratch.place()
 scratch.enter(point)
 scratch.keep_as_it_is(Path(sys.argv[1]), point)
 """
-"""What a repetition of a test does before it begins, in a process of its own."""
+"""The steps of a repetition of a test before it begins, for a process of its own."""
 
 
 def look() -> Machine:
-    """All of it; takes a few seconds, of which the network has five at most."""
+    """Find out all of it, which takes a few seconds, at most five of them for the network."""
     root, record = cache.cache_root(), default_path()
-    # Before a temporary folder is made, which sweeps.
+    # Before this makes a temporary folder, which sweeps away abandoned ones.
     leftovers = (*abandoned_folders(), *cache.leftovers(root))
     index = ask_index(os.environ)
     entries, size, measured = pruning.measured(root, _SIZING_S)
@@ -75,7 +75,8 @@ def look() -> Machine:
 
 
 def problem_of(folder: Path) -> str | None:
-    """Why nothing can be written below it, or below what is to hold it; None: it can."""
+    """Why nothing can be written below the folder, or, if it does not exist, below its nearest
+    parent; None: it can."""
     there = _nearest(folder)
     if not there.is_dir():
         return f"{there} is no folder"
@@ -87,12 +88,12 @@ def problem_of(folder: Path) -> str | None:
 
 
 def free_gb(path: Path) -> float:
-    """Gigabytes that are left where it is, or is going to be."""
+    """Free gigabytes where the path is, or is going to be."""
     return shutil.disk_usage(_nearest(path)).free / 1e9
 
 
 def namespaces_problem() -> str | None:
-    """Why repetitions of a test have no folders of their own; None: they have."""
+    """Why repetitions of a test cannot have folders of their own; None: they can."""
     with TemporaryFolder() as folder:
         done = subprocess.run(
             [sys.executable, "-P", "-c", _FOLDERS, str(folder)],
@@ -113,7 +114,7 @@ def held_tools() -> dict[int, str]:
 
 
 def _nearest(path: Path) -> Path:
-    """The path, or the first of its parents that is there."""
+    """The path, or the nearest of its parents that exists."""
     return next(one for one in (path, *path.parents) if one.exists())
 
 
