@@ -6,6 +6,6 @@
 
 The client connects to the proxy, which connects to the server and does to the bytes in between
 what the schedule says (`proxy.py`). Times are nanoseconds of CLOCK_MONOTONIC since one instant, in
-both processes. The server process tells each of its happenings to the trial process, which acts
-upon them as they come and sorts all by time in the end (`record.py`).
+both processes. The server process sends each of its happenings to the trial process, which acts on
+them as they come and sorts all of them by time at the end (`record.py`).
 """

@@ -10,13 +10,13 @@ from race_harness.model.trace import Trace
 
 
 def precise_loop() -> asyncio.AbstractEventLoop:
-    """An event loop that waits for tenths of milliseconds, in which schedules count: asyncio's own
-    choice, epoll, rounds up to whole ones."""
+    """An event loop that can wait for tenths of milliseconds, which schedules use; epoll,
+    asyncio's own choice, rounds up to whole milliseconds."""
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 
 class LoopClock:
-    """Real time, for a network that lives in an event loop of a thread of its own."""
+    """Real time, for a network in an event loop that has a thread of its own."""
 
     def __init__(self, trace: Trace, loop: asyncio.AbstractEventLoop) -> None:
         self.trace = trace
@@ -28,11 +28,11 @@ class LoopClock:
         return self.trace.now_ns()
 
     def call_at(self, at_ns: int, action: Callable[[], None]) -> asyncio.TimerHandle:
-        """In the loop's thread only."""
+        """Call it in the loop's thread only."""
         return self._loop.call_later(max(0, at_ns - self.now_ns) / 1e9, action)
 
     def do(self, action: Callable[[], None]) -> None:
-        """At once in the loop's thread, as soon as it can from another."""
+        """Do it at once in the loop's thread; from another thread, as soon as the loop can."""
         if threading.current_thread() is self.thread:
             action()
         else:

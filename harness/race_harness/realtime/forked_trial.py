@@ -18,19 +18,19 @@ LIMIT_S: Final = 120.0
 its faults delay. A client's own timeouts are 30 s as a rule."""
 
 _PATIENCE_S: Final = 30.0
-"""For what a trial process does besides, before it is taken for dead."""
+"""Wall seconds for everything else, after which a trial process counts as dead."""
 
 
 def play_trial(schedule: Schedule, adapter: Adapter, *, limit_s: float | None = None) -> Played:
     """Play one trial over real sockets, in wall-clock time, against the adapter's server.
 
-    It runs in processes forked from this one, which must have no threads that matter to it and
-    should have imported everything. The schedule must be one that this world can do: nothing of
+    It runs in processes forked from this one, which must have no threads that the trial needs and
+    should have imported everything. This world must be able to do the schedule: nothing of
     `interleaving`, no fault `refuse`. Several processes may do this at once.
 
     `limit_s` replaces the limit in wall seconds that is right for the schedule.
 
-    The `digest` is that of the order of happenings and need not repeat; their times are real.
+    The `digest` is of the order of happenings and need not repeat; their times are real.
 
     Raises:
         WorldBroken: the server, or the harness itself, failed; there is no verdict then.

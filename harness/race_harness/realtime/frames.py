@@ -8,13 +8,13 @@ _HEAD_ENDS: Final = b"\r\n\r\n"
 class FrameEnds:
     """Follows one direction of a connection from its first byte on.
 
-    That is the opening handshake, an HTTP head without a body (RFC 6455, section 4), and then
-    frames (section 5.2). What is in them is not looked at.
+    It sees the opening handshake, an HTTP head without a body (RFC 6455, section 4), and then
+    frames (section 5.2), whose contents it ignores.
     """
 
     def __init__(self) -> None:
         self.at_end = False
-        """Whether all that was fed so far stops at the end of the handshake or of a frame."""
+        """Whether the bytes so far stop at the end of the handshake or of a frame."""
         self._handshake: bytes | None = b""
         """The last bytes of an unfinished handshake."""
         self._header = b""
@@ -63,7 +63,7 @@ class FrameEnds:
 
 
 def _header_size(header: bytes) -> int:
-    """As far as can be told from its first bytes."""
+    """The size of a header, as far as its first bytes show."""
     if len(header) < 2:
         return 2
     extended = {126: 2, 127: 8}.get(header[1] & 0x7F, 0)

@@ -8,7 +8,7 @@ from race_harness.realtime.frames import FrameEnds
 
 
 class SocketPassage(Pipe):
-    """A pipe of a WebSocket, in which a last frame is put between two others."""
+    """A pipe of a WebSocket, which can put a last frame between two others."""
 
     def __init__(self, clock: Clock, name: str, link: Link, rng: random.Random) -> None:
         super().__init__(clock, name, link, rng)
@@ -26,7 +26,7 @@ class SocketPassage(Pipe):
         super().send(data[ends[0] :])
 
     def say_last(self, data: bytes) -> None:
-        """Send this as soon as no frame is under way, and then the end of the stream."""
+        """Send this once no frame is half sent, and then the end of the stream."""
         if self._ends.at_end:
             super().say_last(data)
         else:

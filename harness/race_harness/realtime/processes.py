@@ -1,7 +1,7 @@
 """Child processes by fork, none of which outlives its parent.
 
-Each has a line to its parent, and a pipe on which nothing is ever written: its end means that the
-parent is gone, however it went.
+Each has a line to its parent, and a pipe on which nothing is ever written: if the pipe ends, the
+parent is gone, however that happened.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ _LOOK_EVERY_S = 0.005
 class Line:
     """One end of a line between two processes. Any thread may send; messages stay whole.
 
-    `receive` raises EOFError when nobody is left at the other end.
+    `receive` raises EOFError once no process holds the other end.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -31,7 +31,7 @@ class Line:
         self._sending = threading.Lock()
 
     def send(self, message: object) -> None:
-        # Nobody there: whoever needs an answer is going to notice.
+        # If the other side is gone, the caller who needs an answer will notice.
         with self._sending, contextlib.suppress(OSError):
             self._connection.send(message)
 
@@ -42,7 +42,7 @@ class Line:
             raise EOFError from None
 
     def waits(self, seconds: float = 0.0) -> bool:
-        """Whether there is a message, or the end, within that time."""
+        """Whether a message, or the end, comes within that many wall seconds."""
         return self._connection.poll(seconds)
 
     def fileno(self) -> int:
@@ -53,16 +53,16 @@ class Line:
 
 
 class Parent:
-    """What a child has of its parent."""
+    """A child's view of its parent."""
 
     def __init__(self, line: Line, life: int) -> None:
         self.line = line
         self._life = life
 
     def watch(self, when_gone: Callable[[], object]) -> None:
-        """From now on: end this process when the parent is gone, after `when_gone`.
+        """From now on, call `when_gone` and end this process when the parent is gone.
 
-        It starts a thread, so whatever is to be forked is forked before.
+        This starts a thread, so fork everything else before.
         """
 
         def watch() -> None:
@@ -76,7 +76,7 @@ class Parent:
 
 
 class Child:
-    """What a parent has of its child."""
+    """A parent's view of its child."""
 
     def __init__(self, pid: int, line: Line, life: int, *, leads_group: bool) -> None:
         self.line = line
@@ -84,10 +84,10 @@ class Child:
         self._life = life
         self._leads_group = leads_group
         self.status: int | None = None
-        """As of `os.waitpid`, when it has ended."""
+        """The status of `os.waitpid`, once it has ended."""
 
     def end(self, patience_s: float = 0.0) -> None:
-        """Returns when the child has ended: by itself within that time, or killed."""
+        """Return when the child has ended: by itself within that time, or killed."""
         deadline = time.monotonic() + patience_s
         while not self._ended(os.WNOHANG) and time.monotonic() < deadline:
             time.sleep(_LOOK_EVERY_S)
@@ -103,7 +103,7 @@ class Child:
         self._signal(signal.SIGCONT)
 
     def close(self) -> None:
-        """End it, and close what leads to it."""
+        """End the child, and close the descriptors that lead to it."""
         self.end()
         self.line.close()
         os.close(self._life)
@@ -115,19 +115,19 @@ class Child:
         return self.status is not None
 
     def _signal(self, number: signal.Signals) -> None:
-        if self.status is None:  # Once it was waited for, somebody else may have its number.
+        if self.status is None:  # After a wait, another process may have its number.
             os.kill(self._pid, number)
 
     def _kill(self) -> None:
-        # It has not been waited for, so nobody else can have its number.
+        # Nobody has waited for it, so no other process can have its number.
         (os.killpg if self._leads_group else os.kill)(self._pid, signal.SIGKILL)
 
 
 def fork(body: Callable[[Parent], None], *, leads_group: bool = False) -> Child:
     """Run `body` in a child process, which ends with it.
 
-    `leads_group` puts it, and what it forks, into a process group of its own: whoever ends the
-    parent's group then leaves it the time to end what it has begun.
+    `leads_group` puts it, and what it forks, into a process group of its own: when the parent's
+    group is killed, it still has the time to clean up.
     """
     ours, theirs = Pipe()
     life_read, life_write = os.pipe()
@@ -148,17 +148,17 @@ def fork(body: Callable[[Parent], None], *, leads_group: bool = False) -> Child:
 
 
 def fork_apart(body: Callable[[Parent], None], line: int, life: int) -> None:
-    """Run `body` in a child process for somebody else, at the other ends of these descriptors.
+    """Run `body` in a child process for the process at the other ends of these descriptors.
 
-    They are the caller's to close. Somebody has to wait for the child.
+    The caller must close them, and wait for the child.
     """
     _forked(lambda: body(Parent(Line(Connection(line)), life)))
 
 
 def _forked(run: Callable[[], None]) -> int:
-    """The number of a process that does this and nothing else."""
+    """Fork a process that only calls `run`; return its number."""
     with warnings.catch_warnings():
-        # A thread of the parent, such as a worker's watchdog, is missed by nobody in the child.
+        # The child does not need the parent's threads, such as a worker's watchdog.
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid:
@@ -193,6 +193,6 @@ def stacks_of_others() -> dict[str, str]:
 
 
 def _lead_group(pid: int) -> None:
-    # Parent and child both do, since neither knows who is first.
+    # Parent and child both do this, since neither knows who is first.
     with contextlib.suppress(OSError):
         os.setpgid(pid, pid)

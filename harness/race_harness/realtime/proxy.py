@@ -1,8 +1,8 @@
 """The proxy between client and server: real sockets on both sides, the schedule's network inside.
 
-For each connection that the client makes it makes one to the server; in between are the same pipes
-as in the simulation, with their latencies, their order and their faults. What a connection is for
-its first bytes tell. The latency comes on top of what the loopback device takes itself.
+For each connection that the client makes, it makes one to the server; in between are the same
+pipes as in the simulation, with their latencies, their order and their faults. The first bytes of
+a connection show what it is for. The latency comes on top of that of the loopback device.
 """
 
 import asyncio
@@ -38,8 +38,8 @@ _LINGER_NOT: Final = struct.pack("ii", 1, 0)
 class Proxy(Connections):
     """The network of one trial, in a thread of its own.
 
-    `failed` is called, in that thread, with the stack of a mistake of the proxy's own, or what
-    the dialect failed with.
+    `failed` is called, in that thread, with the stack of an error in the proxy itself or in the
+    dialect.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Proxy(Connections):
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
 
     def start(self) -> int:
-        """Listen; the port."""
+        """Listen; return the port."""
         listener = listening_socket()
         self._clock.thread = self._thread
         self._loop.run_until_complete(self._loop.create_server(self._accept, sock=listener))
@@ -88,7 +88,7 @@ class Proxy(Connections):
         self._loop.run_forever()
 
     def _note(self, context: dict[str, Any]) -> None:
-        # A peer may reset its connection at any time, and asyncio notices it at any place.
+        # A peer may reset its connection at any time, and asyncio may notice that anywhere.
         if not isinstance(context.get("exception"), OSError):
             self._failed(_account(context))
 
@@ -128,8 +128,8 @@ class Proxy(Connections):
             self._nth,
             pipe=SocketPassage if kind == "socket" else Pipe,
         )
-        # The operating system has made the connection at once: the first bytes make up for all
-        # of the schedule's handshake.
+        # The operating system has connected at once: the first bytes make up for the schedule's
+        # whole handshake.
         connection.handshake_ns = 0
         self.connections.append(connection)
         self.guard(connection)
@@ -143,29 +143,29 @@ class Proxy(Connections):
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """Where the bytes of one side go."""
+    """How the bytes of one side flow."""
 
     write: Callable[[bytes], None]
-    """What is read is written with it, as fast as `out` takes it."""
+    """Takes what the side reads, as fast as `out` takes it."""
     out: Pipe
     into: Pipe
-    """Comes here."""
+    """The pipe that ends at this side."""
     over: Callable[[], None]
-    """Called when nothing more is read."""
+    """Called when the side has read everything."""
 
 
 class Side(asyncio.Protocol):
-    """One of the two sockets of a connection. What it reads goes into one pipe, and it is the end
-    of the other."""
+    """One of the two sockets of a connection. It reads into one pipe, and is the end of the
+    other."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._way: _Way | None = None
         self._heard_end = self._told_end = False
         self._full = False
-        """Whether the peer does not read, and the operating system takes no more for it."""
+        """Whether the operating system takes no more bytes, since the peer does not read."""
         self._kept = 0
-        """Bytes that were given to the transport since."""
+        """Bytes that the transport got since then."""
 
     def join(self, way: _Way) -> None:
         self._way = way
@@ -251,15 +251,15 @@ class Visitor(Side):
         super().__init__()
         self._opening: Callable[[bytes], None] | None = opening
         self._early = b""
-        """What was read before there was a pipe for it."""
+        """Bytes that were read before there was a pipe for them."""
 
     @property
     def port(self) -> int:
-        """The client's."""
+        """The client's port."""
         return 0 if self._transport is None else self._transport.get_extra_info("peername")[1]
 
     def turned_away(self, says: bytes | None) -> None:
-        """Let it see an answer and the end, or a reset."""
+        """Let the client see an answer and the end, or a reset."""
         if says is None:
             self.broken()
         else:
@@ -282,7 +282,7 @@ class Visitor(Side):
 
     def _over(self) -> None:
         if self._opening is not None:
-            # Gone without a word: there is no other side to be told.
+            # The client left without a word: there is no other side to tell.
             self._told_end = True
         super()._over()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from race_harness.model.trace import Happening, Trace
 
 _WITHOUT_MEANING = ("event", "peer", "number")
-"""What differs from one repetition to the next, whatever happens: ids, ports, counts of polls."""
+"""Fields that differ between repetitions anyway: ids, ports, counts of polls."""
 
 
 class SharedTrace(Trace):
@@ -28,17 +28,17 @@ def in_order(happenings: Iterable[Happening], until_ns: int) -> tuple[Happening,
 
     Both processes read one clock, and each says of everything when it was done at the latest for
     others to see: a status is stamped when it is assigned, a return of `run()` before anybody
-    looks what is visible. What was recorded first stays first among equals.
+    looks what is visible. Among equal times, what was recorded first stays first.
     """
     until = [happening for happening in happenings if happening.at_ns <= until_ns]
     return tuple(sorted(until, key=lambda happening: happening.at_ns))
 
 
 def digest_of(happenings: Iterable[Happening]) -> str:
-    """What happened, in which order; without times, ids and ports.
+    """A digest of what happened, in which order, without times, ids and ports.
 
-    Unlike that of the simulation it need not repeat: the machine decides what is first of two
-    things that happen at once. Equal digests are trials that went alike.
+    Unlike that of the simulation it need not repeat: the machine decides which of two simultaneous
+    things is first. Equal digests mean equal trials.
     """
     made = hashlib.blake2b(digest_size=16)
     for happening in happenings:

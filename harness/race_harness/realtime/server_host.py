@@ -1,8 +1,8 @@
 """Server processes of another interpreter than the client's, for trials over real sockets.
 
 The *host* runs in the server's environment. It imports the server once, and forks a process for
-each trial that asks. It is asked over a socket, on which two descriptors come with each message:
-a line to the trial process, and a socket whose end tells that one of the two is gone.
+each trial that asks. Requests come over a socket, each with two descriptors: a line to the trial
+process, and a socket whose end means that one of the two is gone.
 """
 
 import contextlib
@@ -23,21 +23,21 @@ from race_harness.realtime.server_process import serve
 
 _ASKED: Final = b"serve"
 _GONE_S: Final = 10.0
-"""Wall seconds in which a server process whose trial is over is gone, or is let be."""
+"""Wall seconds to wait for the end of a server process whose trial is over."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """What a trial wants of its server process."""
+    """What a trial asks of its server process."""
 
     schedule: Schedule
     home: str
     began_ns: int
-    """As of `time.monotonic_ns()`, which all processes of a machine share."""
+    """A time of `time.monotonic_ns()`, which all processes of a machine share."""
 
 
 def host(adapter: Adapter, asked: socket.socket) -> None:
-    """Fork server processes, until nobody is left who could ask for one."""
+    """Fork server processes until no process is left that could ask for one."""
     site = UvicornSite()
     while True:
         with contextlib.suppress(ChildProcessError):
@@ -67,7 +67,7 @@ def _serve(adapter: Adapter, site: UvicornSite, asked: socket.socket, parent: Pa
 
 
 class HostedServer:
-    """What a trial process has of a server process that the host has forked for it."""
+    """A trial process's view of a server process that the host has forked for it."""
 
     def __init__(self, ask: socket.socket, wanted: Served) -> None:
         ours, theirs = socket.socketpair()
@@ -79,7 +79,7 @@ class HostedServer:
         self.line.send(wanted)
 
     def listens(self, pid: int) -> None:
-        """It has this number, by which it can be stopped from now on."""
+        """Take the process's number, by which it can be stopped from now on."""
         self._process = os.pidfd_open(pid)
 
     def stop(self) -> None:
@@ -90,12 +90,12 @@ class HostedServer:
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
-        # By a descriptor: when it has ended, its number may be another's.
+        # By a descriptor: once it has ended, another process may have its number.
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._process, number)
 
     def end(self) -> None:
-        """Have it end, and wait until it has: what it held is closed then."""
+        """End it, and wait until it has ended: then everything that it held is closed."""
         with contextlib.suppress(OSError):
             self._life.shutdown(socket.SHUT_WR)
             self._life.recv(1)

@@ -22,24 +22,24 @@ from race_harness.realtime.record import SharedTrace
 
 @dataclass(frozen=True)
 class Listening:
-    """From the server process: it listens."""
+    """Message of the server process: it listens."""
 
     port: int
     aside: int
-    """By which others than the client come."""
+    """The port for other users than the client."""
     pid: int
 
 
 @dataclass(frozen=True)
 class Done:
-    """From the server process: it has stopped, and has told everything."""
+    """Message of the server process: it has stopped, and has sent everything."""
 
     failure: str | None = None
-    """The stack of a mistake of the server."""
+    """The stack of an error in the server."""
 
 
 STOP: Final = "stop"
-"""To the server process. All else on the line are happenings, both ways."""
+"""Message to the server process. All else on the line are happenings, in both directions."""
 
 
 def serve(
@@ -79,7 +79,7 @@ def serve(
                 line.send(Done(with_its_stack(error)))
             else:
                 line.send(Done())
-            # Whatever tasks and threads are left end with the process.
+            # The remaining tasks and threads end with the process.
             leave()
 
         asyncio.run(main(), loop_factory=precise_loop)
@@ -93,10 +93,10 @@ def _tell(line: Line, happening: Happening) -> None:
 
 
 class _Hearing:
-    """What the trial process tells: what the caller does, and when to stop.
+    """Receives from the trial process what the caller does, and when to stop.
 
-    A server may wait for that ("from the call of run() on"). It is told before the client sends
-    anything of it, so hearing before each request is early enough.
+    The server may wait for an act of the caller ("from the call of run() on"). The message comes
+    before the client sends anything of that act, so reading before each request is early enough.
     """
 
     def __init__(self, line: Line, trace: SharedTrace) -> None:
@@ -105,7 +105,7 @@ class _Hearing:
         self._stop = asyncio.Event()
 
     def begin(self, stop: asyncio.Event) -> None:
-        """In the server's loop."""
+        """Begin to listen; call it in the server's loop."""
         self._stop = stop
         asyncio.get_running_loop().add_reader(self._line.fileno(), self._hear)
 

@@ -29,14 +29,15 @@ from race_harness.server.process import ProcessEvents
 from race_harness.subjects.program import Gate, Program
 
 LOOK_EVERY_S: Final = 0.005
-"""Between two looks at what the client shows; in the simulation each scheduling point is one."""
+"""Wall seconds between two looks at what the client shows; in the simulation each scheduling point
+is a look."""
 START_S: Final = 60.0
-"""How long a server may take to listen."""
+"""Wall seconds that a server may take to listen."""
 STOP_S: Final = 10.0
-"""How long it may take to stop. One that does not is killed, as the simulation's threads are."""
+"""Wall seconds that it may take to stop. Then it is killed, like the simulation's threads."""
 
 _TOLD = ("run-called", "run-returned", "run-raised", "act-called", "close-called")
-"""What the server process is told of the caller."""
+"""The acts of the caller that the server process hears of."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class _TrialProcess:
         def clock() -> int:
             return time.monotonic_ns() - began_ns
 
-        # First of all, since a process that forks must not have threads.
+        # This comes first, since a process that forks must not have threads.
         self._server: Child | HostedServer = (
             fork(partial(serve, schedule, adapter, site, home, clock))
             if (host := host_of(adapter)) is None
@@ -180,7 +181,7 @@ class _TrialProcess:
         return None
 
     def _hear_server(self) -> None:
-        """Note what the server process tells."""
+        """Record what the server process reports."""
         try:
             while not isinstance(message := self._server.line.receive(), Done):
                 self._trace.add(message)
@@ -209,7 +210,7 @@ class _TrialProcess:
             self._server.line.send(happening)
 
     def _gate(self, moment: Moment) -> Gate:
-        """What blocks the thread that calls it until the moment has come, and its `after_ms`."""
+        """A function that blocks its caller until the moment and its `after_ms` have passed."""
         come = threading.Event()
         at_ns = 0
 
@@ -231,15 +232,15 @@ class _TrialProcess:
         leave()
 
     def _clear_away(self) -> None:
-        """Leave neither the server process nor its home. The first who comes here ends this
-        process; others wait for that."""
+        """End the server process and remove its home. The first thread that calls this goes on to
+        end this process; others wait for that."""
         self._leaving.acquire()
         self._server.end()
         shutil.rmtree(self._home, ignore_errors=True)
 
 
 class _ForkedLife:
-    """The server process, for what happens to it."""
+    """The server process, as acts of the schedule see it."""
 
     def __init__(self, child: Child | HostedServer) -> None:
         self._child = child
@@ -258,7 +259,7 @@ class _ForkedLife:
 
 
 class _WatchedProgram(Program):
-    """A program that is looked at by another thread, too."""
+    """A program whose state another thread looks at, too."""
 
     def __init__(
         self,
