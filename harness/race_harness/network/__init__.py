@@ -1,5 +1,5 @@
-"""What both worlds' networks have in common: bytes on their way, and what becomes of them.
+"""What the networks of both worlds share: bytes on their way, and what happens to them.
 
-In the simulation these are the connections; in real time they are inside a proxy, between two
-sockets each.
+In the simulation these are the connections themselves; in real time they are inside a proxy, each
+between two sockets.
 """

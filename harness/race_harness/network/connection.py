@@ -17,7 +17,7 @@ from race_harness.network.tap import Tap, Taps
 
 _KINDS: Final[tuple[LinkKind, ...]] = ("rest", "socket", "raw")
 _REQUEST: Final = re.compile(rb"[A-Z]{3,10} (?:https?://[^/ ]*)?([/*][^ ?#]*)")
-"""How a client of HTTP begins (RFC 9112, section 3)."""
+"""The first bytes of an HTTP client (RFC 9112, section 3)."""
 _MAY_BE_REQUEST: Final = re.compile(rb"[A-Z]{1,10}(?: |\Z)")
 
 
@@ -28,9 +28,9 @@ INTERJECTED: Final = b"\x81\x1bThe gateway says: be quick."
 class Connection:
     """A TCP connection: `up` leads to the server, `down` to the client.
 
-    What it is for is told by the client's first bytes. Until then its link is that of REST, and
-    its handshake takes as long as on the faster of the links that it may get; the first bytes make
-    up for the rest.
+    The client's first bytes show what it is for. Until then its link is that of REST, and its
+    handshake takes as long as on the fastest link that it may get; the first bytes make up for the
+    rest.
     """
 
     def __init__(
@@ -48,18 +48,18 @@ class Connection:
         self.peer = peer
         """The client's port, by which the server knows the connection."""
         self.kind: LinkKind | None = None
-        """None: it has said nothing yet."""
+        """None: the client has sent nothing yet."""
         self.path = ""
-        """Of its first request."""
+        """The path of its first request."""
         self.number_of_kind = 0
-        """Counted from one among those of its kind, as links are given."""
+        """Its number among those of its kind, from one: schedules assign links by it."""
         self.alive = True
         self.on_kind: Callable[[LinkKind], None] | None = None
         """Called with the kind when it is known, before the first bytes are sent."""
         self.gatekeeper: Gatekeeper | None = None
-        """None: there is no gateway that could mind anything."""
+        """None: there is no gateway with limits."""
         self._interjections = 0
-        """Frames of a gateway's own that wait for the end of one of the server's."""
+        """How many frames of the gateway wait for the end of a frame of the server."""
         self._hung_up = False
         """Whether a gateway has closed both sides."""
         self._taps = taps
@@ -77,7 +77,7 @@ class Connection:
         )
 
     def client_writes(self, data: bytes) -> None:
-        """The client's first bytes tell what the connection is for."""
+        """Send the client's bytes; the first ones show what the connection is for."""
         if self.kind is None and data:
             self.is_for(*purpose_of(data))
         if self._hung_up:
@@ -102,7 +102,7 @@ class Connection:
             self.gatekeeper.passed(self)
 
     def interject(self) -> None:
-        """Let the client hear a frame that is not the server's, after the one under way."""
+        """Send the client a frame that is not the server's, after the one under way."""
         self._interjections += 1
         self._interject()
 
@@ -120,7 +120,7 @@ class Connection:
     def server_left(self) -> None:
         """The server has closed its end."""
         if self._tap is not None:
-            # An answer that this ends is not there yet: a fault may still strike it.
+            # The answer that this ends has not arrived yet: a fault may still strike it.
             self._tap.server_left()
         self.alive = False
 
@@ -152,8 +152,8 @@ class Connection:
         self.down.reset()
 
     def close(self, code: int) -> None:
-        """As a proxy or load balancer does: it says goodbye to both sides, where they speak
-        WebSocket, and hangs up."""
+        """Close it as a proxy or load balancer does: say goodbye to both sides, if they speak
+        WebSocket, and hang up."""
         is_socket = self.kind == "socket"
         self.down.say_last(close_frame(code, masked=False) if is_socket else b"")
         self.up.say_last(close_frame(code, masked=True) if is_socket else b"")
@@ -169,7 +169,7 @@ class Connection:
         return self._tap is not None and self._tap.awaits
 
     def turn_away(self) -> None:
-        """Let nothing through to either side, not even what it begins with."""
+        """Let nothing through to either side, not even the first bytes."""
         self._hung_up, self.alive = True, False
 
     def say_and_leave(self, says: bytes) -> None:
@@ -177,8 +177,8 @@ class Connection:
         self.hang_up(says)
 
     def hang_up(self, says: bytes = b"") -> bool:
-        """As a gateway does, after an answer of its own; whether something of the client's that
-        was under way is lost."""
+        """Hang up as a gateway does, after an answer of its own; return whether this loses bytes
+        of the client that were under way."""
         self.alive = False
         if says:
             self.down.send(says)
@@ -189,7 +189,7 @@ class Connection:
         return self.up.cut()
 
     def _next_link(self, kind: LinkKind) -> Link:
-        """Of the next connection of that kind."""
+        """The link of the next connection of that kind."""
         nth = self._nth[kind] + 1
         for link in self._schedule.connections:
             if (link.kind, link.nth) == (kind, nth):
@@ -209,21 +209,21 @@ class Connections:
         self.gatekeeper = Gatekeeper(clock, gateway, self.connections)
         self._refusals: list[tuple[Fault, int]] = []
         self._purposes: list[tuple[LinkKind, str]] = []
-        """Of all connections that have said something, in that order."""
+        """Kind and path of all connections whose clients have sent something, in that order."""
 
     def guard(self, connection: Connection) -> None:
-        """Let the gateway hear of what passes on it, if there is one that minds."""
+        """Let the gateway follow the connection, if there is one with limits."""
         if self.gatekeeper.minds:
             connection.gatekeeper = self.gatekeeper
 
     def refuse(self, fault: Fault, until_ns: int) -> None:
-        """Hang up on the new connections that it names, as a proxy does that cannot reach what is
-        behind it: a reset answers their first bytes, which tell what they are for."""
+        """Hang up on the new connections that the fault names, like a proxy that cannot reach the
+        server: a reset answers their first bytes, which show what they are for."""
         self._refusals.append((fault, until_ns))
 
     def refuses(self, kind: LinkKind, path: str, at_ns: int) -> bool:
-        """Whether a connection is hung up on that was asked for at this instant. To be asked once
-        for each, when it has said what it is for."""
+        """Whether to hang up on a connection that was requested at this instant. Call it once for
+        each connection, when it is known what it is for."""
         self._purposes.append((kind, path))
         return any(
             at_ns < until_ns
@@ -252,7 +252,7 @@ class Connections:
         return None
 
     def tell_busy(self) -> None:
-        """Record for how long each connection was busy because its link carries only so much."""
+        """Record for how long each connection was busy because of its link's limited bandwidth."""
         for connection in self.connections:
             busy_ns = connection.up.busy_ns + connection.down.busy_ns
             if busy_ns:
@@ -270,8 +270,8 @@ def _names(fault: Fault, kind: LinkKind, path: str) -> bool:
 
 
 def purpose_of(first_bytes: bytes) -> tuple[LinkKind, str]:
-    """A client's first bytes tell what its connection is for (RFC 6455, section 4.1), and the path
-    of its first request."""
+    """What a connection is for, as the client's first bytes show (RFC 6455, section 4.1), and the
+    path of its first request."""
     request = _REQUEST.match(first_bytes)
     if request is None:
         return "raw", ""
@@ -280,14 +280,14 @@ def purpose_of(first_bytes: bytes) -> tuple[LinkKind, str]:
 
 
 def may_be_request(first_bytes: bytes) -> bool:
-    """Whether a client that has begun so may be about to send a head of HTTP."""
+    """Whether these may be the first bytes of an HTTP head."""
     return _MAY_BE_REQUEST.match(first_bytes) is not None
 
 
 def close_frame(code: int, *, masked: bool) -> bytes:
     """A WebSocket close frame without a reason (RFC 6455, sections 5.2 and 5.5.1).
 
-    The mask of zeros that a client's frame gets here is a legal one.
+    A client's frame gets a mask of zeros here, which is legal.
     """
     payload = struct.pack("!H", code)
     if masked:

@@ -1,4 +1,4 @@
-"""Faults: what the network does, when the trial reaches a moment that the schedule names."""
+"""Faults: what the network does when the trial reaches a moment that the schedule names."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -48,7 +48,7 @@ class Faults:
             self._strike(fault, index, peer)
 
     def _strike(self, fault: Fault, index: int, peer: int | None) -> None:
-        # Which fault it was tells the moment. The others are told as they always were.
+        # The number of the fault gives its moment. Other faults are recorded as they always were.
         which: dict[str, Any] = {"fault": index} if fault.at.of_wire else {}
         until_ns = self._clock.now_ns + round(fault.for_ms * MILLISECOND)
         if fault.action == "refuse":
@@ -66,7 +66,7 @@ class Faults:
             return
         if fault.way != "both":
             which["way"] = fault.way
-            # How long it lasts tells it from one that is for good.
+            # Its length distinguishes it from a stall for good.
             which |= {"for_ms": fault.for_ms} if fault.action == "stall" else {}
         self._record(fault.action, connection.kind or fault.link, peer=connection.peer, **which)
         if fault.action == "reset":

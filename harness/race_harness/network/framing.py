@@ -1,7 +1,7 @@
 """Where the messages of HTTP/1.1 begin and end in one direction's bytes (RFC 9112, section 6).
 
-This is the little that has to be known to listen in. A whole parser (h11) checks each header as
-well, which cost a tenth of a trial's CPU.
+This is the little that listening in requires. A whole parser (h11) also checks each header, which
+cost a tenth of a trial's CPU time.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final
 
 HEAD_ENDS: Final = b"\r\n\r\n"
 _LONGEST_HEAD: Final = 2**20
-"""Bytes; servers and clients have limits of their own, which are lower."""
+"""Bytes; servers and clients have lower limits of their own."""
 _LINE: Final = b"\r\n"
 _REQUEST: Final = re.compile(rb"([!-~]+) ([!-~]+) HTTP/1\.[01]\Z")
 _ANSWER: Final = re.compile(rb"HTTP/1\.[01] (\d{3})(?: |\Z)")
@@ -23,11 +23,11 @@ _NUMBERS: Final = {10: re.compile(rb"\d{1,18}"), 16: re.compile(rb"[0-9a-fA-F]{1
 _WITHOUT_BODY: Final = (204, 304)
 
 Reading = Generator[None, None, None]
-"""Goes on with each `next()`, when there are more bytes."""
+"""Continues with each `next()`, when there are more bytes."""
 
 
 class StrangeError(Exception):
-    """This is no HTTP/1.1, or it broke off."""
+    """The bytes are no HTTP/1.1, or broke off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Head:
         """Method and target of a request.
 
         Raises:
-            StrangeError: it is none.
+            StrangeError: the head is no request's.
         """
         found = _REQUEST.match(self.first)
         if found is None:
@@ -56,10 +56,10 @@ class Head:
         return found[1].decode(), found[2].decode()
 
     def status(self) -> int:
-        """Of an answer.
+        """Status of an answer.
 
         Raises:
-            StrangeError: it is none.
+            StrangeError: the head is no answer's.
         """
         found = _ANSWER.match(self.first)
         if found is None:
@@ -72,10 +72,10 @@ class Head:
 
 
 class Stream:
-    """The bytes of one direction that were not read yet.
+    """The bytes of one direction that have not been read yet.
 
-    What reads them is a generator, which waits for more by `yield`. It raises StrangeError where
-    they end too soon.
+    A generator reads them, and waits for more by `yield`. It raises StrangeError if they end too
+    soon.
     """
 
     def __init__(self) -> None:
@@ -93,12 +93,12 @@ class Stream:
         return head
 
     def body_of_request(self, head: Head) -> Reading:
-        """It is read and dropped."""
+        """Read and drop the body of a request."""
         if b"transfer-encoding" in head.fields or b"content-length" in head.fields:
             yield from self._body(head, [])
 
     def body_of_answer(self, head: Head, asked: str, into: list[bytes]) -> Reading:
-        """`asked` is the method of the request."""
+        """Read the body of an answer; `asked` is the method of the request."""
         if asked != "HEAD" and head.status() not in _WITHOUT_BODY:
             yield from self._body(head, into)
 
@@ -114,7 +114,7 @@ class Stream:
             self.unread.clear()
 
     def _chunks(self, into: list[bytes]) -> Reading:
-        """RFC 9112, section 7.1."""
+        """Read a chunked body (RFC 9112, section 7.1)."""
         while size := _number((yield from self._line()).partition(b";")[0].strip(), 16):
             yield from self._exactly(size, into)
             yield from self._line()

@@ -1,7 +1,7 @@
-"""What a gateway beside the server does by its own limits: see `model.schedule.Gateway`.
+"""What a gateway beside the server does because of its limits: see `model.schedule.Gateway`.
 
-It hears of bytes when they are given to a connection, and sits where the server is: what it
-answers takes the way down, and what was on the way up to a connection that it has closed is lost.
+It notices bytes when a connection gets them, and sits where the server is: its answers take the
+way down, and bytes on the way up to a connection that it has closed are lost.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _BEGINS: Final = ("run-called", "test-called")
 
 
 class Guarded(Protocol):
-    """What a gateway knows and does of a connection."""
+    """What a gateway can see and do of a connection."""
 
     peer: int
     kind: LinkKind | None
@@ -33,20 +33,20 @@ class Guarded(Protocol):
 
 
 class Gatekeeper:
-    """Keeps the limits of one network's gateway."""
+    """Enforces the limits of one network's gateway."""
 
     def __init__(self, clock: Clock, gateway: Gateway, connections: Sequence[Guarded]) -> None:
         self._clock = clock
         self._gateway = gateway
         self._connections = connections
         self._begun_ns: int | None = None
-        """When the limits began; None: they have not yet."""
+        """When the limits began to apply; None: they do not yet."""
         self._heard_ns: dict[int, int] = {}
-        """When each connection, by its port, has carried something last."""
+        """When each connection, by its port, last carried something."""
         self._watched: set[int] = set()
         self._lost: set[int] = set()
         self._timed: dict[int, object] = {}
-        """The request that each connection's answer is waited for."""
+        """For each connection, by its port, the request whose answer has a time limit."""
         if self.minds:
             if gateway.since == "start":
                 self._begun_ns = 0
@@ -55,18 +55,18 @@ class Gatekeeper:
 
     @property
     def minds(self) -> bool:
-        """Whether there is anything that it does not let pass."""
+        """Whether it has any limits."""
         gateway = self._gateway
         return not (gateway.answer_s is gateway.idle_s is gateway.connections is None)
 
     def follow(self, gateway: Gateway) -> None:
-        """Have the limits of another gateway, from now on; there were none."""
+        """Take the limits of another gateway from now on; before there were none."""
         self._gateway = gateway
         if self.minds:
             self._begin()
 
     def full(self, new: Guarded | None = None) -> bool:
-        """Whether one more connection, which has just said what it is for, is one too many."""
+        """Whether one more connection, whose purpose is now known, is one too many."""
         most = self._gateway.connections
         if most is None or self._begun_ns is None:
             return False
@@ -74,13 +74,13 @@ class Gatekeeper:
         return sum(one.alive and one.kind is not None for one in others) >= most
 
     def turned_away(self, kind: LinkKind, peer: int) -> bytes | None:
-        """Note that; what it is answered, or None where it is reset."""
+        """Record that a connection is turned away; the answer to it, or None for a reset."""
         self._lost.add(peer)
         self._record("turned-away", kind, peer=peer)
         return None if self._gateway.beyond == "reset" else answer(503, "Service Unavailable")
 
     def passed(self, connection: Guarded) -> None:
-        """A connection has carried something."""
+        """Note that a connection has carried something."""
         self._heard_ns[connection.peer] = self._clock.now_ns
         if self._begun_ns is None:
             return
@@ -93,7 +93,7 @@ class Gatekeeper:
             self._clock.call_at(due_ns, partial(self._give_up, connection, asked))
 
     def lost(self, connection: Guarded) -> None:
-        """The client has sent something to a connection that is closed."""
+        """Note that the client has sent something on a connection that is closed."""
         if connection.peer not in self._lost:
             self._lost.add(connection.peer)
             self._record("lost-request", connection.kind or "raw", peer=connection.peer)
@@ -118,14 +118,14 @@ class Gatekeeper:
 
     def _look_later(self, connection: Guarded, since_ns: int) -> None:
         assert self._gateway.idle_s is not None
-        # Whatever the limit: a look takes a millisecond.
+        # However short the limit, at least a millisecond lies between two looks.
         due_ns = max(
             since_ns + round(self._gateway.idle_s * SECOND), self._clock.now_ns + SECOND // 1_000
         )
         self._clock.call_at(due_ns, partial(self._look, connection, due_ns))
 
     def _look(self, connection: Guarded, due_ns: int) -> None:
-        """Whether it has been idle for too long."""
+        """Close the connection if it has been idle for too long, else look again later."""
         if not connection.alive:
             return
         assert self._gateway.idle_s is not None
@@ -155,7 +155,7 @@ class Gatekeeper:
 
 
 def answer(status: int, reason: str) -> bytes:
-    """A whole answer of HTTP (RFC 9112, section 4), after which the connection ends."""
+    """A whole HTTP answer (RFC 9112, section 4), after which the connection ends."""
     body = b'{"detail":"The gateway says no."}'
     head = (
         f"HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\n"

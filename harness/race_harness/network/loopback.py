@@ -9,17 +9,17 @@ HOST: Final = "127.0.0.1"
 PORT: Final = 8000
 """Where the simulation's server listens."""
 ASIDE_PORT: Final = 8001
-"""The same server, by a way that the schedule's network does not see: that of others."""
+"""Another port of the same server, for other users: the schedule's network does not see it."""
 
 
 def listening_socket(port: int = 0) -> socket.socket:
-    """On loopback; 0 takes a free port.
+    """A listening socket on loopback; port 0 takes a free one.
 
     Raises:
         UsageError: the port is in use or not allowed.
     """
-    # The protocol is named, since only then asyncio sets TCP_NODELAY on what is accepted; without
-    # that every answer of two writes waits some 40 ms for an acknowledgement.
+    # With the protocol named, asyncio sets TCP_NODELAY on accepted sockets; otherwise every answer
+    # of two writes would wait some 40 ms for an acknowledgement.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

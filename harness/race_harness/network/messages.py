@@ -11,15 +11,15 @@ from websockets.streams import StreamReader
 
 
 class UnreadableError(Exception):
-    """These bytes are no frames that we can read."""
+    """The bytes are no frames that we can read."""
 
 
 class Messages:
-    """Puts together what the server sends, or what the client does. `extensions` is the header of
+    """Puts together the messages of the server, or of the client. `extensions` is the header of
     the server's handshake.
 
     Raises:
-        UnreadableError: it uses an extension that is not known here.
+        UnreadableError: it names an unknown extension.
     """
 
     def __init__(self, extensions: str, *, of_client: bool = False) -> None:
@@ -32,10 +32,10 @@ class Messages:
         self._is_text = False
 
     def feed(self, data: bytes) -> list[tuple[str | bytes, int]]:
-        """The messages that end in `data`, each with how many bytes of `data` come after it.
+        """The messages that end in `data`, each with the number of bytes of `data` after it.
 
         Raises:
-            UnreadableError: there is something else.
+            UnreadableError: the data is something else.
         """
         try:
             return self._feed(data)
@@ -44,7 +44,7 @@ class Messages:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the last frame is there to its end."""
+        """Whether the last frame is complete."""
         return not self._reader.buffer and not self._parts
 
     def _feed(self, data: bytes) -> list[tuple[str | bytes, int]]:
@@ -54,7 +54,7 @@ class Messages:
             if frame.opcode in (Opcode.TEXT, Opcode.BINARY):
                 self._is_text = frame.opcode is Opcode.TEXT
             elif frame.opcode is not Opcode.CONT:
-                continue  # Pings, pongs and goodbyes, which may come between two parts.
+                continue  # Pings, pongs and close frames may come between two parts.
             self._parts.append(bytes(frame.data))
             if frame.fin:
                 message = b"".join(self._parts)
@@ -83,7 +83,7 @@ class Messages:
 
 
 def _agreed(header: str, sender: str, reader: str) -> list[Extension]:
-    """What server and client have agreed upon: compression, or nothing (RFC 7692, section 7)."""
+    """The agreed extensions of server and client: compression, or none (RFC 7692, section 7)."""
     try:
         ((name, parameters),) = parse_extension(header)
         given = dict(parameters)

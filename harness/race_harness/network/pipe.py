@@ -1,7 +1,7 @@
 """One direction of a connection.
 
 A pipe delivers chunks in order, each no earlier than its link's latency allows; TCP never reorders
-(RFC 9293), so neither do we. Ends are told of data, of the end of the stream, and of a reset;
+(RFC 9293), so neither do we. An end learns of data, of the end of the stream, and of a reset;
 nothing else is observable on a real socket.
 """
 
@@ -18,7 +18,7 @@ from race_harness.model.trace import Trace
 MILLISECOND: Final = 1_000_000
 
 SEGMENT: Final = 16_384
-"""Bytes that a link of limited bandwidth carries as one, so that a large frame comes in parts."""
+"""Bytes that a link of limited bandwidth carries at once, so that a large frame comes in parts."""
 
 
 class Clock(Protocol):
@@ -38,7 +38,7 @@ class Clock(Protocol):
 
 
 class End(Protocol):
-    """What a pipe delivers to. Called outside every strand: must not block."""
+    """What a pipe delivers to. Its methods are called outside every strand, and must not block."""
 
     def received(self, data: bytes) -> None: ...
 
@@ -50,13 +50,13 @@ class End(Protocol):
 
 
 class Sender(Protocol):
-    """Who may have to wait until a pipe takes more."""
+    """A sender that may have to wait until a pipe takes more."""
 
     def has_room(self) -> None: ...
 
 
 class _Last(Enum):
-    """What a direction ends with, once what was sent before it has arrived."""
+    """How a direction ends, once everything sent before has arrived."""
 
     FINISHED = "FIN"
     RESET = "RST"
@@ -77,7 +77,7 @@ class Pipe:
         """Bytes given to the pipe so far."""
         self.end: End | None = None
         self.sender: Sender | None = None
-        """Told when there is room again, where there was none."""
+        """It learns when a full pipe has room again."""
         self._clock = clock
         self._name = name
         self._rng = rng
@@ -86,7 +86,7 @@ class Pipe:
         self._last_at_ns = 0
         self._free_at_ns = 0
         self.busy_ns = 0
-        """How long the link was busy so far, for its limited bandwidth alone."""
+        """How long the link was busy so far because of its limited bandwidth."""
         self._stalled_until_ns = 0
         self._closed = False
         self._reset = False
@@ -96,9 +96,9 @@ class Pipe:
         self._marks: deque[tuple[int, Callable[[int], object]]] = deque()
 
     def send(self, data: bytes) -> None:
-        # What is lost is sent, too, and never delivered.
+        # Lost bytes count as sent, but are never delivered.
         self.sent += len(data)
-        # An empty write is no write: delivered, it would read as the end of the stream.
+        # Skip an empty write: delivered, it would read as the end of the stream.
         if data and not self._closed:
             self._clock.trace.note_bytes(self._name, data)
             size = len(data) if self.link.kbit_s is None else SEGMENT
@@ -112,23 +112,23 @@ class Pipe:
             self._launch(_Last.FINISHED)
 
     def abort(self) -> None:
-        """Send a reset (RST) after what is under way, whether or not the stream was ended."""
+        """Send a reset (RST) after what is under way, whether or not the stream has ended."""
         self._closed = True
         self._launch(_Last.RESET)
 
     def room(self) -> int:
-        """How many bytes can be sent before the sender has to wait."""
+        """How many bytes the sender can send without waiting."""
         return self.link.buffer_kb * 1_000 - (self.sent - self._taken)
 
     def taken(self, size: int) -> None:
-        """The receiver has read so many bytes, which makes room."""
+        """The receiver has read `size` bytes, which makes room."""
         was_full = self.room() <= 0
         self._taken += size
         if was_full and self.sender is not None:
             self.sender.has_room()
 
     def delay_next(self, by_ns: int) -> None:
-        """Let the next chunk take so much longer."""
+        """Delay the next chunk by that much more."""
         self._extra_ns = by_ns
 
     def say_last(self, data: bytes) -> None:
@@ -137,8 +137,8 @@ class Pipe:
         self.finish()
 
     def mark(self, action: Callable[[int], object], *, before: int = 0) -> None:
-        """Do `action`, with the instant, when everything sent so far has been delivered, but for
-        the last `before` bytes. A later mark may not be about less."""
+        """Call `action` with the instant at which everything sent so far, except for the last
+        `before` bytes, has been delivered. A later mark must not be for an earlier byte."""
         position = self.sent - before
         if self._delivered >= position:
             action(self._clock.now_ns)
@@ -149,12 +149,12 @@ class Pipe:
         self._stalled_until_ns = max(self._stalled_until_ns, until_ns)
 
     def drop(self) -> None:
-        """Deliver nothing more and tell nobody."""
+        """Deliver nothing more, without telling the ends."""
         self._closed = True
         self._flying.clear()
 
     def cut(self) -> bool:
-        """Lose what is under way and end the stream; whether anything was."""
+        """Lose what is under way and end the stream; return whether anything was under way."""
         lost = bool(self._flying)
         self._flying.clear()
         self.finish()
@@ -170,7 +170,7 @@ class Pipe:
     def attach(self, end: End) -> None:
         self.end = end
         if self._reset:
-            # It came before the accept, which then gives a connection that is broken already.
+            # The reset came before the accept, which then returns a broken connection.
             end.broken()
         self._plan()
 
@@ -185,7 +185,7 @@ class Pipe:
         self._plan()
 
     def _carried_at_ns(self, data: bytes | _Last) -> int:
-        """When the link has taken all of it: one chunk after another."""
+        """When the link has carried all of it; it carries one chunk after another."""
         now_ns = self._clock.now_ns
         if self.link.kbit_s is None or isinstance(data, _Last):
             return now_ns
@@ -215,7 +215,7 @@ class Pipe:
 
     def _pass(self, data: bytes) -> None:
         assert self.end is not None
-        # In real time it may be read, and answered, before anything else is done here.
+        # Take the time first: in real time the data may be read and answered at once.
         at_ns = self._clock.now_ns
         self._delivered += len(data)
         self.end.received(data)

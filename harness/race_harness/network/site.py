@@ -1,7 +1,7 @@
 """Serves an ASGI application with uvicorn's own protocol classes, in the simulation or not.
 
-`uvicorn.Server` itself is about sockets and signals, of which there are none in the simulation. In
-real time its like would only differ where trials must not.
+`uvicorn.Server` itself handles sockets and signals, of which the simulation has none. In real time
+it would only add differences that trials must not have.
 """
 
 import asyncio
@@ -23,19 +23,19 @@ from race_harness.network.unhurried import UnhurriedSocket
 
 URL = f"http://{HOST}:{PORT}"
 ASIDE_URL = f"http://{HOST}:{ASIDE_PORT}"
-"""For others than the client."""
+"""The URL for other users than the client."""
 
 
 _GONE = (OSError, ClientDisconnect, WebSocketDisconnect)
-"""What an application may end with when its client has gone."""
+"""Exceptions that may end an application when its client has gone."""
 
 
 class UvicornSite:
-    """Where applications are served, one after another: loading the configuration is slow."""
+    """Serves applications, one after another: loading the configuration is slow."""
 
     def __init__(self, app: ASGIApp | None = None) -> None:
         self.app = app
-        """May be replaced between two trials."""
+        """The application; it may be replaced between two trials."""
         self._failure: Exception | None = None
         self._aside = ASIDE_PORT
         self._config = Config(
@@ -50,7 +50,7 @@ class UvicornSite:
             log_level=logging.CRITICAL,
         )
         self._config.load()
-        # Frames must not differ by the day on which a trial runs.
+        # Without uvicorn's date header: bytes must not depend on the day of a trial.
         self._headers = [(b"server", b"race-harness")]
 
     async def serve(
@@ -64,12 +64,12 @@ class UvicornSite:
     ) -> None:
         """Serve until `stop` is set, then say goodbye to each connection and hang up.
 
-        `listener` is a real socket; None: the simulation's host and port. By `aside` come those
-        who are not the client. `again`: what served before has died.
+        `listener` is a real socket; None: the simulation's host and port. Other users than the
+        client connect to `aside`. `again`: the server before has crashed.
 
         Raises:
-            Exception: what a handler of the application failed with. The client was answered
-                500 and would be blamed for what it made of it.
+            Exception: a handler of the application raised it. The client got a 500, and would be
+                blamed for its reaction.
         """
         self._failure = self._failure if again else None
         state = ServerState()
@@ -96,7 +96,7 @@ class UvicornSite:
         if beside is not None:
             beside.close()
         for connection in list(state.connections):
-            # One whose peer's close frame it has not answered yet cannot be closed once more.
+            # A connection that has yet to answer its peer's close frame cannot be closed again.
             with contextlib.suppress(InvalidState):
                 connection.shutdown()
         if self._failure is not None:

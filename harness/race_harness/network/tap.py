@@ -1,8 +1,8 @@
 """Listens in on connections: requests, answers and frames, from nothing but their bytes.
 
-A request is told when the last byte of its head has been delivered to the server, an answer when
-its last byte has been written, a message of a WebSocket then and when it has been delivered. What
-is neither HTTP/1.1 nor a WebSocket is left alone.
+A request is recorded when the last byte of its head has been delivered to the server, an answer
+when its last byte has been written, a message of a WebSocket then and when it has been delivered.
+Connections that speak neither HTTP/1.1 nor WebSocket are ignored.
 """
 
 import traceback
@@ -29,19 +29,19 @@ class _Exchange:
     path: str
     route: str
     opens_socket: bool
-    """Whether it asks for a WebSocket. Those are told by their messages alone."""
+    """Whether it asks for a WebSocket. Of those only the messages are recorded."""
     number: int | None = None
     """None: the request has not reached the server yet."""
     status: int | None = None
     body: list[bytes] = field(default_factory=list)
     by: str | None = None
-    """Who has asked; see `Happening.by`."""
+    """The sender; see `Happening.by`."""
 
 
 class Taps:
     """The taps of one network: requests are numbered from one, over all connections.
 
-    `failed` is told why there can be no verdict, should the dialect fail.
+    `failed` is called with the reason why there is no verdict, if the dialect fails.
     """
 
     def __init__(self, trace: Trace, dialect: Dialect, failed: Callable[[str], None]) -> None:
@@ -51,12 +51,12 @@ class Taps:
         self.numbers: Iterator[int] = count(1)
 
     def on(self, up: Pipe, down: Pipe, peer: int, socket: Callable[[], int] = lambda: 1) -> "Tap":
-        """`socket` gives the number that it has among WebSockets, if it is one."""
+        """Tap a connection; `socket` gives its number among WebSockets, if it is one."""
         return Tap(self, up, down, peer, socket)
 
 
 class Tap:
-    """What is heard on one connection. Bytes are told after they were given to its pipes."""
+    """Listens to one connection. It gets bytes after the connection's pipes got them."""
 
     def __init__(
         self, taps: Taps, up: Pipe, down: Pipe, peer: int, socket: Callable[[], int]
@@ -71,7 +71,7 @@ class Tap:
         self._deaf = False
         self._client_left = False
         self._exchanges: deque[_Exchange] = deque()
-        """Those that have no whole answer yet."""
+        """Exchanges without a complete answer."""
         self._asked, self._told = Stream(), Stream()
         self._requests, self._answers = self._read_requests(), self._read_answers()
         self._messages: Messages | None = None
@@ -100,15 +100,15 @@ class Tap:
 
     @property
     def awaits(self) -> bool:
-        """Whether a request has come to the server that is not answered in full."""
+        """Whether the server has a request that is not answered in full."""
         return self._messages is None and bool(self._exchanges)
 
     def client_left(self) -> None:
-        """It has closed its end: whatever the server still writes, nobody is there to get it."""
+        """The client has closed its end: nobody gets what the server still writes."""
         self._client_left = True
 
     def server_left(self) -> None:
-        """It has closed its end: what it has not answered yet remains without an answer."""
+        """The server has closed its end: open requests stay without an answer."""
         if self._told.over or self._messages is not None:
             return
         self._told.over = True
@@ -118,14 +118,14 @@ class Tap:
                 self._tell_answer(exchange, cut=True)
 
     def _go_on(self, reading: Reading) -> None:
-        """Read what has come; stop listening where this is no HTTP, or none that can be read."""
+        """Read what has come; stop listening if this is no HTTP, or unreadable."""
         if self._deaf:
             return
         try:
             next(reading)
         except (StrangeError, UnreadableError):
             self._deaf = True
-        except Exception:  # Ours, and not to be raised where somebody writes to a socket.
+        except Exception:  # Our own error must not surface where a program writes to a socket.
             self._deaf = True
             self._taps.failed(f"nobody can listen in:\n{traceback.format_exc()}")
 
@@ -146,7 +146,7 @@ class Tap:
             yield from self._asked.body_of_request(head)
 
     def _read_client_messages(self, messages: Messages | None) -> Reading:
-        """Where they cannot be read, what the server sends still may be."""
+        """If they are unreadable, the server's messages may still be readable."""
         while True:
             data = bytes(self._asked.unread)
             self._asked.unread.clear()
@@ -204,7 +204,7 @@ class Tap:
                 self._tell_answer(exchange)
 
     def _tell_answer(self, exchange: _Exchange, *, cut: bool = False) -> None:
-        """`cut`: no more of it comes."""
+        """Record an answer; `cut`: it broke off."""
         if self._client_left or exchange.status is None:
             self._trace.record("rest", "unanswered", number=exchange.number)
             return
@@ -221,7 +221,7 @@ class Tap:
             self._tell_moment("request-answered", exchange)
 
     def _read_messages(self, head: Head) -> Reading:
-        """From here on it is a WebSocket, or something else that is left alone."""
+        """From here on it is a WebSocket, or something else, which is ignored."""
         if not head.wants_websocket:
             raise StrangeError("no WebSocket")
         agreed = head.fields.get(b"sec-websocket-extensions", b"")
@@ -254,6 +254,6 @@ class Tap:
 
 
 def _path(target: str) -> str:
-    """Without its query, decoded (RFC 9112, section 3.2)."""
+    """The target's path without its query, decoded (RFC 9112, section 3.2)."""
     path = target.partition("?")[0] if target.startswith("/") else urlsplit(target).path
     return unquote(path) if "%" in path else path

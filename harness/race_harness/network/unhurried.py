@@ -1,4 +1,4 @@
-"""uvicorn's end of a WebSocket, for an application that plays a busy event loop."""
+"""uvicorn's end of a WebSocket, for an application that simulates a busy event loop."""
 
 import asyncio
 from collections import deque
@@ -11,21 +11,21 @@ BUSY_IN_SCOPE: Final = "race_harness.busy"
 
 
 class Busy(Protocol):
-    """The event loop that an application plays."""
+    """The event loop that an application simulates."""
 
     def locked(self) -> bool:
-        """Whether something keeps it busy."""
+        """Whether it is busy."""
 
     def turn(self) -> Awaitable[None]:
-        """Wait until it gets round to something that is there."""
+        """Wait until it gets to the next thing that is ready."""
 
 
 class UnhurriedSocket(WebSocketsSansIOProtocol):
     """Answers no ping and sends none while the application's event loop is busy.
 
-    The application says so by a `Busy` under `BUSY_IN_SCOPE` in the connection's scope. A real
-    server's pings and pongs come from the very loop that its handlers keep busy, and whoever has
-    waited for a pong for 20 s gives the connection up.
+    The application puts a `Busy` under `BUSY_IN_SCOPE` into the connection's scope. A real
+    server's pings and pongs come from the very loop that its handlers keep busy, and a peer that
+    has waited 20 s for a pong gives up the connection.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
