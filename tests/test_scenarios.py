@@ -41,7 +41,7 @@ def test_what_is_read_from_its_file_is_what_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "cleaner", "final_events", "Clean", "../clean", "__init__"])
 def test_an_unknown_name_is_one_line_that_lists_the_known(name: str) -> None:
-    with pytest.raises(UsageError, match=r"clean, close-during-run, .*, terminal-polls") as e:
+    with pytest.raises(UsageError, match=r"clean, clock-stepped, .*, terminal-polls") as e:
         library.load(name)
     assert "\n" not in str(e.value)
     with pytest.raises(UsageError, match=str(e.value)):

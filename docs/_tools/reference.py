@@ -49,7 +49,7 @@ def _flat(text: str) -> str:
 
 
 def _number(number: float) -> str:
-    return f"{number:,}" if number >= 10_000 else f"{number}"
+    return f"{number:,}" if abs(number) >= 10_000 else f"{number}"
 
 
 # commands

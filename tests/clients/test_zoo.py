@@ -88,6 +88,10 @@ def killed(at, **timing):
     return server(process=(ProcessEvent("crash", at, 1_000.0),), **timing)
 
 
+def stepped(by_ms):
+    return server(process=(ProcessEvent("clock-step", after("run-started", 50), by_ms=by_ms),))
+
+
 def frozen(for_ms):
     return server(process=(ProcessEvent("freeze", after("run-started", 50), for_ms),))
 
@@ -336,6 +340,13 @@ AIMED = [
         "hang",
         server(clock_ms=1, tool_ms=5),
         "events are stamped alike",
+    ),
+    Aimed(
+        "since-newest",
+        stepped(-5_000),
+        "hang",
+        stepped(5_000),
+        "the clock is set back in a run; or forward",
     ),
     Aimed(
         "frame-is-last",

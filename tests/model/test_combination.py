@@ -94,6 +94,11 @@ STALL = LineStall("f", "x = 1", for_ms=5.0)
             "server.flushes_first: ",
         ),
         (Schedule("s", server=ServerTiming(clock_ms=1.0)), REAL_REAL, "server.clock_ms: "),
+        (
+            Schedule("s", server=ServerTiming(process=(ProcessEvent("clock-step"),))),
+            REAL_REAL,
+            "server.process[0]: ",
+        ),
     ],
     ids=lambda value: str(value) if isinstance(value, Combination) else "",
 )
@@ -116,6 +121,14 @@ def test_others_are_those_of_the_agent_server() -> None:
         assert without(schedule, combination) == ()
     (reason,) = without(Schedule("s", watchers=(Watcher(),)), Combination("sim", "own"))
     assert reason.startswith("watchers: ")
+
+
+def test_the_clock_of_a_server_of_ones_own_is_its_own() -> None:
+    events = ProcessEvent("freeze", for_ms=1), ProcessEvent("clock-step", by_ms=1)
+    schedule = Schedule("s", server=ServerTiming(process=events))
+    for world in ("sim", "real"):
+        (reason,) = without(schedule, Combination(world, "own"))
+        assert reason.startswith("server.process[1]: ")
 
 
 def test_all_of_them_are_told() -> None:

@@ -18,6 +18,7 @@ from race_harness.model.schedule import (
     Link,
     Moment,
     Network,
+    ProcessEvent,
     Schedule,
     Script,
 )
@@ -61,6 +62,7 @@ def _made(hint: Any, /, **drawn: Any) -> Any:
 OTHERS: dict[Any, tuple[str, ...]] = {
     Moment: ("request", "link", "socket"),
     Fault: ("there", "way", "link"),
+    ProcessEvent: ("for_ms", "by_ms"),
 }
 
 

@@ -325,6 +325,20 @@ def test_the_process_of_the_server_stands_still_and_goes_on():
     assert trial.judgement.verdicts == ("ok",)
 
 
+def test_the_server_process_hears_that_its_clock_is_set():
+    """A client that asks for what is newer than what it has never gets what comes later."""
+    event = ProcessEvent("clock-step", Moment("run-started", after_ms=20), by_ms=-60_000)
+    timing = ServerTiming(think_ms=100, process=(event,))
+    stepped = replace(BENIGN, server=timing)
+    trial = run_trial(stepped, ReferenceAdapter())
+    assert [h.detail for h in trial.happenings if h.what == "clock-stepped"] == [
+        {"by_ms": -60_000.0}
+    ]
+    assert trial.judgement.verdicts == ("ok",)
+    wrong = run_trial(stepped, ReferenceAdapter("since-newest"), limit_s=2)
+    assert "hang" in wrong.judgement.verdicts
+
+
 def test_a_server_that_still_stands_still_at_the_end_is_ended_in_order():
     event = ProcessEvent("freeze", Moment("run-returned"), 60_000)
     timing = ServerTiming(think_ms=50, process=(event,))

@@ -139,6 +139,42 @@ def test_a_trial_repeats_to_the_byte():
     assert trial(FREEZE).digest == trial(FREEZE).digest != trial().digest
 
 
+# -- a clock that is set
+
+
+def step(by_ms, after_ms=50.0):
+    return ProcessEvent("clock-step", Moment("run-started", after_ms=after_ms), by_ms=by_ms)
+
+
+def test_no_timer_notices_that_the_clock_is_set():
+    plain, stepped = trial(), trial(step(-3_600_000))
+    assert times(stepped, "server", "clock-stepped") == [
+        pytest.approx(times(plain, "server", "run-started")[0] + 0.05)
+    ]
+    for lane, what in (("server", "run-ended"), ("client", "run-returned")):
+        assert times(stepped, lane, what) == times(plain, lane, what)
+    assert stepped.judgement.verdicts == ("ok",)
+    assert stepped.digest == trial(step(-3_600_000)).digest != plain.digest
+
+
+def test_the_clock_is_set_while_the_server_stands_still_or_is_down():
+    for event in (FREEZE, ProcessEvent("crash", Moment("run-started"), 1_500.0)):
+        (at_s,) = times(trial(event, step(-5_000, 500)), "server", "clock-stepped")
+        since_s = times(trial(event), "server", "run-started")[0]
+        assert at_s == pytest.approx(since_s + 0.5)
+
+
+@pytest.mark.parametrize(
+    ("by_ms", "status"), [(0.0, None), (-3_600_000.0, None), (3_600_000.0, "error")]
+)
+def test_a_lease_is_over_by_the_clock(by_ms, status):
+    crash = ProcessEvent("crash", Moment("run-started"), 1_500.0)
+    process = (crash, step(by_ms, 500))
+    ran = run_by("1.21.0", Schedule("test", server=ServerTiming(process=process)))
+    (restarted,) = [h for h in ran.happenings if h.what == "restarted"]
+    assert restarted.detail["status"] == status
+
+
 # -- a server that dies
 
 

@@ -567,8 +567,15 @@ def test_what_happens_to_the_process_of_the_server_is_told_in_every_form(
     assert any("the process dies, for 1500.0 ms" in row for row in told(dead))
     assert any("started again: status error" in row for row in told(dead))
     assert "At 1660.0 ms it was there again, and its status was `error`." in in_words(dead)
+    stepped = with_run(failure, at(160.0, "server", "clock-stepped", by_ms=-1_500.0))
+    assert any("the clock is set by -1500.0 ms" in row for row in told(stepped))
+    assert "the server's clock was set by -1500.0 ms." in in_words(stepped)
     gone = with_run(failure, at(1_660.0, "server", "restarted", status=None))
     assert any("started again: knows no conversation" in row for row in told(gone))
     assert "did not know the conversation any more." in in_words(gone)
     says = "server.process[0] = freeze (1500.0 ms) at run-started + 50.0 ms (benign: none)"
+    assert says in differences(schedule)
+    step = ProcessEvent("clock-step", Moment("run-started"), by_ms=1_500.0)
+    schedule = replace(schedule, server=ServerTiming(process=(step,)))
+    says = "server.process[0] = clock-step (+1500.0 ms) at run-started (benign: none)"
     assert says in differences(schedule)

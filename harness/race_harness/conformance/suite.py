@@ -248,6 +248,18 @@ CASES: Final[Mapping[str, Schedule]] = {
     "frozen for longer than a pong is waited for": _process(
         ProcessEvent("freeze", _IN_RUN, 45_000.0), think_ms=50_000
     ),
+    "the clock is set back in a run": _process(
+        ProcessEvent("clock-step", Moment("persisted", 4), by_ms=-60_000),
+        script=Script(tool_calls=2),
+    ),
+    "the clock is set forward in a run, and back again": _process(
+        ProcessEvent("clock-step", _IN_RUN, by_ms=3_600_000),
+        ProcessEvent("clock-step", Moment("run-ended", after_ms=0.3), by_ms=-3_600_000.5),
+    ),
+    "killed, and its lease is over by the clock": _process(
+        ProcessEvent("crash", _IN_RUN, 1_500.0),
+        ProcessEvent("clock-step", Moment("run-started", after_ms=700), by_ms=3_600_000),
+    ),
     "poll answered 503": _case(rest=RestFault("status", "conversation")),
     "run never answered": _case(rest=RestFault("timeout", "run")),
     "page cut off": _case(rest=RestFault("truncate", "events")),

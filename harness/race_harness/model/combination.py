@@ -24,6 +24,8 @@ SERVERS: Final = ("fake", "real", "own")
 
 
 NOBODY_STARTS: Final = "over real sockets nobody starts a server again that has died"
+_MACHINES_CLOCK: Final = "the real server reads the machine's clock"
+_OWN_CLOCK: Final = "nobody but the server knows which clock it stamps events by"
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,13 @@ def unavailable(schedule: Schedule, world: str, server: str) -> tuple[str, ...]:
         reasons.append("others: only of the agent server is it known how others ask it")
     if server == "own" and schedule.watchers:
         reasons.append("watchers: only in the agent server are conversations known by their ids")
-    if world == server == "real" and schedule.server.clock_ms:
-        reasons.append("server.clock_ms: the real server reads the machine's clock")
+    steps = [n for n, event in enumerate(schedule.server.process) if event.what == "clock-step"]
+    if world == server == "real":
+        if schedule.server.clock_ms:
+            reasons.append(f"server.clock_ms: {_MACHINES_CLOCK}")
+        reasons += [f"server.process[{index}]: {_MACHINES_CLOCK}" for index in steps]
+    if server == "own":
+        reasons += [f"server.process[{index}]: {_OWN_CLOCK}" for index in steps]
     return tuple(reasons)
 
 

@@ -207,14 +207,25 @@ class ProcessEvent:
             again (systemd, `Restart=always`; Kubernetes, `restartPolicy`). Then it has what it had
             on its disk, and takes up conversations from there (conversation_service.py,
             `__aenter__`)
+    clock-step  the wall clock of its machine is set, and events are stamped by it from then on, so
+            that a later one may have an earlier timestamp. Timers do not notice. An NTP client
+            does that when the offset is large (RFC 5905, STEPT; chrony, `makestep`), as does a
+            virtual machine that is resumed, and whoever calls settimeofday(2)
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    what: Literal["freeze", "crash"]
+    what: Literal["freeze", "crash", "clock-step"]
     at: Moment = field(default_factory=Moment)
     for_ms: Milliseconds = 0.0
-    """Of `crash`: until it starts again."""
+    """Of `freeze`, and of `crash`: until it starts again."""
+    by_ms: Annotated[float, Field(ge=-86_400_000, le=86_400_000)] = 0.0
+    """Of `clock-step` only: how far the clock is set forward; below zero, back."""
+
+    def __post_init__(self) -> None:
+        if self.by_ms if self.what != "clock-step" else self.for_ms:
+            other = "by_ms" if self.by_ms else "for_ms"
+            raise ValueError(f"a process event {self.what!r} has no {other!r}")
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ class Ledger:
             if enter is not None:
                 enter(ledger, position, happening)
             ledger.ended_ns = happening.at_ns
-            if happening.lane == "server" and happening.what != "state":
+            if happening.lane == "server" and happening.what not in ("state", "clock-stepped"):
                 ledger.changed_ns = happening.at_ns
         for position, happening in enumerate(happenings):
             _follow_event(ledger, position, happening)

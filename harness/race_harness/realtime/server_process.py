@@ -18,6 +18,7 @@ from race_harness.network.site import UvicornSite
 from race_harness.realtime.clock import precise_loop
 from race_harness.realtime.processes import Line, Parent, leave
 from race_harness.realtime.record import SharedTrace
+from race_harness.server.wall_clock import STEPPED
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,15 @@ class Done:
 
 STOP: Final = "stop"
 """Message to the server process. All else on the line are happenings, in both directions."""
+
+HEARD: Final = frozenset(
+    {
+        *(("client", what) for what in ("run-called", "run-returned", "run-raised")),
+        *(("client", what) for what in ("act-called", "close-called")),
+        STEPPED,
+    }
+)
+"""Lane and name of those that the server process is told, and does not tell itself."""
 
 
 def serve(
@@ -88,12 +98,13 @@ def serve(
 
 
 def _tell(line: Line, happening: Happening) -> None:
-    if happening.lane != "client":
+    if (happening.lane, happening.what) not in HEARD:
         line.send(happening)
 
 
 class _Hearing:
-    """Receives from the trial process what the caller does, and when to stop.
+    """Receives from the trial process what the caller does, when the clock is set, and when to
+    stop.
 
     The server may wait for an act of the caller ("from the call of run() on"). The message comes
     before the client sends anything of that act, so reading before each request is early enough.

@@ -24,7 +24,7 @@ from race_harness.realtime.processes import Child, Parent, fork, leave, stacks_o
 from race_harness.realtime.proxy import Proxy
 from race_harness.realtime.record import SharedTrace, digest_of, in_order
 from race_harness.realtime.server_host import HostedServer, Served
-from race_harness.realtime.server_process import STOP, Done, Listening, serve
+from race_harness.realtime.server_process import HEARD, STOP, Done, Listening, serve
 from race_harness.server.process import ProcessEvents
 from race_harness.subjects.program import Gate, Program
 
@@ -35,9 +35,6 @@ START_S: Final = 60.0
 """Wall seconds that a server may take to listen."""
 STOP_S: Final = 10.0
 """Wall seconds that it may take to stop. Then it is killed, like the simulation's threads."""
-
-_TOLD = ("run-called", "run-returned", "run-raised", "act-called", "close-called")
-"""The acts of the caller that the server process hears of."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +203,7 @@ class _TrialProcess:
         self._news.put(TrialTrouble(says))
 
     def _tell_server(self, happening: Happening) -> None:
-        if happening.lane == "client" and happening.what in _TOLD:
+        if (happening.lane, happening.what) in HEARD:
             self._server.line.send(happening)
 
     def _gate(self, moment: Moment) -> Gate:

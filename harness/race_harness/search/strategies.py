@@ -433,11 +433,22 @@ def _watchers() -> st.SearchStrategy[Watcher]:
 @once
 @st.composite
 def _process_events(draw: st.DrawFn) -> ProcessEvent:
-    """From a moment to longer than keep-alive waits, and a client for an answer."""
-    what = draw(st.sampled_from(["freeze", "crash"]))
+    """From a moment to longer than keep-alive waits, and a client for an answer. A clock is set
+    by less than lies between two events, up to an hour."""
+    what = draw(st.sampled_from(["freeze", "crash", "clock-step"]))
+    if what == "clock-step":
+        return draw(clock_steps())
     longest_ms = 60_000 if what == "freeze" else 20_000
     for_ms = milliseconds(1, 5_000, benign=1_000) | milliseconds(1, longest_ms, benign=1_000)
     return ProcessEvent(what, at=draw(during_run()), for_ms=draw(for_ms))  # type: ignore[arg-type]
+
+
+@once
+@st.composite
+def clock_steps(draw: st.DrawFn) -> ProcessEvent:
+    by_ms = milliseconds(1, 1_000, benign=1_000) | milliseconds(1, 3_600_000, benign=1_000)
+    sign = draw(st.sampled_from([-1, -1, 1]))
+    return ProcessEvent("clock-step", draw(during_run(500)), by_ms=sign * draw(by_ms))
 
 
 @once

@@ -6,9 +6,10 @@ from typing import Any, Final
 from race_harness.model.paths import Path, walk
 
 _UNITS: Final = {"_ms": 1.0, "_s": 1e-3}
-_NO_TIMES: Final = ("clock_ms", "jitter_ms", "persist_ms", "kbit_s")
-"""A resolution; the most of something that is drawn, as other entropy does; what every event
-takes, so that moving it moves all that comes later by hundreds of times as much; a bandwidth."""
+_NO_TIMES: Final = ("clock_ms", "by_ms", "jitter_ms", "persist_ms", "kbit_s")
+"""A resolution; what a clock is set by; the most of something that is drawn, as other entropy
+does; what every event takes, so that moving it moves all that comes later by hundreds of times as
+much; a bandwidth."""
 
 
 def times_of(value: Any) -> Iterator[tuple[Path, float]]:

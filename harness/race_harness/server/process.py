@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from race_harness.model.moments import Moments
 from race_harness.model.schedule import ProcessEvent
@@ -61,16 +61,19 @@ class ProcessEvents:
             self._strike(event)
 
     def _strike(self, event: ProcessEvent) -> None:
-        if self._over or self._down:
+        if self._over or (self._down and event.what != "clock-step"):
             return  # There is nobody to whom it could happen.
-        if event.what == "crash":
+        if event.what == "clock-step":
+            # Whoever stamps events hears of it.
+            self._tell("clock-stepped", by_ms=event.by_ms)
+        elif event.what == "crash":
             self._crash(event)
         else:
             self._freeze(event)
 
     def _crash(self, event: ProcessEvent) -> None:
         self._down, self._frozen_until_ns = True, 0
-        self._tell("crashed", event)
+        self._tell("crashed", for_ms=event.for_ms)
         self._life.crash()
         until_ns = self._clock.now_ns + round(event.for_ms * MILLISECOND)
         self._clock.call_at(until_ns, self._start)
@@ -84,16 +87,16 @@ class ProcessEvents:
         frozen = bool(self._frozen_until_ns)
         until_ns = self._clock.now_ns + round(event.for_ms * MILLISECOND)
         self._frozen_until_ns = max(until_ns, self._frozen_until_ns)
-        self._tell("frozen", event)
+        self._tell("frozen", for_ms=event.for_ms)
         if not frozen:
             self._life.freeze()
         self._clock.call_at(until_ns, self._thaw)
 
-    def _tell(self, what: str, event: ProcessEvent) -> None:
+    def _tell(self, what: str, **detail: Any) -> None:
         """When the thread has stopped, too, in which the moment has come about."""
 
         def tell() -> None:
-            self._clock.trace.record("server", what, for_ms=event.for_ms)
+            self._clock.trace.record("server", what, **detail)
 
         self._clock.call_at(self._clock.now_ns, tell)
 

@@ -73,7 +73,8 @@ def _(fault: Fault) -> str:
 
 @value_text.register
 def _(event: ProcessEvent) -> str:
-    return f"{event.what} ({event.for_ms} ms) at {value_text(event.at)}"
+    long = f"{event.by_ms:+} ms" if event.what == "clock-step" else f"{event.for_ms} ms"
+    return f"{event.what} ({long}) at {value_text(event.at)}"
 
 
 @value_text.register

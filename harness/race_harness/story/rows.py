@@ -276,6 +276,9 @@ class _Teller:
                 now = happening.get("status")
                 knows = "knows no conversation" if now is None else f"status {now}"
                 return _row(happening, "server", f"started again: {knows}", tone=Tone.FAULT)
+            case "clock-stepped":
+                says = f"the clock is set by {happening.get('by_ms'):+} ms"
+                return _row(happening, "server", says, tone=Tone.FAULT)
             case "thawed":
                 return _row(happening, "server", "the process goes on", tone=Tone.FAULT)
             case "connected" | "subscribed":

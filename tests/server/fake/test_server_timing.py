@@ -17,7 +17,7 @@ from server_rig import (
     until,
 )
 
-from race_harness.model.schedule import Late, Script
+from race_harness.model.schedule import Late, ProcessEvent, Script
 from race_harness.model.trace import Happening
 from race_harness.server.fake.event_service import EPOCH
 
@@ -205,6 +205,29 @@ async def test_events_are_stamped_alike_by_a_coarse_clock_only(
         if clock_ms:
             tick = timedelta(milliseconds=clock_ms)
             assert not any((stamp - EPOCH) % tick for stamp in stamps)
+
+
+@pytest.mark.parametrize("clock_ms", [0.0, 10.0])
+@instant
+async def test_events_are_stamped_by_the_clock_as_it_was_set(clock_ms: float) -> None:
+    steps = tuple(ProcessEvent("clock-step", by_ms=by_ms) for by_ms in (-3_600_000, 60_000))
+    async with conversation(clock_ms=clock_ms, process=steps) as subject:
+        began = len((await subject.events())["items"])
+        for run, event in enumerate(steps, 1):
+            await plain_run(subject, run)
+            subject.trace.record("server", "clock-stepped", by_ms=event.by_ms)
+        await plain_run(subject, 3)
+        items = (await subject.events())["items"]
+        days = [datetime.fromisoformat(item["timestamp"]) - EPOCH for item in items]
+        each = (len(days) - began) // 3
+        hour, minute = timedelta(hours=1), timedelta(minutes=1)
+        first, second, third = (days[began + n * each :][:each] for n in range(3))
+        assert all(timedelta() <= one < minute for one in first)
+        assert all(-hour <= one < minute - hour for one in second)
+        assert all(minute - hour <= one < 2 * minute - hour for one in third)
+        # The log keeps its order, and a filter goes by the timestamps.
+        found = (await subject.events(timestamp__gte=items[began]["timestamp"]))["items"]
+        assert found == items[began : began + each]
 
 
 @instant

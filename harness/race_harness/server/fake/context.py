@@ -13,6 +13,7 @@ from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
 from race_harness.server.fake.locks import EventLoop
 from race_harness.server.profile import Profile
+from race_harness.server.wall_clock import WallClock
 
 
 class Context:
@@ -29,8 +30,8 @@ class Context:
         """Held by whatever keeps the real server's one event loop busy. Nothing is received,
         answered or sent meanwhile: see `loop_turn`."""
         self._epoch = epoch
+        self.wall_clock = WallClock(self.timing, trace, lambda: trace.now_ns() // 1000)
         self._random = random.Random(schedule.entropy)
-        self._last_microsecond = -1
         self._late: defaultdict[tuple[str, int], float] = defaultdict(float)
         for late in self.timing.late:
             self._late[late.what, late.nth] += late.for_ms
@@ -78,12 +79,8 @@ class Context:
         return str(UUID(int=self._random.getrandbits(128), version=4))
 
     def timestamp(self) -> str:
-        """Naive ISO, microseconds, each later than the one before: clients sort by it. Only a
-        coarse clock stamps two events alike."""
-        now = self.trace.now_ns() // 1000
-        tick = round(self.timing.clock_ms * 1000)
-        self._last_microsecond = now - now % tick if tick else max(now, self._last_microsecond + 1)
-        at = self._epoch + timedelta(microseconds=self._last_microsecond)
+        """Naive ISO, microseconds. Clients sort by it."""
+        at = self._epoch + timedelta(microseconds=self.wall_clock.stamp_us())
         return at.isoformat(timespec="microseconds")
 
     def next_run(self) -> int:

@@ -110,8 +110,11 @@ class EventService(Conversation):
             return False
         died = next(h for h in reversed(self.context.trace.happenings) if h.what == "crashed")
         renewals = (died.at_ns - self._leased_ns) // LEASE_RENEWED_NS
-        until_ns = self._leased_ns + renewals * LEASE_RENEWED_NS + LEASE_NS
-        return self.context.trace.now_ns() < until_ns
+        renewed_ns = self._leased_ns + renewals * LEASE_RENEWED_NS
+        # It is written down when it ends, by the wall clock.
+        wall = self.context.wall_clock
+        stepped_ns = 1000 * (wall.ahead_us() - wall.ahead_us(renewed_ns))
+        return self.context.trace.now_ns() + stepped_ns < renewed_ns + LEASE_NS
 
     async def send_message(self, content: list[dict[str, Any]], *, run: bool) -> None:
         """`run` starts a run too, unless there is one (as from 1.22.1 on). That one may be in its

@@ -72,7 +72,7 @@ class RealServer:
         self._requests = 0
         self._conversations: Conversations | None = None
         self._home = home.enter()
-        dates.ServerDatetime.start(schedule.server.clock_ms)
+        dates.ServerDatetime.start(schedule.server, trace)
         hooks.observe(self._observer)
         tell_when_asked(trace, self._state)
 

@@ -1,13 +1,17 @@
 """The server's clock: `datetime` in the modules of the server and its SDK.
 
 `datetime.now()` asks the system in C, out of reach of every patch on `time`. Its stand-in asks
-`time.time_ns()`, which is virtual in a simulated trial.
+`time.time_ns()`, which is virtual in a simulated trial, and is set when the schedule says so.
 """
 
 import sys
 import time
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
+
+from race_harness.model.schedule import ServerTiming
+from race_harness.model.trace import Trace
+from race_harness.server.wall_clock import WallClock
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -20,14 +24,13 @@ class _AnyDatetime(type(datetime)):  # type: ignore[misc]
 
 
 class ServerDatetime(datetime, metaclass=_AnyDatetime):
-    """`datetime` with a clock that may be coarse, and otherwise never says the same twice."""
+    """`datetime` with the clock of a trial."""
 
-    resolution_us = 0
-    _last_us = 0
+    clock: WallClock
 
     @classmethod
     def now(cls, tz: tzinfo | None = None) -> Any:
-        moment = _EPOCH + timedelta(microseconds=cls._tick())
+        moment = _EPOCH + timedelta(microseconds=cls.clock.stamp_us())
         # Like a server whose local time is UTC.
         return moment.astimezone(tz) if tz is not None else moment.replace(tzinfo=None)
 
@@ -35,24 +38,25 @@ class ServerDatetime(datetime, metaclass=_AnyDatetime):
     def utcnow(cls) -> Any:
         return cls.now()
 
-    @classmethod
-    def _tick(cls) -> int:
-        now_us = time.time_ns() // 1000
-        if cls.resolution_us:
-            return now_us - now_us % cls.resolution_us
-        # In virtual time much happens at one instant; a real clock tells events apart.
-        ServerDatetime._last_us = max(now_us, ServerDatetime._last_us + 1)
-        return ServerDatetime._last_us
+    @staticmethod
+    def start(timing: ServerTiming, trace: Trace) -> None:
+        """At the begin of a trial."""
+        ServerDatetime.clock = WallClock(timing, trace, lambda: time.time_ns() // 1000)
 
-    @classmethod
-    def start(cls, clock_ms: float) -> None:
-        """At the begin of a trial; `clock_ms` is the resolution of the clock, 0 for the finest."""
-        ServerDatetime.resolution_us = round(clock_ms * 1000)
-        ServerDatetime._last_us = 0
+
+class LeaseTime:
+    """`time` in the one module of the server that writes down by it when something ends."""
+
+    @staticmethod
+    def time() -> float:
+        return time.time() + ServerDatetime.clock.ahead_us() / 1e6
 
 
 def install() -> None:
-    """Put the stand-in into every module of the server and the SDK that holds the real class."""
+    """Put the stand-ins into every module of the server and the SDK that holds the real ones."""
+    lease: Any = sys.modules.get("openhands.agent_server.conversation_lease")  # from 1.19.1
+    if lease is not None:
+        lease.time = LeaseTime
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == "openhands":
             for attribute, value in list(vars(module).items()):

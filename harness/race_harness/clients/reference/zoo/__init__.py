@@ -39,6 +39,7 @@ FAULTS: dict[str, type[ReferenceClient]] = {
     "pause-awaits-agent": asking.PauseAwaitsAgent,
     "close-forgets": asking.CloseForgets,
     "strict-boundary": reading.StrictBoundary,
+    "since-newest": reading.SinceNewest,
     "frame-is-last": reading.FrameIsLast,
     "swallowed-page": reading.SwallowedPage,
     "strict-reader": reading.StrictReader,

@@ -40,6 +40,29 @@ class StrictBoundary(ReferenceClient):
     event_log = StrictBoundaryLog
 
 
+class SinceNewestLog(EventLog):
+    def _read(self) -> None:
+        page_id = None
+        newest = max((event["timestamp"] for event in self.events), default="1970-01-01")
+        while True:
+            known = {event["id"] for event in self.events}
+            items, page_id = self._rest.page(page_id, timestamp__gte=newest)
+            self._take([event for event in items if event["id"] not in known])
+            if page_id is None:
+                return
+
+
+class SinceNewest(ReferenceClient):
+    """Asks for what is not older than the newest event that it has: where the clock is set back,
+    what comes later is older, and never asked for.
+
+    Source: pull request #1832, `reconcile_recent` with `timestamp__gte`; a classic, wall-clock
+    time for order.
+    """
+
+    event_log = SinceNewestLog
+
+
 class FrameFedLog(EventLog):
     def __init__(self, rest: Rest) -> None:
         self._adding = threading.Lock()
