@@ -10,7 +10,7 @@ from race_harness.model.verdict import TrialResult
 
 class CompactResults(Sequence[TrialResult]):
     """Results in the order of their indices, from `start` on, without what they say about single
-    events (`concerned`). Each takes some hundred bytes.
+    events (`concerned`). Each takes about a hundred bytes.
     """
 
     def __init__(self, results: Iterable[TrialResult] = (), *, start: int = 0) -> None:

@@ -73,7 +73,7 @@ class Tries:
     """The series that records them."""
 
     def confirmation(self, verdict: str | None) -> Confirmation:
-        """How many of the tries reproduced that verdict; None: there is no verdict yet."""
+        """The tries, counted by whether they reproduced that verdict; None: there is none yet."""
         return Confirmation(
             tries=len(self.results),
             reproduced=sum(verdict in result.verdicts for result in self.results),

@@ -197,7 +197,7 @@ class _Sweep:
         return [found[line.line] for line in lines if line.line in found]
 
     def _pairs(self, pairs: Sequence[tuple[SourceLine, SourceLine]]) -> list[Losing]:
-        """Stall at each pair with every two lengths, of which one is the longest."""
+        """Stall at each pair with every two lengths of which at least one is the longest."""
         longest = self.how.lengths_ms[-1]
         both = [two for two in product(self.how.lengths_ms, repeat=2) if longest in two]
         tries = [(pair, two) for pair in pairs for two in both]

@@ -32,7 +32,7 @@ class Commit:
 
     @property
     def pull_request(self) -> int | None:
-        """Its number: squashed commits end their subject with it, merges begin with it."""
+        """Its number: subjects of squashed commits end with it, those of merges begin with it."""
         found = _PULL_REQUEST.search(self.subject)
         return int(found[1] or found[2]) if found else None
 

@@ -38,7 +38,7 @@ def digest_of(happenings: Iterable[Happening]) -> str:
     """A digest of what happened, in which order, without times, ids and ports.
 
     Unlike that of the simulation it need not repeat: the machine decides which of two simultaneous
-    things is first. Equal digests mean equal trials.
+    things is first. Equal digests mean that trials went alike.
     """
     made = hashlib.blake2b(digest_size=16)
     for happening in happenings:

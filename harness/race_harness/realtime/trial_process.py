@@ -229,8 +229,8 @@ class _TrialProcess:
         leave()
 
     def _clear_away(self) -> None:
-        """End the server process and remove its home. The first thread that calls this goes on to
-        end this process; others wait for that."""
+        """End the server process and remove its home. The first thread that calls this then
+        ends this process; others wait for that."""
         self._leaving.acquire()
         self._server.end()
         shutil.rmtree(self._home, ignore_errors=True)

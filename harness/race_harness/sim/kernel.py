@@ -129,7 +129,7 @@ class Kernel:
     """One trial's threads and time.
 
     Args:
-        choice: which strand goes on when several could.
+        choice: decides which strand runs when several could.
         limit_ns: virtual nanoseconds after which the trial is stopped.
         max_steps: scheduling steps after which the trial is stopped (a loop that spins
             without time passing would otherwise never end).
@@ -323,7 +323,7 @@ class Kernel:
             self._queue_of(strand.process).append(strand)
 
     def resume(self, process: Process) -> None:
-        """Let its strands run that became ready while it was stopped, in that order."""
+        """Let its strands run that could have run while it was stopped, in that order."""
         process.stopped = False
         self._stopped.remove(process)
         self._ready += process.held

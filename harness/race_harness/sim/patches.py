@@ -24,7 +24,7 @@ from race_harness.sim.tasks import Patch
 
 
 def table(kernel: Kernel, children: Children | None = None) -> list[Patch]:
-    """Every replacement of one trial; `children` are told of each process that is started."""
+    """Every replacement of one trial; `children` learn of each process that a trial starts."""
     return [
         *_threads(),
         *_last_words(kernel),

@@ -12,7 +12,8 @@ from race_harness.upkeep import interrupts
 Errors = tuple[type[BaseException], ...]
 
 INTERRUPTED_BY: Final[Errors] = (KeyboardInterrupt, GeneratorExit)
-"""These also count before the body of a context has begun; the campaign is then forgotten."""
+"""GeneratorExit comes if an interrupt strikes before the body of a context has begun: the context
+is then dropped."""
 
 
 def open_store(path: Path | None, warn: Callable[[str], None]) -> Store:

@@ -401,7 +401,7 @@ def collected(
 
     Raises:
         UsageError: there are no tests, or pytest cannot collect them; they import a module of the
-            layer from elsewhere; the agent server is to be watched, and there is none.
+            layer from elsewhere; the agent server shall be watched, and there is none.
         WorldBroken: the first repetition of a test left the simulation.
     """
     from race_harness.subjects import pytest_item
