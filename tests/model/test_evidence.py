@@ -294,3 +294,15 @@ def test_no_cause_without_a_failure() -> None:
     for verdicts in ((), ("ok",)):
         assert not Judgement(verdicts).cause
     assert str(Cause()) == ""
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [("0361c9ae-8107-44fc-ae10-72064f559a5a", True), ("conversation-a", False)],
+)
+def test_an_error_is_the_same_in_another_conversation(other: str, same: bool) -> None:
+    def raised(conversation: str) -> Evidence:
+        return Evidence("spurious-error", "raised", call=1, error=f"Error: 504 for {conversation}")
+
+    mine = raised("bafe0c1d-dead-4eef-8bad-c0ffeec0ffee")
+    assert (mine.kind == raised(other).kind) == same

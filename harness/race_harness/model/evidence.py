@@ -168,9 +168,13 @@ class Cause:
 
 
 def numberless(text: str) -> str:
-    """A text from elsewhere, such as an error, with `#` for each number; `1 event` and `2 events`
-    are the same."""
-    return re.sub(r"\bevents?\b", "events", re.sub(r"\d+(\.\d+)?", "#", text))
+    """A text from elsewhere, such as an error, with `#` for each number and each UUID; `1 event`
+    and `2 events` are the same."""
+    text = re.sub(r"\d+(\.\d+)?", "#", _UUID.sub("#", text))
+    return re.sub(r"\bevents?\b", "events", text)
+
+
+_UUID: Final = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 
 
 def _run(entry: Evidence, number: Numbers) -> str:
