@@ -95,6 +95,29 @@ def test_what_another_run_may_do_breaks_none(version: str, what: str, before: st
     assert broken(moved(version, 0, what, before), version) == set()
 
 
+@pytest.mark.parametrize(
+    ("version", "overtaken", "legal"),
+    [
+        # From 1.23 on the handler of an error keeps the lock.
+        ("1.6.0", "ConversationErrorEvent", True),
+        ("1.58.2", "ConversationErrorEvent", False),
+        ("1.6.0", "ActionEvent(think)", False),
+    ],
+)
+def test_statistics_overtake_only_what_is_told_without_the_lock(
+    version: str, overtaken: str, legal: bool
+) -> None:
+    labels = [
+        *(
+            Label("socket", "subscribed", connection=1),
+            Label("server", "persisted", "MessageEvent"),
+        ),
+        *(Label("socket", "frame", of, 1) for of in ("MessageEvent", "stats", overtaken)),
+        *(Label("server", "persisted", of) for of in (overtaken, "stats")),
+    ]
+    assert ("frames follow the log" not in broken(labels, version)) is legal
+
+
 def test_a_poll_tells_what_is_true_while_it_is_asked() -> None:
     labels = list(session("1.10.0", 0))
     at = [label.of for label in labels].index("GET conversation 200 running")
@@ -191,9 +214,10 @@ def test_the_fake_breaks_no_rule_whatever_goes_wrong(version: str) -> None:
         schedule = replace(drawn, script=replace(drawn.script, history=0))
         if schedule.others:
             # One act alone: several that flip the status within the lag of a publication are not
-            # judged (`conformance.legal`).
+            # judged (`conformance.legal`), nor one whose snapshot waits for another subscriber.
             calm = replace(schedule.caller, acts=())
-            schedule = replace(schedule, others=schedule.others[:1], caller=calm)
+            prompt = replace(schedule.server, other_subscriber_first=False)
+            schedule = replace(schedule, others=schedule.others[:1], caller=calm, server=prompt)
         if any(reason.startswith("others") for reason in missing(schedule, Profile.of(version))):
             schedule = replace(schedule, others=())
         trial = run_trial(schedule, adapter, site)

@@ -1,17 +1,22 @@
 """The order of what happened in one conversation, and what can be read off it."""
 
 from bisect import bisect_left
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from typing import Final
 
 from race_harness.conformance.labels import FULL_STATE, STATUS, Label
 from race_harness.server.profile import Profile
 
 STREAMED = "StreamingDeltaEvent"
 """A piece of the LLM's answer, which is never persisted and comes when it comes."""
+
+STATISTICS: Final = "stats"
+_WITHOUT_LOCK: Final = frozenset({f"{STATUS}=error", "ConversationErrorEvent"})
+"""What the handler of an error tells."""
 
 Held = Sequence[tuple[int, str]]
 """From which label on a status was true; the first before all of them."""
@@ -84,9 +89,9 @@ class Order:
         """The log's position of each frame's event, where a connection's frames fit the log."""
         found: dict[int, int] = {}
         for connection, frames in self.events.items():
-            first = self._first_position(connection, frames)
-            if first is not None:
-                found.update((at, first + number) for number, at in enumerate(frames))
+            places = self._places(connection, frames)
+            if places is not None:
+                found.update(zip(frames, places, strict=True))
         return found
 
     def appended_before(self, at: int) -> int:
@@ -118,7 +123,7 @@ class Order:
         return (
             not self.profile.runs_on_loop
             and position < len(self.log)
-            and self.log[position] in (f"{STATUS}=error", "ConversationErrorEvent")
+            and self.log[position] in _WITHOUT_LOCK
         )
 
     def held(self, statuses: Held, since: int, until: int) -> set[str]:
@@ -139,24 +144,50 @@ class Order:
                 found[label.connection].append(at)
         return dict(found)
 
-    def _first_position(self, connection: int, frames: Sequence[int]) -> int | None:
-        """Where in the log a connection's frames begin: no later than with the first event whose
-        publication had not been scheduled when it was subscribed."""
+    def _places(self, connection: int, frames: Sequence[int]) -> list[int] | None:
+        """Where in the log a connection's frames are, which begin no later than with the first
+        event whose publication had not been scheduled when it was subscribed."""
         names = [self.labels[at].of for at in frames]
         known = self.appended_before(self.subscribed.get(connection, -1))
         latest = min(known + self.profile.publish_before_persist, len(self.log))
-        # The last frames may be ahead of the log.
-        fitting = [
-            first
-            for first in range(latest + 1)
-            if all(pair[0] == pair[1] for pair in zip(self.log[first:], names, strict=False))
-        ]
+        fitting = [self._fit(first, names) for first in range(latest + 1)]
 
-        def too_early(first: int) -> int:
-            return sum(at < self.earliest(first + number) for number, at in enumerate(frames))
+        def too_early(places: list[int]) -> int:
+            return sum(at < self.earliest(place) for at, place in zip(frames, places, strict=True))
 
         # Equal names can fit more than once; little is pending when somebody subscribes.
-        return min(reversed(fitting), key=too_early, default=None)
+        fits = (places for places in reversed(fitting) if places is not None)
+        return min(fits, key=too_early, default=None)
+
+    def _fit(self, first: int, names: Sequence[str]) -> list[int] | None:
+        """The places of these frames in the log from one on. The last may be ahead of it."""
+        left = deque(range(first, len(self.log)))
+        ahead = len(self.log)
+        places = []
+        for name in names:
+            passed = 0
+            while passed < len(left) and self._may_overtake(name, self.log[left[passed]]):
+                passed += 1
+            if passed == len(left):
+                places.append(ahead)
+                ahead += 1
+            elif self.log[left[passed]] == name:
+                places.append(left[passed])
+                del left[passed]
+            else:
+                return None
+        return places
+
+    def _may_overtake(self, frame: str, appended: str) -> bool:
+        """Whether a frame may be sent before that of an event that is appended first: where both
+        are scheduled before they are appended, and by two threads without a common lock."""
+        both = {frame, appended}
+        return (
+            self.profile.publish_before_persist
+            and not self.profile.runs_on_loop
+            and STATISTICS in both
+            and not both.isdisjoint(_WITHOUT_LOCK)
+        )
 
 
 def tells_status(label: Label) -> bool:
