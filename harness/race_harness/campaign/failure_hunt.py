@@ -1,5 +1,6 @@
 """A hunt on one client: keeps distinct failures, and finds out more about each."""
 
+import shlex
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -14,6 +15,7 @@ from race_harness.campaign.resolve import ClientUnderTest
 from race_harness.model.errors import WorldBroken
 from race_harness.model.failure import Failure
 from race_harness.model.file_names import file_name
+from race_harness.model.permission import option
 from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Schedule
 from race_harness.search.chase import BUDGET, Ending, Finding
@@ -183,8 +185,9 @@ class FailureHunt:
         path = FAILURES.parent / file_name("broken", schedule.scenario, name, ending=".json")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-        test = "" if schedule.test is None else f" --test {schedule.test}"
-        return f"again: race run {self.client.argument}{test} --reps 1 --schedule {path}"
+        test = "" if schedule.test is None else f" {option('test', schedule.test)}"
+        client = shlex.quote(self.client.argument)
+        return f"again: race run {client}{test} --reps 1 --schedule {path}"
 
     def _series(self, workers: Workers, schedule: Schedule) -> SeriesRecord:
         return self._record.series(
