@@ -1,9 +1,9 @@
 """A client with the real server that is installed beside it."""
 
 import importlib.metadata
-from typing import Any
 
-from race_harness.clients import Adapter, Client, OnEvent, attached, dialect_of, source_of
+from race_harness.clients import Adapter
+from race_harness.clients.beside_another import ServedByAnother
 from race_harness.model.errors import ClientUnavailable
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
@@ -15,7 +15,7 @@ FIRST = (1, 0)
 """Its first release, and what came before it under that number."""
 
 
-class RealServed:
+class RealServed(ServedByAnother):
     """The same client, with the server that is installed beside it, which may run git and bash.
 
     Raises:
@@ -26,14 +26,14 @@ class RealServed:
 
     def __init__(self, adapter: Adapter) -> None:
         try:
-            self.server_version = importlib.metadata.version(PACKAGE)
+            version = importlib.metadata.version(PACKAGE)
         except importlib.metadata.PackageNotFoundError:
             raise ClientUnavailable(
                 f"{PACKAGE} is not installed in this client's environment"
             ) from None
-        if release_of(self.server_version) < FIRST:
+        if release_of(version) < FIRST:
             raise ClientUnavailable(
-                f"{PACKAGE} {self.server_version} is too old: take a release from "
+                f"{PACKAGE} {version} is too old: take a release from "
                 f"{'.'.join(map(str, FIRST))} on"
             )
         from race_harness.server.real import application, dates, home
@@ -41,16 +41,7 @@ class RealServed:
         home.settle()
         application.application()
         dates.install()
-        self.version = adapter.version
-        self.source = source_of(adapter)
-        self.dialect = dialect_of(adapter)
-        self._adapter = adapter
-
-    def connect(self, url: str, on_event: OnEvent, **options: Any) -> Client:
-        return self._adapter.connect(url, on_event, **options)
-
-    def attach(self, url: str, conversation: str, on_event: OnEvent) -> Client:
-        return attached(self._adapter, url, conversation, on_event)
+        super().__init__(adapter, version)
 
     def serve(self, schedule: Schedule, trace: Trace) -> Server:
         from race_harness.server.real.application import RealServer
