@@ -33,7 +33,7 @@ from race_harness.workers.protocol import RunTrial, TrialDone
     [
         (
             ["run", "reference", "--scenario", "nope"],
-            "no scenario 'nope'; there are: clean, close-during-run",
+            "no scenario 'nope'; there are: clean, clock-stepped, close",
         ),
         (["run", "reference:charm"], "no bug 'charm'"),
         (["run", "reference", "--reps", "0"], "'--reps'"),
@@ -503,10 +503,10 @@ def test_faults_are_added_and_a_client_that_survives_them_is_0(
     race: Race, monkeypatch: pytest.MonkeyPatch, arguments: list[str], name: str | None
 ) -> None:
     seen = trials(monkeypatch)
-    done = race("hunt", "reference", *arguments, "--examples", 60, "--json", "-")
+    done = race("hunt", "reference", *arguments, "--examples", 150, "--json", "-")
     assert done.returncode == 0, done.stderr
     numbers = json.loads(done.stdout)
-    assert (numbers["trials"], numbers["failures"]) == (60, [])
+    assert (numbers["trials"], numbers["failures"]) == (150, [])
     names = {schedule.scenario for schedule in seen}
     assert names == ({name} if name else {"clean", "final-events"})
     assert all(schedule.departures() == () for schedule in seen)

@@ -94,6 +94,20 @@ def test_results_come_in_the_order_of_the_schedules_whatever_the_trials_take(
         assert two.run_whole(many[index])[0].digest == results[index].digest
 
 
+@pytest.mark.parametrize("given_up", [True, False])
+def test_answers_that_nobody_waited_for_are_no_others(two: Workers, given_up: bool) -> None:
+    stream = two.stream(schedules(12))
+    first, _ = next(stream)
+    if given_up:
+        stream.close()
+    else:
+        assert sorted([first.index, *(result.index for result, _ in stream)]) == list(range(12))
+    for number, schedule in enumerate(schedules(3)):
+        result, _ = two.run_whole(schedule)
+        assert result.digest == two.run([schedule], nothing)[0].digest, number
+    assert [result.index for result in two.run(schedules(3), nothing)] == [0, 1, 2]
+
+
 def test_a_worker_knows_the_lines_of_the_client(two: Workers) -> None:
     lines = two.source_lines()
     assert lines == source.lines(ReferenceAdapter.source) == two.source_lines()

@@ -33,8 +33,8 @@ def show(
         bool | None,
         typer.Option(
             help="Run the client, a release or the reference, to find the smallest change "
-            "that makes it pass; or leave out what the file says of it. [default: show "
-            "what the file says]",
+            "that makes it pass, one trial after another; or leave out what the file says of it. "
+            "[default: show what the file says]",
         ),
     ] = None,
     mermaid: Annotated[

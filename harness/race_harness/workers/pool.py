@@ -92,6 +92,8 @@ class Workers:
         self._mend = mend
         self.version = self.server_version = ""
         self.tests: tuple[str, ...] = ()
+        self._owed: dict[Connection, int] = {}
+        """How many answers to come nobody waits for."""
         self._begin()
 
     def _begin(self) -> None:
@@ -220,26 +222,31 @@ class Workers:
         """Take requests from `asked` whenever there is room, and yield the answers as they come.
 
         `asked` may depend on earlier answers; None: nothing for now. The iteration ends when no
-        request is left or under way. A job has `ahead` requests at most.
+        request is left or under way. A job has `ahead` requests at most. If the iteration is given
+        up before that, whoever uses the workers next waits for what is under way.
 
         Raises:
             WorldBroken: a trial raised it; its `trial` is the request.
         """
         busy = {connection: deque[RunTrial]() for connection in self._connections}
-        while True:
-            self._fill(busy, asked, ahead)
-            waiting = [connection for connection, requests in busy.items() if requests]
-            if not waiting:
-                return
-            for ready in wait(waiting):
-                assert isinstance(ready, Connection)
-                try:
-                    done = self._receive(ready, TrialDone)
-                except WorldBroken as error:
-                    error.trial = busy[ready][0]
-                    raise
-                busy[ready].popleft()
-                yield done
+        try:
+            while True:
+                self._fill(busy, asked, ahead)
+                waiting = [connection for connection, requests in busy.items() if requests]
+                if not waiting:
+                    return
+                for ready in wait(waiting):
+                    assert isinstance(ready, Connection)
+                    try:
+                        done = self._receive(ready, TrialDone)
+                    except WorldBroken as error:
+                        error.trial = busy[ready][0]
+                        raise
+                    busy[ready].popleft()
+                    yield done
+        finally:
+            for connection, requests in busy.items():
+                self._owed[connection] = self._owed.get(connection, 0) + len(requests)
 
     def _fill(
         self,
@@ -310,6 +317,9 @@ class Workers:
         return [*self._receive(connection, SourceLines).places]
 
     def _send(self, connection: Connection, request: Request) -> None:
+        while self._owed.get(connection):
+            self._owed[connection] -= 1
+            self._receive(connection, TrialDone)
         try:
             connection.send_bytes(encode(request))
         except OSError:
