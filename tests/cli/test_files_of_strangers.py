@@ -48,6 +48,9 @@ NAMED = [
     {"client": "./evil@main"},
     {"client": "1.58.2"},
     {"client": "reference", "server": "real", "server_version": "./evil"},
+    {"client": "installed", "server": "real:./evil", "world": "real"},
+    {"client": "installed", "server": "fake:./evil"},
+    {"client": "installed", "server": "real:1.58.2", "world": "real"},
     {"schedule": {**DOCUMENT["schedule"], "scenario": "evil.py::test"}},
 ]
 COMMANDS = [
@@ -74,6 +77,25 @@ def test_opening_a_file_runs_nothing_that_it_names(
         assert "Traceback" not in done.stderr
     assert not (folder / "EVIL").exists()
     assert not (folder / ".race").exists()
+
+
+@pytest.mark.parametrize("server", ["real:./evil", "fake:./evil", "real:", "real:1.58.2"])
+@pytest.mark.parametrize("client", ["installed", "reference"])
+def test_naming_a_client_runs_no_server_of_the_file(
+    race: Race, folder: Path, server: str, client: str
+) -> None:
+    """A folder here is called 1.58.2, and would be taken for that release."""
+    file = stranger(folder, client="evil.py:Client", server=server, world="real")
+    for command in (
+        ["replay", file, "--client", client],
+        ["confirm", file, "--client", client, "--combination", "real-real"],
+        ["bisect", "--good", "1.10.0", "--bad", "1.11.1", "--schedule", file],
+    ):
+        done = race(*command)
+        assert done.returncode == 2, command
+        assert done.stderr.splitlines()[-1].startswith("race: "), command
+        assert "Traceback" not in done.stderr
+    assert not (folder / "EVIL").exists()
 
 
 def test_what_the_file_asked_for_is_said_where_a_path_is_named(race: Race, folder: Path) -> None:
@@ -120,7 +142,7 @@ HOSTILE = "[/]\x1b]0;title\x07\x9b31m\u202e[bold]\nrace: all is well\n```\n</scr
 
 def hostile(value: Any) -> Any:
     """The document with that in each text that may be any."""
-    names = ("resolved_version", "server", "digest", "harness_version", "neighbour")
+    names = ("resolved_version", "digest", "harness_version", "neighbour")
     told = dict.fromkeys(names, HOSTILE)
     return {
         **value,
@@ -170,7 +192,7 @@ def test_hostile_text_stays_text_in_every_form(
 
 @pytest.mark.usefixtures("ready")
 def test_markup_does_not_end_a_replay(race: Race, folder: Path) -> None:
-    file = stranger(folder, client="reference", server="[/]", resolved_version="[/bold]")
+    file = stranger(folder, client="reference", resolved_version="[/bold]")
     done = race("replay", file)
     assert "the file is of [/bold], this is " in done.stdout
 

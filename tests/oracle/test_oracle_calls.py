@@ -715,14 +715,20 @@ def test_a_client_may_go_by_the_end_that_was_told_and_by_the_one_on_the_disk() -
 
 
 @pytest.mark.parametrize(
-    ("number", "found"), [(0, EXPLAINED), (1, ("spurious-error",))], ids=["not come", "over"]
+    ("action", "number", "found"),
+    [
+        ("gave-up", 0, EXPLAINED),
+        ("gave-up", 1, ("spurious-error",)),
+        ("delay", 0, ("spurious-error",)),
+    ],
+    ids=["not come", "over", "another fault"],
 )
 def test_a_gateway_gives_up_a_request_that_has_not_come(
-    number: int, found: tuple[str, ...]
+    action: str, number: int, found: tuple[str, ...]
 ) -> None:
-    """That of before the call explains nothing."""
+    """That of before the call explains nothing, nor does a fault of another kind."""
     error = "ConversationRunError: 504"
-    gave_up = at(150, "rest", "fault", action="gave-up", number=number, after_s=0.5)
+    gave_up = at(150, "rest", "fault", action=action, number=number, after_s=0.5)
     answered = at(1, "rest", "request", method="POST", route="POST events", number=1, peer=50001)
     trial = added(raised(GOOD, error), gave_up, after="run-called")
     assert verdicts([answered, *trial]) == found

@@ -1,6 +1,8 @@
 """What others do in the conversation: what it excuses, and what not."""
 
+import pytest
 from oracle_rig import (
+    EXPLAINED,
     GOOD,
     OK,
     Trial,
@@ -105,3 +107,23 @@ def test_nobody_is_asked_to_run_for_somebody_elses_message() -> None:
 def test_a_run_without_its_acceptance_is_no_run() -> None:
     cleared = at(200, "server", "run-cleared", run=7)
     assert verdicts(added(GOOD, cleared, after="run-started 1")) == OK
+
+
+@pytest.mark.parametrize(
+    ("away", "found"),
+    [
+        (("frozen", 1), EXPLAINED),
+        # It says nothing of an error from before it.
+        (("frozen", 3), ("spurious-error",)),
+        (("clock-stepped", 1), ("spurious-error",)),
+    ],
+    ids=["before", "after", "never away"],
+)
+def test_a_server_that_was_away_explains_why_another_client_cannot_come(
+    away: tuple[str, float], found: tuple[str, ...]
+) -> None:
+    what, ms = away
+    detail = {"for_ms": 1} if what == "frozen" else {"by_ms": 1.0}
+    failed = at(2, "watcher", "attach-failed", client=2, error="ValidationError: no such field")
+    both = sorted([failed, at(ms, "server", what, **detail)], key=lambda each: each.at_ns)
+    assert verdicts([*both, *GOOD]) == found

@@ -11,6 +11,7 @@ from race_harness.bisect.questions import (
     ScenarioQuestion,
     ScheduleQuestion,
 )
+from race_harness.campaign.resolve import asked_of
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import read_schedule
 from race_harness.model.scenario import Scenario
@@ -112,7 +113,7 @@ def _read(file: Path, test: str | None = None) -> tuple[Schedule, str | None, st
         raise UsageError(f"{file} is of a client with a server of its own, which has no releases")
     if its in ("ok", "void"):
         raise UsageError(f"{file} holds no failure but {its}: there is nothing to look for")
-    return failure.schedule, its, failure.server
+    return failure.schedule, its, asked_of(failure.combination)
 
 
 def _check(verdict: str | None) -> None:

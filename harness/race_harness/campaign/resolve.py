@@ -328,7 +328,13 @@ def permitted(
 
 
 def asked_of(combination: Combination) -> str:
-    """The server of a combination, as `find_client` takes it for any client."""
+    """The server that a file names, as `find_client` takes it for any client.
+
+    Raises:
+        UsageError: it names a release, and that is none.
+    """
+    if combination.release:
+        may_run_release(combination.release)
     return "fake" if combination.server == "own" else combination.served_by
 
 

@@ -20,12 +20,12 @@ from pydantic import (
     with_config,
 )
 
-from race_harness.model.combination import Combination
+from race_harness.model.combination import SERVERS, Combination
 from race_harness.model.confirmation import Confirmation
 from race_harness.model.errors import UsageError
 from race_harness.model.evidence import Cause, Evidence
 from race_harness.model.outcome import Void
-from race_harness.model.permission import needed_options
+from race_harness.model.permission import is_release, needed_options
 from race_harness.model.plain_text import unbroken
 from race_harness.model.schedule import Schedule, first_complaint
 from race_harness.model.verdict import ORDER, Judgement
@@ -307,6 +307,14 @@ def _verdict(name: str) -> str:
     return name
 
 
+def _server(name: str) -> str:
+    found = Combination.of("sim", name)
+    known = found.server in SERVERS and found.served_by == name
+    if not known or (found.release and not is_release(found.release)):
+        raise ValueError(f"no server {name!r:.80}; a file names fake, real or own, and a release")
+    return name
+
+
 Verdict = Annotated[str, AfterValidator(_verdict)]
 Number = FiniteFloat | None
 Count = Annotated[int, Field(ge=0)]
@@ -400,7 +408,7 @@ class _File(TypedDict):
     digest: str
     client: str
     resolved_version: str
-    server: str
+    server: Annotated[str, AfterValidator(_server)]
     server_version: NotRequired[str | None]
     neighbour: NotRequired[str | None]
     source: NotRequired[list[str]]

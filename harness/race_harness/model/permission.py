@@ -54,7 +54,7 @@ def may_run_release(release: str) -> None:
     if not is_release(release) or Path(release).is_dir():
         raise UsageError(
             f"the file asks for the server of {unbroken(release)}, which is no release of "
-            "openhands-sdk: say which with --server real:RELEASE"
+            "openhands-sdk, or a folder here: say which with --server"
         )
 
 

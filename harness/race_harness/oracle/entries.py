@@ -51,6 +51,8 @@ class WatcherEntry:
     attached_ns: int = 0
     error: str | None = None
     """What attaching raised."""
+    server_was_away: bool = False
+    """Whether the server had stood still or died before that."""
     given: list[str] = field(default_factory=list)
     shown: tuple[str, ...] | None = None
     """Its events in the end, in its order."""

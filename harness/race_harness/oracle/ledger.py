@@ -331,7 +331,7 @@ def _watched(ledger: Ledger, position: int, happening: Happening) -> None:
         case "attached":
             view.attached, view.attached_ns = position, happening.at_ns
         case "attach-failed":
-            view.error = detail["error"]
+            view.error, view.server_was_away = detail["error"], bool(ledger.back_ns)
         case "given":
             view.given.append(detail["event"])
         case "shown":
@@ -388,8 +388,8 @@ def _rest_fault(ledger: Ledger, _position: int, happening: Happening) -> None:
         request = doing.requests.get(happening.detail["number"])
         if request is not None:
             request.fault = happening.detail["action"]
-        elif span is None:
-            # One that has not come to the server yet.
+        elif span is None and happening.detail["action"] == "gave-up":
+            # It has not come to the server yet.
             doing.network_fault = True
 
 

@@ -35,7 +35,7 @@ def of_watcher(
 def _of_watcher(schedule: Schedule, ledger: Ledger, view: WatcherEntry) -> Iterator[Evidence]:
     if view.error is not None:
         reason = None
-        if ledger.back_ns:
+        if view.server_was_away:
             reason = "the server was away"
         elif "Timeout" in view.error or "timed out" in view.error:
             reason = "the server was busy"

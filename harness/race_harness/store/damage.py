@@ -15,6 +15,7 @@ from typing import Any, Final
 from race_harness.model.combination import SERVERS, WORLDS, Combination
 from race_harness.model.errors import UsageError
 from race_harness.model.failure import SCHEMA, Failure
+from race_harness.model.permission import is_release
 from race_harness.model.verdict import ORDER
 from race_harness.model.version import __version__
 
@@ -84,7 +85,8 @@ def _check(table: str, row: Row) -> None:
             pair = row["world"], row["server"]
             found = Combination.of(*pair)
             known = found.world in WORLDS and found.server in SERVERS
-            if not known or found.served_by != row["server"]:
+            released = not found.release or is_release(found.release)
+            if not (known and released) or found.served_by != row["server"]:
                 raise ValueError(f"no such combination: {pair!r:.80}")
         case "trials":
             verdicts = row["verdicts"].split()
