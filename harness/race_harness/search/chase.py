@@ -45,7 +45,7 @@ class Finding:
 
 
 class Came(NamedTuple):
-    """What came of a trial."""
+    """The result of a trial."""
 
     result: TrialResult
     failure: Failure | None

@@ -52,7 +52,7 @@ class Tally:
 
 
 class Hunting:
-    """Says what to try, and is told what came of it. It runs nothing itself.
+    """Decides what to try next from the results so far. It runs nothing itself.
 
     Args:
         schedules: what is searched, in this order.
@@ -114,11 +114,11 @@ class Hunting:
         return NextTrial(self._numbers, *wanted)
 
     def schedule_of(self, number: int) -> Schedule:
-        """Of a trial that is under way."""
+        """The schedule of a trial that is under way."""
         return self._under_way[number][0]
 
     def came(self, result: TrialResult, failure: Failure | None) -> Finding | None:
-        """A trial has ended; gives what is found by that.
+        """Take the result of a trial; return what it completes, if anything.
 
         Raises:
             WorldBroken: a failure did not repeat beside what would pass.

@@ -23,7 +23,7 @@ class Life(Protocol):
         """End it without a word."""
 
     def start(self) -> None:
-        """Have another one take its place, which tells that it is there when it is."""
+        """Start another process in its place, which reports when it is ready."""
 
 
 class ProcessEvents:
@@ -41,7 +41,7 @@ class ProcessEvents:
             moments.when(event.at, partial(self._come, event))
 
     def end(self) -> None:
-        """The trial is over: whatever stands still goes on, and nothing happens any more.
+        """End the events with the trial: a frozen server runs again, and nothing more happens.
 
         A server that is down stays so.
         """
@@ -62,7 +62,7 @@ class ProcessEvents:
 
     def _strike(self, event: ProcessEvent) -> None:
         if self._over or (self._down and event.what != "clock-step"):
-            return  # There is nobody to whom it could happen.
+            return  # There is no process to which it could happen.
         if event.what == "clock-step":
             # Whoever stamps events hears of it.
             self._tell("clock-stepped", by_ms=event.by_ms)

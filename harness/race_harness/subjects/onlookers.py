@@ -10,7 +10,7 @@ from race_harness.model.trace import Trace
 
 @dataclass(frozen=True)
 class Attached:
-    """One of them. The client itself is number one."""
+    """A further client. The one under test is number one."""
 
     number: int
     client: Client
@@ -23,7 +23,7 @@ class Onlookers:
         self._there: list[Attached] = []
 
     def attach(self, number: int, url: str, conversation: str) -> None:
-        """Have one more look on, which may take a while.
+        """Connect one more client, which may take a while.
 
         Raises:
             NotImplementedError: the adapter cannot do that.

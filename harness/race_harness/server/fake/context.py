@@ -42,15 +42,15 @@ class Context:
         self._failures: list[BaseException] = []
 
     def of_next_process(self) -> "Context":
-        """That of the process that takes the place of this one: nothing is under way in it, and
-        all that is counted goes on."""
+        """The context of the process that replaces this one: nothing is under way, and all
+        counters continue."""
         context = copy.copy(self)
         context.event_loop, context._tasks = EventLoop(), {}
         return context
 
     @property
     def runs(self) -> int:
-        """How many were accepted so far."""
+        """How many runs were accepted so far."""
         return self._runs
 
     async def wait(self, milliseconds: float) -> None:

@@ -237,8 +237,8 @@ class Conversation:
                 await self.emit(self.events.pause())
 
     async def reject(self, reason: str) -> None:
-        """Tell of each action that nothing has come of that nobody wants it. Which those are is
-        read before the lock is had (local_conversation.py, `reject_pending_actions`)."""
+        """Reject each pending action. Which ones are pending is read before the lock is acquired
+        (local_conversation.py, `reject_pending_actions`)."""
         pending = self._unmatched()
         async with self.lock:
             if self.status == "waiting_for_confirmation":
@@ -286,7 +286,7 @@ class Conversation:
     # After the death of the process
 
     def take_up(self, died: "Conversation") -> None:
-        """Have what another process has persisted of it."""
+        """Take over what another process has persisted of this conversation."""
         self.log = died.log
         self.status = self._saved_status = died._saved_status
         self._paid_answers = self._saved_answers = died._saved_answers
@@ -297,13 +297,13 @@ class Conversation:
         self.unconfirmed = self._unmatched(head)
 
     def _unmatched(self, head: int | None = None) -> list[Event]:
-        """Of those before the head; None: of all."""
+        """The pending actions before the head; None: all of them."""
         errors_answer = not self.context.profile.repeats_failed_calls
         return self.log.unmatched(head, errors_answer=errors_answer)
 
     async def recover(self, run: int) -> None:
-        """What was running cannot be running any more (event_service.py, `start`). Nobody can
-        have subscribed."""
+        """End a run that died with its process (event_service.py, `start`). Nobody can have
+        subscribed yet."""
         if self.status != "running" or not self.context.profile.recovers_runs:
             return
 

@@ -51,7 +51,7 @@ class PersistedLog:
         return any(event["kind"] == kind for event in self._events)
 
     def unmatched(self, head: int | None, *, errors_answer: bool) -> list[Event]:
-        """Actions of the first `head` events of which nothing has come (state.py,
+        """Actions among the first `head` events that have no result yet (state.py,
         `get_unmatched_actions`)."""
         answers = {"ObservationEvent", "UserRejectObservation"}
         answers |= {"AgentErrorEvent"} if errors_answer else set()

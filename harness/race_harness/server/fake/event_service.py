@@ -19,7 +19,7 @@ from race_harness.server.rest_faults import RestFaults
 EPOCH = datetime(2026, 1, 1)
 LEASE_NS = 45_000_000_000
 LEASE_RENEWED_NS = 15_000_000_000
-"""How long a lease is good for, and after how long it is renewed (conversation_lease.py,
+"""How long a lease lasts, and how often it is renewed (conversation_lease.py,
 event_service.py)."""
 
 
@@ -64,8 +64,8 @@ class AgentServer:
         return conversation, True
 
     async def restart(self) -> None:
-        """As another process, which has what this one had persisted (conversation_service.py,
-        `__aenter__`)."""
+        """Start again as another process, which has what this one had persisted
+        (conversation_service.py, `__aenter__`)."""
         died, self.conversations = self.conversations, {}
         self.context = self.context.of_next_process()
         status = None
@@ -105,7 +105,7 @@ class EventService(Conversation):
         """When it was leased first."""
 
     def is_leased(self) -> bool:
-        """Whether its lease outlives its server, which was renewed last before that died."""
+        """Whether its lease, last renewed while the server lived, has not run out yet."""
         if not self.context.profile.lease_outlives_server:
             return False
         died = next(h for h in reversed(self.context.trace.happenings) if h.what == "crashed")
