@@ -4,11 +4,13 @@ Each process of the cluster keeps workers for the clients that it was given. If 
 another one runs its chunks again.
 """
 
+import asyncio
 import contextlib
+import functools
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +30,9 @@ from race_harness.soak.bench import Chunk, Work
 from race_harness.workers.pool import Workers
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    import distributed
+    from distributed import Client
+    from tornado.ioloop import IOLoop
 
 AHEAD: Final = 2
 """Chunks in flight for each thread of the cluster, so that none waits for us."""
@@ -141,7 +145,7 @@ class DaskBench:
     def run(self, work: Work) -> None:
         from distributed import as_completed
 
-        in_flight: dict[Future, Chunk] = {}
+        in_flight: dict[distributed.Future, Chunk] = {}
         ended = as_completed(loop=self._cluster.loop)
         while True:
             with self._in_our_words():
@@ -204,6 +208,26 @@ class DaskBench:
         return told
 
 
+@functools.cache
+def _event_loop() -> "IOLoop":
+    """A loop that runs in a thread of its own as long as the process.
+
+    Dask would start one, but fails with a bare AssertionError where that takes more than 10 s, as
+    it can on a machine that stands still for a moment (distributed/utils.py, `LoopRunner`). It is
+    not stopped, since clients that failed to connect are closed on it by the garbage collector.
+    """
+    from tornado.ioloop import IOLoop
+
+    running: Future[IOLoop] = Future()
+
+    async def run() -> None:
+        running.set_result(IOLoop.current())
+        await asyncio.Event().wait()
+
+    threading.Thread(target=asyncio.run, args=(run(),), name="Dask's loop", daemon=True).start()
+    return running.result()
+
+
 def _connect(address: str, tls: ClusterTls | None) -> "Client":
     with extra("dask", "--dask"):
         from distributed import Client, Security
@@ -218,7 +242,13 @@ def _connect(address: str, tls: ClusterTls | None) -> "Client":
             tls_client_key=str(tls.key),
         )
     try:
-        cluster = Client(address, timeout=PATIENCE_S, set_as_default=False, security=security)
+        cluster = Client(
+            address,
+            timeout=PATIENCE_S,
+            set_as_default=False,
+            security=security,
+            loop=_event_loop(),
+        )
     # Without certificates, Dask raises a TypeError for an address with TLS.
     except (OSError, ValueError, TypeError) as error:
         reason = str(error).partition("\n")[0]
