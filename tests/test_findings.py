@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from benchmarks.findings_again import MARKS, is_again
 
 from race_harness.campaign.campaign import examine
 from race_harness.campaign.resolve import INSTALLED, find_client
@@ -44,6 +45,13 @@ def test_the_file_reads_and_was_confirmed_on_the_real_server(name: str) -> None:
     assert not failure.schedule.departures()
     assert reproduced_where_it_counts(failure.confirmed)
     assert failure.confirmed[str(SIM_REAL)].reproduced > 0
+
+
+def test_the_benchmark_knows_each_finding_from_the_others() -> None:
+    files = {name: Failure.read(FINDINGS / f"{name}.json") for name in NAMES}
+    assert sorted(MARKS) == NAMES
+    for name, failure in files.items():
+        assert [other for other in NAMES if is_again(other, files[other], failure)] == [name]
 
 
 @pytest.mark.parametrize("name", NAMES)
