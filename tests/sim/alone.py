@@ -1,5 +1,6 @@
 """A program alone on the kernel, without a server. Imports little: some processes import it."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -90,6 +91,14 @@ FIRST_BYTES = {
     "raw": b"\x10\x0c\x00\x04MQTT",
 }
 """Of a client, by what its connection is for."""
+
+
+def start(*bodies: Callable[[], object]) -> list[threading.Thread]:
+    """A thread for each, which runs."""
+    threads = [threading.Thread(target=body) for body in bodies]
+    for thread in threads:
+        thread.start()
+    return threads
 
 
 def run_alone(program: Callable[[], Any], **options: Any) -> Any:
