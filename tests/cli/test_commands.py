@@ -3,10 +3,8 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +13,10 @@ import httpx
 import pytest
 from cli_rig import RACE, Pools, Race, call, error_of
 
-from race_harness.model.errors import WorldBroken
 from race_harness.model.failure import Failure
-from race_harness.model.schedule import RestFault, Schedule
-from race_harness.model.verdict import TrialResult
+from race_harness.model.schedule import RestFault
 from race_harness.model.version import __version__
 from race_harness.search import library
-from race_harness.search.families import NAMES
-from race_harness.workers.pool import Workers
-from race_harness.workers.protocol import RunTrial, TrialDone
 
 # bad usage
 
@@ -172,106 +165,6 @@ def test_over_real_sockets_the_seconds_are_those_of_the_wall(race: Race, tmp_pat
     assert (str(failure.combination), failure.judgement.headline) == ("real×fake", "early")
     assert failure.confirmed["real×fake"].reproduced == 1
     assert "not tried on the real server; real×fake 1 of 1" in done.stderr
-
-
-# a client of one's own
-
-OWN = Path(__file__).parents[1] / "clients" / "own_client.py"
-
-
-@pytest.fixture(scope="module")
-def own_failure(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A failure of a client that was named by a path that only one folder knows."""
-    folder = tmp_path_factory.mktemp("own")
-    (folder / "mine").mkdir()
-    shutil.copy(OWN, folder / "mine" / "jobs.py")
-    done = call(folder, "run", "mine/jobs.py:Racy", "--reps", 20)
-    assert done.returncode == 1
-    assert "final-events, seed 0, sim world, own server" in done.stdout
-    assert "late: " in done.stderr
-    (path,) = (folder / ".race" / "failures").glob("*.json")
-    assert path.name.startswith("final-events-1.0-late-")
-    assert Failure.read(path).client == f"{folder}/mine/jobs.py:Racy"
-    return path
-
-
-@pytest.mark.slow
-def test_it_is_replayed_from_anywhere(race: Race, own_failure: Path) -> None:
-    client = Failure.read(own_failure).client
-    done = race("replay", own_failure, "--client", client)
-    assert done.returncode == 0, done.stderr
-    assert "reproduced" in done.stdout
-    assert f"replay: race replay {own_failure} --client {client}\n" in done.stdout
-
-
-@pytest.mark.usefixtures("ready")
-def test_it_is_replayed_with_the_client_that_works(race: Race, own_failure: Path) -> None:
-    done = race("replay", own_failure, "--client", f"{OWN}:Right")
-    assert done.returncode == 1
-    assert "verdict: ok" in done.stdout
-
-
-def test_its_file_alone_has_none_of_it_run(race: Race, own_failure: Path) -> None:
-    client = Failure.read(own_failure).client
-    for command in (["replay"], ["confirm"], ["confirm", "--schedule"], ["export"]):
-        assert error_of(race(*command, own_failure), 2) == (
-            f"race: the file asks for the client {client}, which a file alone does not have run: "
-            f"add --client {client}\n"
-        )
-    assert error_of(race("show", own_failure, "--neighbour"), 2).endswith(
-        "race show runs releases and the reference alone\n"
-    )
-
-
-def test_it_is_exported_for_itself(race_process: Race, own_failure: Path, tmp_path: Path) -> None:
-    client = Failure.read(own_failure).client
-    mine = ("--client", client, "-o", "test_mine.py")
-    assert race_process("export", own_failure, *mine).returncode == 0
-    text = (tmp_path / "test_mine.py").read_text()
-    assert f'os.environ.get("RACE_CLIENT", "{client}")' in text
-
-
-@pytest.mark.usefixtures("ready")
-@pytest.mark.slow
-def test_it_is_compared(race: Race) -> None:
-    done = race("compare", f"{OWN}:Racy", f"{OWN}:Right", "--reps", 20, "--json", "-")
-    assert done.returncode == 0
-    numbers = json.loads(done.stdout)
-    racy, right = numbers["clients"]
-    assert (numbers["server"], racy["client"]) == ("own", f"{OWN}:Racy")
-    assert racy["passed"] < right["passed"] == 20
-
-
-@pytest.mark.parametrize(
-    ("text", "says", "status"),
-    [
-        ("", "mine.py has no Adapter", 3),
-        ("import no_such_module", "mine.py needs no_such_module", 3),
-        ("1 / 0", "mine.py raises in line 1: ZeroDivisionError", 3),
-        (None, "no file 'mine.py'", 3),
-    ],
-)
-def test_a_file_without_a_client_is_one_line_and_3(
-    race: Race, tmp_path: Path, text: str | None, says: str, status: int
-) -> None:
-    if text is not None:
-        (tmp_path / "mine.py").write_text(text)
-    assert says in error_of(race("run", "mine.py"), status)
-
-
-def test_one_that_makes_a_real_socket_is_4_and_shows_where(race: Race, tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text(
-        "import _socket\n"
-        "from own_client import Right\n"
-        "class Adapter(Right):\n"
-        "    def connect(self, url, on_event):\n"
-        "        _socket.socket()\n"
-    )
-    shutil.copy(OWN, tmp_path)
-    done = race("run", "mine.py")
-    assert (done.returncode, done.stdout) == (4, "")
-    assert "making a real socket inside a trial was refused, at:" in done.stderr
-    assert 'mine.py", line 5, in connect' in done.stderr
 
 
 # compare
@@ -440,144 +333,6 @@ def test_the_numbers_are_no_failure_file(
 ) -> None:
     folder, *_ = compared
     assert "holds no schedule" in error_of(race("replay", folder / "numbers.json"), 2)
-
-
-# hunt
-
-FINDING = {
-    "path",
-    "verdict",
-    "cause",
-    "found_at_trial",
-    "shrink_executions",
-    "shrunk",
-    "non_default_fields",
-    "seconds",
-    "confirmed",
-}
-
-
-@pytest.mark.usefixtures("ready")
-def test_what_a_hunt_finds_is_1_with_numbers_and_a_file_with_its_neighbour(
-    race: Race, tmp_path: Path
-) -> None:
-    done = race(
-        "hunt", "reference:deaf", "--scenario", "cut-at-run", "--examples", 3, "--json", "n.json"
-    )
-    assert done.returncode == 1
-    assert "3 schedules in " in done.stdout
-    assert ": 1 distinct failures" in done.stdout
-    numbers = json.loads((tmp_path / "n.json").read_text())
-    assert set(numbers) == {
-        "schema", "client", "resolved_version", "trials", "shrink_trials", "seconds",
-            "worker_seconds", "failures",
-    }  # fmt: skip
-    head = [numbers[key] for key in ("schema", "client", "resolved_version", "trials")]
-    assert head == [1, "reference:deaf", __version__, 3]
-    (finding,) = numbers["failures"]
-    assert set(finding) == FINDING
-    assert (finding["verdict"], finding["found_at_trial"]) == ("lost", 1)
-    assert finding["cause"] == "lost: # events persisted and never visible"
-    failure = Failure.read(tmp_path / finding["path"])
-    assert len(failure.schedule.non_default_fields()) == finding["non_default_fields"] == 1
-    assert failure.neighbour is not None
-    assert failure.neighbour.startswith("It passes without network.faults[0] (reset of socket")
-    assert failure.server_version == "1.58.0"
-    # The reference client is no release of anything: nothing is tried by itself.
-    assert (failure.confirmed, finding["confirmed"]) == ({}, {})
-    assert "\n    not tried on the real server\n" in done.stdout
-    assert f"race replay {finding['path']}" in done.stdout
-
-
-@pytest.mark.usefixtures("ready")
-@pytest.mark.parametrize(
-    ("arguments", "name"),
-    [
-        (["--faults", "socket,rest"], "socket+rest"),
-        (["--faults", "rest", "--scenario", "clean"], "clean"),
-        (["--faults", "all", "--scenario", "clean", "--scenario", "final-events"], None),
-    ],
-    ids=["alone", "with a scenario", "all with two"],
-)
-def test_faults_are_added_and_a_client_that_survives_them_is_0(
-    race: Race, monkeypatch: pytest.MonkeyPatch, arguments: list[str], name: str | None
-) -> None:
-    seen = trials(monkeypatch)
-    done = race("hunt", "reference", *arguments, "--examples", 150, "--json", "-")
-    assert done.returncode == 0, done.stderr
-    numbers = json.loads(done.stdout)
-    assert (numbers["trials"], numbers["failures"]) == (150, [])
-    names = {schedule.scenario for schedule in seen}
-    assert names == ({name} if name else {"clean", "final-events"})
-    assert all(schedule.departures() == () for schedule in seen)
-    assert any(schedule.rest for schedule in seen)
-
-
-@pytest.mark.usefixtures("ready")
-def test_all_is_every_family_alone(race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = trials(monkeypatch)
-    assert race("hunt", "reference", "--faults", "all", "--examples", 100).returncode == 0
-    assert {schedule.scenario for schedule in seen} == {"+".join(NAMES)}
-    paths = {path for schedule in seen for path in schedule.non_default_fields()}
-    for part in ("server.", "network.", "rest[", "caller.", "script.", "interleaving."):
-        assert any(path.startswith(part) for path in paths), part
-
-
-def trials(monkeypatch: pytest.MonkeyPatch) -> list[Schedule]:
-    """What a hunt tries from now on; every trial passes without being run."""
-    seen: list[Schedule] = []
-
-    def passes(
-        _workers: Workers, asked: Callable[[], RunTrial | None], _ahead: int
-    ) -> Iterator[TrialDone]:
-        while (trial := asked()) is not None:
-            seen.append(trial.schedule)
-            yield TrialDone(TrialResult(trial.index, ("ok",), "", 1.0, 1.0))
-
-    monkeypatch.setattr(Workers, "serve", passes)
-    return seen
-
-
-def test_a_hunt_whose_trial_leaves_its_world_is_4_with_what_was_found_and_the_schedule(
-    race: Race, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    serve = Workers.serve
-
-    def breaks(
-        workers: Workers, asked: Callable[[], RunTrial | None], ahead: int
-    ) -> Iterator[TrialDone]:
-        seen: list[RunTrial] = []
-
-        def noted() -> RunTrial | None:
-            trial = asked()
-            seen.extend([] if trial is None else [trial])
-            return trial
-
-        for number, done in enumerate(serve(workers, noted, ahead)):
-            yield done
-            if number == 60:
-                error = WorldBroken("the server failed")
-                error.trial = seen[0]
-                raise error
-
-    monkeypatch.setattr(Workers, "serve", breaks)
-    hunt = ("hunt", "reference:deaf", "--scenario", "cut-at-run", "--examples", 200)
-    done = race(*hunt, "--json", "n.json")
-    assert done.returncode == 4
-    (finding,) = json.loads((tmp_path / "n.json").read_text())["failures"]
-    assert Failure.read(tmp_path / finding["path"]).judgement.headline == "lost"
-    (broken,) = (tmp_path / ".race").glob("broken-*.json")
-    assert Schedule.from_dict(json.loads(broken.read_text())).scenario == "cut-at-run"
-    told = f"race run reference:deaf --reps 1 --schedule {broken.relative_to(tmp_path)}"
-    assert told in " ".join(done.stderr.split())
-
-
-def test_shrinking_has_a_budget(race: Race) -> None:
-    hunt = ("hunt", "reference:deaf", "--scenario", "cut-at-run", "--examples", 20)
-    done = race(*hunt, "--shrink", 0)
-    assert done.returncode == 1
-    assert "shrinking was stopped after 0 trials; --shrink allows more" in done.stdout
-    assert "shrinking was stopped" not in race(*hunt).stdout
 
 
 # scenarios and serve

@@ -1,7 +1,8 @@
 """A program alone on the kernel, without a server. Imports little: some processes import it."""
 
+import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from race_harness.model.schedule import Interleaving
@@ -108,3 +109,8 @@ def run_alone(program: Callable[[], Any], **options: Any) -> Any:
     assert alone.kernel.stop_reason is None, alone.kernel.stop_reason
     assert alone.kernel.violations == []
     return answer
+
+
+def in_loop(coroutine_function: Callable[[], Coroutine[Any, Any, Any]], **options: Any) -> Any:
+    """The coroutine alone on the kernel, in an event loop."""
+    return run_alone(lambda: asyncio.run(coroutine_function()), **options)
