@@ -27,18 +27,19 @@ from race_harness.search.draw import draw_schedules  # noqa: E402
 from race_harness.search.for_tests import scenario_of  # noqa: E402
 from race_harness.sim.world import World  # noqa: E402
 from race_harness.subjects.pytest_item import Player  # noqa: E402
-from race_harness.workers import repeating  # noqa: E402
-from race_harness.workers.repeating import RepeatingBench  # noqa: E402
+from race_harness.workers import forked_repetition  # noqa: E402
+from race_harness.workers.forked_repetition import ForkedRepetition  # noqa: E402
+from race_harness.workers.repeating import RepeatingBench, collected  # noqa: E402
 from race_harness.workers.selection import Selection  # noqa: E402
 
 VOTES: Final = Path(__file__).parents[1] / "tests" / "workers" / "votes.py"
 
 PARTS: Final = (
-    (repeating, "_own_folders", "folders of its own: mounts, HOME"),
+    (forked_repetition, "_own_folders", "folders of its own: mounts, HOME"),
     (World, "__init__", "the world is made"),
     (World, "play", "the world is played, with the test in it"),
     (Player, "play", "  of it, the test: pytest's setup, call and teardown"),
-    (repeating, "_judged", "the verdict"),
+    (forked_repetition, "_judged", "the verdict"),
 )
 """Where, which function, and what is done there."""
 
@@ -57,9 +58,9 @@ class Parts:
         self._spent: dict[str, float] = defaultdict(float)
         for owner, name, label in PARTS:
             setattr(owner, name, self._timed(getattr(owner, name), label))
-        whole: Callable[..., None] = RepeatingBench._repeat
+        whole: Callable[..., None] = ForkedRepetition.run
 
-        def repeat(bench: RepeatingBench, parent: Parent, *arguments: Any) -> None:
+        def run(repetition: ForkedRepetition, parent: Parent) -> None:
             send = parent.line.send
 
             def note_and_send(message: object) -> None:
@@ -70,9 +71,9 @@ class Parts:
                 send(message)
 
             setattr(parent.line, "send", note_and_send)  # noqa: B010 - mypy knows what it was
-            whole(bench, parent, *arguments)
+            whole(repetition, parent)
 
-        setattr(RepeatingBench, "_repeat", repeat)  # noqa: B010
+        setattr(ForkedRepetition, "run", run)  # noqa: B010
 
     def _timed(self, function: Callable[..., Any], label: str) -> Callable[..., Any]:
         def timed(*arguments: Any, **named: Any) -> Any:
@@ -130,7 +131,7 @@ def main() -> None:
         written = Path(folder) / "parts"
         Parts(os.open(written, os.O_CREAT | os.O_WRONLY | os.O_APPEND))
         lines: list[str] = []
-        repeating.collected(
+        collected(
             Selection((test,)), lambda bench: lines.extend(measure(bench, options.reps, written))
         )
         print("", *lines, sep="\n")
