@@ -26,7 +26,7 @@ def test_nothing_is_left_out() -> None:
 
 def test_the_meaning_of_a_field_is_the_text_below_it() -> None:
     assert (
-        "| `think_ms` | number, 0 to 3,600,000 | `200.0` | Each step's wait"
+        "| `think_ms` | number, 0 to 3,600,000 | `200.0` | How long each step"
         in PAGES["schedule.md"]
     )
     assert (

@@ -1,14 +1,14 @@
-"""How much may be asked of one command."""
+"""The largest numbers that a command accepts for its options."""
 
 from typing import Final
 
 MOST_REPS: Final = 10_000_000
-"""Trials by number: a day of them on the fastest machine, or weeks."""
+"""Trials in one series: on the fastest machine they take a day, elsewhere weeks."""
 MOST_TRIES: Final = 100_000
-"""Trials of one schedule that is run again: what came of them is in memory until it is told."""
+"""Repetitions of one schedule: their results stay in memory until the command reports them."""
 MOST_JOBS: Final = 256
 """Trials at once."""
 MOST_SEED: Final = 2**63 - 1
-"""As in a schedule, and in the record."""
+"""The same limit as in a schedule and in the record."""
 LONGEST_S: Final = 366 * 86_400
 """Wall seconds."""

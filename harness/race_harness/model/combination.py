@@ -1,9 +1,9 @@
-"""World and server of a trial, and what that pair cannot do.
+"""The world and the server of a trial, and what that pair cannot do.
 
-A schedule means the same in each combination, so a file can be run in any of them. But not all of
-it can be had everywhere: a real thread is not told when to run, and the real server does nothing
-because a schedule would like it to. A trial that asks for such a thing is not run, and says why;
-leaving the thing out in silence would be another trial.
+A schedule means the same in each combination, so a file can be run in any of them. But no
+combination can do everything: the harness cannot tell a real thread when to run, nor the real
+server what to do. A trial that asks for such a thing is not run, and says why; to leave the thing
+out silently would make it a different trial.
 """
 
 import re
@@ -19,8 +19,8 @@ WORLDS: Final = ("sim", "real")
 and threads, loopback sockets."""
 
 SERVERS: Final = ("fake", "real", "own")
-"""`fake`: the one that models every release. `real`: the published agent server, its LLM stubbed.
-`own`: what came with a client of the user's own."""
+"""`fake`: the one that models every release. `real`: the published agent server with a stub LLM.
+`own`: the server that a client from the user's own file brings."""
 
 
 NOBODY_STARTS: Final = "over real sockets nobody starts a server again that has died"
@@ -30,40 +30,40 @@ _OWN_CLOCK: Final = "nobody but the server knows which clock it stamps events by
 
 @dataclass(frozen=True)
 class Combination:
-    """A world and a server, as `sim×real`; `real×real:1.58.2` where that server is of a named
-    release, and the client of another."""
+    """A world and a server, such as `sim×real`; or `real×real:1.58.2`, where the server's release
+    is named because it may differ from the client's."""
 
     world: str = "sim"
     server: str = "fake"
     release: str = ""
-    """Of the server, where it need not be the client's own."""
+    """The server's release, if it may differ from the client's; else empty."""
 
     def __str__(self) -> str:
         return f"{self.world}×{self.served_by}"
 
     @property
     def served_by(self) -> str:
-        """The server as one types it: `real`, `real:1.58.2`."""
+        """The server as users type it: `real`, `real:1.58.2`."""
         return f"{self.server}:{self.release}" if self.release else self.server
 
     @staticmethod
     def of(world: str, served_by: str) -> "Combination":
-        """The opposite of `served_by`."""
+        """The combination of a world and a server in the form of `served_by`."""
         server, _, release = served_by.partition(":")
         return Combination(world, server, release)
 
     @property
     def in_real_time(self) -> bool:
-        """Whether seconds are those of the wall, and nothing repeats to the byte."""
+        """Whether its seconds are wall seconds, and its trials do not repeat byte for byte."""
         return self.world == "real"
 
     @staticmethod
     def parse(text: str) -> "Combination":
-        """From `sim×real`, or `sim-real` where that is easier to type; so, too, `x` and `*`. A
-        release may follow, as in `real×real:1.58.2`.
+        """Parse `sim×real`; `-`, `x` and `*` stand for `×`, which is hard to type. A release may
+        follow, as in `real×real:1.58.2`.
 
         Raises:
-            UsageError: it is no combination.
+            UsageError: the text is no combination.
         """
         world, _, served_by = re.sub("[-x*]", "×", text.strip(), count=1).partition("×")
         found = Combination.of(world, served_by)
@@ -83,9 +83,10 @@ COMBINATIONS: Final = (SIM_FAKE, SIM_REAL, REAL_FAKE, REAL_REAL)
 
 
 def unavailable(schedule: Schedule, world: str, server: str) -> tuple[str, ...]:
-    """Why that pair cannot run the schedule: the fields, each with its reason. Empty: it can.
+    """Return why that pair cannot run the schedule; empty if it can.
 
-    Such as `interleaving.seed: nobody tells real threads when to switch`.
+    Each entry is a field and a reason, such as `interleaving.seed: nobody tells real threads when
+    to switch`.
     """
     reasons: list[str] = []
     if world == "real":

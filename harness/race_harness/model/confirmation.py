@@ -1,4 +1,4 @@
-"""Whether a failure was seen again elsewhere: above all, on the real server."""
+"""Whether a failure happens in other combinations too, above all on the real server."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -9,7 +9,7 @@ from race_harness.model.combination import Combination
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What came of trying a failure in one combination; the number of tries is fixed before."""
+    """The results of trying a failure in one combination. The number of tries is fixed first."""
 
     tries: int
     reproduced: int
@@ -19,7 +19,7 @@ class Confirmation:
     resolved_version: str
     server_version: str | None = None
     reason: str | None = None
-    """Why it was not run, and then nothing was tried."""
+    """Why it was not tried at all, if it was not."""
 
     @property
     def rate(self) -> float | None:
@@ -27,12 +27,12 @@ class Confirmation:
         return self.reproduced / self.tries if self.tries else None
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form: the fields by name, and the rate."""
+        """Return the JSON form: the fields by name, and the rate."""
         return {**asdict(self), "verdicts": dict(self.verdicts), "rate": self.rate}
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> "Confirmation":
-        """From the JSON form, which was checked."""
+        """Build it from the JSON form, which must be valid."""
         return Confirmation(**{name: value for name, value in data.items() if name != "rate"})
 
 
@@ -42,7 +42,8 @@ def by_itself(
     resolved_version: str,
     server_version: str | None,
 ) -> dict[str, Confirmation]:
-    """What a failure confirms by where it was found: nothing, if that is where all are hunted."""
+    """Return what the place where a failure was found confirms: nothing, if it was found in the
+    simulation on a server that is not real, as most are."""
     if combination.server != "real" and not combination.in_real_time:
         return {}
     found = Confirmation(1, 1, tally([verdicts]), resolved_version, server_version)
@@ -50,20 +51,20 @@ def by_itself(
 
 
 def decides(combination: Combination) -> bool:
-    """Whether a failure that is seen there is one of the client, and not of a model.
+    """Whether a failure in this combination proves a fault of the client, and not of a model.
 
-    Against the real server; for a client that brings its own, over real sockets.
+    It does against the real server; for a client that brings its own server, over real sockets.
     """
     return combination.server == "real" or combination == Combination("real", "own")
 
 
 def reproduced_where_it_counts(confirmed: Mapping[str, Confirmation]) -> bool:
-    """Whether any combination that decides has reproduced it."""
+    """Whether the failure was reproduced in any combination that decides."""
     return any(one.reproduced for one in deciding(confirmed).values())
 
 
 def deciding(confirmed: Mapping[str, Confirmation]) -> dict[str, Confirmation]:
-    """Those that decide and were tried."""
+    """Return the confirmations of the combinations that decide and were tried."""
     return {
         name: one
         for name, one in confirmed.items()
@@ -72,15 +73,15 @@ def deciding(confirmed: Mapping[str, Confirmation]) -> dict[str, Confirmation]:
 
 
 def rank(confirmed: Mapping[str, Confirmation]) -> int:
-    """Where in a report the failure belongs, lowest first: confirmed; not tried where it counts,
-    so that it may be real yet; not reproduced."""
+    """Return the failure's place in a report: 0 confirmed; 1 not tried in any combination that
+    decides, so that it may still be real; 2 not reproduced."""
     if reproduced_where_it_counts(confirmed):
         return 0
     return 2 if deciding(confirmed) else 1
 
 
 def tally(verdicts: Iterable[tuple[str, ...]]) -> dict[str, int]:
-    """Tries by verdict, in the order in which the verdicts came up."""
+    """Count tries by verdict, in the order in which the verdicts first appeared."""
     counts: dict[str, int] = {}
     for several in verdicts:
         for verdict in several:

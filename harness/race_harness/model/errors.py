@@ -10,7 +10,7 @@ _PACKAGE: Final = Path(__file__).parent.parent
 _OTHERS: Final = re.compile(
     f"^(<|{re.escape(str(_PACKAGE))}/|{re.escape(sysconfig.get_path('stdlib'))}/)|/site-packages/"
 )
-"""Files that are not of those who use the harness."""
+"""Matches files that are not the user's: of the harness, the standard library, or packages."""
 
 
 class HarnessError(Exception):
@@ -26,14 +26,15 @@ class UsageError(HarnessError):
 
 
 class ClientUnavailable(HarnessError):
-    """A client cannot be had: unknown release, path or revision; resolver, index or cache."""
+    """A client cannot be obtained: its release, path or revision is unknown, or the resolver, the
+    index or the cache failed."""
 
     exit_code = 3
 
 
 class OutOfReach(ClientUnavailable):
-    """Nothing is wrong with the client itself: the index does not answer, or the cache cannot be
-    written. Another time it can be had."""
+    """A client cannot be obtained now, but nothing is wrong with it: the index does not answer, or
+    the cache cannot be written. It may work another time."""
 
 
 class WorldBroken(HarnessError):
@@ -45,12 +46,12 @@ class WorldBroken(HarnessError):
     exit_code = 4
 
     trial: object | None = None
-    """The request of the trial that it was about, where somebody knows it."""
+    """The request of the trial that broke, if known."""
 
 
 def in_one_line(error: Exception) -> str:
-    """What an error says in one line: of a traceback, what it ends with; of a stack at which
-    something was refused, what stands before it."""
+    """Return an error's message in one line: the last line of a traceback; of a message that a
+    stack follows, what comes before the stack."""
     first, *others = str(error).strip().splitlines() or [type(error).__name__]
     if not others:
         return first
@@ -62,8 +63,8 @@ def in_one_line(error: Exception) -> str:
 
 
 def place_of(error: BaseException) -> tuple[str, int] | None:
-    """File and line of an error: of what cannot be parsed, or the last place that is neither the
-    harness's nor a library's; None if there is none."""
+    """Return the file and line of an error: where the syntax is wrong, or the innermost line of
+    its traceback that is neither the harness's nor a library's. None if there is none."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         return error.filename, error.lineno
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
@@ -73,8 +74,8 @@ def place_of(error: BaseException) -> tuple[str, int] | None:
 
 
 def with_its_stack(error: BaseException) -> str:
-    """An error in one line, such as `ValueError: no (in /home/me/server.py, line 7)`, and below it
-    the stack."""
+    """Return an error in one line, such as `ValueError: no (in /home/me/server.py, line 7)`,
+    followed by its stack."""
     said = " ".join(traceback.format_exception_only(error)[-1].split())
     place = place_of(error)
     where = "" if place is None else f" (in {place[0]}, line {place[1]})"

@@ -1,4 +1,4 @@
-"""What the oracle holds against a client, as facts; their words; and what two failures share."""
+"""Evidence: why the oracle gave a verdict, as facts that can be put in words and compared."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -6,18 +6,18 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Literal
 
 Numbers = Callable[[float, str], str]
-"""A number in words, from its value and its format."""
+"""Writes a number, from its value and its format."""
 
 
 @dataclass(frozen=True)
 class StateField:
-    """A field of the state that the client shows otherwise than it is. Values are JSON."""
+    """A field of the state that the client shows wrongly or cannot read. Values are JSON."""
 
     field: str
     value: str
-    """What the client shows, or what it raises."""
+    """What the client shows, or the error that it raises."""
     truth: str | None = None
-    """What the server has; None: it does not matter."""
+    """What the server has. None: reading the field raised, so it does not matter."""
 
     def __str__(self) -> str:
         return f"{self.field} {self.value}" + (
@@ -27,17 +27,17 @@ class StateField:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Why a verdict was given: a fact, and what is known of it. What does not apply is None."""
+    """Why a verdict was given: a fact and its details. A detail that does not apply is None."""
 
     verdict: str
     fact: str
-    """Its name, one of FACTS. Any other text is told as it is: older failure files hold whole
-    sentences."""
+    """The fact's name, one of FACTS. Any other text is shown unchanged, because older failure
+    files have whole sentences here."""
     events: tuple[dict[str, Any], ...] = ()
-    """One dict for each event concerned: `id`, `kind`, and where known `persisted_ms`,
-    `published_ms`, `delivered_ms`, `visible_ms` (trial time), `trailing`."""
+    """One dict for each event concerned: `id`, `kind`, and, if known, `persisted_ms`,
+    `published_ms`, `delivered_ms`, `visible_ms` (trial time) and `trailing`."""
     call: int | None = None
-    """Which call of `run()` it is about, counted from 1."""
+    """Which call of `run()` the fact is about, counted from 1."""
     calls: int = 1
     """How many calls of `run()` the trial had."""
     ended: Literal["returned", "raised"] | None = None
@@ -45,34 +45,34 @@ class Evidence:
     error: str | None = None
     """What the call raised."""
     stopped: str | None = None
-    """Why the trial had to be ended from outside."""
+    """Why the harness had to stop the trial."""
     status: str | None = None
     """The status in which the server's run ended."""
     begun: bool | None = None
-    """Whether the server's run had begun by then."""
+    """Whether the server's run had begun when the call ended."""
     after_s: float | None = None
-    """Trial seconds from the call to its end; of `ended-late` from the server's end; of several
-    events the longest."""
+    """Trial seconds from the call to its end; for `ended-late`, from the server's end; for several
+    events, the longest."""
     timeout_s: float | None = None
     """The timeout that `run()` was given."""
     act: str | None = None
-    """What it is about, if not `run()`: what the caller did, such as `pause()`, or a request, such
-    as `GET conversation`."""
+    """What the fact is about, if not `run()`: an act of the caller, such as `pause()`, or a
+    request, such as `GET conversation`."""
     by: Literal["client", "server"] | None = None
-    """Who held it up."""
+    """Which side held the act, request or event up."""
     reason: str | None = None
-    """Why it had reason to raise."""
+    """What justified the error, if anything did."""
     undone: tuple[str, ...] = ()
-    """What was asked for and did not happen, such as `run() 2 of 3`."""
+    """What the schedule asked for and did not happen, such as `run() 2 of 3`."""
     differences: tuple[StateField, ...] = ()
-    """Fields of the state that are not as they are on the server."""
+    """Fields of the state that differ from the server's, or cannot be read."""
     where: str | None = None
-    """Of a test: the innermost line in it, or in the modules that it is about, as
-    `function: text of the line`."""
+    """Only for tests: the innermost line of the error that is in the test, or in the modules that
+    it is about, as `function: text of the line`."""
     thread: str | None = None
     """The name of the thread that died."""
     client: int | None = None
-    """Which client of the conversation it is about, if it is not the one that runs."""
+    """Which client of the conversation the fact is about, if not the one that calls `run()`."""
 
     @property
     def says(self) -> str:
@@ -81,7 +81,7 @@ class Evidence:
 
     @property
     def kind(self) -> "Evidence":
-        """The same with its numbers aside, so that it equals that of a failure like it."""
+        """The same evidence without its numbers, so that it equals that of a similar failure."""
         return replace(
             self,
             fact=self.fact if self.fact in FACTS else numberless(self.fact),
@@ -106,17 +106,18 @@ class Evidence:
         )
 
     def _kind_of_error(self) -> str:
-        """The message of an assertion holds whatever the values were."""
+        """The error without what varies. For a test that is the whole message, since an
+        assertion's message contains the values that it compared."""
         error = self.error or ""
         return error.partition(":")[0] if self.where is not None else numberless(error)
 
     @property
     def kind_says(self) -> str:
-        """The kind in words, with `#` for each number."""
+        """The fact in words, with `#` for each number."""
         return self._in_words(lambda _value, _format: "#")
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form, with the words, and without what does not apply."""
+        """Return the JSON form, which has the words too, and nothing that does not apply."""
         known = {field.name: getattr(self, field.name) for field in fields(self)}
         facts = {name: value for name, value in known.items() if value not in (None, ())}
         facts["events"] = self.events
@@ -126,7 +127,7 @@ class Evidence:
 
     @staticmethod
     def from_dict(data: Mapping[str, Any]) -> "Evidence":
-        """From the JSON form, which was checked."""
+        """Build it from the JSON form, which must be valid."""
         facts = {name: value for name, value in data.items() if name in _FIELDS}
         facts["events"] = tuple(map(dict, facts.get("events", ())))
         facts["undone"] = tuple(facts.get("undone", ()))
@@ -135,8 +136,8 @@ class Evidence:
             for each in facts.get("differences", ())
         )
         if facts.get("fact") not in FACTS:
-            # Of another release of race-harness: told as it is. In older files the sentence alone
-            # says which call it is about.
+            # Another release of race-harness wrote this: keep its words. In older files only the
+            # sentence says which call it is about.
             named = re.search(r"\bcall (\d+) of run\(\)", data["says"])
             call = facts.get("call", int(named[1]) if named else None)
             facts |= {"fact": data["says"], "call": call}
@@ -150,8 +151,8 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Cause:
-    """What makes two failures the same: the kinds of their evidence. Empty for a trial that passed
-    or is void."""
+    """The kinds of a failure's evidence: two failures with equal causes count as the same. Empty
+    for a trial that passed or is void."""
 
     kinds: tuple[Evidence, ...] = ()
 
@@ -168,8 +169,8 @@ class Cause:
 
 
 def numberless(text: str) -> str:
-    """A text from elsewhere, such as an error, with `#` for each number and each UUID; `1 event`
-    and `2 events` are the same."""
+    """Return a text, such as an error, with `#` for each number and each UUID; `1 event` and
+    `2 events` become the same."""
     text = re.sub(r"\d+(\.\d+)?", "#", _UUID.sub("#", text))
     return re.sub(r"\bevents?\b", "events", text)
 
@@ -365,6 +366,6 @@ FACTS: Final[Mapping[str, Callable[[Evidence, Numbers], str]]] = {
     "thread-died": _thread_died,
     "test-hung": _test_hung,
 }
-"""Every fact that the oracle may find, by its name, with its words."""
+"""Every fact that the oracle can find, by name, with the function that puts it in words."""
 
 _FIELDS: Final = frozenset(field.name for field in fields(Evidence))

@@ -1,4 +1,4 @@
-"""A failure file: one failing trial, whole, so that it can be read, shown and replayed."""
+"""A failure file: everything about one failing trial, so that it can be shown and replayed."""
 
 import contextlib
 import fcntl
@@ -34,8 +34,8 @@ from race_harness.model.version import __version__
 SCHEMA = 1
 
 LARGEST: Final = 20_000_000
-"""Bytes of a failure file that is read. The largest of a real failure have a twentieth of it, and
-a page of more would help nobody."""
+"""The most bytes that a failure file may have. The largest files of real failures have a twentieth
+of that, and nobody could read a page made of more."""
 
 
 @dataclass(frozen=True)
@@ -46,44 +46,44 @@ class Failure:
     judgement: Judgement
     digest: str
     client: str
-    """The client as typed; a file with its whole path."""
+    """The client as typed; if it is a file, with its whole path."""
     resolved_version: str
     server: str
-    """As it was asked for: `fake`, `real`, `own`, or `fake:1.58.2` for that of a release."""
+    """The server as typed: `fake`, `real`, `own`, or with a release, `fake:1.58.2`."""
     world: str
     happenings: tuple[dict[str, Any], ...]
     stacks: dict[str, str]
-    """Thread name to stack, where the simulation had to end the trial."""
+    """Thread name to stack, if the simulation had to stop the trial."""
     server_version: str | None = None
-    """The release whose server it was; None: the file does not say."""
+    """The release of the server; None: the file does not say."""
     confirmed: Mapping[str, Confirmation] = field(default_factory=dict)
-    """What came of trying it in other combinations, by their names; empty: never tried."""
+    """Results of trying the failure in other combinations, by their names; empty: never tried."""
     neighbour: str | None = None
-    """Which smallest change of the schedule was seen to pass, in words; None: not tried."""
+    """The smallest change of the schedule that made it pass, in words; None: not tried."""
     harness_version: str = __version__
     source: tuple[str, ...] = ()
-    """Of a test: the modules that it is about, besides those of its own project."""
+    """Only for tests: the modules that the test is about, besides those of its own project."""
     child_processes: bool = False
-    """Of a test: whether it may start processes."""
+    """Only for tests: whether the test may start processes."""
     at_client: bool = False
-    """Of a test: whether it is in the client's own tree."""
+    """Only for tests: whether the test is in the client's own tree."""
     invariant: bool = False
-    """Of a test: whether `run()` was held to return with all events visible."""
+    """Only for tests: whether `run()` had to return with all events visible."""
     void: Void | None = None
-    """Why the trial has no verdict, if it has none; a file holds no such trial."""
+    """Why the trial has no verdict, if it has none; such a trial is never in a file."""
 
     @property
     def combination(self) -> Combination:
-        """Where it failed."""
+        """The combination in which it failed."""
         return Combination.of(self.world, self.server)
 
     @property
     def cause(self) -> Cause:
-        """What makes two failures the same; see `Judgement.cause`."""
+        """See `Judgement.cause`: two failures with equal causes count as the same."""
         return self.judgement.cause
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form."""
+        """Return the JSON form."""
         return {
             "schema": SCHEMA,
             "client": self.client,
@@ -115,10 +115,10 @@ class Failure:
         return told | {name: value for name, value in others.items() if value}
 
     def write(self, path: Path) -> None:
-        """Write the file whole or not at all.
+        """Write the whole file or nothing.
 
         Raises:
-            UsageError: the place cannot be written.
+            UsageError: the file cannot be written.
         """
         options = needed_options(self.client, self.schedule.test)
         _write(path, {"replay": f"race replay {path}{options}", **self.to_dict()})
@@ -128,14 +128,14 @@ class Failure:
         """Read a failure file.
 
         Raises:
-            UsageError: no such file, not JSON, truncated, or not a failure file of this schema;
-                one line with the file, the field and the reason.
+            UsageError: there is no such file, or it is not JSON, truncated, or not a failure file
+                of this schema; one line names the file, the field and the reason.
         """
         return Failure.from_json(text_of(path), str(path))
 
     @staticmethod
     def from_json(text: str, named: str) -> "Failure":
-        """Check and read the JSON form; `named` is where it comes from, for what is raised.
+        """Check and read the JSON form; `named` says in errors where it comes from.
 
         Raises:
             UsageError: as for `read`.
@@ -187,14 +187,14 @@ class Failure:
 
 
 def read_schedule(path: Path, *, of_tests: bool = False) -> "Failure | Schedule":
-    """Read a failure file, or a plain schedule: the value of `schedule` in one, in which what is
-    left out is benign, and the name of the scenario is that of the file.
+    """Read a failure file, or a plain schedule: the value of `schedule` from a failure file, where
+    fields that are left out are benign, and the scenario's name is that of the file.
 
-    `of_tests`: whether it may be about one of the user's own tests, too.
+    `of_tests` allows files about the user's own tests too.
 
     Raises:
-        UsageError: it cannot be read, or is neither; one line with the file, the field and the
-            reason.
+        UsageError: the file cannot be read, or is neither; one line names the file, the field and
+            the reason.
     """
     found = _read_schedule(path)
     test = (found.schedule if isinstance(found, Failure) else found).test
@@ -223,13 +223,13 @@ def _read_schedule(path: Path) -> "Failure | Schedule":
 
 
 def text_of(path: Path) -> str:
-    """The text of a JSON file of at most `LARGEST` bytes.
+    """Return the text of a JSON file of at most `LARGEST` bytes.
 
     Raises:
-        UsageError: it cannot be read, or is larger.
+        UsageError: the file cannot be read, or is larger.
     """
     try:
-        # So that a pipe that nobody writes into does not hold anybody up.
+        # Non-blocking, since opening a pipe without a writer would wait for one.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -252,10 +252,10 @@ def _check_size(size: int, named: str) -> None:
 
 
 def confirm(path: Path, combination: Combination, confirmation: Confirmation) -> Failure:
-    """Add what came of a combination to a failure file, which keeps all else that it holds.
+    """Add the results of a combination to a failure file, and leave the rest of it as it is.
 
-    The result is the failure as it is in the file then. Several processes may do so at once. That
-    nothing could be tried replaces nothing that was.
+    Returns the failure as it then is in the file. Several processes may do this at once. A
+    confirmation without tries never replaces one with tries.
 
     Raises:
         UsageError: the file cannot be read or written.
@@ -271,7 +271,7 @@ def confirm(path: Path, combination: Combination, confirmation: Confirmation) ->
 
 @contextlib.contextmanager
 def _alone_in(directory: Path) -> Iterator[None]:
-    """Hold a lock on the directory, which leaves no file behind."""
+    """Hold a lock on the directory itself, which needs no lock file."""
     try:
         descriptor = os.open(directory, os.O_RDONLY)
     except OSError as error:
@@ -284,8 +284,8 @@ def _alone_in(directory: Path) -> Iterator[None]:
 
 
 def _write(path: Path, data: dict[str, Any]) -> None:
-    """Write the file whole or not at all; raises UsageError."""
-    # Two campaigns in one directory may write the same failure at the same time.
+    """Write the whole file or nothing; raises UsageError."""
+    # Two campaigns in one directory may write the same failure at once.
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -400,7 +400,7 @@ class _Confirmation(TypedDict):
 
 @with_config(ConfigDict(strict=True))
 class _File(TypedDict):
-    """What `write` writes, the schedule apart, which checks itself."""
+    """What `write` writes, except the schedule, which checks itself."""
 
     verdicts: Annotated[list[Verdict], Field(min_length=1)]
     evidence: list[_Evidence]

@@ -1,20 +1,20 @@
-"""Names of files that are made from other names, such as those of scenarios, tests and releases.
+"""Makes file names from other names, such as those of scenarios, tests and releases.
 
 Such a name may come from somebody else's file. Whatever it is, the result is one plain name: it
-leads into no other folder, hides nothing, and is short enough for any file system.
+leads into no other folder, is not hidden, and is short enough for any file system.
 """
 
 import re
 from typing import Final
 
 LONGEST: Final = 200
-"""Bytes; the systems' own limit is 255, and a file that is being written has a longer name."""
+"""Bytes. File systems allow 255, and a file has a longer name while it is being written."""
 _OF_A_PART: Final = 120
-"""Bytes that one of several parts may take, so that those after it are there, too."""
+"""Bytes that one part may take, so that there is room for the parts after it."""
 
 
 def file_name(*parts: str, ending: str = "") -> str:
-    """The parts, with hyphens between them, and the ending, such as `.json`."""
+    """Return the parts, joined by hyphens, and the ending, such as `.json`."""
     name = "-".join(_plain(part, _OF_A_PART) for part in parts)
     if not name or name.startswith("."):
         name = f"_{name[1:]}"

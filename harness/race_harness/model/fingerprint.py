@@ -1,4 +1,4 @@
-"""Identifies this version of the harness, also while it is being changed."""
+"""Identifies the harness's exact source, which the version does not while it is worked on."""
 
 import hashlib
 import os
@@ -11,18 +11,18 @@ from race_harness.model.scenario import FOLDER
 
 @cache
 def fingerprint() -> str:
-    """A digest of the source of the harness and the scenarios: 16 hexadecimal digits.
+    """Return a digest of the source of the harness and the scenarios: 16 hexadecimal digits.
 
-    What it judged with one is not what it would judge with another, whatever the version says.
+    Two harnesses with different fingerprints may judge differently, even if their versions agree.
     """
     return digest_of([Path(__file__).parent.parent, FOLDER])
 
 
 def digest_of(folders: Iterable[Path]) -> str:
-    """The digest of all Python files below some folders, by name and content.
+    """Return the digest of all Python files below some folders, by name and content.
 
-    A folder may lie in another one. Its files are then its own only, so the digest is the same
-    wherever it lies.
+    If a folder lies in another one, its files count for the inner folder only, so the digest is
+    the same wherever the folder lies.
     """
     names = {
         path: os.fsencode(path.relative_to(folder.parent))

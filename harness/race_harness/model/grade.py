@@ -1,4 +1,4 @@
-"""How much a failure of a test needs: threads in another order, a stall, or a fault."""
+"""The grade of a test's failure: whether it needs only another order, a stall, or a fault."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -9,7 +9,7 @@ from race_harness.model.schedule import Schedule
 Grade = Literal["order", "stall", "fault"]
 
 GRADES: Final[tuple[Grade, ...]] = get_args(Grade)
-"""From what any machine shows to what can break any test."""
+"""From what any machine can show to what could break any test."""
 
 MEANINGS: Final[dict[Grade, str]] = {
     "order": "by order alone",
@@ -19,14 +19,15 @@ MEANINGS: Final[dict[Grade, str]] = {
 
 
 def grade_of(schedule: Schedule) -> Grade:
-    """What a schedule has in it. Latencies are part of the order: they decide who comes first."""
+    """Return the grade of a failing schedule, by what it contains. Latencies count as order: they
+    decide who comes first."""
     if schedule.network.faults or schedule.rest:
         return "fault"
     return "stall" if schedule.interleaving.stalls else "order"
 
 
 def lesser(schedule: Schedule) -> Iterable[tuple[Grade, Schedule]]:
-    """The same schedule with less in it, for each lower grade, lowest first."""
+    """Yield, for each lower grade, lowest first, the schedule reduced to that grade."""
     without = replace(schedule, network=replace(schedule.network, faults=()), rest=())
     grade = grade_of(schedule)
     if grade != "order":
@@ -37,7 +38,7 @@ def lesser(schedule: Schedule) -> Iterable[tuple[Grade, Schedule]]:
 
 
 def strategy_of(schedule: Schedule) -> str:
-    """How its threads are interleaved, in a few words."""
+    """Return in a few words how the schedule interleaves threads."""
     interleaving = schedule.interleaving
     if interleaving.stalls:
         return "stalls"

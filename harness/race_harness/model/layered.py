@@ -1,6 +1,7 @@
-"""What the two sides know of a layer: packages in front of another environment's."""
+"""What both sides know of a layer: an environment whose packages precede those of another."""
 
 from typing import Final
 
 PATH_FILE: Final = "race_harness_at_hand.pth"
-"""Puts the other environment's packages behind the layer's own. It is in no other environment."""
+"""The file that puts the other environment's packages behind the layer's own. Only a layer has
+it."""

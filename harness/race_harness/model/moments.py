@@ -1,4 +1,4 @@
-"""Moments of a trial, named by what happens in it, for whoever waits for one."""
+"""Calls faults and acts at the moments that a schedule names, such as the second frame sent."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -26,12 +26,13 @@ NAMES = {
     ("socket", "frame-delivered"): "frame-delivered",
     ("socket", "subscribed"): "subscribed",
 }
-"""Lane and name of a happening, to the name that schedules use for it."""
+"""The name of a moment in schedules, by the lane and name of the happening."""
 
 
 @dataclass(slots=True)
 class _Waiting:
-    """Somebody waits for a moment, which has come so many times, where it counts for itself."""
+    """An action that waits for a moment. `seen` counts moments of the wire, each for itself; the
+    others are counted together."""
 
     moment: Moment
     action: Callable[[int | None], None]
@@ -39,8 +40,8 @@ class _Waiting:
 
 
 class Moments:
-    """Listens to a trace. What it calls must not block, and runs in whatever thread the moment
-    comes about in."""
+    """Listens to a trace. Actions must not block; each runs in the thread in which its moment
+    happens."""
 
     def __init__(self, trace: Trace) -> None:
         self._waiting: list[_Waiting] = []
@@ -50,14 +51,14 @@ class Moments:
         self._trace = trace
 
     def when(self, moment: Moment, action: Callable[[], None]) -> None:
-        """Call `action` when the moment comes; its `after_ms` is the caller's to wait."""
+        """Call `action` when the moment comes; the caller must wait for its `after_ms` itself."""
         self.when_there(moment, lambda _peer: action())
 
     def when_there(self, moment: Moment, action: Callable[[int | None], None]) -> None:
-        """The same; `action` gets the client's port of the connection that the moment came about
-        on, and None where that is not known."""
+        """Do the same, and pass `action` the client's port of the connection on which the moment
+        happened, or None if that is not known."""
         if not self._waiting:
-            # A trial without any is spared the listening; counting begins with the first.
+            # Counting begins with the first action: a trial without any need not listen.
             self._trace.listeners.append(self._notice)
         self._waiting.append(_Waiting(moment, action))
 
@@ -92,7 +93,7 @@ class Moments:
                     waiting.action(happening.detail["peer"])
 
     def _running(self, happening: Happening) -> bool:
-        # Of another process it may be told late, and be from before that call.
+        # A happening of another process may arrive late, and be older than that call.
         since_ns = self._running_since_ns
         return since_ns is not None and since_ns <= happening.at_ns
 
@@ -116,7 +117,7 @@ class Moments:
 
 
 def _is_meant(moment: Moment, happening: Happening) -> bool:
-    """Whether what came about on the wire is a moment of that kind, whichever in number."""
+    """Whether a happening on the wire is such a moment, whatever its number."""
     detail = happening.detail
     return (
         moment.what == happening.what

@@ -1,4 +1,4 @@
-"""What the caller of a trial got, for the oracle."""
+"""What the caller in a trial observed, and why a trial may have no verdict, for the oracle."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,13 +8,13 @@ from typing import Literal
 class Void:
     """Why a trial has no verdict.
 
-    not-run     its combination, or its release, cannot run the schedule
-    unreached   no conversation could be had
-    unfit       the client has no such thing as the schedule asks for
-    skipped     a test was skipped, or failed as it was expected to
+    not-run     the combination, or the release, cannot run the schedule
+    unreached   the caller could not start a conversation
+    unfit       the client lacks something that the schedule asks for
+    skipped     a test was skipped, or failed as expected
     setup       the setup of a test failed, or never ended
-    otherwise   a test failed, and not with the error that is asked about
-    unwatched   a test was to be held to more than it asserts, and there was nothing to hold to it
+    otherwise   a test failed, but not with the error in question
+    unwatched   a test was to be checked for more than it asserts, but did nothing to check
     """
 
     kind: Literal["not-run", "unreached", "unfit", "skipped", "setup", "otherwise", "unwatched"]
@@ -33,27 +33,27 @@ class Void:
 
 @dataclass(frozen=True)
 class CallOutcome:
-    """One call of `run()`. Ids are in the client's own order."""
+    """One call of `run()`. Event ids are in the client's order."""
 
     number: int
     ended: Literal["returned", "raised", "never"]
     error: str | None = None
     """What it raised."""
     visible: tuple[str, ...] = ()
-    """Ids in `state.events` at the instant it returned or raised."""
+    """Ids in `state.events` at the instant the call returned or raised."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Everything that the caller got."""
+    """Everything that the caller observed."""
 
     calls: tuple[CallOutcome, ...]
-    """In the order of their begin."""
+    """In the order in which they began."""
     visible_settled: tuple[str, ...]
     """Ids in `state.events` after the settle time, before `close()`."""
     void: Void | None = None
-    """Why `run()` was never reached, if so."""
+    """Why the caller never called `run()`, if so."""
     stopped: str | None = None
-    """Why the trial had to be ended from outside, if it had to."""
+    """Why the harness had to stop the trial, if it had to."""
     undone: tuple[str, ...] = ()
-    """What the schedule asked the caller for and did not happen, such as `run() 2 of 3`."""
+    """What the schedule asked of the caller and did not happen, such as `run() 2 of 3`."""

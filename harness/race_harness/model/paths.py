@@ -1,4 +1,4 @@
-"""Places in a schedule: one walk over all of them, and what can be done at one."""
+"""Paths into a schedule: walk over all of its fields, and read, replace or remove one."""
 
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, is_dataclass, replace
@@ -12,13 +12,13 @@ class Place(NamedTuple):
     path: Path
     value: Any
     default: Any = MISSING
-    """That of the field; MISSING for an element of a tuple, and for a field without one."""
+    """The default of the field; MISSING for an element of a tuple, and for a field without one."""
 
 
 def walk(value: Any, path: Path = (), *, into_elements: bool = True) -> Iterator[Place]:
-    """Every field below a dataclass and every element of a tuple, each before what is in it.
+    """Yield every field below a dataclass and every element of a tuple, each before its contents.
 
-    Without `into_elements`, the elements of tuples are not entered.
+    Without `into_elements`, yield the elements of tuples, but not their contents.
     """
     if is_dataclass(value):
         places = [
@@ -36,14 +36,14 @@ def walk(value: Any, path: Path = (), *, into_elements: bool = True) -> Iterator
 
 
 def at(value: Any, path: Path) -> Any:
-    """What is at `path` below the value."""
+    """Return what is at `path` below the value."""
     for step in path:
         value = value[step] if isinstance(step, int) else getattr(value, step)
     return value
 
 
 def put(value: Any, path: Path, to: Any) -> Any:
-    """The value with what is at `path` below it replaced."""
+    """Return the value with `to` at `path` below it."""
     if not path:
         return to
     first, rest = path[0], path[1:]
@@ -54,7 +54,7 @@ def put(value: Any, path: Path, to: Any) -> Any:
 
 
 def without(value: Any, path: Path) -> Any:
-    """The value without the element of a tuple that is at `path` below it."""
+    """Return the value without the element of a tuple that is at `path` below it."""
     *above, index = path
     elements = at(value, tuple(above))
     assert isinstance(index, int)
@@ -62,7 +62,7 @@ def without(value: Any, path: Path) -> Any:
 
 
 def dotted(path: Path) -> str:
-    """`network.faults[0].for_ms`."""
+    """Return a path as text, such as `network.faults[0].for_ms`."""
     text = ""
     for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
@@ -70,7 +70,7 @@ def dotted(path: Path) -> str:
 
 
 def parsed(text: str) -> Path:
-    """From the dotted form."""
+    """Return the path of its dotted form."""
     found: list[str | int] = []
     for part in text.split("."):
         name, _, index = part.partition("[")

@@ -1,8 +1,8 @@
-"""What a failure file may cause to run, and what only the command line may.
+"""What a failure file may cause the harness to run, and what only the command line may.
 
-A file may come from anybody. It may name a release of openhands-sdk, the one that is installed, or
-the reference client: those are run. A path (of a client, a checkout, a repository) and a test are
-somebody's code, and run only if the command line names them.
+A file may come from anybody. If it names a release of openhands-sdk, the installed one, or the
+reference client, the harness runs that. A path (of a client, a checkout, a repository) and a test
+are somebody's code, which it runs only if the command line names them.
 """
 
 import re
@@ -23,19 +23,21 @@ def is_release(client: str) -> bool:
 
 
 def is_anybodys(client: str) -> bool:
-    """Whether a client's argument, `latest` apart, names no path: a release, the one that is
-    installed, or the reference."""
+    """Whether a client's argument is a release, the installed one or the reference, not a path.
+
+    It does not know `latest`.
+    """
     return is_release(client) or _OURS.fullmatch(client) is not None
 
 
 def may_run_client(client: str, way_out: str) -> None:
-    """Nothing, if a client may be run because a file names it.
+    """Check that a client may run merely because a file names it.
 
-    `way_out`: what the message ends with, such as `add --client PATH`.
+    `way_out` is the end of the message, such as `add --client PATH`.
 
     Raises:
-        UsageError: it is a path, or a folder here is called like that release and would be taken
-            for it.
+        UsageError: the client is a path, or a folder here has the name of that release and would
+            run in its place.
     """
     if not is_anybodys(client):
         raise UsageError(
@@ -50,7 +52,7 @@ def may_run_client(client: str, way_out: str) -> None:
 
 
 def may_run_release(release: str) -> None:
-    """The same for the release of a real server; raises UsageError."""
+    """Check the same for the release of a real server; raises UsageError."""
     if not is_release(release) or Path(release).is_dir():
         raise UsageError(
             f"the file asks for the server of {unbroken(release)}, which is no release of "
@@ -59,10 +61,10 @@ def may_run_release(release: str) -> None:
 
 
 def may_run_test(asked: str, named: str | None) -> str:
-    """The test that a file asks for, if the command line names it (`--test`), too.
+    """Return the test that a file asks for, if the command line names it too (`--test`).
 
     Raises:
-        UsageError: it names none, or another.
+        UsageError: the command line names none, or another.
     """
     if asked != named:
         raise UsageError(
@@ -73,8 +75,8 @@ def may_run_test(asked: str, named: str | None) -> str:
 
 
 def needed_options(client: str, test: str | None = None) -> str:
-    """What a command that runs a failure again has to name besides the file, each with a blank
-    before it: ` --client PATH`, ` --test NAME`; mostly nothing."""
+    """Return the options that a command needs, besides the file, to run a failure again, each with
+    a blank before it: ` --client PATH`, ` --test NAME`. Most failures need none."""
     named = [] if client == "latest" or is_anybodys(client) else [option("client", client)]
     if test is not None:
         named.append(option("test", test))
@@ -82,5 +84,5 @@ def needed_options(client: str, test: str | None = None) -> str:
 
 
 def option(name: str, value: str) -> str:
-    """An option for a command line that people paste."""
+    """Return an option for a command line that people can paste."""
     return f"--{name} {shlex.quote(unbroken(value))}"

@@ -1,8 +1,8 @@
-"""Text from somebody's file, made safe to print: it stays plain text.
+"""Makes text from somebody's file safe to print, so that it stays plain text.
 
-One function for each form: a terminal or a page (`visible`, which the console and the builders
-of pages apply to all that they print), a line of Markdown, a code span, a line in a fence. For
-Mermaid see `story.mermaid`.
+There is one function for each form: a terminal or a page (`visible`, which the console and the
+builders of pages apply to everything they print), a line of Markdown, a code span, a line in a
+fence. For Mermaid see `story.mermaid`.
 """
 
 import re
@@ -15,32 +15,35 @@ _MEANS_SOMETHING: Final = re.compile(
     r"|(?P<link>@|#(?=\w)|:(?=//)|\bwww(?=\.))",
     re.IGNORECASE,
 )
-"""To Markdown, at the beginning of a line or anywhere; to HTML or a table; and what GitHub makes
-a mention, a reference or a link of."""
+"""What has a meaning: to Markdown, at the beginning of a line or anywhere (`mark`); to HTML or a
+table (`html`); and to GitHub, which makes a mention, a reference or a link of it (`link`)."""
 _NOTHING: Final = "&#8203;"
-"""A blank without any width: what comes before it is no link any more."""
+"""A zero-width space, which breaks up what would become a link."""
 
 
 def visible(text: str) -> str:
-    """The text with escapes for what a terminal or a page would obey and not show: control
-    characters, escape sequences, marks that turn the direction of text around, what is no text."""
+    """Return the text with escapes for what a terminal or a page would obey rather than show:
+    control characters, escape sequences, marks that reverse the direction of text, and surrogates
+    and unassigned characters."""
     if text.isprintable():
         return text
     return "".join(one if _shows(one) else _escape(one) for one in text)
 
 
 def in_one_line(text: str) -> str:
-    """The same without line breaks, which would let it pass for a line of somebody else's."""
+    """Return the visible text without line breaks, which could make part of it look like another
+    line of the output."""
     return visible(" ".join(text.split()))
 
 
 def unbroken(text: str) -> str:
-    """The same for a name, or a word of a command, whose blanks count: line breaks are escapes."""
+    """Return the same for a name, or a word of a command, where blanks matter: line breaks and
+    tabs become escapes."""
     return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def markdown(text: str) -> str:
-    """One line of Markdown that shows the text as it is, in a table, too."""
+    """Return one line of Markdown that shows the text as it is, also in a table."""
     return _MEANS_SOMETHING.sub(_meaning_nothing, in_one_line(text))
 
 
@@ -52,16 +55,16 @@ def _meaning_nothing(found: re.Match[str]) -> str:
 
 
 def code_span(text: str) -> str:
-    """A code span of Markdown, in which nothing can turn into markup, in a table, too."""
+    """Return a code span of Markdown in which nothing turns into markup, not even in a table."""
     flat = in_one_line(text)
     if "|" in flat:
-        # Where a table's cell ends is decided before what is code.
+        # Markdown looks for the ends of table cells before it looks for code.
         return f"<code>{markdown(flat)}</code>"
     return f"`{flat.replace('`', chr(39)) or ' '}`"
 
 
 def fenced(text: str) -> str:
-    """A line between two fences of Markdown, which it cannot end."""
+    """Return a line for a fenced block of Markdown, which the line cannot end."""
     line = visible(text.replace("\n", " "))
     return re.sub(r"^(\s*)(?=[`~]{3})", r"\1\\", line)
 

@@ -1,4 +1,4 @@
-"""What came of one repetition of a test, as pytest and the threads told it."""
+"""The result of one repetition of a test, as pytest and the threads report it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,12 +13,12 @@ class Raised:
     """An exception that nobody caught."""
 
     error: str
-    """Its type and message, such as `AssertionError: assert 1 == 2`."""
+    """Type and message, such as `AssertionError: assert 1 == 2`."""
     where: str
     """The innermost line of the test, or of the modules that it is about, as `function: text of
-    the line`; what a library raised is not told by a line of that library."""
+    the line`. If a library raised, this is still no line of the library."""
     ours: bool = False
-    """Whether the harness itself has made a mistake: it is no failure of the test then."""
+    """Whether it is an error in the harness itself, and so no failure of the test."""
 
 
 @dataclass(frozen=True)
@@ -26,27 +26,27 @@ class PhaseReport:
     phase: Phase
     outcome: Literal["passed", "failed", "skipped"]
     raised: Raised | None = None
-    """Why it failed or was skipped."""
+    """Why the phase failed or was skipped."""
 
 
 @dataclass(frozen=True)
 class ThreadDeath:
     thread: str
-    """Its name."""
+    """The thread's name."""
     raised: Raised
 
 
 @dataclass(frozen=True)
 class Repetition:
-    """Phases in their order; those that a stopped trial did not come to are missing."""
+    """Phases in order, without those that a stopped trial did not reach."""
 
     phases: tuple[PhaseReport, ...]
     deaths: tuple[ThreadDeath, ...] = ()
     stopped: str | None = None
-    """Why the trial had to be ended from outside: a deadlock, or its limit."""
+    """Why the harness had to stop the trial: a deadlock, or its limit."""
     left: tuple[str, ...] = ()
-    """Threads that had not ended when the test had, by name."""
+    """Names of threads that were still running when the test had ended."""
     early: tuple[Evidence, ...] = ()
-    """Where `run()` was to be watched: what it returned too early for."""
+    """With `--invariant`: what was not visible yet when `run()` returned."""
     unwatched: str | None = None
-    """Why there was nothing to watch, if there was not."""
+    """With `--invariant`: why there was nothing to check, if so."""

@@ -1,4 +1,4 @@
-"""Which request is meant where only its connection is known."""
+"""Finds the request of a happening that names only its connection."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -7,11 +7,11 @@ from race_harness.model.trace import Happening
 
 
 def with_numbers(happenings: Iterable[Happening]) -> tuple[Happening, ...]:
-    """The happenings, with the number of its request in each fault of REST.
+    """Return the happenings, and give each REST fault the number of its request.
 
-    The server's proxy knows the client's port, and whoever listens on the wire has given each
-    request a number. A connection has one request under way, the last that has come. If that was
-    answered before the gateway gave up, another is meant, which has not come: it gets 0.
+    The server's proxy records a fault by the client's port, while the tap on the wire numbers the
+    requests. A connection has one request under way, the last that arrived. If that one had its
+    answer before the gateway gave up, the fault hit a request that never arrived, and gets 0.
     """
     numbers: dict[int, int] = {}
     answered: set[int] = set()

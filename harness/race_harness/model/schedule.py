@@ -1,8 +1,8 @@
 """A schedule: everything that can vary in a trial, as one frozen value.
 
 Every field has a benign default, so the fields that differ from it *are* the explanation of a
-failure. Times whose names end in `_ms` are virtual milliseconds, in `_s` virtual seconds.
-Faults are named by meaning ("when run() is called"), never by a step number, so that a
+failure. Fields whose names end in `_ms` are virtual milliseconds, in `_s` virtual seconds.
+Moments are named by meaning ("when run() is called"), never by a step number, so that a
 schedule means the same on another release of the client.
 """
 
@@ -19,7 +19,7 @@ from race_harness.model.plain_text import unbroken
 SCHEMA: Final = 2
 
 _MOST_TOLD: Final = 300
-"""Characters of what somebody else wrote, in an error."""
+"""The most characters of somebody else's text that an error quotes."""
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -37,57 +37,59 @@ class Turn:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     tool_calls: Count = 0
-    """Calls of a tool before the end; each gives an action and an observation."""
+    """Tool calls before the end; each gives an action and an observation."""
     calls_each: Annotated[int, Field(ge=1, le=20)] = 1
-    """Tool calls in one answer of the LLM: all their actions come before the observations."""
+    """Tool calls in one answer of the LLM. All their actions come before the observations."""
     failing_calls: Count = 0
-    """So many of the first uses of a tool give an `AgentErrorEvent` instead of an observation. Up
-    to 1.11 the agent then uses it again; up to 1.6 the first one ends the run in an error."""
+    """How many of the first tool calls give an `AgentErrorEvent` instead of an observation. Up to
+    1.11 the agent then calls the tool again; up to 1.6 the first one ends the run in an error."""
     outcome: Literal["finished", "error", "stuck", "paused", "waiting_for_confirmation"] = (
         "finished"
     )
-    """`paused`: another client pauses the conversation. `waiting_for_confirmation`: an action
-    waits to be confirmed, which the next `run()` does."""
+    """How the run ends. `paused`: another client pauses the conversation.
+    `waiting_for_confirmation`: an action waits until the next `run()` confirms it."""
     says: Literal["finish-tool", "message"] = "finish-tool"
-    """How it ends when it finishes: by a tool call, or by an answer without one."""
+    """How a run that finishes ends: by a tool call, or by an answer without one."""
     deltas: Count = 0
     """Pieces in which each answer of the LLM is streamed while it comes (from 1.18.1). They go to
     the sockets and never to the log."""
     statistics: bool = False
-    """Whether each answer of the LLM has a price, and is followed by a state update of it, which a
-    thread of its own appends whenever it gets the lock (from 1.3 to 1.9, and from 1.19.1)."""
+    """Whether each answer of the LLM has a price. A state update with the price then follows it,
+    which a separate thread appends when it gets the lock (from 1.3 to 1.9, and from 1.19.1)."""
     stop_hook_denials: Count = 0
     """How often a stop hook takes `finished` back to `running` before it lets the run end (from
     1.8; before, the trial is void)."""
 
 
 STRANGE: Final = "OfANewerServerEvent"
-"""A kind of events that no client knows."""
+"""A kind of event that no client knows."""
 
 
 @dataclass(frozen=True)
 class Script(Turn):
-    """What the agent does: the first run, then the others. Runs beyond those are benign."""
+    """What the agent does: its own fields describe the first run, `later` the others. Runs beyond
+    those are benign."""
 
     later: tuple[Turn, ...] = ()
     event_kb: Kilobytes = 0
-    """How much longer the observation of each tool call is, in 1,000 characters. A file editor's
-    has the file's content before and after (openhands-tools, file_editor/definition.py), a
+    """How much longer each tool call's observation is, in units of 1,000 characters. A file
+    editor's contains the file before and after (openhands-tools, file_editor/definition.py), a
     browser's a screenshot."""
     state_kb: Kilobytes = 0
-    """How much longer the agent's instructions are, in 1,000 characters. They are in every full
-    state, every poll and the first event, as a user's skills and repository notes are
+    """How much longer the agent's instructions are, in units of 1,000 characters. They are in
+    every full state, every poll and the first event, as a user's skills and repository notes are
     (context/agent_context.py)."""
     history: Annotated[int, Field(ge=0, le=10_000)] = 0
     """How many messages the log holds before anybody connects, as in a conversation that is
-    carried on. Pages have 100 events (event_router.py:78 of 1.58.2)."""
+    continued. Pages have 100 events (event_router.py:78 of 1.58.2)."""
     strange: Literal["nothing", "kind", "field"] = "nothing"
-    """What of a newer server this client does not know: `kind`, an event early in each run, as
-    `InterruptEvent` was before 1.23 and `StreamingDeltaEvent` before 1.18.1; `field`, one more in
-    each observation. Models of events forbid what they do not know (event/base.py, `Event`)."""
+    """What a newer server sends that this client does not know. `kind`: an event early in each
+    run, as `InterruptEvent` was before 1.23 and `StreamingDeltaEvent` before 1.18.1. `field`: one
+    more field in each observation. Models of events forbid unknown fields (event/base.py,
+    `Event`)."""
 
     def turn(self, run: int) -> Turn:
-        """Of the `run`th run that the server accepts, counted from one."""
+        """Return the turn of the `run`th run that the server accepts, counted from one."""
         if run == 1:
             return self
         return self.later[run - 2] if run - 2 < len(self.later) else Turn()
@@ -102,24 +104,24 @@ class Link:
     latency_ms: Milliseconds = 0.5
     """One way."""
     jitter_ms: Milliseconds = 0.0
-    """The most that a chunk is late beyond the latency; TCP still never reorders."""
+    """The most by which a chunk is late beyond the latency; TCP still never reorders."""
     kbit_s: Annotated[float, Field(ge=1, le=100_000_000)] | None = None
-    """How much each direction carries in a second, as a network that is shared or far away does;
-    None: whatever is sent."""
+    """The bandwidth of each direction, which is limited on a shared or distant network. None: no
+    limit."""
     buffer_kb: Annotated[int, Field(ge=4, le=100_000)] = 2_750
-    """How much may be sent and unread, in 1,000 bytes, before a sender has to wait: a send buffer
-    and a receive buffer, by default as large as Linux lets them grow on loopback (tcp(7), tcp_wmem
-    and tcp_rmem)."""
+    """How much may be sent but unread, in units of 1,000 bytes, before the sender has to wait: a
+    send buffer and a receive buffer, by default as large as Linux lets them grow on loopback
+    (tcp(7), tcp_wmem and tcp_rmem)."""
 
 
 LinkKind = Literal["socket", "rest", "raw"]
-"""What a connection is for, which its client's first bytes tell: a WebSocket, other requests of
-HTTP, something else."""
+"""What a connection is for, as its client's first bytes show: a WebSocket, other HTTP requests, or
+something else."""
 
 
 @dataclass(frozen=True)
 class ConnectionLink(Link):
-    """The link of one connection alone, such as the socket after it has reconnected."""
+    """The link of a single connection, such as the socket after a reconnect."""
 
     kind: LinkKind = "socket"
     nth: Nth = 2
@@ -154,30 +156,31 @@ class Moment:
         "frame-up",
         "frame-down",
     ] = "run-called"
-    """The last six are of the wire, and the same for any server:
+    """The last six are moments of the wire, which exist for any server:
 
-    connection-opened  the client is about to send a connection's first bytes, which tell its kind
-    request-sent       it has sent the head of a request of HTTP, or of one that opens a WebSocket
-    request-received   that has reached the server
+    connection-opened  the client is about to send a connection's first bytes, which show its kind
+    request-sent       the client has sent the head of an HTTP request, or of a WebSocket handshake
+    request-received   that head has reached the server
     request-answered   the server has sent the last byte of the answer
     frame-up           the client has sent a whole message over a WebSocket
-    frame-down         the server has
+    frame-down         the server has sent one
     """
     nth: Nth = 1
     after_ms: Milliseconds = 0.0
     since: Literal["start", "run-called"] = "start"
-    """`run-called`: the first call of `run()`. Events are counted the same on every release
-    from there on, while what comes before differs. In a test of one's own both are its call."""
+    """Where counting begins. `run-called`: the first call of `run()`. From there on, every release
+    counts events alike, while earlier events differ. In your own test, both mean its call."""
     request: Annotated[str, Field(min_length=3, max_length=200)] | None = None
-    """Of requests only: those of this method and path, such as `POST /votes`; `*` is anything."""
+    """For moments of requests: only those with this method and path, such as `POST /votes`; `*`
+    matches anything."""
     link: LinkKind | None = None
-    """Of `connection-opened` only: connections of this kind."""
+    """For `connection-opened`: only connections of this kind."""
     socket: Nth | None = None
-    """Of `frame-up` and `frame-down` only: those of which WebSocket, counted as its link is."""
+    """For `frame-up` and `frame-down`: only those of this WebSocket, counted as for its link."""
 
     @property
     def of_wire(self) -> bool:
-        """Whether it comes about on a connection, whatever serves it."""
+        """Whether it happens on a connection, whatever the server is."""
         return self.what in _WIRE
 
     def __post_init__(self) -> None:
@@ -199,9 +202,9 @@ _WIRE: Final = (
 class ProcessEvent:
     """Something that happens to the server's process as a whole, at a moment.
 
-    freeze  no thread of it runs for a while, and its clock goes on. The operating system takes
-            what comes for its sockets, and connections up to its backlog. So it is with a paused
-            container (cgroups, `cgroup.freeze`), a virtual machine that gets no CPU, and SIGSTOP
+    freeze  none of its threads runs for a while, but its clock goes on. The operating system still
+            takes bytes for its sockets, and connections up to its backlog. A paused container
+            (cgroups, `cgroup.freeze`), a virtual machine without CPU and SIGSTOP do this
     crash   it dies without a word, as by the kernel's out-of-memory killer or with its container.
             The operating system closes its sockets, and nobody listens until something starts it
             again (systemd, `Restart=always`; Kubernetes, `restartPolicy`). Then it has what it had
@@ -218,9 +221,9 @@ class ProcessEvent:
     what: Literal["freeze", "crash", "clock-step"]
     at: Moment = field(default_factory=Moment)
     for_ms: Milliseconds = 0.0
-    """Of `freeze`, and of `crash`: until it starts again."""
+    """For `freeze`, how long it lasts; for `crash`, the time until the server starts again."""
     by_ms: Annotated[float, Field(ge=-86_400_000, le=86_400_000)] = 0.0
-    """Of `clock-step` only: how far the clock is set forward; below zero, back."""
+    """For `clock-step` only: how far the clock is set forward; below zero, back."""
 
     def __post_init__(self) -> None:
         if self.by_ms if self.what != "clock-step" else self.for_ms:
@@ -233,10 +236,10 @@ class Late:
     """One act of the server that takes longer than others of its kind.
 
     append       an event's file is written slowly (event_store.py, `append`)
-    publication  the event loop gets round late to a frame, and so to all after it
+    publication  the event loop is late to send a frame, and so all frames after it
                  (async_utils.py, `AsyncCallbackWrapper`)
-    request      the event loop gets round late to what it has received
-    answer       the event loop gets round late to what a worker thread has done for a request
+    request      the event loop is late to handle a request that it has received
+    answer       the event loop is late to pick up what a worker thread did for a request
                  (event_service.py, `send_message`)
     """
 
@@ -244,7 +247,7 @@ class Late:
 
     what: Literal["append", "publication", "request", "answer"] = "append"
     nth: Nth = 1
-    """Counted from one since the trial began; an answer has the number of its request."""
+    """Which act, counted from one since the trial began; an answer has its request's number."""
     for_ms: Milliseconds = 0.0
 
 
@@ -255,62 +258,63 @@ class ServerTiming:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     answer_run_ms: Milliseconds = 0.0
-    """The run's background task created, to the answer of `POST /run` being written; up to 1.6,
-    the run being over."""
+    """From the creation of the run's background task until the answer to `POST /run` is written;
+    up to 1.6, from the end of the run."""
     start_ms: Milliseconds = 0.4
-    """The run's background task created, to status `running` being assigned."""
+    """From the creation of the run's background task until the status is `running`."""
     think_ms: Milliseconds = 200.0
-    """Each step's wait for the LLM."""
+    """How long each step waits for the LLM."""
     tool_ms: Milliseconds = 1.0
-    """An action, to its observation."""
+    """From an action to its observation."""
     persist_ms: Milliseconds = 0.5
-    """One append to the event log."""
+    """How long one append to the event log takes."""
     status_ms: Milliseconds = 0.0
-    """The last event of a run persisted, to its final status being assigned: a busy machine."""
+    """From the last event of a run until its final status is assigned: a busy machine."""
     publish_ms: Milliseconds = 0.5
-    """A publication scheduled, to its frame written. First in, first out."""
+    """From scheduling a publication until its frame is written. First in, first out."""
     other_subscriber_ms: Milliseconds = 0.0
     """How much longer each publication takes for another subscriber, such as a webhook. The
-    tail of a run waits for it, the frames of others do not."""
+    tail of a run waits for it; the frames of others do not."""
     snapshot_ms: Milliseconds = 1.0
-    """Building a full-state frame once the state lock is held."""
+    """How long it takes to build a full-state frame once the state lock is held."""
     late: tuple[Late, ...] = ()
     """Single acts that take longer."""
     clock_ms: Milliseconds = 0.0
-    """Resolution of the clock that events are stamped by; 0: no two events are stamped alike."""
+    """Resolution of the clock that stamps events; 0: no two events get the same stamp."""
     status_overtakes: Count = 0
-    """How many frames scheduled before it the frame of a final status overtakes. Publications
-    are coroutines of their own; one that waits for a full socket buffer lets later ones pass
-    (up to 1.22.0 webhooks share the socket, too)."""
+    """How many frames that were scheduled earlier the frame of a final status overtakes. Each
+    publication is its own coroutine; one that waits for a full socket buffer lets later ones pass
+    (up to 1.22.0 webhooks share the socket too)."""
     flushes_first: bool = False
-    """Counterfactual: REST tells a final status only when every frame before it was sent."""
+    """Counterfactual: REST shows a final status only after every earlier frame was sent."""
     other_subscriber_first: bool = False
-    """Whether the other subscriber came before the client and takes its frames one by one, as a
-    socket does whose buffer is full. Up to 1.22.0 each frame of the client's waits for it
-    (pub_sub.py:70 of 1.10.0, `__call__`: one subscriber is awaited after another); from 1.22.1
-    they are served at once (pub_sub.py:98), and the tail of a run alone waits."""
+    """Whether the other subscriber came before the client and takes its frames one by one, like a
+    socket whose buffer is full. Up to 1.22.0 each of the client's frames waits for it
+    (pub_sub.py:70 of 1.10.0, `__call__`, awaits one subscriber after another); from 1.22.1 all are
+    served at once (pub_sub.py:98), and only the tail of a run waits."""
     process: tuple[ProcessEvent, ...] = ()
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that the network does to a connection, or to those that are yet to be made.
+    """One thing that the network does to a connection, or to connections that are still to come.
 
     reset      both ends see a TCP reset (RFC 9293, section 3.5.2)
-    close      the server sends a WebSocket close frame (RFC 6455, section 5.5.1); where it is no
-               WebSocket, both ends see the end of the stream
-    stall      nothing is delivered for a while; TCP then delivers all of it
-    half-open  nothing is delivered any more and neither end is told
-    refuse     new connections are reset for a while when their first bytes have told the kind, as
-               by a proxy that cannot reach what is behind it
+    close      the server sends a WebSocket close frame (RFC 6455, section 5.5.1); on a connection
+               that is no WebSocket, both ends see the end of the stream
+    stall      nothing is delivered for a while; then TCP delivers all of it
+    half-open  nothing is delivered any more, and neither end learns of it
+    refuse     for a while, new connections are reset once their first bytes have shown their kind,
+               as by a proxy that cannot reach its server
     reject     the next connection is closed with `code` as soon as it is subscribed
     interject  the client gets a frame that is neither the server's nor JSON: a gateway that speaks
-               WebSocket itself may send words of its own (RFC 6455, section 5.6, asks only that
+               WebSocket itself may send its own text (RFC 6455, section 5.6, requires only that
                text is UTF-8)
 
-    A stall and half-openness may be of one direction alone (`way`): packets may take another route
-    there than back, and a firewall may drop those of one. TCP sends what is lost again until it
-    arrives (RFC 9293, section 3.8.1), so nothing is ever missing in the middle of a stream.
+    `stall` and `half-open` may affect only one direction (`way`): packets may take different
+    routes there and back, and a firewall may drop those of one direction. TCP resends what is lost
+    until it arrives (RFC 9293, section 3.8.1), so nothing is ever missing in the middle of a
+    stream.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -319,19 +323,20 @@ class Fault:
     at: Moment = field(default_factory=Moment)
     link: LinkKind = "socket"
     nth: Nth | None = None
-    """Which connection of that kind, counted from one in the order of connecting; None: the newest
-    that lives, or, of `refuse`, any."""
+    """Which connection of that kind, counted from one in the order of connecting. None: the newest
+    one that is open; for `refuse`, any."""
     path: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    """Only those whose first request has this path, such as `/sockets/*`; `*` is anything."""
+    """Only connections whose first request has this path, such as `/sockets/*`; `*` matches
+    anything."""
     code: Annotated[int, Field(ge=1000, le=4999)] = 1001
-    """Of `close` and `reject` only."""
+    """For `close` and `reject` only."""
     for_ms: Milliseconds = 0.0
-    """Of `stall` and `refuse` only."""
+    """For `stall` and `refuse` only."""
     there: bool = False
-    """Strike the very connection on which the moment came about, in place of one that `link`,
-    `nth` and `path` name. For moments of the wire, and not for `refuse` and `reject`."""
+    """Strike the very connection on which the moment happens, instead of one that `link`, `nth`
+    and `path` name. For moments of the wire, but not for `refuse` and `reject`."""
     way: Literal["both", "up", "down"] = "both"
-    """Of `stall` and `half-open` only: `up` leads to the server, `down` to the client."""
+    """For `stall` and `half-open` only: `up` leads to the server, `down` to the client."""
 
     def __post_init__(self) -> None:
         if self.way != "both" and self.action not in ("stall", "half-open"):
@@ -346,32 +351,32 @@ class Fault:
 
 @dataclass(frozen=True)
 class Gateway:
-    """A reverse proxy or load balancer beside the server, with limits of its own.
+    """A reverse proxy or load balancer in front of the server, with its own limits.
 
-    It sees connections and requests, and nothing of what the server does with them.
+    It sees connections and requests, but not what the server does with them.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     answer_s: Seconds | None = None
-    """For how long a request may have no answer. Then the gateway answers 504 itself and hangs up
-    on both sides, and the server goes on with it (RFC 9110, section 15.6.5; nginx,
+    """How long a request may wait for its answer. Then the gateway answers 504 itself and hangs up
+    on both sides, while the server carries on with the request (RFC 9110, section 15.6.5; nginx,
     `proxy_read_timeout`, 60 s by default)."""
     idle_s: Seconds | None = None
-    """After so long without a byte either way it hangs up on a connection that waits for no
-    answer, and on a WebSocket without any frame of its own (the same setting of nginx, and
-    `keepalive_timeout`; idle timeouts of load balancers, often 60 s). What a client sends then is
-    lost (RFC 9112, section 9.3.1)."""
+    """How long a connection may carry no byte in either direction. Then the gateway hangs up on
+    it, unless it waits for an answer; on a WebSocket, without a close frame (the same setting of
+    nginx, and `keepalive_timeout`; idle timeouts of load balancers, often 60 s). Whatever the
+    client sends at that time is lost (RFC 9112, section 9.3.1)."""
     connections: Nth | None = None
-    """How many may be open at once (nginx, `limit_conn`). Others' are among them, so that this may
-    be few."""
+    """How many connections may be open at once (nginx, `limit_conn`). The number may be small,
+    since other users' connections take up the rest of the limit."""
     beyond: Literal["503", "reset"] = "503"
-    """What a connection beyond those gets when it says what it is for: an answer (RFC 9110,
-    section 15.6.4; nginx, `limit_conn_status`), or a reset, as of a gateway that has no room left
-    for any (nginx, `worker_connections`)."""
+    """What a connection beyond that number gets once its first bytes have shown its kind: an
+    answer (RFC 9110, section 15.6.4; nginx, `limit_conn_status`), or a reset, as from a gateway
+    that has no room left for any (nginx, `worker_connections`)."""
     since: Literal["start", "run-called"] = "run-called"
-    """From when it has these limits: the trial, or the first call of `run()`. A gateway is
-    configured anew, or others fill it."""
+    """When the limits begin: with the trial, or with the first call of `run()`. A gateway may be
+    reconfigured, or others may fill it."""
 
 
 @dataclass(frozen=True)
@@ -379,7 +384,7 @@ class Network:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     rest: Link = field(default_factory=Link)
-    """Also of what is raw."""
+    """Also for `raw` connections."""
     socket: Link = field(default_factory=Link)
     connections: tuple[ConnectionLink, ...] = ()
     faults: tuple[Fault, ...] = ()
@@ -393,9 +398,9 @@ Route = Literal[
 
 @dataclass(frozen=True)
 class RestFault:
-    """What becomes of some requests of one route, at a proxy between client and server.
+    """What a proxy between client and server does to some requests of one route.
 
-    delay     it takes `delay_ms` longer
+    delay     the answer takes `delay_ms` longer
     status    the client gets `status` instead (RFC 9110, section 15)
     timeout   no answer ever comes; the connection stays open
     truncate  the connection ends in the middle of the answer's body
@@ -409,18 +414,18 @@ class RestFault:
     """`conversation`: the polls of the status. `events`: the pages of the event log."""
     nth: Nth = 1
     times: Nth = 1
-    """That request of the route and so many in all, one after another."""
+    """How many consecutive requests of the route it affects, from the `nth` on."""
     since: Literal["start", "run-called"] = "run-called"
-    """Where counting begins: the trial, or the first call of `run()`."""
+    """Where counting begins: with the trial, or with the first call of `run()`."""
     delay_ms: Milliseconds = 0.0
     status: Annotated[int, Field(ge=400, le=599)] = 503
     acted: bool = True
-    """Whether the server got the request and acted on it: then only its answer suffers."""
+    """Whether the server got the request and acted on it, so that only its answer suffers."""
 
 
 @dataclass(frozen=True)
 class Act:
-    """Something that the caller does meanwhile, on a thread of its own."""
+    """Something that the caller does meanwhile, on another thread."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
@@ -435,49 +440,49 @@ class Caller:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     pause_ms: Milliseconds = 100.0
-    """The conversation created, to the message sent. Up to 1.9 the constructor did not wait for
-    the socket to be subscribed, and lost what came before."""
+    """From the creation of the conversation until the message is sent. Up to 1.9 the constructor
+    did not wait until the socket was subscribed, and missed earlier events."""
     runs: Annotated[int, Field(ge=1, le=100)] = 1
     """How often it sends a message and calls `run()`."""
     max_iterations: Annotated[int, Field(ge=1, le=1_000)] | None = None
-    """What it creates the conversation with: how many steps the agent may take in one run. None:
-    nothing, which is 500."""
+    """How many steps the agent may take in one run, as given when the conversation is created.
+    None: not given, which means 500."""
     between_ms: Milliseconds = 0.0
-    """A `run()` returned, to the next message sent."""
+    """From the return of `run()` until the next message is sent."""
     blocking: bool = True
     """False: `run(blocking=False)`, which only starts a run (from 1.7, as is `timeout_s`)."""
     timeout_s: Seconds | None = None
-    """What `run(timeout=...)` is given; None: nothing."""
+    """The argument of `run(timeout=...)`; None: not given."""
     acts: tuple[Act, ...] = ()
     callback_ms: Milliseconds = 0.0
-    """How long the public callback takes on the events of `callback_on`."""
+    """How long the user's callback takes for each event that `callback_on` selects."""
     callback_raises: bool = False
-    """Whether it raises on them in the end."""
+    """Whether the callback then raises for these events."""
     callback_on: Literal["finish", "all"] = "finish"
     reads_own_message: bool = False
-    """Whether it looks for its message in `state.events` when `send_message()` has returned."""
+    """Whether it looks for its message in `state.events` after `send_message()` has returned."""
     looks_again_s: Seconds = 0.0
-    """A test that was repaired instead of the client: after `run()` it waits so long at most
-    for the finish observation to become visible."""
+    """How long at most it waits after `run()` for the finish observation to become visible, like a
+    test that was repaired in place of the client."""
     settle_s: Seconds = 10.0
-    """After the last `run()` returned, before the late judgements and `close()`."""
+    """How long it waits after the last `run()` before the late judgements and `close()`."""
 
 
 @dataclass(frozen=True)
 class OtherAct:
-    """Something that somebody else does in the conversation, by a request of their own.
+    """A request that somebody else makes in the conversation.
 
     Whoever knows a conversation's id may do so: a second tab of the GUI, a colleague's terminal, a
-    webhook that answers a message elsewhere. The request takes a way of its own, of benign
-    latency, which neither the schedule's network nor its proxy sees.
+    webhook that answers a message elsewhere. The request has its own connection, with benign
+    latency, outside the schedule's network and proxy.
 
     run               `POST /run`; from 1.7 the answer is 409 while a run is going on
     message           `POST /events`
     message-and-run   the same with `run: true` (event_router.py, `SendMessageRequest`), as the GUI
-                      sends it; the agent goes on where it does not run already (from 1.22.1)
+                      sends it; the agent runs unless it already does (from 1.22.1)
     pause             `POST /pause`
-    confirm, reject   the GUI's two buttons where an action waits to be confirmed
-                      (`POST /events/respond_to_confirmation`); who confirms begins a run
+    confirm, reject   the GUI's two buttons for an action that waits to be confirmed
+                      (`POST /events/respond_to_confirmation`); confirming begins a run
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -494,24 +499,24 @@ class OtherAct:
 @dataclass(frozen=True)
 class Watcher:
     """A further client of the same release that looks on: it connects to the conversation by its
-    id, as a colleague's program or a second tab does, and shows what it gets to know.
+    id, as a colleague's program or a second tab does, and shows what it receives.
 
-    It comes by a way of its own, of benign latency, as others do. What it shows in the end is
-    judged like what the client shows.
+    It has its own connections, with benign latency, as others do. The oracle judges what it shows
+    at the end as it judges what the client shows.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     at: Moment = field(default_factory=lambda: Moment("run-started"))
-    """From when it is there."""
+    """When it connects."""
 
 
 @dataclass(frozen=True)
 class LineStall:
-    """The thread that comes to a line of the client's source is not scheduled for a while.
+    """Holds up the thread that reaches a line of the client's source for a while.
 
-    A line is named by its function's qualified name and its text, so that it is the same on
-    every release that has it; on others nothing happens.
+    The line is named by its function's qualified name and its text, so that it is the same on
+    every release that has it; on other releases nothing happens.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -529,17 +534,18 @@ class Interleaving:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    """None: a thread runs until it blocks. A number: `strategy` switches at scheduling points."""
+    """None: a thread runs until it blocks. A number: `strategy` switches threads at scheduling
+    points, and this is its seed."""
     strategy: Literal["random-walk", "pct", "pos"] = "random-walk"
     depth: Annotated[int, Field(ge=1, le=20)] = 3
-    """Of `pct` only: how many ordering constraints the race needs."""
+    """For `pct` only: how many ordering constraints the race needs."""
     at_lines: bool = False
-    """Whether every line of the client's source is a scheduling point, too."""
+    """Whether every line of the client's source is a scheduling point too."""
     stalls: tuple[LineStall, ...] = ()
     step_us: Annotated[float, Field(ge=0, le=1_000)] = 0.0
-    """Virtual microseconds that each scheduling point, and each look at a clock, takes: a machine
-    that works takes time, and what is due meanwhile comes in between. In a test of one's own at
-    least 1."""
+    """Virtual microseconds that each scheduling point, and each reading of a clock, takes: work
+    takes time on any machine, and whatever is due by then comes first. In your own test at least
+    1."""
 
 
 @dataclass(frozen=True)
@@ -548,7 +554,7 @@ class Schedule:
 
     scenario: str
     entropy: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Seeds ids, WebSocket masks and jitter; never decides an order by itself."""
+    """The seed of ids, WebSocket masks and jitter; it never decides an order by itself."""
     script: Script = field(default_factory=Script)
     server: ServerTiming = field(default_factory=ServerTiming)
     network: Network = field(default_factory=Network)
@@ -556,19 +562,19 @@ class Schedule:
     caller: Caller = field(default_factory=Caller)
     interleaving: Interleaving = field(default_factory=Interleaving)
     counterfactual: bool = False
-    """Lets the server do what no released server does; see `departures`."""
+    """Allows what no released server does: `flushes_first`, and the REST fault `empty`."""
     schema: Literal[2] = SCHEMA
     others: tuple[OtherAct, ...] = ()
-    """What others do in the conversation meanwhile."""
+    """What others do in the conversation at the same time."""
     watchers: tuple[Watcher, ...] = ()
     """Further clients, which look on."""
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON form, with every field spelled out."""
+        """Return the JSON form, with every field spelled out."""
         return asdict(self)
 
     def to_short_dict(self) -> dict[str, Any]:
-        """The JSON form of what is not benign alone, without the scenario's name."""
+        """Return the JSON form of only what is not benign, without the scenario's name."""
         short: dict[str, Any] = _ADAPTER.dump_python(self, mode="json", exclude_defaults=True)
         del short["scenario"]
         return short
@@ -578,12 +584,12 @@ class Schedule:
 
     @property
     def test(self) -> str | None:
-        """The name of the user's own test that is run, as pytest has it; None: it is a
-        scenario's, whose names have no colons."""
+        """The name of the user's own test that the trial runs, as pytest writes it; None: it runs
+        a scenario, whose name has no colons."""
         return test_named(self.scenario)
 
     def departures(self) -> tuple[str, ...]:
-        """Where it lets the server do what no released server does, each with its field."""
+        """Return the fields that make the server do what no released server does."""
         found = ["server.flushes_first"] if self.server.flushes_first else []
         found += [
             f"rest[{index}], an empty page"
@@ -607,17 +613,18 @@ class Schedule:
             UsageError: an unknown field, a wrong type, a value out of range, another schema.
         """
         try:
-            # The JSON route: there a list may stand for a tuple, all else stays strict.
+            # By way of JSON, where a list may stand for a tuple; all else stays strict.
             return _ADAPTER.validate_json(json.dumps(data))
         except ValidationError as error:
             raise UsageError(f"schedule {first_complaint(error, 'schedule')}") from None
 
     def non_default_fields(self) -> dict[str, Any]:
-        """Dotted path to value of each field that is not benign (scenario and entropy aside)."""
+        """Map the dotted path of each field that is not benign to its value (scenario and entropy
+        aside)."""
         benign = Schedule(self.scenario, self.entropy)
         return {
             dotted(place.path): place.value
-            # Each fault, act or stall counts for itself.
+            # Each fault, act or stall is one entry.
             for place in walk(self, into_elements=False)
             if isinstance(place.path[-1], int)
             or (
@@ -628,14 +635,14 @@ class Schedule:
 
 
 def test_named(scenario: str) -> str | None:
-    """The name of a scenario, if it is that of a test: others have no colons."""
+    """Return a scenario's name if it is that of a test; only those have colons."""
     return scenario if "::" in scenario else None
 
 
 def first_complaint(error: ValidationError, whole: str) -> str:
-    """The first thing wrong in a JSON value: its path (or the whole's name) and the reason."""
+    """Return the first error in a JSON value: its path (or the whole's name) and the reason."""
     first = error.errors(include_url=False)[0]
-    # What is unknown may be as long as the file.
+    # The name of an unknown field may be as long as the file.
     path, says = dotted(first["loc"]) or whole, unbroken(first["msg"])
     return f"field {path[:_MOST_TOLD]!r}: {says[:_MOST_TOLD]}"
 

@@ -1,10 +1,10 @@
-"""A line of somebody's source, and where it is."""
+"""A line of source code, and where it is."""
 
 from dataclasses import dataclass
 
 Line = tuple[str, str]
-"""Qualified name of a function, and the text of a line in it without the blanks around it: so a
-schedule names it."""
+"""A line as schedules name it: the qualified name of its function, and its text without the
+blanks around it."""
 
 
 @dataclass(frozen=True)
@@ -13,9 +13,9 @@ class SourceLine:
     text: str
     file: str
     number: int
-    """Of the first place in the file, where a function has two lines of one text."""
+    """The line number; if a function has this text twice, that of the first."""
     shared: tuple[str, ...] = ()
-    """The names in it that may lead to what threads share."""
+    """The names in the line that may lead to objects which threads share."""
 
     @property
     def line(self) -> Line:

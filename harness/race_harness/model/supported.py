@@ -1,10 +1,11 @@
-"""Where the harness runs. What comes first in each way in has to be readable for older Pythons."""
+"""Checks that the harness can run here. Each entry point imports this first, so older versions of
+Python must be able to parse it."""
 
 import sys
 
 
 def complaint() -> "str | None":
-    """Why it does not run here, in one line; None: it does."""
+    """Return in one line why the harness does not run here; None if it does."""
     version = tuple(sys.version_info[:3])
     on_linux = sys.platform == "linux"
     if on_linux and version >= (3, 12):

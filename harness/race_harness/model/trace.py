@@ -1,8 +1,8 @@
 """What happened in a trial, in order, and its digest.
 
-The *happenings* are for people and for the oracle: few, named by meaning, each on a lane. The
-*digest* is for machines: it covers every happening, every scheduling decision and every byte
-chunk, so two trials with equal digests did the same thing.
+The *happenings* are for people and for the oracle: there are few, each is named by meaning and is
+on a lane. The *digest* is for machines: it covers every happening, every scheduling decision and
+every chunk of bytes, so two trials with equal digests did the same thing.
 
 Happenings, by lane (times are nanoseconds since the trial began):
 
@@ -28,14 +28,14 @@ socket   subscribed {peer}, frame-sent {event, kind, key?, value?, tool_name?, p
 network  fault {action, link, peer?, code?, for_ms?, fault?, way?}, was-busy {link, peer, for_ms}
 thread   line {function, line, names, stores, round, skipped?}, lines-left-out {count}
 
-What somebody else has asked for, and not the client, is `other=True`: on the lane `server` a run
-that is requested, accepted or refused, and a message that is persisted; on `socket` a connection
-that is subscribed or lost.
+`other=True` marks what somebody other than the client asked for: on the lane `server`, a run that
+is requested, accepted or refused, and a message that is persisted; on `socket`, a connection that
+is subscribed or lost.
 
-Of a test, each happening also tells by which thread it was; what is on the lane `thread` comes
-from its log of lines, and no digest covers it.
+In the trial of a test, each happening also names its thread. The lane `thread` comes from the
+test's log of lines, and no digest covers it.
 
-Told to listeners alone, by network/tap.py and network/connection.py:
+These go to listeners only, from network/tap.py and network/connection.py:
 
 wire     connection-opened {peer, link}, request-sent, request-received,
          request-answered {peer, request}, frame-up, frame-down {peer, socket}
@@ -49,8 +49,8 @@ from pathlib import Path
 from typing import Any, Final
 
 LOG_VARIABLE: Final = "RACE_DIGEST_LOG"
-"""Environment variable that names a file: each trial in the simulation appends what its digest
-covers, a line each, and the digest. Two such files show where two trials parted."""
+"""Environment variable that names a file. Each trial in the simulation appends a line for each
+thing that its digest covers, then the digest. Two such files show where two trials parted."""
 
 Listener = Callable[["Happening"], None]
 
@@ -62,7 +62,7 @@ class Happening:
     what: str
     detail: dict[str, Any] = field(default_factory=dict)
     by: str | None = None
-    """Whose doing it is: a thread, by its name. No digest covers it. None: nobody has asked."""
+    """The name of the thread that did it; no digest covers it. None: nobody asked for it."""
 
     def to_dict(self) -> dict[str, Any]:
         told = {"at_ms": self.at_ns / 1e6, "lane": self.lane, "what": self.what, **self.detail}
@@ -70,21 +70,21 @@ class Happening:
 
 
 class Trace:
-    """An append-only record. `clock` gives nanoseconds since the trial began."""
+    """An append-only record. `clock` returns the nanoseconds since the trial began."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self.happenings: list[Happening] = []
         self.listeners: list[Listener] = []
         self.probe: Callable[[], None] | None = None
-        """Called before something is recorded: it may have something to record first."""
+        """Called before anything is recorded, since it may have to record something first."""
         self.author: Callable[[], str | None] = lambda: None
-        """Tells by which thread something is that is recorded now; None: by none."""
+        """Returns the name of the thread to which new happenings belong, or None."""
         self._clock = clock
         self._hash = hashlib.blake2b(digest_size=16)
         self._log: list[bytes] | None = [] if LOG_VARIABLE in os.environ else None
 
     def now_ns(self) -> int:
-        """Nanoseconds since the trial began."""
+        """Return the nanoseconds since the trial began."""
         return self._clock()
 
     def record(
@@ -96,14 +96,14 @@ class Trace:
         by: str | None = None,
         **detail: Any,
     ) -> Happening:
-        """Note a happening now, and tell the listeners (faults wait for moments here).
+        """Add a happening now, and tell the listeners (faults wait for moments here).
 
-        `at_ns` is for what has happened a little before, and was told only now: in real time
-        others may have seen it since. `by`: whose doing it is, where that is not the author's.
+        `at_ns` is for what happened a little earlier and is reported only now: in real time,
+        others may have seen it since. `by` names the thread that did it, if not the author.
         """
         probe = self.probe
         if probe is not None:
-            # What it records, it records last.
+            # The probe must not be called for what it records itself.
             self.probe = None
             probe()
             self.probe = probe
@@ -114,15 +114,15 @@ class Trace:
         return happening
 
     def tell(self, lane: str, what: str, **detail: Any) -> None:
-        """Tell the listeners of what is neither kept nor covered by the digest: it follows from
-        what is."""
+        """Tell the listeners of something that is neither kept nor covered by the digest, because
+        it follows from other things that are."""
         if self.listeners:
             happening = Happening(self._clock(), lane, what, detail)
             for listener in self.listeners:
                 listener(happening)
 
     def add(self, happening: Happening) -> None:
-        """Note what was recorded elsewhere, with the time that it has."""
+        """Add a happening that was recorded elsewhere; it keeps its time."""
         self.happenings.append(happening)
         told = (happening.at_ns, happening.lane, happening.what, happening.detail)
         self._cover(repr(told).encode())
@@ -130,18 +130,18 @@ class Trace:
             listener(happening)
 
     def note(self, *decision: object) -> None:
-        """Cover a scheduling decision by the digest without keeping it."""
+        """Add a scheduling decision to the digest without keeping it."""
         self._cover(repr(decision).encode())
 
     def note_bytes(self, label: str, data: bytes) -> None:
-        """Cover a chunk of bytes by the digest."""
+        """Add a chunk of bytes to the digest."""
         self._cover(b"%s %d:%s" % (label.encode(), len(data), data))
 
     def digest(self) -> str:
         return self._hash.hexdigest()
 
     def log(self) -> list[str]:
-        """What the digest covers so far, a line each; empty unless LOG_VARIABLE is set."""
+        """Return a line for each thing the digest covers; empty unless LOG_VARIABLE is set."""
         covered = self._log or []
         return [repr(each.decode(errors="backslashreplace")) for each in covered]
 
@@ -152,10 +152,10 @@ class Trace:
 
 
 def append_log(lines: list[str], digest: str) -> None:
-    """Append a trial to the file that LOG_VARIABLE names, if it names one.
+    """Append a trial to the file that LOG_VARIABLE names, if it is set.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     if LOG_VARIABLE in os.environ:
         with Path(os.environ[LOG_VARIABLE]).open("a", encoding="utf-8") as file:

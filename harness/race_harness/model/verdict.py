@@ -1,4 +1,4 @@
-"""The verdicts of a trial, their meaning and their order of gravity."""
+"""The verdicts of a trial, what they mean, and their order of gravity."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,14 +38,14 @@ MEANINGS: Final[dict[str, str]] = {
 ORDER: Final[tuple[str, ...]] = tuple(MEANINGS)
 
 PASSING: Final[tuple[str, ...]] = ("server-stall", "explained", "ok")
-"""The verdicts of a trial that passed. All but `ok` are shown apart, and are failures to whoever
-is strict."""
+"""The verdicts of a trial that passed. All but `ok` are shown separately, and fail under
+`--strict`."""
 
 
 def passes(verdicts: Sequence[str], *, strict: bool = False) -> bool:
-    """Whether a trial with these verdicts passed; a void one, which has none, did not.
+    """Whether a trial with these verdicts passed. A void trial, which has none, did not.
 
-    `strict`: no verdict but `ok` is a pass.
+    With `strict`, only `ok` passes.
     """
     passing = ("ok",) if strict else PASSING
     return bool(verdicts) and all(verdict in passing for verdict in verdicts)
@@ -53,12 +53,12 @@ def passes(verdicts: Sequence[str], *, strict: bool = False) -> bool:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the oracle found: verdicts gravest first, `("ok",)` if there is nothing to say."""
+    """What the oracle found: verdicts, gravest first; `("ok",)` if nothing was wrong."""
 
     verdicts: tuple[str, ...]
     evidence: tuple[Evidence, ...] = ()
     notes: tuple[str, ...] = ()
-    """What is worth telling and is no fault of the client, such as trailing events."""
+    """Things worth telling that are no fault of the client, such as trailing events."""
 
     @property
     def headline(self) -> str:
@@ -66,13 +66,14 @@ class Judgement:
 
     @property
     def cause(self) -> Cause:
-        """What makes two failures the same; empty for a trial that passed or is void."""
+        """The cause: two failures with equal causes count as the same. Empty for a trial that
+        passed or is void."""
         failed = self.verdicts and not passes(self.verdicts)
         return Cause.of(self.evidence) if failed else Cause()
 
     @property
     def concerned(self) -> dict[str, int]:
-        """How many events each verdict concerns, by its name; 1 where it is not about events."""
+        """How many events each verdict concerns, by its name; 1 if it is not about events."""
         events = {verdict: 0 for verdict in self.verdicts if verdict != "ok"}
         for entry in self.evidence:
             events[entry.verdict] = events.get(entry.verdict, 0) + len(entry.events)
@@ -81,26 +82,26 @@ class Judgement:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One trial, as it travels from a worker to the controlling side."""
+    """One trial, as a worker sends it to the controlling side."""
 
     index: int
     verdicts: tuple[str, ...]
     digest: str
     virtual_s: float
-    """Seconds that `run()` took: virtual ones, in real time real ones."""
+    """Seconds that `run()` took: virtual seconds, or wall seconds in real time."""
     wall_ms: float
     """Wall milliseconds of the whole repetition."""
     void: Void | None = None
     """Why there is no verdict, if there is none."""
     undone: int = 0
-    """How many runs and acts were asked for and did not happen."""
+    """How many runs and acts the schedule asked for and did not happen."""
     concerned: Mapping[str, int] = field(default_factory=dict)
-    """As `Judgement.concerned`; empty for a trial that is read from a record."""
+    """See `Judgement.concerned`; empty for a trial that was read from a record."""
 
     @property
     def passed(self) -> bool:
         return self.passes()
 
     def passes(self, *, strict: bool = False) -> bool:
-        """Whether it passed; `strict`: with nothing to be explained either."""
+        """Whether it passed; with `strict`, only `ok` passes."""
         return self.void is None and passes(self.verdicts, strict=strict)
