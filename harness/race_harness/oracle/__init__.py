@@ -1,1 +1,1 @@
-"""From what happened in a trial to its verdicts. Pure."""
+"""Judges a trial: derives its verdicts from what happened in it. Pure."""

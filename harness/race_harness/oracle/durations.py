@@ -1,8 +1,8 @@
-"""How long everything but `run()` takes: acts, requests, and events on their way. Pure.
+"""Finds what took too long, `run()` aside: acts, requests, and events on their way. Pure.
 
-A client, or a server, may be late by what the schedule itself costs and STALL_NS besides. What the
-agent thinks, and what its tools take, excuses nobody here: a pause, a poll or an event has no
-reason to wait for them.
+A client or a server may be late by the delays of the schedule itself, plus STALL_NS. The times
+that the agent thinks and its tools run are no excuse here: no pause, poll or event has a reason to
+wait for them.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -16,16 +16,16 @@ from race_harness.oracle.entries import ActEntry, CallEntry, Doing, LogEntry, Op
 from race_harness.oracle.ledger import OWN_ROUTES, Ledger
 
 STALL_NS: Final = 10_000_000_000
-"""How long anything may take beyond the schedule's own delays."""
+"""Trial nanoseconds that anything may take beyond the schedule's own delays."""
 
 Name = Callable[[Doing], str]
 Holder = Literal["client", "server"]
 Span = tuple[int, float]
-"""From when to when, in trial nanoseconds."""
+"""Begin and end, in trial nanoseconds."""
 
 
 def stalls(schedule: Schedule, ledger: Ledger, name: Name) -> Iterator[Evidence]:
-    """What took too long, each with who held it up; `name` tells an act or a call."""
+    """Yield what took too long, and which side held it up; `name` names an act or a call."""
     judged = _Durations(schedule, ledger)
     doings: list[ActEntry | CallEntry] = [*ledger.acts]
     if not schedule.caller.blocking:
@@ -43,13 +43,13 @@ class _Durations:
         self._ledger = ledger
         self._requests = [*ledger.requests.values()]
         self._told: set[str | None] = set()
-        """Routes of acts that were told."""
+        """Routes of the acts that have been reported."""
         self._late_ns = round(sum(late.for_ms for late in schedule.server.late) * 1e6)
 
     def of_act(self, doing: ActEntry | CallEntry, name: str) -> Iterator[Evidence]:
         if doing.ended is None or doing.silenced:
             return
-        # What the schedule leaves without an answer is waited for as long as the client likes.
+        # If the schedule lets no answer come, the client may wait as long as it likes.
         lost = [_span(one) for one in self._requests if one.fault == "timeout"]
         took_ns = doing.ended_ns - doing.called_ns
         took_ns -= _within(lost, doing.called_ns, doing.ended_ns)
@@ -61,8 +61,8 @@ class _Durations:
         own_ns += round(spoiled * RETRY_S * 1e9)
         if took_ns - own_ns <= STALL_NS:
             return
-        # The answer of `POST run` came after the run in early releases: no act waits for that. And
-        # whoever waits for a frame waits for the server, until it is there.
+        # In early releases the answer to `POST run` came after the run, but no act waits for that.
+        # Until a frame arrives, it is the server that holds up whoever waits for it.
         is_call = isinstance(doing, CallEntry)
         asked = [one for one in self._requests if is_call or one.route != "POST run"]
         waits = [_span(one) for one in asked if one.fault != "timeout"]
@@ -77,8 +77,11 @@ class _Durations:
         yield _stall("act-held", by, name, took_ns)
 
     def of_requests(self) -> Iterator[Evidence]:
-        """By the server, as a client's part in it does not show there. An act that was held up has
-        told its own; the answer of `POST run` came after the run in early releases."""
+        """Requests that the server held up, since a request's times show nothing of the client.
+
+        Not those of acts that are reported already, nor `POST run`, which early releases answered
+        after the run.
+        """
         longest: dict[str, int] = {}
         for span in self._requests:
             if span.route in self._told or span.route == "POST run" or span.silenced:
@@ -94,7 +97,7 @@ class _Durations:
             yield _stall("request-held", "server", route, held_ns)
 
     def of_frames(self) -> Iterator[Evidence]:
-        """Published late, to a socket that was there all the time."""
+        """Events that were published late, although a socket was connected all the time."""
         server = self._schedule.server
         each_ms = server.persist_ms + server.publish_ms + server.snapshot_ms
         own_ns = own_delays_ns(self._schedule, busy_ns=self._ledger.busy_ns)
@@ -109,23 +112,23 @@ class _Durations:
         yield from _frames("frame-late", "server", held)
 
     def of_visibility(self) -> Iterator[Evidence]:
-        """Shown late, or given to the callback late, though the frame had come and the run went
-        on."""
+        """Events that were shown, or given to the callback, late, although their frame had come
+        and the run was still going on."""
         own_ns = self._ledger.own_delays_ns(self._schedule)
         waits = [_span(one) for one in self._requests]
         held = []
         came_ns = 0
         for entry in self._ledger.log.values():
             reached_ns = max(entry.visible_ns or 0, self._ledger.given_ns.get(entry.id, 0))
-            # Who keeps the log's order shows none before those that precede it.
+            # A client that keeps the log's order cannot show an event before its predecessors.
             came_ns = max(came_ns, entry.delivered_ns or 0)
             if entry.delivered_ns is None or reached_ns - came_ns <= STALL_NS + own_ns:
                 continue
             if not self._running(came_ns + STALL_NS + own_ns):
-                continue  # Whatever is late for the end of run() is judged there.
+                continue  # The judgement of run() covers what is late at its end.
             if self._ledger.is_silent(came_ns, reached_ns):
                 continue
-            # Some read over REST what a frame has told them of.
+            # Some clients read over REST what a frame has announced.
             if reached_ns - came_ns - own_ns - _within(waits, came_ns, reached_ns) > STALL_NS:
                 held.append((entry, reached_ns - came_ns))
         yield from _frames("shown-late", "client", held)
@@ -144,7 +147,7 @@ def _span(request: OpenRequest) -> Span:
 
 
 def _within(spans: Iterable[Span], begin_ns: int, end_ns: int) -> int:
-    """For how long of that time at least one of the spans goes on."""
+    """Return for how much of that time at least one of the spans goes on."""
     total_ns, covered_ns = 0, begin_ns
     for asked_ns, ended_ns in sorted(spans):
         last_ns = round(min(ended_ns, end_ns))

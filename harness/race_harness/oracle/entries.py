@@ -1,6 +1,6 @@
-"""What the ledger holds of a trial: events, runs, requests, and what the caller does.
+"""The entries of the ledger: events, runs, requests, and what the caller does.
 
-Positions are places in the trace, times are trial nanoseconds.
+Positions are places in the trace; times are trial nanoseconds.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class LogEntry:
-    """One persisted event and what became of it."""
+    """One persisted event, and when it was sent, delivered and shown."""
 
     id: str
     kind: str
@@ -18,11 +18,11 @@ class LogEntry:
     persisted_ns: int
     trailing: bool
     run: int | None = None
-    """The run that brought it; None: somebody else did."""
+    """The run that produced it; None: it does not come from a run."""
     sent: int | None = None
-    """Position of its first frame."""
+    """The position of its first frame."""
     seen: int | None = None
-    """Position at which it became visible."""
+    """The position at which it became visible."""
     published_ns: int | None = None
     delivered_ns: int | None = None
     visible_ns: int | None = None
@@ -44,51 +44,51 @@ def facts_of(entries: Sequence[LogEntry]) -> tuple[dict[str, Any], ...]:
 
 @dataclass(slots=True)
 class WatcherEntry:
-    """What a further client got to know."""
+    """What a further client received and showed."""
 
     attached: int | None = None
-    """Position; None: it never was."""
+    """The position at which it attached; None: it never did."""
     attached_ns: int = 0
     error: str | None = None
     """What attaching raised."""
     server_was_away: bool = False
-    """Whether the server had stood still or died before that."""
+    """Whether the server had frozen or crashed before that."""
     given: list[str] = field(default_factory=list)
     shown: tuple[str, ...] | None = None
-    """Its events in the end, in its order."""
+    """The events that it showed at the end, in its order."""
     shown_ns: int = 0
     values: dict[str, Any] | None = None
-    """Fields of its state."""
+    """The fields of its state."""
     errors: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class RunEntry:
-    """One run of the agent on the server. Positions in the trace."""
+    """One run of the agent on the server."""
 
     number: int
     accepted: int = 0
     of_other: bool = False
-    """Whether somebody else than the client has asked for it."""
+    """Whether somebody other than the client asked for it."""
     started: int | None = None
     ended: int | None = None
     status: str | None = None
     is_stale: bool = False
-    """Whether that status was there before it started: a client may raise then, and need not."""
+    """Whether the status was the same before the run started: then a client may raise or not."""
     lost: bool = False
-    """Whether the server has died in the middle of it."""
+    """Whether the server died in the middle of it."""
     started_ns: int | None = None
     ended_ns: int | None = None
     told: int | None = None
-    """When it was cleared, all of it in the log."""
+    """The position at which it was cleared: all its events are in the log."""
     done: int | None = None
     done_ns: int | None = None
-    """When the post-run snapshot was published, or else the last status assigned."""
+    """When its post-run snapshot was published; without one, when its last status was assigned."""
 
 
 @dataclass(slots=True)
 class Request:
-    """A REST request that was under way or spoiled during a call."""
+    """A REST request that reached the server during a call or act."""
 
     route: str
     asked_ns: int = 0
@@ -99,20 +99,21 @@ class Request:
 
 @dataclass(slots=True)
 class OpenRequest:
-    """A REST request from its coming to the server to its answer, or to the server's giving up."""
+    """A REST request, from its arrival at the server until its answer, or until the server gave
+    up."""
 
     route: str
     asked_ns: int
     ended_ns: int | None = None
     fault: str | None = None
     delay_ns: int = 0
-    """Of the fault."""
+    """The delay of the fault."""
     silenced: bool = False
 
 
 @dataclass(slots=True)
 class Doing:
-    """Something that the caller does, and what went on between its begin and its end."""
+    """Something that the caller does, and what happened between its beginning and its end."""
 
     number: int
     called: int
@@ -123,12 +124,12 @@ class Doing:
     network_fault: bool = False
     """Whether a REST connection was disturbed."""
     silenced: bool = False
-    """Whether one said nothing for a while, or for ever."""
+    """Whether a REST connection was silent for a while, or for ever."""
 
 
 @dataclass(slots=True)
 class ActEntry(Doing):
-    """A message, a pause, an interrupt, a close."""
+    """Any act of the caller except `run()`: a message, a pause, an interrupt, a close."""
 
     act: str = ""
     error: str | None = None
@@ -142,12 +143,13 @@ class CallEntry(Doing):
     status: str = "idle"
     """The server's status when it ended."""
     run: RunEntry | None = None
-    """The server's run for it: the one that it began, or the one that was going on (409)."""
+    """The server's run for it: the one that it began, or one that was already going on (409)."""
     overlaps: bool = False
-    """Whether another call was on its way during it."""
+    """Whether another call, or somebody else's run, was going on during it."""
     refused: bool = False
-    """Whether the server refused to begin one for it."""
+    """Whether the server refused to begin a run for it."""
     refused_for: RunEntry | None = None
-    """The run that was going on then, also if another was begun for the call afterwards."""
+    """The run that was going on when the server refused, even if it later began another."""
     paused: int | None = None
-    """When somebody paused the conversation: the step under way goes on, and may even win."""
+    """The position at which somebody paused the conversation. The step under way still goes on,
+    and may even finish the run."""

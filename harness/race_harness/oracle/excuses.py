@@ -1,22 +1,22 @@
-"""What excuses a client that raises: it could not have known better. Pure."""
+"""Decides what excuses a client that raises, because it could not know better. Pure."""
 
 from collections.abc import Collection
 
 from race_harness.oracle.entries import CallEntry, Doing, Request
 
 PERSISTS = 3
-"""So many spoiled answers in a row are a fault that persists, which a client may give in to."""
+"""After so many spoiled answers in a row a fault counts as lasting, and a client may give up."""
 PATIENCE_NS = 1_000_000_000
-"""For less than that nobody gives an answer up."""
+"""A client that has waited less than this for an answer has not given up on it."""
 READS_EVENTS = "GET events/search"
 READS_STATE = "GET conversation"
 
 
 def excuse(doing: Doing, own: Collection[str]) -> str | None:
-    """Why what the caller did may raise, in words; None: nothing explains it.
+    """Return in words why a call or an act may raise; None if nothing explains it.
 
-    `own`: the routes of the requests that it is made of. Whether the server has acted on one that
-    is spoiled is anybody's guess, so a client may not simply repeat it.
+    `own` are the routes of the requests that it consists of. If one of these is spoiled, nobody
+    knows whether the server acted on it, so a client may not simply repeat it.
     """
     if doing.network_fault:
         return "a REST connection was disturbed"
@@ -26,11 +26,11 @@ def excuse(doing: Doing, own: Collection[str]) -> str | None:
         if request.status is None and (request.route in own or _is_patient(doing, request)):
             return f"{request.route} was not answered"
     for request in spoiled:
-        # Whoever cannot read the events rather says so than hides it.
+        # A client that cannot read the events should say so.
         if request.route in (*own, READS_EVENTS):
             return _spoiled(request)
     for request in spoiled:
-        # A status of the client's own making, such as 401 or 404, is not to be tried again.
+        # A status that blames the client, such as 401 or 404, is no reason to try again.
         if 400 <= (request.status or 0) < 500 and request.status not in (408, 429):
             return _spoiled(request)
     if len(requests) >= PERSISTS and all(map(_is_spoiled, requests[-PERSISTS:])):
@@ -39,7 +39,7 @@ def excuse(doing: Doing, own: Collection[str]) -> str | None:
 
 
 def refusal(doing: Doing, own: Collection[str]) -> str | None:
-    """That the server itself refused it, in words; None: it did not."""
+    """Return in words how the server itself refused a call or an act; None if it did not."""
     for request in doing.requests.values():
         if request.route in own and (request.status or 0) >= 400 and request.fault is None:
             return f"the server answered {request.route} with {request.status}"
@@ -47,8 +47,8 @@ def refusal(doing: Doing, own: Collection[str]) -> str | None:
 
 
 def _is_patient(doing: Doing, request: Request) -> bool:
-    """Whether a request that may be of another thread was waited for; of `run()`, which asks for
-    many things, any is its own."""
+    """Whether the client waited for a request. During an act it may belong to another thread, so
+    the wait has to be long; `run()` makes many requests, so any of them counts."""
     waited_ns = doing.ended_ns - request.asked_ns
     return isinstance(doing, CallEntry) or waited_ns >= PATIENCE_NS
 

@@ -1,7 +1,7 @@
 """The oracle: compares what the caller saw with what the server did, and gives the verdicts.
 
-Pure: it reads the happenings of a trial and the outcome, nothing else. Every call of `run()` and
-every other act is judged by itself; events and callbacks once, after settling.
+Pure: it reads the happenings of a trial and the outcome, and nothing else. It judges every call of
+`run()` and every other act separately, and events and callbacks once, after settling.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,15 +23,16 @@ from race_harness.oracle.state import stale
 from race_harness.oracle.views import of_client, of_watcher
 
 PROMISE_NS = 250_000_000
-"""How much later or sooner than `run(timeout=...)` says it may give up, beyond those delays."""
+"""How much earlier or later than `run(timeout=...)` says a call may give up, beyond the schedule's
+own delays."""
 CLOSED = "the conversation was closed"
 SLOW_NS = 5_000_000_000
-"""A request that takes so long by the network alone may be given up."""
+"""A client may give up on a request for which the network alone takes so long."""
 _ROUTES = {**OWN_ROUTES, "state": READS_STATE}
 
 
 def judge(schedule: Schedule, happenings: Sequence[Happening], outcome: Outcome) -> Judgement:
-    """Give the verdicts of one trial; not for a void one, which has none."""
+    """Return the verdicts of one trial, which must not be void."""
     ledger = Ledger.of(happenings)
     notes = [
         f"trailing: {entry.kind} persisted after the post-run snapshot"
@@ -63,7 +64,7 @@ def _judgement(evidence: Iterable[Evidence], notes: Sequence[str]) -> Judgement:
     ordered = sorted(evidence, key=lambda entry: ORDER.index(entry.verdict))
     failed = [entry for entry in ordered if entry.verdict not in PASSING]
     if failed:
-        # What passes by itself is no part of what went wrong.
+        # A finding that passes is no part of what went wrong.
         notes = [*notes, *(f"{e.verdict}: {e.says}" for e in ordered if e.verdict in PASSING)]
         ordered = failed
     verdicts = tuple(dict.fromkeys(entry.verdict for entry in ordered)) or ("ok",)
@@ -77,7 +78,7 @@ def _hang(ledger: Ledger, outcome: Outcome) -> Evidence | None:
         if call.ended == "never":
             run = ledger.calls[call.number].run
             if run is not None and run.lost and run.ended is None and ledger.status == "running":
-                # It was on the server's disk, and nothing ever changes it (up to 1.7.3).
+                # The status was on the server's disk, and nothing changes it (up to 1.7.3).
                 return Evidence("server-stall", "left-running", call=call.number, calls=calls)
             return Evidence(
                 "hang", "never-returned", call=call.number, calls=calls, stopped=stopped
@@ -91,7 +92,7 @@ def _hang(ledger: Ledger, outcome: Outcome) -> Evidence | None:
 
 
 def _acts(schedule: Schedule, ledger: Ledger, outcome: Outcome) -> Iterator[Evidence]:
-    """What was raised by all that the caller did besides `run()`."""
+    """Judge the errors of all that the caller did besides `run()`."""
     for act in ledger.acts:
         if act.error is None:
             continue
@@ -111,7 +112,7 @@ def _acts(schedule: Schedule, ledger: Ledger, outcome: Outcome) -> Iterator[Evid
 
 
 def _slow(schedule: Schedule, ledger: Ledger, act: ActEntry) -> str | None:
-    """That a time limit of the client's is less than the network takes."""
+    """Return an excuse if the client's time limit is shorter than the network's delay."""
     error = act.error or ""
     timed_out = "Timeout" in error or "timed out" in error
     slow = rest_latency_ns(schedule) + ledger.busy_ns >= SLOW_NS
@@ -119,8 +120,10 @@ def _slow(schedule: Schedule, ledger: Ledger, act: ActEntry) -> str | None:
 
 
 def _socket_fault(ledger: Ledger, act: ActEntry) -> str | None:
-    """That the socket was disturbed, for a client that does all such things over it. One that has
-    sent anything over REST does not."""
+    """Return an excuse if the socket was disturbed, and the client does its acts over the socket.
+
+    A client that has sent anything over REST does not.
+    """
     acts_over_rest = OWN_ROUTES.values()
     over_rest = any(request.route in acts_over_rest for request in ledger.requests.values())
     disturbed = any(position < (act.ended or 0) for position in ledger.socket_faults)
@@ -128,9 +131,9 @@ def _socket_fault(ledger: Ledger, act: ActEntry) -> str | None:
 
 
 def _own_messages(ledger: Ledger) -> Iterator[Evidence]:
-    """Those that were not to be seen when their `send_message()` returned, and were later."""
+    """Yield messages that were not visible when their `send_message()` returned, only later."""
     for position, event in ledger.messages.items():
-        # While several are sent at once, nobody can tell whose it is.
+        # If several were sent at once, this may be the message of any of them.
         senders = [
             act
             for act in ledger.acts
@@ -146,7 +149,7 @@ def _own_messages(ledger: Ledger) -> Iterator[Evidence]:
 
 
 def _name(doing: Doing) -> str:
-    """As the program's author knows it."""
+    """Return the name that the program's author knows."""
     act = doing.act if isinstance(doing, ActEntry) else "run"
     if act == "state":
         return "reading the state"
@@ -176,11 +179,11 @@ class _Call:
         return Evidence(verdict, fact, events, call=self._call.number, calls=self._calls, **facts)
 
     def _candidates(self) -> list[RunEntry]:
-        """The run that may be its own, or those.
+        """Return the run, or the runs, that may be this call's.
 
-        While several calls are on their way, nobody can tell whose request began which run: each
-        that ended meanwhile may be this call's. And so may be the one for which it was refused,
-        though it has asked again afterwards.
+        While several calls are going on, nobody can tell whose request began which run: each run
+        that ended during the call may be its own. So may the run for which the server refused it,
+        even if the call then asked again.
         """
         entry = self._entry
         own = [entry.run] if entry.run is not None else []
@@ -194,7 +197,7 @@ class _Call:
             for run in {run.number: run for run in [*others, *own]}.values()
             if run.ended is not None
             and run.ended < self._ended
-            # The log may hold the end of somebody else's a little later.
+            # For somebody else's run, the log may show its end a little later.
             and entry.called < ((run.told if run.of_other else None) or run.ended)
         ]
         return sorted(ended, key=lambda run: run.ended or 0) or own
@@ -213,7 +216,7 @@ class _Call:
     def _end_of_run(self) -> Iterator[Evidence]:
         run = self._run
         if self._entry.status == "paused" or self._entry.paused is not None:
-            return  # As its caller, or another client, has asked, perhaps before the run began.
+            return  # Its caller, or another client, asked for that, perhaps before the run began.
         if run is None or run.started is None or self._unheard():
             yield self._found("unrun", "no-run")
         elif run.ended is None and run.lost:
@@ -225,7 +228,7 @@ class _Call:
             yield self._found("spurious-error", "failure-not-raised", status=run.status)
 
     def _unheard(self) -> bool:
-        """Whether the tail of an older run refused it, and so nobody ran for its message."""
+        """Whether the tail of an older run refused the call, so that no run saw its message."""
         run, called = self._run, self._entry.called
         return (
             not self._entry.overlaps
@@ -236,10 +239,10 @@ class _Call:
 
     def _late(self) -> Iterator[Evidence]:
         visible = set(self._call.visible)
-        # What is added after the run may be on its way; of several runs that may be its own it may
-        # have waited for the first.
+        # Events after the end of the run may still be on their way. If several runs may be the
+        # call's own, it may have waited for the first.
         run = self._runs[0] if self._runs else None
-        # And whoever has read of a pause does not wait for the rest of the step.
+        # A client that has learnt of a pause does not wait for the rest of the step.
         ends = (self._ended, run.done if run is not None else None, self._entry.paused)
         until = min(position for position in ends if position is not None)
         late = [
@@ -257,15 +260,15 @@ class _Call:
     def _raised(self, *, closed: bool) -> Iterator[Evidence]:
         error = self._call.error or ""
         timeout_s = self._schedule.caller.timeout_s
-        # By its name or in its words.
+        # The error's name may say so, or its message.
         gave_up = "TimeoutError" in error or "timed out" in error
         own_ns = self._ledger.own_delays_ns(self._schedule)
         if any(map(_failed, self._runs)):
-            return  # As it should.
+            return  # It should raise.
         why = CLOSED if closed else excuse(self._entry, ["POST run"])
         done_ns = self._run.done_ns if self._run is not None else None
         late_ns = -inf if done_ns is None else self._entry.ended_ns - done_ns - own_ns
-        # It may look rarely, and its time be up just then.
+        # It may poll rarely, and have timed out just before the next poll.
         if why is None and gave_up and timeout_s is None and late_ns <= STALL_NS:
             why = "the run was not over, and the client has a timeout of its own"
         if gave_up and timeout_s is not None:
@@ -290,7 +293,7 @@ class _Call:
 
     def _stall(self) -> Iterator[Evidence]:
         if self._ledger.gone:
-            return  # For how long it looks for a conversation that is not there is its own affair.
+            return  # It may look as long as it likes for a conversation that no longer exists.
         timeout_s = self._schedule.caller.timeout_s
         own_ns = self._ledger.own_delays_ns(self._schedule)
         took_ns = self._ended_after_ns()
@@ -305,7 +308,7 @@ class _Call:
         if self._call.ended == "raised" and not any(map(_failed, self._runs)):
             return
         late_ns = self._entry.ended_ns - max(run.done_ns, self._entry.called_ns)
-        # Whatever it asks after the run's end comes to it over the same network.
+        # Its requests after the end of the run also cross the network.
         asked = sum(one.asked_ns >= run.done_ns for one in self._entry.requests.values())
         own_ns += round_trips_ns(self._schedule, asked)
         if late_ns > STALL_NS + own_ns:
@@ -317,8 +320,8 @@ class _Call:
             )
 
     def _busy_with_others(self) -> bool:
-        """Whether somebody else's run was going on when it ended: since when it could have known
-        of the end of its own, nobody can tell."""
+        """Whether somebody else's run was going on when the call ended: then nobody can tell when
+        the call could have known that its own run had ended."""
         return any(
             run.ended is None or run.ended > self._ended
             for run in self._ledger.runs_of_others_during(self._entry)
@@ -329,8 +332,8 @@ class _Call:
 
 
 def _is_over(run: RunEntry | None, position: int) -> bool:
-    """Whether it has ended by then: what others add between its end and its snapshot, such as a
-    message from another thread, is none of its business."""
+    """Whether the run had ended by then. What others add between its end and its snapshot, such as
+    a message from another thread, is not part of it."""
     return run is not None and run.ended is not None and run.ended < position
 
 

@@ -1,7 +1,7 @@
-"""The trace of a trial, sorted by what the oracle asks: the server's log and runs, the calls.
+"""The ledger: sorts the trace of a trial into what the oracle needs, such as log, runs and calls.
 
-Positions in the trace, not times, say what came before what, because much happens at one instant
-of virtual time. Times are trial nanoseconds.
+Positions in the trace, not times, decide what came first, because much happens at one instant of
+virtual time. Times are trial nanoseconds.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,14 +28,14 @@ OWN_ROUTES: Final[Mapping[str, str]] = {
     "pause": "POST pause",
     "interrupt": "POST interrupt",
 }
-"""The request that an act is made of."""
+"""The request that an act consists of."""
 LAST_CLOSE: Final = "last-close"
-"""The `close()` that ends every program; others are acts like the rest."""
+"""The `close()` that ends every program; any other `close()` is an ordinary act."""
 
 
 @dataclass
 class Ledger:
-    """Everything that the oracle asks of a trace."""
+    """Everything that the oracle needs from a trace."""
 
     log: dict[str, LogEntry] = field(default_factory=dict)
     runs: dict[int, RunEntry] = field(default_factory=dict)
@@ -46,45 +46,45 @@ class Ledger:
     given_ns: dict[str, int] = field(default_factory=dict)
     """When each event was first given to the callback."""
     status: str = "idle"
-    """The server's, as of the last entry."""
+    """The server's last status."""
     status_since: int = 0
-    """Position at which it was assigned."""
+    """The position at which it was assigned."""
     messages: dict[int, str] = field(default_factory=dict)
-    """Where the user's own messages were persisted, with their ids."""
+    """Ids of the caller's own messages, by the positions at which they were persisted."""
     views: dict[int, WatcherEntry] = field(default_factory=dict)
-    """Of further clients, by their numbers."""
+    """What further clients saw, by their numbers."""
     subscribed: int | None = None
     settled_ns: int = 0
     closed: int | None = None
-    """When the caller closed the conversation meanwhile."""
+    """The position at which the caller closed the conversation early, if it did."""
     gone: bool = False
-    """Whether a server that was started again does not know the conversation any more."""
+    """Whether a restarted server does not know the conversation any more."""
     reset: bool = False
     """Whether a REST connection was reset, and no request has been answered since."""
     silences: list[tuple[int, float]] = field(default_factory=list)
-    """From when to when nothing may have come through on some REST connection."""
+    """Begin and end of each time in which some REST connection may have carried nothing."""
     socket_silences: list[tuple[int, float]] = field(default_factory=list)
-    """The same of the socket."""
+    """The same for the socket."""
     ended_ns: int = 0
     """When the last thing happened."""
     shown: dict[str, Any] | None = None
-    """The fields of the state that the client showed in the end."""
+    """The fields of the state that the client showed at the end."""
     unreadable: dict[str, str] = field(default_factory=dict)
-    """What the others raised."""
+    """The errors of the fields that it could not read."""
     truth: dict[str, Any] | None = None
     """The server's state at that time."""
     back_ns: int = 0
-    """When the server's process went on, or was to, after it had stood still last."""
+    """When the server's process last came back, or is due back, from a freeze or a crash."""
     changed_ns: int = 0
     """When the server last did anything."""
     retries_ns: int = 0
-    """What a gateway has cost the client: answers that it did not wait for, and asking again."""
+    """What a gateway has cost the client: answers that the gateway gave up on, and retries."""
     busy_ns: int = 0
-    """For how long links of limited bandwidth were busy, one after another."""
+    """How long links of limited bandwidth were busy in all."""
     socket_faults: list[int] = field(default_factory=list)
-    """Where the network did something to a socket."""
+    """The positions at which the network did something to a socket."""
     socket_changes_ns: list[int] = field(default_factory=list)
-    """When a socket was subscribed, was lost, or suffered from the network."""
+    """When a socket was subscribed, was lost, or was hit by a fault."""
 
     @staticmethod
     def of(happenings: Sequence[Happening]) -> "Ledger":
@@ -101,48 +101,49 @@ class Ledger:
         for position, happening in enumerate(happenings):
             _follow_event(ledger, position, happening)
         for call in ledger.calls.values():
-            # Nothing that a client gets to know tells which of them is its own.
+            # The client has no way to tell which of the runs is its own.
             call.overlaps = call.overlaps or any(ledger.runs_of_others_during(call))
         return ledger
 
     def runs_of_others_during(self, call: CallEntry) -> Iterator[RunEntry]:
-        """Runs that somebody else began, and that went on, or their end was being told, at some
-        time of a call."""
+        """Yield the runs that somebody else began and that were going on, or were not cleared yet,
+        during a call."""
         for run in self.runs.values():
             begun = call.ended is None or run.accepted < call.ended
             if run.of_other and begun and (run.told is None or run.told > call.called):
                 yield run
 
     def own_delays_ns(self, schedule: Schedule) -> int:
-        """What the schedule itself adds between the server's end and the client's knowing."""
+        """Return what the schedule itself adds between the server's end and the time at which the
+        client knows of it."""
         own_ns = own_delays_ns(schedule, len(self.callbacks), self.busy_ns)
         return own_ns + self.retries_ns
 
     @property
     def returned_ns(self) -> int:
-        """When the last call ended."""
+        """The time at which the last call ended."""
         return max((call.ended_ns for call in self.calls.values()), default=0)
 
     def open_calls(self) -> Iterator[CallEntry]:
         return (call for call in self.calls.values() if call.ended is None)
 
     def quiet_since(self, at_ns: int) -> bool:
-        """Whether every run is over, and the server has done nothing since then."""
+        """Whether every run is over, and the server has done nothing since `at_ns`."""
         over = all(run.ended is not None for run in self.runs.values())
         return bool(self.runs) and over and self.changed_ns <= at_ns
 
     def is_silent(self, begin_ns: int, end_ns: int | None = None) -> bool:
-        """Whether a REST connection may have said nothing then, or for a part of that time."""
+        """Whether a REST connection may have been silent at that time, or for a part of it."""
         return _overlap(self.silences, begin_ns, begin_ns if end_ns is None else end_ns)
 
     def heard(self, begin_ns: int, end_ns: int) -> bool:
-        """Whether a socket was subscribed all that time and nothing happened to it."""
+        """Whether a socket was subscribed all that time, and nothing happened to it."""
         if not self.socket_changes_ns or self.socket_changes_ns[0] > begin_ns:
             return False
         return not any(begin_ns <= at_ns <= end_ns for at_ns in self.socket_changes_ns)
 
     def open(self) -> Iterator[Doing]:
-        """All that the caller has begun and not ended."""
+        """Yield the calls and acts that have begun and not ended."""
         yield from self.open_calls()
         yield from (act for act in self.acts if act.ended is None)
 
@@ -150,7 +151,7 @@ class Ledger:
 def _persisted(ledger: Ledger, position: int, happening: Happening) -> None:
     detail = happening.detail
     if detail["kind"] == STRANGE:
-        return  # A client that passes it over is right, too: nobody is judged by it.
+        return  # A client may ignore it, so it is not judged.
     ledger.log[detail["event"]] = LogEntry(
         id=detail["event"],
         kind=_kind(detail),
@@ -164,7 +165,8 @@ def _persisted(ledger: Ledger, position: int, happening: Happening) -> None:
 
 
 def _kind(detail: dict[str, Any]) -> str:
-    """Such as `ConversationStateUpdateEvent(execution_status)` or `ActionEvent(finish)`."""
+    """Return for example `ConversationStateUpdateEvent(execution_status)`,
+    `ActionEvent(finish)`."""
     inner = detail.get("key") or detail.get("tool_name")
     return f"{detail['kind']}({inner})" if inner else str(detail["kind"])
 
@@ -180,7 +182,7 @@ def _run_accepted(ledger: Ledger, position: int, happening: Happening) -> None:
 def _run_refused(ledger: Ledger, _position: int, happening: Happening) -> None:
     if happening.detail.get("other"):
         return
-    # Told that a run is on its way (409), the caller waits for that one.
+    # If the answer is that a run is going on (409), the caller waits for that run.
     call = _asker(ledger)
     if call is not None and happening.detail.get("status", 409) == 409 and ledger.runs:
         call.run = ledger.runs[max(ledger.runs)]
@@ -188,16 +190,16 @@ def _run_refused(ledger: Ledger, _position: int, happening: Happening) -> None:
 
 
 def _asker(ledger: Ledger) -> CallEntry | None:
-    """The call that a request to run comes from: the first without a run, or one that was
+    """Return the call that made a request to run: the first one without a run, or one that was
     refused and asks again.
 
-    The request may still have been on its way when `run()` returned.
+    `run()` may have returned while the request was still on its way.
     """
     calls = ledger.calls.values()
     for wanted in (
         lambda call: call.ended is None and call.run is None,
         lambda call: call.ended is None and call.refused,
-        # Whoever finds that the server has lost its run may ask for another.
+        # A call whose run the server has lost may ask for another.
         lambda call: call.ended is None and call.run is not None and call.run.lost,
         lambda call: call.run is None,
     ):
@@ -223,19 +225,20 @@ def _run_started(ledger: Ledger, position: int, happening: Happening) -> None:
 def _run_ended(ledger: Ledger, position: int, happening: Happening) -> None:
     run = ledger.runs[happening.detail["run"]]
     if happening.detail.get("recovered") and run.ended is not None:
-        # It had told another end, and died before that was on its disk: a client may go by either.
+        # Before the crash the server had announced another end, which never reached its disk. A
+        # client may go by either.
         run.status, run.is_stale = happening.detail["status"], True
         return
     run.ended, run.ended_ns = position, happening.at_ns
     run.status = happening.detail["status"]
-    # A run that is interrupted while the agent starts assigns no status.
+    # A run that was interrupted while the agent started has assigned no status.
     kept = run.started is not None and ledger.status_since < run.started
     run.is_stale = kept and run.status == ledger.status
     run.done, run.done_ns = position, happening.at_ns
 
 
 def _run_cleared(ledger: Ledger, position: int, happening: Happening) -> None:
-    """All its events are in the log by now."""
+    """The run is cleared: all its events are in the log by now."""
     run = ledger.runs.get(happening.detail["run"])
     if run is not None:
         run.told = position
@@ -293,7 +296,7 @@ def _act(ledger: Ledger, position: int, happening: Happening, act: str) -> ActEn
 
 
 def is_close(act: str) -> bool:
-    """Whether it ends the connections, which may take a word of the server's."""
+    """Whether the act ends the connections, for which the client may wait for the server."""
     return act in ("close", LAST_CLOSE)
 
 
@@ -389,20 +392,20 @@ def _rest_fault(ledger: Ledger, _position: int, happening: Happening) -> None:
         if request is not None:
             request.fault = happening.detail["action"]
         elif span is None and happening.detail["action"] == "gave-up":
-            # It has not come to the server yet.
+            # The request has not reached the server yet.
             doing.network_fault = True
 
 
 def _network_fault(ledger: Ledger, position: int, happening: Happening) -> None:
     detail = happening.detail
     if detail["action"] == "idle-closed" and detail["link"] == "rest":
-        return  # Whatever is lost by that is told apart.
+        return  # A request that is lost by that has its own happening.
     if detail["action"] == "interject":
-        return  # It takes nothing from anybody.
+        return  # Nothing is lost by it.
     if detail["action"] in ("turned-away", "lost-request"):
         ledger.retries_ns += round(RETRY_S * 1e9)
     is_silence = detail["action"] in ("stall", "refuse", "half-open", "turned-away")
-    # What is half open stays so.
+    # A half-open connection stays half open.
     lasts_ns = detail.get("for_ms", 0.0) * 1e6 if detail["action"] != "half-open" else inf
     until_ns = happening.at_ns + lasts_ns
     if detail["link"] != "rest":
@@ -423,7 +426,7 @@ def _network_fault(ledger: Ledger, position: int, happening: Happening) -> None:
 
 
 def _frozen(ledger: Ledger, position: int, happening: Happening) -> None:
-    """Nothing comes from the server meanwhile, on any connection."""
+    """Nothing comes from the server during a freeze, on any connection."""
     ledger.back_ns = happening.at_ns + round(happening.detail["for_ms"] * 1e6)
     for link in ("rest", "socket"):
         detail = {**happening.detail, "action": "stall", "link": link}
@@ -431,12 +434,12 @@ def _frozen(ledger: Ledger, position: int, happening: Happening) -> None:
 
 
 def _crashed(ledger: Ledger, position: int, happening: Happening) -> None:
-    """Every connection breaks, and until it is there again none can be made."""
+    """A crash breaks every connection, and new ones are refused until the server is back."""
     ledger.back_ns = happening.at_ns + round(happening.detail["for_ms"] * 1e6)
     for link in ("rest", "socket"):
         detail = {**happening.detail, "action": "refuse", "link": link}
         _network_fault(ledger, position, Happening(happening.at_ns, "network", "fault", detail))
-    # A connection that the client has kept may be found broken at its next use.
+    # The client may notice only at its next use that a kept connection is broken.
     ledger.reset = True
     for run in ledger.runs.values():
         run.lost = run.lost or run.ended is None
@@ -490,9 +493,10 @@ _ENTRIES: dict[tuple[str, str], Callable[[Ledger, int, Happening], None]] = {
 
 
 def _follow_event(ledger: Ledger, position: int, happening: Happening) -> None:
-    """Note the first time that an event of the log was sent, delivered, visible.
+    """Note when an event of the log was first sent, delivered and visible.
 
-    A second pass, since releases up to 1.44 may publish an event before it is persisted.
+    This needs a second pass, since releases up to 1.44 may publish an event before they persist
+    it.
     """
     name = {
         "frame-sent": "published_ns",

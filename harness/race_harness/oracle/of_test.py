@@ -1,7 +1,7 @@
-"""The verdict of one repetition of a test. Pure.
+"""Judges one repetition of a test. Pure.
 
-There is no model of what is right, other than the test itself: what it asserts, that it ends, and
-that none of its threads dies.
+Only the test itself says what is right: its assertions must hold, it must end, and none of its
+threads may die.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,11 +18,10 @@ from race_harness.oracle.ledger import Ledger
 
 
 def judge_repetition(repetition: Repetition) -> Judgement | Void:
-    """The verdicts, gravest first; Void where the test was not run to judge by.
+    """Return the verdicts, gravest first, or Void if there is nothing to judge.
 
-    A skip, or a setup that fails, says nothing about a race: the schedule begins with the test
-    itself. So does a test that is expected to fail, and does. A setup that never ends is void as
-    well.
+    The schedule begins with the test itself, so a skip, or a setup that fails or never ends, says
+    nothing about a race. Nor does a test that is expected to fail, and does.
     """
     by_phase = {report.phase: report for report in repetition.phases}
     setup, call = by_phase.get("setup"), by_phase.get("call")
@@ -44,7 +43,7 @@ def _found(
     call: PhaseReport, teardown: PhaseReport | None, repetition: Repetition
 ) -> list[Evidence]:
     if repetition.stopped is not None:
-        # What the test raised then is that it was stopped.
+        # Whatever the test raised comes from being stopped.
         return [Evidence("hang", "test-hung", stopped=repetition.stopped)]
     found = [*repetition.early]
     for report, verdict, fact in (
@@ -66,11 +65,11 @@ def _found(
 def returned_early(
     happenings: Sequence[Happening], calls: Sequence[CallOutcome]
 ) -> Iterator[Evidence]:
-    """What the oracle of conversations holds against these calls of `run()` on one conversation:
-    that the server's run was still going on, or that events were persisted and not visible.
+    """Yield what the oracle of conversations finds wrong with these calls of `run()`: that the
+    server's run was still going on, or that persisted events were not visible.
 
-    A test does not wait until all has settled, so nothing tells `late` from `lost`: both are
-    `early`.
+    The calls are of one conversation. A test does not wait for everything to settle, so `late` and
+    `lost` cannot be told apart: both become `early`.
     """
     ledger = Ledger.of(happenings)
     judged = judge(Schedule("test"), happenings, Outcome(tuple(calls), tuple(ledger.log)))
@@ -78,7 +77,7 @@ def returned_early(
         if entry.verdict == "early":
             yield entry
         elif entry.fact == "seen-late":
-            # Nobody knows which frames of a test's server hold which event.
+            # The harness does not know which frame of a test's server has which event.
             events = tuple({**event, "framed": False} for event in entry.events)
             yield replace(entry, verdict="early", fact="unseen-at-return", events=events)
 

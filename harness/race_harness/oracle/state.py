@@ -1,4 +1,4 @@
-"""Whether the client shows the state that the server is in, once all is quiet. Pure."""
+"""Checks that the client shows the server's state once everything is quiet. Pure."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -10,17 +10,17 @@ from race_harness.oracle.excuses import READS_STATE, excuse, refusal
 from race_harness.oracle.ledger import Ledger
 
 QUIET_NS: Final = 5_000_000_000
-"""For so long nothing may have happened on the server, beyond the schedule's own delays."""
+"""How long, beyond the schedule's own delays, the server must have done nothing to be quiet."""
 
 
 def stale(schedule: Schedule, ledger: Ledger) -> Iterator[Evidence]:
-    """Fields that differ from the server's, and fields that cannot be read."""
+    """Yield the fields that differ from the server's, and fields that cannot be read."""
     reading = next((act for act in ledger.acts if act.act == "state"), None)
     if reading is None or ledger.shown is None:
         return
     why = excuse(reading, [READS_STATE]) or refusal(reading, [READS_STATE])
     if why is not None:
-        # One request may be behind all of them.
+        # The same request may have failed for all of them.
         fields = {error: field for field, error in reversed(ledger.unreadable.items())}
         for error, field in fields.items():
             yield Evidence(
@@ -37,8 +37,8 @@ def stale(schedule: Schedule, ledger: Ledger) -> Iterator[Evidence]:
 def differing(
     shown: Mapping[str, Any], unreadable: Mapping[str, str], truth: Mapping[str, Any] | None
 ) -> list[StateField]:
-    """Fields that cannot be read, and those that are not as they are on the server; None: nobody
-    knows how they are."""
+    """Return fields that cannot be read, and fields that differ from `truth`, the server's state;
+    None if that is not known."""
     found = [StateField(field, f"raises {error}") for field, error in unreadable.items()]
     return found + [
         StateField(field, _text(shown[field]), _text(value))

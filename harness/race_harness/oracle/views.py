@@ -1,5 +1,7 @@
-"""What a client shows in the end: every event, once, in order, each given to its callback; and
-what a further client shows. Pure."""
+"""Judges what the client, and each further one, shows at the end. Pure.
+
+It must show every event, once, in order, and must have given each to its callback.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,12 +15,12 @@ from race_harness.oracle.ledger import Ledger
 from race_harness.oracle.state import QUIET_NS, differing
 
 SETTLED_NS = 5_000_000_000
-"""An event persisted less than this before the end of the settle time is not judged by it."""
+"""An event persisted less than this before the end of the settle time need not be visible."""
 
 
 def of_client(ledger: Ledger, shown: Sequence[str]) -> Iterator[Evidence]:
-    """Of the one whose run() is judged."""
-    # What was persisted before the client subscribed is history: nobody promised a callback.
+    """Judge the client that calls `run()`."""
+    # Nobody promises a callback for events that were persisted before the client subscribed.
     since = inf if ledger.subscribed is None else ledger.subscribed
     yield from _lost(ledger, shown)
     yield from _callbacks(ledger, shown, ledger.callbacks, since)
@@ -27,7 +29,7 @@ def of_client(ledger: Ledger, shown: Sequence[str]) -> Iterator[Evidence]:
 def of_watcher(
     schedule: Schedule, ledger: Ledger, number: int, view: WatcherEntry
 ) -> Iterator[Evidence]:
-    """Of another in the conversation."""
+    """Judge another client in the conversation."""
     for found in _of_watcher(schedule, ledger, view):
         yield replace(found, client=number)
 
@@ -49,7 +51,7 @@ def _of_watcher(schedule: Schedule, ledger: Ledger, view: WatcherEntry) -> Itera
     if view.attached is None or view.shown is None:
         return
     if view.shown_ns - view.attached_ns < SETTLED_NS + ledger.own_delays_ns(schedule):
-        return  # It has hardly come.
+        return  # It has only just attached.
     yield from _lost(ledger, view.shown)
     yield from _callbacks(ledger, view.shown, view.given, view.attached)
     times = Counter(view.shown)
@@ -75,9 +77,9 @@ def _lost(ledger: Ledger, shown: Sequence[str]) -> Iterator[Evidence]:
 
 
 def _settled_entries(ledger: Ledger) -> list[LogEntry]:
-    """Events that had the time to become visible before the settle time was over."""
+    """Return the events that had time to become visible before the settle time was over."""
     if ledger.closed is not None:
-        return []  # Nobody promises events to a caller that has closed.
+        return []  # Nobody promises events to a caller that has closed the conversation.
     latest_ns = ledger.settled_ns - SETTLED_NS - ledger.busy_ns
     return [
         entry
@@ -108,7 +110,7 @@ def _callbacks(
 
 
 def _out_of_order(order: Sequence[str], log: dict[str, LogEntry]) -> list[LogEntry]:
-    """Events of the log that came after a later one, though the server had sent them before it."""
+    """Return the events that came after a later one although the server had sent them first."""
     swapped = []
     before: list[LogEntry] = []
     for event in order:
@@ -123,5 +125,5 @@ def _out_of_order(order: Sequence[str], log: dict[str, LogEntry]) -> list[LogEnt
 
 
 def _overtaken(entry: LogEntry, later: LogEntry) -> bool:
-    """Whether the server itself sent the later one first."""
+    """Whether the server itself sent the later event first."""
     return entry.sent is not None and later.sent is not None and later.sent < entry.sent
