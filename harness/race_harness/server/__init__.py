@@ -1,18 +1,17 @@
-"""What serves a trial: the seam. `server.fake` and `server.real` are behind it.
+"""The interface of a trial's server; `server.fake` and `server.real` implement it.
 
-A server of another kind is an ASGI application that tells the trace, at the instant at which it
-becomes so, with no `await` in between:
+Any other server is an ASGI application that records the following in the trace, at the instant at
+which each happens, with no `await` in between:
 
 server   run-accepted {run}, run-started {run}, run-ended {run, status}, run-refused {status},
          persisted {event, kind}
 socket   subscribed {peer}
 
-Runs are numbered from one; a status of `error` or `stuck` is a failure, which `run()` has to
+Runs are numbered from one; a status of `error` or `stuck` is a failure, for which `run()` has to
 raise. Event ids are those that the client shows. `peer` is the client's port,
-`scope["client"][1]`.
-What goes over its connections is read off the wire, in the words of `network.dialect`.
-docs/how-to/own-client.md says why each is needed and has an example; all else that `model.trace`
-knows of is optional and shows in timelines.
+`scope["client"][1]`. The harness reads requests and frames off the wire itself, with the help of
+a `network.dialect`. docs/how-to/own-client.md says why each of these is needed and has an example;
+everything else in `model.trace` is optional and appears in timelines.
 """
 
 from typing import Protocol, runtime_checkable
@@ -21,31 +20,31 @@ from starlette.types import ASGIApp
 
 
 class Server(Protocol):
-    """The server of one trial, made anew for each."""
+    """The server of one trial; each trial gets a new one."""
 
     @property
     def app(self) -> ASGIApp | None:
-        """Takes `http` and `websocket` scopes; there is no lifespan. None: the client starts its
-        server itself, which it can in the simulation alone."""
+        """The application, which gets `http` and `websocket` scopes, but no lifespan. None: the
+        client starts its server itself, which it can do only in the simulation."""
 
     # A server may also have `async def restart(self) -> None`; see `Restartable`.
 
     async def aclose(self) -> None:
-        """End what still runs, in the server's loop.
+        """End everything that is still running, in the server's loop.
 
         Raises:
-            Exception: what a background task failed with. It is a mistake of the server, and no
-                verdict is given then.
+            Exception: the failure of a background task. It is a bug in the server, so the trial
+                gets no verdict.
         """
 
 
 @runtime_checkable
 class Restartable(Protocol):
-    """A server that may die and be started again."""
+    """A server that can crash and be started again."""
 
     async def restart(self) -> None:
-        """Take up what was persisted, before anybody can connect, and tell that (`restarted`).
+        """Load what was persisted, before anybody can connect, and record `restarted`.
 
-        The process has died: the event loop that the server lived in is gone with all its tasks,
-        and this is another one.
+        The old process is dead: its event loop is gone with all its tasks, and this runs in a new
+        loop.
         """

@@ -1,6 +1,6 @@
-"""Tells what goes over REST and WebSockets where no network of the harness carries it.
+"""Records requests, answers and frames when the harness's own network does not carry them.
 
-`race serve` prints it. In trials, `network.tap` tells the same from the bytes on the wire.
+`race serve` prints them. In trials, `network.tap` records the same from the bytes on the wire.
 """
 
 from itertools import count
@@ -13,7 +13,7 @@ from race_harness.network.dialect import Dialect
 
 
 class AccessLog:
-    """Stands before an application."""
+    """Wraps an application."""
 
     def __init__(self, app: ASGIApp, trace: Trace, dialect: Dialect) -> None:
         self._app = app
@@ -38,7 +38,7 @@ class AccessLog:
             nonlocal status, body, whole
             status = message.get("status", status)
             body += message.get("body", b"")
-            # The client may act upon it before it is told.
+            # The client may act on it before it is recorded.
             at_ns = self._trace.now_ns()
             await send(message)
             whole = message["type"] == "http.response.body" and not message.get("more_body")

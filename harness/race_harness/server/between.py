@@ -1,13 +1,13 @@
-"""Commits between two releases, which say the version of the one before."""
+"""Commits between two releases, which report the version of the earlier one."""
 
 from race_harness.server.profile import release_of
 
 
 def release_seen(version: str) -> str:
-    """What the server of the SDK that is installed here does, if that says it is `version`.
+    """Return the release like which the installed SDK's server behaves, if it reports `version`.
 
-    It is that of the release after where the SDK has what came with it: from 89cfc321e on, four
-    days before 1.10.0, agents start late and runs wait for their publications.
+    That is the next release if the SDK already has its changes: from 89cfc321e on, four days
+    before 1.10.0, agents start late and runs wait for their publications.
     """
     from openhands.sdk.conversation.impl.local_conversation import LocalConversation
 

@@ -1,10 +1,10 @@
-"""Bodies of requests, for what stands before an ASGI application."""
+"""Reads the bodies of requests, and passes them on, for code that wraps an ASGI application."""
 
 from starlette.types import Message, Receive
 
 
 async def body_of(receive: Receive) -> bytes:
-    """The whole of it."""
+    """Return the whole body."""
     body = b""
     while True:
         message = await receive()
@@ -14,7 +14,7 @@ async def body_of(receive: Receive) -> bytes:
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:
-    """As if this body came, in one piece; after it, whatever still comes."""
+    """Return a `Receive` that gives this body in one piece, and then whatever still comes."""
     given = False
 
     async def replay() -> Message:

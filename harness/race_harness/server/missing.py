@@ -1,7 +1,7 @@
-"""What a schedule asks for that an early release does not have.
+"""Finds what a schedule asks for and an early release does not have.
 
-A trial that asks for it is not run, and says why. Whatever else a release lacks, a schedule is run
-without: its fields say since when there is what.
+A trial that asks for such a thing is not run, and says why. Other fields simply have no effect on
+a release that lacks their feature; they say since when it exists.
 """
 
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from race_harness.model.schedule import Schedule
 from race_harness.server.profile import Profile, release_of
 
 _TRACKS_RUNS_OF_MESSAGES: Final = (1, 22, 1)
-"""Before, a message with `run: true` begins a run of its own, which nothing waits for and no
-snapshot follows (event_service.py, `send_message`). The fake has no such thing."""
+"""Earlier, a message with `run: true` begins a separate run, which nothing waits for and no
+snapshot follows (event_service.py, `send_message`). The fake has no such run."""
 
 
 def missing(schedule: Schedule, profile: Profile) -> tuple[str, ...]:
-    """The fields, each with its reason, such as `script.stop_hook_denials: 1.3.0 has no stop
-    hooks`. Empty: none."""
+    """Return the fields, each with its reason, such as `script.stop_hook_denials: 1.3.0 has no
+    stop hooks`. Empty: nothing is missing."""
     return tuple(_missing(schedule, profile))
 
 

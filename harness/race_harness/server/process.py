@@ -1,4 +1,4 @@
-"""What happens to the server's process as a whole, at the moments that the schedule names."""
+"""Applies process events, such as a freeze or a crash, at the moments that the schedule names."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -11,16 +11,16 @@ from race_harness.network.pipe import MILLISECOND, Clock
 
 
 class Life(Protocol):
-    """The process of a server, as whoever started it has it. Called where the network's own code
-    runs, so must not block."""
+    """Controls the process of a server. Its methods are called where the network's own code runs,
+    so they must not block."""
 
     def freeze(self) -> None:
-        """Let no thread of it run, until `thaw`."""
+        """Stop all its threads until `thaw`."""
 
     def thaw(self) -> None: ...
 
     def crash(self) -> None:
-        """End it without a word."""
+        """Kill it without any warning."""
 
     def start(self) -> None:
         """Start another process in its place, which reports when it is ready."""
@@ -35,7 +35,7 @@ class ProcessEvents:
         self._life = life
         self._clock = clock
         self._frozen_until_ns = 0
-        """0: it is not."""
+        """0: it is not frozen."""
         self._over = self._down = False
         for event in events:
             moments.when(event.at, partial(self._come, event))
@@ -64,7 +64,7 @@ class ProcessEvents:
         if self._over or (self._down and event.what != "clock-step"):
             return  # There is no process to which it could happen.
         if event.what == "clock-step":
-            # Whoever stamps events hears of it.
+            # The clock that stamps events hears of it in the trace.
             self._tell("clock-stepped", by_ms=event.by_ms)
         elif event.what == "crash":
             self._crash(event)
@@ -93,7 +93,7 @@ class ProcessEvents:
         self._clock.call_at(until_ns, self._thaw)
 
     def _tell(self, what: str, **detail: Any) -> None:
-        """When the thread has stopped, too, in which the moment has come about."""
+        """Record it later, after the thread in which the moment happened has stopped too."""
 
         def tell() -> None:
             self._clock.trace.record("server", what, **detail)
@@ -101,7 +101,7 @@ class ProcessEvents:
         self._clock.call_at(self._clock.now_ns, tell)
 
     def _thaw(self) -> None:
-        # Another one may have made it longer.
+        # Another freeze may have made it longer.
         if self._frozen_until_ns and self._clock.now_ns >= self._frozen_until_ns:
             self._frozen_until_ns = 0
             self._clock.trace.record("server", "thawed")
@@ -109,6 +109,6 @@ class ProcessEvents:
 
 
 def tell_restarted(trace: Trace, status: str | None) -> None:
-    """Tell that the server has taken up again what it had persisted, with the status that its
-    conversation has now; None: it does not know the conversation any more."""
+    """Record that the server has loaded what it had persisted. `status` is that of its
+    conversation now; None: it does not know the conversation any more."""
     trace.record("server", "restarted", status=status)

@@ -1,8 +1,8 @@
-"""What becomes of single requests, at a proxy between the client and the server.
+"""REST faults: what a proxy between client and server does to single requests.
 
-Real deployments have one: load balancers answer 502, 503 and 504 for a server that restarts, 429
-for one that is busy; they time out, and they cut answers off when they restart themselves. Whether
-the server had acted on the request by then is anybody's guess, so it is the schedule's to say.
+Real deployments have one: load balancers answer 502, 503 and 504 for a server that restarts, and
+429 for one that is busy; they time out, and they cut answers off when they restart themselves. The
+server may have acted on the request by then or not, so the schedule says which.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ class CutOffError(OSError):
 
 
 class RestFaults:
-    """Which request of the trial has which fault."""
+    """Counts the requests of a trial, and knows which of them gets which fault."""
 
     def __init__(self, faults: Sequence[RestFault], trace: Trace) -> None:
         self._faults = faults
@@ -35,7 +35,7 @@ class RestFaults:
             trace.listeners.append(self._notice)
 
     def of_request(self, name: str) -> RestFault | None:
-        """The fault of the next request of a route, by the dialect's name; counts it."""
+        """Count the next request of a route, given by the dialect's name; return its fault."""
         route = ROUTES.get(name)
         scopes = (False, True) if self._running else (False,)
         for since_run in scopes:
@@ -49,7 +49,7 @@ class RestFaults:
         return None
 
     def record(self, fault: RestFault, peer: int) -> None:
-        """Note that it strikes the request that has come last on the connection of that peer."""
+        """Record that the fault hits the last request on the connection of that peer."""
         told: dict[str, Any] = {}
         if fault.action == "status":
             told["status"] = fault.status
@@ -62,7 +62,7 @@ class RestFaults:
 
 
 class SpoilingProxy:
-    """Stands before an application and spoils one request."""
+    """Wraps an application and spoils one request."""
 
     def __init__(self, app: ASGIApp, fault: RestFault) -> None:
         self._app = app
@@ -114,10 +114,10 @@ async def _send_json(send: Send, status: int, content: object) -> None:
 
 
 async def _cut_off(answer: Sequence[Message], send: Send) -> None:
-    """The head as it was, which tells the whole length, and half of the body.
+    """Send the original head, which states the whole length, and half of the body.
 
     Raises:
-        CutOffError: always; the server then hangs up, since it cannot take back the head.
+        CutOffError: always, so that the server hangs up: it cannot take back the head.
     """
     start, *bodies = answer
     body = b"".join(message.get("body", b"") for message in bodies)

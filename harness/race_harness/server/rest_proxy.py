@@ -1,4 +1,4 @@
-"""The proxy before an application: it spoils the requests that the schedule says."""
+"""The proxy in front of an application, which spoils the requests that the schedule names."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -9,7 +9,7 @@ from race_harness.server.rest_faults import RestFaults, SpoilingProxy
 
 
 class RestProxy:
-    """Stands before the application of one trial. `dialect` has the names of its routes."""
+    """Wraps the application of one trial. `dialect` knows the names of its routes."""
 
     def __init__(self, app: ASGIApp, schedule: Schedule, trace: Trace, dialect: Dialect) -> None:
         self._app = app
@@ -26,7 +26,8 @@ class RestProxy:
 
 
 def spoiled(app: ASGIApp, faults: RestFaults, scope: Scope, route: str) -> ASGIApp:
-    """The application for one request, which is spoiled if it is its turn."""
+    """Return the application for one request, which spoils the request if it is to have a
+    fault."""
     fault = faults.of_request(route)
     if fault is None:
         return app

@@ -1,6 +1,6 @@
-"""What a conversation shows of its state, and what the scripted LLM's answers cost.
+"""The fields of a conversation's state that a client must show, and what the scripted LLM costs.
 
-Both kinds of server tell the same fields of the same things, so that a client can be held to them.
+Both kinds of server record the same fields, so that the oracle can compare a client with them.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ from typing import Any, Final
 from race_harness.model.trace import Happening, Trace
 
 COST: Final = 0.01
-"""US dollars that one answer costs, in a turn with statistics."""
+"""What one answer costs in US dollars, in a turn with statistics."""
 PROMPT_TOKENS: Final = 1_000
 COMPLETION_TOKENS: Final = 100
 
@@ -18,8 +18,8 @@ State = Mapping[str, Any]
 
 
 def statistics(answers: int) -> dict[str, Any]:
-    """`ConversationStats` (conversation_stats.py) after so many answers with a price, with the
-    fields that every release has."""
+    """Return `ConversationStats` (conversation_stats.py) after that many answers with a price,
+    with the fields that every release has."""
     if not answers:
         return {"usage_to_metrics": {}}
     usage = {
@@ -43,11 +43,11 @@ STATE_FIELDS: Final = (
     "activated_knowledge_skills",
     "title",
 )
-"""In which a client's view is compared with the server's."""
+"""The fields in which the client's view is compared with the server's."""
 
 
 def state_in(info: State) -> State:
-    """Those fields, from a `ConversationInfo` as JSON."""
+    """Return those fields from a `ConversationInfo` as JSON."""
     metrics = [*info["stats"]["usage_to_metrics"].values()]
     usages = [one.get("accumulated_token_usage") or {} for one in metrics]
     return {
@@ -62,7 +62,7 @@ def state_in(info: State) -> State:
 
 
 def tell_when_asked(trace: Trace, read: Callable[[], State | None]) -> None:
-    """Tell the trace the server's state at the instant at which the caller reads the client's."""
+    """Record the server's state at the instant at which the caller reads the client's."""
 
     def hear(happening: Happening) -> None:
         if happening.what == "act-called" and happening.detail["act"] == "state":

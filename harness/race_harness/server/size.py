@@ -1,7 +1,7 @@
-"""How large things are that a server tells, where the schedule says so.
+"""Text that makes what a server sends as large as the schedule says.
 
-The text is random, so that compression (RFC 7692) takes no more of it than of a picture: a row of
-one letter would come to nothing on the wire.
+The text is random, so that compression (RFC 7692) shrinks it no more than a picture: one repeated
+letter would shrink to nothing on the wire.
 """
 
 import base64
@@ -12,13 +12,13 @@ from typing import Any
 
 @lru_cache(maxsize=8)
 def text(kilobytes: int) -> str:
-    """So many times 1,000 characters, the same ones each time."""
+    """Return that many times 1,000 characters, the same ones each time."""
     return base64.b64encode(random.Random(kilobytes).randbytes(750 * kilobytes)).decode()
 
 
 def instructed(request: dict[str, Any], kilobytes: int) -> dict[str, Any]:
-    """A request for a conversation whose agent has so long instructions: `AgentContext`
-    (context/agent_context.py), which every release since 1.0 has."""
+    """Return the request for a conversation with that much more text in the agent's instructions:
+    `AgentContext` (context/agent_context.py), which every release since 1.0 has."""
     if not kilobytes:
         return request
     context = {"system_message_suffix": text(kilobytes)}

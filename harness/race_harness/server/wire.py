@@ -1,4 +1,4 @@
-"""What goes over the wire: names and forms that the fake and the real server have in common."""
+"""What the fake and the real server have in common on the wire: routes, events and statuses."""
 
 import json
 from collections.abc import Mapping
@@ -11,15 +11,15 @@ Event = dict[str, Any]
 
 FULL_STATE = "full_state"
 FINAL = ("finished", "error", "stuck", "paused", "waiting_for_confirmation")
-"""Statuses that a run ends in."""
+"""Statuses in which a run can end."""
 
 encode = json.JSONEncoder(separators=(",", ":")).encode
-"""Compact JSON, as the real server's."""
+"""Returns compact JSON, like the real server's."""
 
 
 @lru_cache(maxsize=256)
 def route_name(method: str, path: str) -> str:
-    """Short and free of ids: `POST run`, `GET conversation`, `GET events/search`."""
+    """Return a short name without ids: `POST run`, `GET conversation`, `GET events/search`."""
     parts = [part for part in path.split("/") if part and part not in ("api", "acp")]
     if parts[:1] != ["conversations"]:
         return f"{method} {'/'.join(parts)}"
@@ -33,8 +33,8 @@ def route_name(method: str, path: str) -> str:
 
 
 def describe(event: Mapping[str, Any]) -> dict[str, Any]:
-    """What a happening says of an event: `event`, `kind`, of a tool's event its `tool_name` and,
-    of a state update, its `key` and `value` (of a full state, only the status)."""
+    """Return the details of an event for a happening: `event`, `kind`; for a tool's event its
+    `tool_name`; for a state update its `key` and `value` (for a full state, only the status)."""
     told = {"event": event["id"], "kind": event.get("kind", "")}
     if event.get("tool_name") is not None:
         told["tool_name"] = event["tool_name"]
@@ -43,13 +43,13 @@ def describe(event: Mapping[str, Any]) -> dict[str, Any]:
         if event["key"] == FULL_STATE:
             value = value.get("execution_status")
         told["key"] = event["key"]
-        # Some are large, and none of those is of interest.
+        # Values that are no text may be large, and nobody needs them.
         told["value"] = value if isinstance(value, str) else None
     return told
 
 
 class AgentServerDialect(Dialect):
-    """The words of the agent server, fake or real."""
+    """The dialect of the agent server, fake or real."""
 
     def route(self, method: str, path: str) -> str:
         return route_name(method, path)

@@ -1,1 +1,1 @@
-"""The fake agent server: one model of a run, after the upstream files that it names."""
+"""The fake agent server: one model of a run, built from the upstream files that it names."""

@@ -1,7 +1,7 @@
 """The fake agent server as a FastAPI app.
 
-The app is built once per process; `app.state.server` holds what one trial is about and is
-swapped by its owner. The handlers are plain Starlette endpoints: nothing is validated twice.
+Each process builds the app once. `app.state.server` holds the server of one trial, and its owner
+replaces it. The handlers are plain Starlette endpoints, so that nothing is validated twice.
 """
 
 from functools import cache
@@ -39,7 +39,7 @@ class FakeServer:
 
 
 def create_app(server: AgentServer | None = None) -> FastAPI:
-    """While `app.state.server` is None, every request is answered 503."""
+    """Make the app. While `app.state.server` is None, it answers every request with 503."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.server = server
     app.add_middleware(Entrance)
@@ -48,7 +48,7 @@ def create_app(server: AgentServer | None = None) -> FastAPI:
     for method, path, handler in rest.ROUTES:
         routes.append(Route(path, handler, methods=[method]))
         if path.startswith("/api/"):
-            # The agents of 1.15 to 1.22 that speak ACP have the same under another path.
+            # For agents of 1.15 to 1.22 that speak ACP, the same routes have another path.
             acp = path.replace("/api/", "/api/acp/", 1)
             routes.append(Route(acp, handler, methods=[method]))
     return app

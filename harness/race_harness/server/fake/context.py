@@ -1,4 +1,4 @@
-"""What everything on one server shares: the schedule, the trace, time, ids and the event loop."""
+"""What all parts of one server share: the schedule, the trace, time, ids and the event loop."""
 
 import asyncio
 import copy
@@ -27,8 +27,8 @@ class Context:
         self.trace = trace
         self.profile = profile
         self.event_loop = EventLoop()
-        """Held by whatever keeps the real server's one event loop busy. Nothing is received,
-        answered or sent meanwhile: see `loop_turn`."""
+        """Held by whatever keeps the real server's single event loop busy. Meanwhile the server
+        receives, answers and sends nothing: see `loop_turn`."""
         self._epoch = epoch
         self.wall_clock = WallClock(self.timing, trace, lambda: trace.now_ns() // 1000)
         self._random = random.Random(schedule.entropy)
@@ -42,7 +42,7 @@ class Context:
         self._failures: list[BaseException] = []
 
     def of_next_process(self) -> "Context":
-        """The context of the process that replaces this one: nothing is under way, and all
+        """Return the context of the process that replaces this one: no task is running, and all
         counters continue."""
         context = copy.copy(self)
         context.event_loop, context._tasks = EventLoop(), {}
@@ -50,7 +50,7 @@ class Context:
 
     @property
     def runs(self) -> int:
-        """How many runs were accepted so far."""
+        """How many runs the server has accepted."""
         return self._runs
 
     async def wait(self, milliseconds: float) -> None:
@@ -59,16 +59,17 @@ class Context:
             await asyncio.sleep(milliseconds / 1000)
 
     def late_ms(self, what: Literal["append", "publication"]) -> float:
-        """How much longer the next append or publication takes than others."""
+        """Return how much longer than others the next append or publication takes."""
         self._acts[what] += 1
         return self._late.get((what, self._acts[what]), 0.0)
 
     def rest_late_ms(self, what: Literal["request", "answer"], number: int) -> float:
-        """How much longer a request waits to be served, or its answer to be sent, than others."""
+        """Return how much longer than others a request waits until it is served, or its answer
+        until it is sent."""
         return self._late.get((what, number), 0.0)
 
     async def loop_turn(self) -> None:
-        """Wait until the real server's event loop would get round to something."""
+        """Wait until the real server's event loop would run something that is ready."""
         await self.event_loop.turn()
 
     async def loop_look(self) -> None:
@@ -79,7 +80,7 @@ class Context:
         return str(UUID(int=self._random.getrandbits(128), version=4))
 
     def timestamp(self) -> str:
-        """Naive ISO, microseconds. Clients sort by it."""
+        """Return a naive ISO timestamp with microseconds. Clients sort by it."""
         at = self._epoch + timedelta(microseconds=self.wall_clock.stamp_us())
         return at.isoformat(timespec="microseconds")
 
@@ -92,14 +93,14 @@ class Context:
         return self._requests
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Start a background task that `aclose` ends at the latest."""
+        """Start a background task. If it is still running, `aclose` ends it."""
         task = asyncio.create_task(work, name=name)
         self._tasks[task] = None
         task.add_done_callback(self._ended)
         return task
 
     def note_failure(self, failure: BaseException) -> None:
-        """Something of the fake itself broke, which `aclose` is going to tell."""
+        """Keep a failure of the fake itself, which `aclose` will raise."""
         self._failures.append(failure)
 
     async def aclose(self) -> None:

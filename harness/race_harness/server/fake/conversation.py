@@ -1,4 +1,4 @@
-"""One conversation of the fake server."""
+"""One conversation of the fake server: its state, its events and their order."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,7 +17,7 @@ from race_harness.server.wire import FINAL, FULL_STATE, Event, describe
 
 @dataclass
 class RunState:
-    """What a conversation knows of one run."""
+    """What a conversation knows about one run."""
 
     number: int
     told: bool = False
@@ -25,8 +25,8 @@ class RunState:
 
 
 class Conversation:
-    """State, events and the order of their acts: `LocalConversation` (local_conversation.py), and
-    what `EventService` (event_service.py) tells of it."""
+    """State and events, after `LocalConversation` (local_conversation.py), and what `EventService`
+    (event_service.py) publishes of it."""
 
     def __init__(self, context: Context, conversation_id: str, request: Mapping[str, Any]) -> None:
         self.context = context
@@ -36,16 +36,16 @@ class Conversation:
         self.pub_sub = PubSub(context)
         self.lock = StateLock(self._save)
         self.status = "idle"
-        """In live memory."""
+        """The status in live memory."""
         self.unconfirmed: list[Event] = []
         """Actions that wait to be confirmed, or to be done again."""
         self._statistics: dict[str, RunState] = {}
-        """Whose they are, by the id of their event."""
+        """The runs of statistics events, by the ids of the events."""
         self._paid_answers = 0
         self._saved_status, self._saved_answers, self._saved_head = "idle", 0, 0
-        """In base_state.json."""
+        """The contents of base_state.json."""
         self.user_messages = 0
-        """How many the user has sent so far."""
+        """How many messages the user has sent so far."""
         self._created_at = context.timestamp()
         self.request = request
         self._state = _initial_state(conversation_id, request)
@@ -56,12 +56,12 @@ class Conversation:
     # Events and status
 
     async def emit(self, event: Event, run: int | None = None) -> None:
-        """Persist and publish, in the order of the release (local_conversation.py,
+        """Persist and publish an event, in the release's order (local_conversation.py,
         `__init__`)."""
         profile = self.context.profile
         if profile.publish_before_persist:
-            # The frame's coroutine and the append are on different threads, so a client can
-            # hold an event that the store does not have yet.
+            # The frame's coroutine and the append run on different threads, so a client can have
+            # an event before the store does.
             self.pub_sub.schedule(event)
             await self._persist(event, run)
         else:
@@ -77,8 +77,8 @@ class Conversation:
     async def set_status(
         self, status: str, run: int | None = None, assigned: Callable[[], None] | None = None
     ) -> None:
-        """Assign, then tell: the event comes from the assignment (state.py, `__setattr__`), so
-        live memory is ahead of the log, and the log of the socket.
+        """Assign the status, then emit it: the assignment makes the event (state.py,
+        `__setattr__`), so live memory is ahead of the log, and the log is ahead of the socket.
 
         `assigned` is called between the two.
         """
@@ -93,11 +93,11 @@ class Conversation:
         await self.emit(self.events.state_update("execution_status", status), run)
 
     def pay(self) -> None:
-        """The LLM's answer has a price, which the state has at once."""
+        """Add the price of an answer of the LLM to the state, which has it at once."""
         self._paid_answers += 1
 
     def tell_statistics(self, run: RunState) -> None:
-        """What an answer of the LLM has cost. A thread of its own appends that when it gets the
+        """Emit what an answer of the LLM has cost. A separate thread appends that when it gets the
         state lock: up to 1.32 after the step, which may be the last one of the run
         (event_service.py, `_setup_stats_streaming` and `_emit_event_from_thread`)."""
         event = self.events.state_update("stats", statistics(self._paid_answers))
@@ -111,7 +111,7 @@ class Conversation:
             await self.emit(event, run)
 
     async def read_status(self) -> str:
-        """What REST says."""
+        """Return the status that REST shows."""
         status = await self._status_of_release()
         flushing = self.context.timing.flushes_first and self.pub_sub.busy()
         return "running" if flushing and status in FINAL else status
@@ -126,7 +126,7 @@ class Conversation:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[PersistedLog]:
-        """The log as REST reads it."""
+        """Give the log to a REST request, which waits as long as the release does."""
         async with AsyncExitStack() as stack:
             if self.context.profile.reads_block_loop:
                 await stack.enter_async_context(self.context.event_loop)
@@ -135,7 +135,7 @@ class Conversation:
             yield self.log
 
     def info(self, status: str) -> dict[str, Any]:
-        """`ConversationInfo` (models.py)."""
+        """Return a `ConversationInfo` (models.py)."""
         return self._live_state(status) | {
             "title": None,
             "metrics": None,
@@ -146,8 +146,8 @@ class Conversation:
     # Snapshots
 
     async def snapshot(self) -> Event:
-        """A full state, which is never persisted. Building it waits for the state lock, and up
-        to 1.16.0 the whole server waits with it."""
+        """Make a full state, which is never persisted. This waits for the state lock, and up to
+        1.16.0 the whole server waits with it."""
         async with self.state_read_by_server():
             await self.context.wait(self.context.timing.snapshot_ms)
             return self.events.state_update(FULL_STATE, self._live_state(self.status))
@@ -159,11 +159,13 @@ class Conversation:
         }
 
     async def publish_snapshot(self, run: RunState | None = None) -> None:
-        """What ends runs, pauses and interrupts (event_service.py, `_publish_state_update`).
-        It goes to the subscribers without the lag of an event, yet on the same event loop, so
-        never ahead of what was scheduled before it; where building it blocks that loop, ahead of
-        what is scheduled meanwhile. A slow other subscriber makes only whoever waits for it wait
-        longer."""
+        """Publish the snapshot that ends runs, pauses and interrupts (event_service.py,
+        `_publish_state_update`).
+
+        It goes to the subscribers without the lag of an event, but on the same event loop, so
+        never ahead of what was scheduled before it. If building it blocks that loop, it goes ahead
+        of what is scheduled meanwhile. A slow other subscriber delays only the caller.
+        """
 
         def tell() -> None:
             number = None
@@ -197,8 +199,8 @@ class Conversation:
                 await self._persist(self.events.system_prompt(), None)
 
     async def ensure_agent_ready(self) -> None:
-        """The first message or run starts the agent, whose system prompt is then the first
-        event (local_conversation.py, `_ensure_agent_ready`)."""
+        """Start the agent with the first message or run; its system prompt is the first event
+        (local_conversation.py, `_ensure_agent_ready`)."""
         if self._agent_ready:
             return
         async with self.lock:
@@ -207,7 +209,7 @@ class Conversation:
                 await self.emit(self.events.system_prompt())
 
     async def add_message(self, content: list[dict[str, Any]]) -> None:
-        """A message of the user."""
+        """Add a message of the user."""
         await self.ensure_agent_ready()
         async with self.lock:
             stuck_too = self.context.profile.stuck_can_go_on
@@ -217,18 +219,19 @@ class Conversation:
             await self.emit(self.events.message(content))
 
     async def change_setting(self) -> None:
-        """Secrets, confirmation policy and the like: each waits for the state lock, in an
-        executor (local_conversation.py, `update_secrets`)."""
+        """Change secrets, confirmation policy and the like, each of which waits for the state lock
+        in an executor (local_conversation.py, `update_secrets`)."""
         async with self.lock:
             pass
 
     async def pause(self) -> None:
-        """Takes effect at the next iteration of the run's loop, which examines the status."""
+        """Pause. It takes effect at the next iteration of the run's loop, which checks the
+        status."""
         await self.set_paused()
         await self.publish_snapshot()
 
     async def set_paused(self) -> None:
-        """Pause, unless it is over."""
+        """Set the status, unless the run is over."""
         if self.status == "paused":
             return
         async with self.lock:
@@ -237,7 +240,7 @@ class Conversation:
                 await self.emit(self.events.pause())
 
     async def reject(self, reason: str) -> None:
-        """Reject each pending action. Which ones are pending is read before the lock is acquired
+        """Reject each pending action. The list of these is read before the lock is acquired
         (local_conversation.py, `reject_pending_actions`)."""
         pending = self._unmatched()
         async with self.lock:
@@ -265,7 +268,7 @@ class Conversation:
 
     @asynccontextmanager
     async def state_read_by_server(self) -> AsyncIterator[None]:
-        """The state lock, for which the whole server waits up to 1.16.0."""
+        """Hold the state lock, for which the whole server waits up to 1.16.0."""
         async with AsyncExitStack() as stack:
             if self.context.profile.snapshot_blocks_loop:
                 await stack.enter_async_context(self.context.event_loop)
@@ -273,7 +276,7 @@ class Conversation:
             yield
 
     def _save(self) -> None:
-        """The outermost block under the state lock is left."""
+        """Called at the end of the outermost block under the state lock."""
         if self.context.profile.saves_state_late:
             self._store()
 
@@ -283,10 +286,10 @@ class Conversation:
         if before != self.status and self.context.profile.status_from_persisted_state:
             self.context.trace.record("server", "status-readable", status=self.status)
 
-    # After the death of the process
+    # After a crash of the process
 
     def take_up(self, died: "Conversation") -> None:
-        """Take over what another process has persisted of this conversation."""
+        """Take over what the dead process persisted of this conversation."""
         self.log = died.log
         self.status = self._saved_status = died._saved_status
         self._paid_answers = self._saved_answers = died._saved_answers
@@ -297,12 +300,12 @@ class Conversation:
         self.unconfirmed = self._unmatched(head)
 
     def _unmatched(self, head: int | None = None) -> list[Event]:
-        """The pending actions before the head; None: all of them."""
+        """Return the pending actions before the head; None: all of them."""
         errors_answer = not self.context.profile.repeats_failed_calls
         return self.log.unmatched(head, errors_answer=errors_answer)
 
     async def recover(self, run: int) -> None:
-        """End a run that died with its process (event_service.py, `start`). Nobody can have
+        """End a run that died with its process (event_service.py, `start`). Nobody can be
         subscribed yet."""
         if self.status != "running" or not self.context.profile.recovers_runs:
             return
@@ -327,8 +330,8 @@ def _mark(event: Event) -> dict[str, Any]:
 
 
 def _initial_state(conversation_id: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """`ConversationState` (state.py) without its status and statistics, in the fields of every
-    release."""
+    """Return `ConversationState` (state.py) without its status and statistics, with the fields
+    that every release has."""
     workspace = {"kind": "LocalWorkspace", "working_dir": "workspace/project"}
     return {
         "id": conversation_id,

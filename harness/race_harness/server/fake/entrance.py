@@ -1,4 +1,4 @@
-"""The outermost layer of the app: spoils requests, lets them wait, and checks the key."""
+"""The outermost layer of the app, which spoils requests, delays them, and checks the key."""
 
 from functools import partial
 
@@ -14,7 +14,7 @@ from race_harness.server.wire import route_name
 
 
 class Entrance:
-    """Pure ASGI, since this is on the path of every request."""
+    """Plain ASGI, since every request passes through it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -28,7 +28,7 @@ class Entrance:
         elif scope["type"] == "websocket":
             await self._app(scope, receive, send)
         elif whose.asks.get():
-            # Not by the client's proxy, and not counted among its requests.
+            # It bypasses the client's proxy, and does not count among its requests.
             await self._serve(server, 0, scope, receive, send)
         else:
             number = server.context.next_request()
@@ -39,7 +39,7 @@ class Entrance:
     async def _serve(
         self, server: AgentServer, number: int, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Answer when the real server's event loop would get round to it."""
+        """Answer when the real server's event loop would."""
         context = server.context
         await context.wait(context.rest_late_ms("request", number))
         await context.loop_look()
@@ -56,7 +56,7 @@ class Entrance:
         try:
             await app(scope, receive, answer)
         except ClientDisconnect:
-            pass  # In the middle of the request's body.
+            pass  # The client left in the middle of the request's body.
         except Exception as failure:
             server.context.note_failure(failure)
             raise

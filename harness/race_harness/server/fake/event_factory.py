@@ -1,7 +1,7 @@
-"""The events that the fake makes.
+"""Makes the events of the fake server.
 
-Plain dictionaries with only those fields that exist in every release from 1.0.0 to 1.58.0: the
-clients' models forbid extra fields, and fields have come and gone.
+They are plain dictionaries with only those fields that exist in every release from 1.0.0 to
+1.58.0, because the clients' models forbid extra fields, and fields have come and gone.
 """
 
 import json
@@ -21,8 +21,8 @@ class EventFactory:
         self._context = context
 
     def system_prompt(self) -> Event:
-        """Where real ones have some 17 kB, only what the schedule says: otherwise no more than
-        their place in the order matters."""
+        """Make the system prompt. Real ones have some 17 kB, this one only as much as the schedule
+        says, since otherwise only its place in the order matters."""
         text = _SYSTEM_PROMPT + size.text(self._context.script.state_kb)
         prompt = {"type": "text", "text": text}
         return self._event("SystemPromptEvent", "agent", system_prompt=prompt, tools=[])
@@ -33,7 +33,7 @@ class EventFactory:
         return self._event("MessageEvent", source, llm_message=message)
 
     def action(self, tool: str) -> Event:
-        """A call of one of the SDK's two built-in tools, `think` or `finish`."""
+        """Make a call of one of the SDK's two built-in tools, `think` or `finish`."""
         if tool == "finish":
             action, arguments = {"kind": "FinishAction"}, {"message": "Done."}
         else:
@@ -75,16 +75,16 @@ class EventFactory:
         )
 
     def strange(self) -> Event:
-        """Of a kind that no release knows."""
+        """Make an event of a kind that no release knows."""
         return self._event(STRANGE, "environment", detail="Of a newer server.")
 
     def answer(self, text: str) -> Event:
-        """The agent's own message, without a tool call."""
+        """Make a message of the agent without a tool call."""
         message = {"role": "assistant", "content": [{"type": "text", "text": text}]}
         return self._event("MessageEvent", "agent", llm_message=message)
 
     def failed_tool(self, action: Event, error: str) -> Event:
-        """Takes the place of an observation."""
+        """Make the event that replaces an observation when a tool fails."""
         return self._event(
             "AgentErrorEvent",
             "agent",
@@ -97,7 +97,7 @@ class EventFactory:
         return self._event("ConversationErrorEvent", "environment", code=code, detail=detail)
 
     def rejection(self, action: Event, reason: str) -> Event:
-        """Takes the place of an observation, too."""
+        """Make the event that replaces an observation when the user rejects the action."""
         return self._event(
             "UserRejectObservation",
             "environment",
@@ -120,7 +120,7 @@ class EventFactory:
         return self._event("InterruptEvent", "user")
 
     def stamp(self, event: Event) -> None:
-        """As if it were made now."""
+        """Give the event a new timestamp, as if it were made now."""
         event["timestamp"] = self._context.timestamp()
 
     def _event(self, kind: str, source: str, **fields: object) -> Event:

@@ -7,7 +7,7 @@ from race_harness.server.wire import Event
 
 @dataclass(frozen=True)
 class Filter:
-    """Which events a query is about; None matches all."""
+    """Which events a query asks for; None matches all."""
 
     kind: str | None = None
     """A class name, with or without its module."""
@@ -30,7 +30,7 @@ EVERYTHING = Filter()
 
 
 class PersistedLog:
-    """Append-only and in the order of appends, which never changes."""
+    """An append-only log, always in the order of the appends."""
 
     def __init__(self) -> None:
         self._events: list[Event] = []
@@ -51,7 +51,7 @@ class PersistedLog:
         return any(event["kind"] == kind for event in self._events)
 
     def unmatched(self, head: int | None, *, errors_answer: bool) -> list[Event]:
-        """Actions among the first `head` events that have no result yet (state.py,
+        """Return the actions among the first `head` events that have no result yet (state.py,
         `get_unmatched_actions`)."""
         answers = {"ObservationEvent", "UserRejectObservation"}
         answers |= {"AgentErrorEvent"} if errors_answer else set()
@@ -70,10 +70,10 @@ class PersistedLog:
         limit: int = 100,
         descending: bool = False,
     ) -> tuple[list[Event], str | None]:
-        """One page and the id that the next begins with.
+        """Return one page, and the id with which the next page begins.
 
-        `page_id` is inclusive, and an unknown one begins at the first page again
-        (event_service.py, `_search_events_sync`).
+        `page_id` is inclusive; an unknown one begins at the first page again (event_service.py,
+        `_search_events_sync`).
         """
         first = len(self._events) - 1 if descending else 0
         if page_id is not None:

@@ -1,4 +1,4 @@
-"""The server: its conversations, and the runs that each of them accepts."""
+"""The server behind the app: its conversations, and the runs that each of them accepts."""
 
 import asyncio
 from collections.abc import Mapping
@@ -28,13 +28,13 @@ class AlreadyRunningError(Exception):
 
 
 class FailedRunError(Exception):
-    """The run that was waited for ended in an error."""
+    """The run for which a request waited ended in an error."""
 
 
 class AgentServer:
-    """Everything behind the app, made anew for each trial.
+    """Everything behind the app; each trial makes a new one.
 
-    `epoch` is the naive date and time at which the trace's clock says zero.
+    `epoch` is the naive date and time at which the trace's clock is zero.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class AgentServer:
         self.conversations: dict[str, EventService] = {}
 
     def create(self, request: Mapping[str, Any]) -> tuple["EventService", bool]:
-        """The conversation of `POST /api/conversations`, and whether it is new."""
+        """Return the conversation of `POST /api/conversations`, and whether it is new."""
         conversation_id = request.get("conversation_id") or self.context.new_id()
         known = self.conversations.get(conversation_id)
         if known is not None:
@@ -64,8 +64,8 @@ class AgentServer:
         return conversation, True
 
     async def restart(self) -> None:
-        """Start again as another process, which has what this one had persisted
-        (conversation_service.py, `__aenter__`)."""
+        """Start again as another process, with what this one persisted (conversation_service.py,
+        `__aenter__`)."""
         died, self.conversations = self.conversations, {}
         self.context = self.context.of_next_process()
         status = None
@@ -83,14 +83,14 @@ class AgentServer:
         """Cancel every background task and await it.
 
         Raises:
-            Exception: what a background task or a handler failed with before, which is always a
-                mistake of the fake.
+            Exception: an earlier failure of a background task or a handler, which is always a bug
+                in the fake.
         """
         await self.context.aclose()
 
 
 class EventService(Conversation):
-    """A conversation and the run that is under way in it (event_service.py, `EventService`)."""
+    """A conversation and its current run (event_service.py, `EventService`)."""
 
     def __init__(self, context: Context, conversation_id: str, request: Mapping[str, Any]) -> None:
         super().__init__(context, conversation_id, request)
@@ -98,11 +98,12 @@ class EventService(Conversation):
         self._run_task: asyncio.Task[None] | None = None
         self._run_check = asyncio.Lock()
         self._stranded = False
-        """Whether a message with `run: true` has met a run that may not read it any more."""
+        """Whether a message with `run: true` came while a run was on that may not read it any
+        more."""
         self._stops = 0
         """How often somebody has asked for a pause or an interrupt, from 1.25 on."""
         self._leased_ns = context.trace.now_ns()
-        """When it was leased first."""
+        """When its lease began."""
 
     def is_leased(self) -> bool:
         """Whether its lease, last renewed while the server lived, has not run out yet."""
@@ -111,14 +112,14 @@ class EventService(Conversation):
         died = next(h for h in reversed(self.context.trace.happenings) if h.what == "crashed")
         renewals = (died.at_ns - self._leased_ns) // LEASE_RENEWED_NS
         renewed_ns = self._leased_ns + renewals * LEASE_RENEWED_NS
-        # It is written down when it ends, by the wall clock.
+        # The lease's end is written down by the wall clock.
         wall = self.context.wall_clock
         stepped_ns = 1000 * (wall.ahead_us() - wall.ahead_us(renewed_ns))
         return self.context.trace.now_ns() + stepped_ns < renewed_ns + LEASE_NS
 
     async def send_message(self, content: list[dict[str, Any]], *, run: bool) -> None:
-        """`run` starts a run too, unless there is one (as from 1.22.1 on). That one may be in its
-        tail: then another follows (`_rerun`)."""
+        """Add a message; with `run`, also start a run unless there is one (as from 1.22.1 on). If
+        that one is in its tail, another follows (`_rerun`)."""
         stops = self._stops
         await self.add_message(content)
         if not run or stops != self._stops:
@@ -132,7 +133,7 @@ class EventService(Conversation):
         """Run, unless there is a run already (event_service.py, `respond_to_confirmation`).
 
         Raises:
-            FailedRunError: up to 1.6, where it waits for the end.
+            FailedRunError: up to 1.6, where it waits for the end, if the run fails.
         """
         if self.context.profile.answers_when_run_ends:
             await self.run_to_end()
@@ -151,10 +152,10 @@ class EventService(Conversation):
 
     async def start_run(self, stops: int | None = None) -> None:
         """Check and start the background task (event_service.py, `run`), unless somebody has
-        stopped the conversation since there were so many `stops`.
+        stopped the conversation since the counter was at `stops`.
 
         Raises:
-            AlreadyRunningError: a task is there, or the status is `running`.
+            AlreadyRunningError: there is a task already, or the status is `running`.
         """
         async with self._run_check:
             if self.context.profile.task_checked_first and self._run is not None:
@@ -169,7 +170,7 @@ class EventService(Conversation):
             self.context.trace.record("server", "run-accepted", run=run.number, **whose.mark())
             self._run_task = self.context.spawn(self._drive(run), "run")
             if not self.context.profile.starts_in_thread:
-                # The event loop gets round to the task before it answers, and is busy then.
+                # The event loop begins the task before it answers, and is busy then.
                 await asyncio.sleep(0)
 
     async def _drive(self, run: Run) -> None:
@@ -178,7 +179,8 @@ class EventService(Conversation):
 
     async def _rerun(self) -> None:
         """Run once more for a message that came in the tail of a run (event_service.py,
-        `_run_and_publish`). Nobody's own client sends such a one, so it is somebody else's run."""
+        `_run_and_publish`). The client never sends such a message, so this is somebody else's
+        run."""
         if not self._stranded:
             return
         self._stranded = False
@@ -193,11 +195,11 @@ class EventService(Conversation):
                 self._stranded = self.context.profile.stops_prevent_reruns
 
     async def run_to_end(self) -> None:
-        """Run in a worker thread, whatever else is going on, and wait for it (event_service.py,
-        `run`, up to 1.6).
+        """Run in a worker thread, even if another run is going on, and wait for the end
+        (event_service.py, `run`, up to 1.6).
 
         Raises:
-            FailedRunError: it ended in an error.
+            FailedRunError: the run ended in an error.
         """
         run = Run(self, self.context.next_run(), self._clear_run)
         self.context.trace.record("server", "run-accepted", run=run.number, **whose.mark())
@@ -206,8 +208,8 @@ class EventService(Conversation):
             raise FailedRunError
 
     async def interrupt(self) -> None:
-        """Cancel the run's wait and wait for its end, 5 s at most (event_service.py,
-        `interrupt`); without a run or in the tail of one, pause."""
+        """Cancel what the run is waiting for, and wait for its end for 5 s at most
+        (event_service.py, `interrupt`); without a run, or in the tail of one, pause."""
         self._stop()
         run, task = self._run, self._run_task
         if run is None or run.over:
@@ -221,18 +223,18 @@ class EventService(Conversation):
                 await asyncio.wait({task})
                 run.clear()
             if run.lost and task.done():
-                # The handler, which has awaited the run, is cancelled with it.
+                # The handler awaits the run, and is cancelled with it.
                 raise asyncio.CancelledError
         await self.publish_snapshot()
 
     async def close(self) -> None:
-        """Upon deletion: sockets stay open and get nothing any more (event_service.py,
-        `close`)."""
+        """Close a deleted conversation: its sockets stay open but get nothing any more
+        (event_service.py, `close`)."""
         self.pub_sub.clear()
         if self._run_task is not None:
             self._run_task.cancel()
             await asyncio.wait({self._run_task})
 
     def _clear_run(self) -> None:
-        """From here on, another run is accepted."""
+        """Allow the next run."""
         self._run = None

@@ -1,4 +1,4 @@
-"""Locks that are had first come, first served, and that can be lent to others for a while."""
+"""Locks that serve whoever came first, and that their holder can lend to others for a while."""
 
 import asyncio
 from collections import deque
@@ -22,7 +22,7 @@ class LendableLock:
 
     @asynccontextmanager
     async def lent(self) -> AsyncIterator[None]:
-        """Give the lock away inside a block that holds it, and queue for it again."""
+        """Inside a block that holds the lock, give it away, and queue for it again afterwards."""
         self._release()
         try:
             yield
@@ -34,23 +34,24 @@ class LendableLock:
         self._owner = asyncio.current_task()
 
     def _release(self) -> None:
-        # A block that was cancelled before it got the lock back does not hold it.
+        # A block that is cancelled before it gets the lock back does not hold it.
         if self._owner is asyncio.current_task():
             self._owner = None
             self._lock.release()
 
 
 _TURNS_TO_HANDLER = 8
-"""Of the loop, at the least, for a request to come through uvicorn and the middlewares."""
+"""The least number of turns of the loop that a request needs to pass uvicorn and the
+middlewares."""
 
 
 class EventLoop(LendableLock):
-    """Stands for the event loop of the real server, while something keeps it busy.
+    """Models the real server's event loop while something keeps it busy.
 
-    Whoever is ready goes on in the order of becoming ready: publications, answers, a run between
-    its awaits. What has arrived at a socket meanwhile is noticed only then, however long it has
-    been there: a loop looks at its sockets when nothing is ready any more, and puts what it finds
-    at the end (CPython's asyncio/base_events.py, `_run_once`).
+    Whatever is ready runs in the order of becoming ready: publications, answers, a run between its
+    awaits. Only then does the loop notice what has arrived at a socket, however long ago: a loop
+    looks at its sockets when nothing is ready any more, and puts what it finds at the end
+    (CPython's asyncio/base_events.py, `_run_once`).
     """
 
     def __init__(self) -> None:
@@ -59,18 +60,18 @@ class EventLoop(LendableLock):
         self._ready = 0
 
     async def turn(self) -> None:
-        """Wait until the loop gets round to something that is ready."""
+        """Wait until the loop runs something that is ready."""
         if self.locked() or self._ready:
             async with self:
                 pass
 
     async def arrive(self) -> None:
-        """Wait until the loop gets round to something that has arrived at a socket."""
+        """Wait until the loop handles something that has arrived at a socket."""
         while self.locked() or self._ready:
             noticed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._arriving.append(noticed)
             await noticed
-            # Until its handler is reached, the loop goes round some more times.
+            # The loop takes some more turns before it reaches the handler.
             for _ in range(_TURNS_TO_HANDLER):
                 await asyncio.sleep(0)
 
@@ -91,12 +92,12 @@ class EventLoop(LendableLock):
 
 
 class StateLock(LendableLock):
-    """Stands for upstream's `FIFOLock` together with `ConversationState.__enter__/__exit__`.
+    """Models upstream's `FIFOLock` together with `ConversationState.__enter__/__exit__`.
 
-    `on_left` is called, still under the lock, when no block under it is open any more: that is
-    when the real state writes base_state.json (state.py, `__exit__`). A block that has lent the
-    lock counts as open, since the real save depth stays up during
-    `_released_state_lock_during_io` (local_conversation.py).
+    It calls `on_left`, still under the lock, when the last open block ends: that is when the real
+    state writes base_state.json (state.py, `__exit__`). A block that has lent the lock counts as
+    open, since the real save depth stays up during `_released_state_lock_during_io`
+    (local_conversation.py).
     """
 
     def __init__(self, on_left: Callable[[], None]) -> None:

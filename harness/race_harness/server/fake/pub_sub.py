@@ -1,4 +1,4 @@
-"""From an event to the frames that every subscriber gets."""
+"""Publishes events: turns each into a frame for every subscriber, late as the schedule says."""
 
 import asyncio
 from collections import deque
@@ -13,7 +13,7 @@ from race_harness.server.wire import FINAL, Event, encode
 
 
 class Socket(Protocol):
-    """What is needed of Starlette's WebSocket."""
+    """The part of Starlette's WebSocket that this module needs."""
 
     async def send_text(self, data: str) -> None: ...
 
@@ -34,25 +34,25 @@ class _Publication:
     event: Event
     due: float
     sent: asyncio.Future[None]
-    """To all but the slow other subscriber."""
+    """Set when it was sent to all but the slow other subscriber."""
     done: asyncio.Future[None]
     tell: Callable[[], None] | None = None
-    """Called when the turn of a snapshot has come."""
+    """For a snapshot: called when its turn has come."""
 
 
 class PubSub:
-    """First in, first out.
+    """Publishes events first in, first out.
 
-    In the real server a publication is a coroutine that the event loop gets round to some time
-    after it was scheduled (async_utils.py, `AsyncCallbackWrapper`): a busy loop and slow
-    subscribers make it late. All of them queue on one loop, so none overtakes another, unless one
-    waits for a full socket buffer: the schedule says when the frame of a final status profits.
+    In the real server a publication is a coroutine that the event loop runs some time after it was
+    scheduled (async_utils.py, `AsyncCallbackWrapper`); a busy loop and slow subscribers make it
+    late. All of them queue on one loop, so none overtakes another, unless one waits for a full
+    socket buffer: the schedule says when the frame of a final status overtakes others that way.
     """
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._queue: deque[_Publication] = deque()
-        # Both in the order of scheduling.
+        # Both are in the order of scheduling.
         self._unsent: dict[asyncio.Future[None], None] = {}
         self._pending: dict[asyncio.Future[None], None] = {}
         self._publisher: asyncio.Task[None] | None = None
@@ -93,28 +93,28 @@ class PubSub:
         self._enqueue(publication, place)
 
     def stream(self, event: Event) -> None:
-        """Publish without the lag of an event of the log, and without anybody waiting for it
+        """Publish without the lag that events of the log have; nobody waits for it
         (event_service.py, `_publish_stream_delta`)."""
         loop = asyncio.get_running_loop()
         publication = _Publication(event, loop.time(), loop.create_future(), loop.create_future())
         self._enqueue(publication, len(self._queue))
 
     def unsent(self) -> Set[asyncio.Future[None]]:
-        """The frames that are scheduled now."""
+        """Return the frames that are scheduled now."""
         return set(self._unsent)
 
     async def publish_after(
         self, ahead: Set[asyncio.Future[None]], event: Event, tell: Callable[[], None]
     ) -> None:
-        """Publish a snapshot after other ones and after the frames `ahead`, but before what was
-        scheduled since; wait for it."""
+        """Publish a snapshot after earlier snapshots and after the frames `ahead`, but before what
+        was scheduled since, and wait for it."""
         loop = asyncio.get_running_loop()
         publication = _Publication(
             *(event, loop.time(), loop.create_future(), loop.create_future(), tell)
         )
         before = [at for at, one in enumerate(self._queue, 1) if one.tell or one.sent in ahead]
         self._enqueue(publication, max(before, default=0))
-        # Whoever is cancelled while it waits does not take the frame along.
+        # If the caller is cancelled while it waits, the frame still goes out.
         await asyncio.wait({publication.done})
 
     def _enqueue(self, publication: _Publication, place: int) -> None:
@@ -128,25 +128,27 @@ class PubSub:
         return bool(self._queue)
 
     async def wait_for_pending(self, seconds_each: float | None = None) -> None:
-        """Wait for what is scheduled now, at most so long for each in turn (async_utils.py,
+        """Wait for what is scheduled now, for each in turn at most `seconds_each` (async_utils.py,
         `wait_for_pending`)."""
         for done in list(self._pending):
             await asyncio.wait({done}, timeout=seconds_each)
 
     async def wait_for_frames(self) -> None:
-        """Wait for the frames of what is scheduled now, as the event loop gets round to them."""
+        """Wait until the event loop has sent the frames that are scheduled now."""
         for sent in list(self._unsent):
             await asyncio.wait({sent})
 
     @property
     def _in_turn(self) -> bool:
-        """Whether the other subscriber is served before ours, and awaited."""
+        """Whether the server serves the other subscriber before ours, and awaits it."""
         return self._context.timing.other_subscriber_first and self._context.profile.serves_in_turn
 
     async def turn(self) -> Sequence[Subscriber] | None:
-        """Wait until the other subscriber has a frame, where ours has to wait for that; gives who
-        is served then: who was there before (pub_sub.py, `__call__`, goes through a copy). None:
-        whoever is there when the frame is sent."""
+        """Wait until the other subscriber has a frame, if ours has to wait for that.
+
+        Returns the subscribers to serve then, which are those from before the wait (pub_sub.py,
+        `__call__`, goes through a copy). None: those at the time at which the frame is sent.
+        """
         if not self._in_turn:
             return None
         there = list(self._subscribers)
@@ -154,19 +156,19 @@ class PubSub:
         return there
 
     async def wait_for_other(self) -> None:
-        """Until the other subscriber has a frame as well."""
+        """Wait until the other subscriber has the frame as well."""
         if not self._in_turn:
             await self._context.wait(self._context.timing.other_subscriber_ms)
 
     async def broadcast(self, event: Event, turn: Sequence[Subscriber] | None = None) -> None:
-        """Send to every subscriber now, or to those whose `turn` it is. One that fails is skipped:
-        it does not disturb the others (pub_sub.py, `__call__`)."""
+        """Send to every subscriber now, or only to those in `turn`. One that fails does not
+        disturb the others (pub_sub.py, `__call__`)."""
         await self._context.loop_turn()
         for subscriber in list(self._subscribers if turn is None else turn):
             await self.send(subscriber, event)
 
     async def send(self, subscriber: Subscriber, event: Event) -> None:
-        # As broad as upstream's: any failure is the subscriber's own.
+        # As broad as upstream's: any failure concerns only this subscriber.
         with suppress(Exception):
             await subscriber.socket.send_text(encode(event))
 
@@ -178,7 +180,7 @@ class PubSub:
                 await asyncio.sleep(late)
             turn = await self.turn()
             await self._context.loop_turn()
-            # Another one may have overtaken the first meanwhile.
+            # Another publication may have overtaken the first meanwhile.
             publication = self._queue.popleft()
             if publication.tell is not None:
                 publication.tell()

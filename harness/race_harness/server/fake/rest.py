@@ -1,6 +1,6 @@
-"""The REST handlers: what `RemoteConversation` and the SDK's workspaces ask for.
+"""The REST handlers for the requests of `RemoteConversation` and the SDK's workspaces.
 
-Bodies are read as plain JSON: a client under test sends what its own models made.
+They read bodies as plain JSON, since a client under test sends what its own models made.
 """
 
 import json
@@ -48,7 +48,7 @@ def server_of(request: Request) -> AgentServer:
 
 
 def canonical_id(text: str) -> str | None:
-    """A conversation's id with hyphens; None if it is no UUID."""
+    """Return a conversation's id with hyphens; None if it is no UUID."""
     try:
         return str(UUID(text))
     except ValueError:
@@ -79,7 +79,7 @@ async def _body(request: Request) -> dict[str, Any]:
 
 
 async def create_conversation(request: Request) -> Response:
-    """201, or 200 with a known `conversation_id`; a missing one is made up."""
+    """Answer 201, or 200 for a known `conversation_id`; without one, make up an id."""
     body = await _body(request)
     if body.get("conversation_id") is not None:
         body["conversation_id"] = canonical_id(str(body["conversation_id"]))
@@ -122,18 +122,19 @@ async def run(request: Request) -> Response:
         raise HTTPException(409, "The conversation runs already.") from None
     except FailedRunError:
         return _failed()
-    # The task is created before the answer is written, so the run may be over by then.
+    # The task is created before the answer is written, so the run may already be over.
     await server.context.wait(server.context.timing.answer_run_ms)
     return _success()
 
 
 def _failed() -> JsonAnswer:
-    """Nothing but HTTPException is expected there (api.py, `_unhandled_exception_handler`)."""
+    """Answer 500, as upstream does for all but HTTPException (api.py,
+    `_unhandled_exception_handler`)."""
     return JsonAnswer({"detail": "Internal Server Error", "exception": "The run failed."}, 500)
 
 
 async def respond_to_confirmation(request: Request) -> Response:
-    """`{"accept": true}`, or `{"accept": false, "reason": "..."}`."""
+    """Take a body `{"accept": true}`, or `{"accept": false, "reason": "..."}`."""
     conversation = _conversation_of(request)
     body = await _body(request)
     try:
@@ -159,7 +160,7 @@ async def interrupt(request: Request) -> Response:
 
 
 async def change_setting(request: Request) -> Response:
-    """Accepted and without any effect on the scripted agent."""
+    """Accept the setting, which has no effect on the scripted agent."""
     await _conversation_of(request).change_setting()
     return _success()
 
@@ -168,7 +169,7 @@ async def change_setting(request: Request) -> Response:
 
 
 async def send_message(request: Request) -> Response:
-    """`{"role": "user", "content": [...], "run": false}`."""
+    """Take a body `{"role": "user", "content": [...], "run": false}`."""
     conversation = _conversation_of(request)
     body = await _body(request)
     content = body.get("content")
@@ -220,7 +221,7 @@ def _filter(request: Request) -> Filter:
 
 
 def naive_timestamp(text: str | None) -> str | None:
-    """As the log writes it. The fake's local time is UTC (event_router.py,
+    """Return a timestamp in the log's form. The fake's local time is UTC (event_router.py,
     `normalize_datetime_to_server_timezone`)."""
     if text is None:
         return None

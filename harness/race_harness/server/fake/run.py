@@ -1,4 +1,4 @@
-"""One run of a conversation: from its background task to the snapshot after it."""
+"""One run of a conversation, from the start of its background task to the snapshot after it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +12,7 @@ PENDING_TIMEOUT_S = 30.0
 
 
 class _StepError(Exception):
-    """The step fails, as when the provider refuses."""
+    """The step fails, as it does when the LLM's provider refuses."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(code, detail)
@@ -25,7 +25,7 @@ class _InterruptedRunError(Exception):
 
 
 class Run(RunState):
-    """What upstream does in `_run_and_publish` (event_service.py) around `run` and `arun`
+    """Does what upstream does in `_run_and_publish` (event_service.py) around `run` and `arun`
     (local_conversation.py)."""
 
     def __init__(
@@ -43,17 +43,17 @@ class Run(RunState):
         self._calls = 0
         """Tool calls that the LLM has asked for."""
         self._used = 0
-        """How often a tool was used."""
+        """How often the agent has used a tool."""
         self._ended: str | None = None
-        """The status that was told as its end; a message may have revived it since."""
+        """The status that was recorded as its end; a message may have revived it since."""
         self._open_actions: list[Event] = []
         self._interrupt = asyncio.Event()
         self.over = False
-        """Whether the agent's loop is left."""
+        """Whether the agent has left its loop."""
         self.lost = False
         """Whether it was cancelled while the agent started."""
         self.failed = False
-        """Whether a step of it failed."""
+        """Whether a step failed."""
 
     def interrupt(self) -> None:
         """Cancel what the agent is waiting for, now or the next time."""
@@ -62,7 +62,7 @@ class Run(RunState):
     async def drive(self) -> None:
         """The background task: the agent's loop, then the tail."""
         if self._profile.starts_in_thread:
-            # REST goes on answering with the status of before.
+            # REST still answers with the old status.
             await self._start()
         async with self._on_its_thread():
             if not self._profile.starts_in_thread:
@@ -79,13 +79,13 @@ class Run(RunState):
                 self._context.trace.record("server", "run-started", run=self.number)
             status = self._conversation.status
             if self._ended is None or (status == "paused" and status != self._ended):
-                self._end()  # The loop found nothing to do, or a pause.
+                self._end()  # The loop found nothing to do, or was paused.
             self.over = True
         await self._tail()
 
     async def _start(self) -> None:
-        """Start the agent. Where that is awaited (`arun`), an interrupt cancels it, and nothing
-        catches that: neither `paused` nor an event tells of it."""
+        """Start the agent. If upstream awaits that (`arun`), an interrupt cancels it. Nothing
+        catches the cancellation, so there is neither `paused` nor an event."""
         interruptible = self._profile.runs_on_loop and self._profile.starts_in_thread
         start_ms = self._context.timing.start_ms
         if interruptible:
@@ -100,7 +100,7 @@ class Run(RunState):
 
     @asynccontextmanager
     async def _on_its_thread(self) -> AsyncIterator[None]:
-        """Where the loop's code runs: on the event loop, which it then keeps busy between its
+        """Run the loop's code in its place: on the event loop, which it keeps busy between its
         awaits (`arun`), or in a worker thread (`run`)."""
         async with AsyncExitStack() as stack:
             if self._profile.runs_on_loop:
@@ -114,24 +114,24 @@ class Run(RunState):
             starts_from = {"idle", "paused", "error"}
             if self._profile.stuck_can_go_on:
                 starts_from.add("stuck")
-            # A finished conversation without a new message is not set running: its loop breaks
-            # at once, and a client gets nothing but the tail.
+            # A finished conversation without a new message does not become `running`: its loop
+            # ends at once, and a client gets nothing but the tail.
             if conversation.status in starts_from:
                 await conversation.set_status("running", self.number)
             if self._context.script.strange == "kind":
                 await conversation.emit(conversation.events.strange(), self.number)
-        # Between the iterations the lock is free, and goes to whoever waited longest.
+        # Between iterations the lock is free, and goes to whoever has waited longest.
         while await self._iteration():
             pass
 
     async def _iteration(self) -> bool:
-        """One turn of the `while` under the state lock; False ends the loop."""
+        """Do one turn of upstream's `while` under the state lock; False ends the loop."""
         conversation = self._conversation
         async with conversation.lock:
             if conversation.status in ("paused", "stuck"):
                 return False
             if conversation.status == "finished":
-                # Only here are stop hooks asked: everyone could see `finished` in between.
+                # Stop hooks are asked only here, so everyone could see `finished` in between.
                 return await self._denied_by_stop_hook()
             outcome = self._turn.outcome if self._out_of_tool_calls() else None
             if outcome == "stuck":
@@ -153,15 +153,15 @@ class Run(RunState):
             return False
 
     async def _step(self, outcome: str | None) -> None:
-        """What the agent does in one turn of the loop (agent.py, `astep`)."""
+        """Do what the agent does in one turn of the loop (agent.py, `astep`)."""
         conversation = self._conversation
         if conversation.unconfirmed:
-            # Running again confirms; the agent does what is pending before it asks the LLM.
+            # Another run confirms; the agent does pending actions before it asks the LLM.
             actions, conversation.unconfirmed = conversation.unconfirmed, []
             await self._observe(actions)
             return
         if outcome == "paused":
-            # By another client. It takes the lock when it can, and the step goes on.
+            # Another client pauses. It takes the lock when it can, and the step goes on.
             self._context.spawn(conversation.pause(), "pause")
         await self._think()
         if outcome == "error":
@@ -173,9 +173,9 @@ class Run(RunState):
         await self._act(outcome)
 
     async def _go_on(self) -> None:
-        """A message has arrived during the step: it is no end, and what waits to be confirmed is
-        not wanted any more (`reject_pending_actions`). If it was the last step that the run may
-        take, the message is left to the next run."""
+        """Go on after a step during which a message arrived: the run does not end, and actions
+        that wait to be confirmed are rejected (`reject_pending_actions`). If the run may take no
+        more steps, the next run reads the message."""
         conversation = self._conversation
         after = "running" if self._steps_left > 0 else "idle"
         if conversation.status == "waiting_for_confirmation":
@@ -189,7 +189,7 @@ class Run(RunState):
             await conversation.set_status(after, self.number)
 
     async def _stop_at_limit(self) -> None:
-        """The run has taken as many steps as it may, which it counts from one again in each run
+        """End a run that has reached its step limit. Each run counts its steps from one
         (local_conversation.py, `run` and `arun`)."""
         conversation, profile = self._conversation, self._profile
         kept = {"idle", "finished"} if profile.keeps_finish_at_step_limit else {"idle"}
@@ -223,15 +223,16 @@ class Run(RunState):
             await self._wait(self._context.timing.think_ms / (pieces + 1))
 
     async def _mask(self) -> None:
-        """It takes no time, but a turn of the loop, in which others get the lock."""
+        """Mask secrets. This takes no time, but a turn of the loop, in which others get the
+        lock."""
         async with self._conversation.lock.lent(), self._context.event_loop.lent():
             await asyncio.sleep(0)
         await self._wait(0)
 
     async def _act(self, outcome: str | None) -> None:
-        """What the LLM's answer asks for: some tool calls, or the end (agent.py, `astep`).
+        """Do what the LLM's answer asks for: some tool calls, or the end (agent.py, `astep`).
 
-        The status is assigned after the last event, with nothing awaited in between.
+        The status is assigned after the last event, with no await in between.
         """
         conversation, events = self._conversation, self._conversation.events
         if outcome == "finished" and self._turn.says == "message":
@@ -264,7 +265,7 @@ class Run(RunState):
         return action
 
     async def _observe(self, actions: list[Event]) -> None:
-        """Run the tools of some actions, then tell what came of each, in the order of the calls
+        """Run the tools of some actions, then emit the result of each, in the order of the calls
         (agent.py, `_execute_actions`)."""
         conversation, events = self._conversation, self._conversation.events
         self._open_actions = actions
@@ -286,7 +287,7 @@ class Run(RunState):
                 conversation.unconfirmed.append(action)
 
     async def _fail(self, failure: _StepError) -> None:
-        """The status comes first, then the reason. Up to 1.22 the handler is outside of the
+        """Emit the error's status first, then its reason. Up to 1.22 the handler does not hold the
         lock, which the failing step has left (local_conversation.py, `run`)."""
         conversation = self._conversation
         async with AsyncExitStack() as stack:
@@ -298,7 +299,7 @@ class Run(RunState):
                 await conversation.emit(error, self.number)
 
     async def _give_in(self) -> None:
-        """The handler of `CancelledError` in `arun`."""
+        """Do what `arun` does when it catches `CancelledError`."""
         conversation = self._conversation
         async with conversation.lock:
             for action in self._open_actions:
@@ -308,23 +309,23 @@ class Run(RunState):
             await conversation.emit(conversation.events.interrupt(), self.number)
 
     async def _tail(self) -> None:
-        """Publications, then the task's end, then the snapshot: so `finished` can be read
-        before its frames are out, `POST /run` is refused until here, and the snapshot comes
-        after the run's own events."""
+        """Wait for publications, then end the task, then publish the snapshot: so `finished` can
+        be read before its frames are out, `POST /run` is refused until the task ends, and the
+        snapshot comes after the run's own events."""
         conversation = self._conversation
         if self._profile.answers_when_run_ends:
-            # The event loop hears of the end after the publications that were scheduled before
-            # it: each comes by `call_soon_threadsafe`.
+            # The event loop learns of the end after the publications that were scheduled before
+            # it, since all of them come by `call_soon_threadsafe`.
             await conversation.pub_sub.wait_for_frames()
         if self._profile.waits_for_pending:
             await conversation.pub_sub.wait_for_pending(PENDING_TIMEOUT_S)
         self.clear()
-        # Where a request waits for the run, a failure goes straight to its handler.
+        # If a request waits for the run, a failure goes straight to its handler.
         if not (self.failed and self._profile.answers_when_run_ends):
             await conversation.publish_snapshot(self)
 
     def clear(self) -> None:
-        """From here on, another run is accepted."""
+        """Allow the next run."""
         self._cleared()
         self._context.trace.record("server", "run-cleared", run=self.number)
 
@@ -332,26 +333,26 @@ class Run(RunState):
         return self._calls >= self._turn.tool_calls
 
     async def _finish_with(self, status: str) -> None:
-        """Assign a status that ends the run, unless a stop hook is going to take it back."""
+        """Assign a status that ends the run, unless a stop hook will take it back."""
         last = status != "finished" or self._denials_left == 0
         assigned = self._end if last else None
         await self._conversation.set_status(status, self.number, assigned)
 
     def _end(self) -> None:
-        """Note the end. A message that arrives between `finished` and the next iteration
-        revives the run, which then ends once more: the last note counts."""
+        """Record the end. A message that arrives between `finished` and the next iteration revives
+        the run, which then ends once more: the last record counts."""
         self._ended = status = self._conversation.status
         self._context.trace.record("server", "run-ended", run=self.number, status=status)
 
     async def _wait(self, milliseconds: float) -> None:
-        """Wait for the LLM or a tool. On the event loop these are the only awaits, so only here
-        are others served, and only here does an interrupt arrive."""
+        """Wait for the LLM or a tool. On the event loop these are the only awaits, so only now
+        does the loop serve others, and only now does an interrupt arrive."""
         if not self._profile.runs_on_loop:
             await self._context.wait(milliseconds)
             return
         if milliseconds:
-            # What is there at once is awaited in fewer turns of the loop than a publication
-            # takes, so that it lets no frame through.
+            # A wait without a delay takes fewer turns of the loop than a publication, so that it
+            # lets no frame through.
             async with self._context.event_loop.lent():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(milliseconds / 1000):

@@ -21,15 +21,15 @@ UNAUTHENTICATED, NOT_FOUND, TOO_MANY = 4001, 4004, 1013
 
 
 async def events_socket(websocket: WebSocket) -> None:
-    """Authenticate, subscribe, send a snapshot, resend what was asked for, then listen.
+    """Authenticate, subscribe, send a snapshot, resend what the client asks for, then listen.
 
-    Closes with 4001 (no valid key), 4004 (no such conversation) or 1013 (too many subscribers).
+    It closes with 4001 (no valid key), 4004 (no such conversation) or 1013 (too many subscribers).
     """
     server: AgentServer = websocket.app.state.server
     try:
         await _serve(websocket, server)
     except (WebSocketDisconnect, OSError):
-        return  # Gone during the handshake; uvicorn tells by an OSError upon accepting.
+        return  # The client left during the handshake; uvicorn then raises OSError on accepting.
     except Exception as failure:
         server.context.note_failure(failure)
         raise
@@ -53,8 +53,8 @@ async def _serve(websocket: WebSocket, server: AgentServer) -> None:
         return
     why = "server error"
     try:
-        # Registered first, the snapshot after: live frames may be ahead of it (event_service.py,
-        # `subscribe_to_events`).
+        # The subscription comes before the snapshot, so live frames may be ahead of it
+        # (event_service.py, `subscribe_to_events`).
         snapshot = await conversation.snapshot()
         with suppress(TimeoutError):
             async with asyncio.timeout(server.profile.first_snapshot_s):
@@ -70,9 +70,9 @@ async def _serve(websocket: WebSocket, server: AgentServer) -> None:
 
 
 async def _listen(websocket: WebSocket) -> str:
-    """Read until the client is gone. Nothing that it sends has an effect: a redundant
-    authentication frame is ignored (sockets.py, `_is_auth_control_message`), and the Python
-    client sends nothing else."""
+    """Read until the client is gone; return why. Nothing that it sends has an effect: the server
+    ignores a redundant authentication frame (sockets.py, `_is_auth_control_message`), and the
+    Python client sends nothing else."""
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
@@ -80,8 +80,8 @@ async def _listen(websocket: WebSocket) -> str:
 
 
 async def _authenticated(websocket: WebSocket, server: AgentServer) -> bool:
-    """Accept, or close. A wrong key in the query or the header refuses the handshake itself; a
-    first frame can only be read after accepting (sockets.py,
+    """Accept, or close. With a wrong key in the query or the header, the handshake itself fails; a
+    first frame can be read only after accepting (sockets.py,
     `_accept_authenticated_websocket`)."""
     keys, profile = server.session_api_keys, server.profile
     key = websocket.query_params.get("session_api_key")
@@ -99,7 +99,7 @@ async def _authenticated(websocket: WebSocket, server: AgentServer) -> bool:
 
 
 async def _first_frame_key(websocket: WebSocket) -> str | None:
-    """The key of `{"type": "auth", "session_api_key": ...}`, within 10 s."""
+    """Return the key of `{"type": "auth", "session_api_key": ...}`, if it comes within 10 s."""
     try:
         async with asyncio.timeout(FIRST_FRAME_TIMEOUT_S):
             frame: Any = json.loads(await websocket.receive_text())
@@ -114,8 +114,8 @@ async def _first_frame_key(websocket: WebSocket) -> str | None:
 async def _resend(
     websocket: WebSocket, subscriber: Subscriber, conversation: EventService
 ) -> None:
-    """History, for those who ask: `resend_mode=all`, or `since` with `after_timestamp`; before
-    1.15 and still later `resend_all=true`. Live frames may come in between."""
+    """Send history to a client that asks: by `resend_mode=all`, or `since` with `after_timestamp`
+    (from 1.15), or by `resend_all=true` (always). Live frames may come in between."""
     query = websocket.query_params
     mode = query.get("resend_mode") if conversation.context.profile.resends_since else None
     if mode is None and query.get("resend_all", "").lower() in ("1", "true"):

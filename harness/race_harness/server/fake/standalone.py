@@ -1,4 +1,4 @@
-"""The fake agent server on a loopback port, for any client to be pointed at."""
+"""The fake agent server on a loopback port, to which any client can connect."""
 
 import asyncio
 import logging
@@ -23,13 +23,13 @@ from race_harness.server.wire import AgentServerDialect
 def serve(schedule: Schedule, *, port: int, version: str) -> None:
     """Serve until Ctrl-C, and print a line for each happening.
 
-    `port` 0 takes a free one; `version` is the release whose server is imitated.
+    `port` 0 takes a free one; `version` is the release whose server it imitates.
 
     Raises:
-        UsageError: the port is in use or not allowed; `version` is none.
+        UsageError: the port is in use or not allowed, or `version` is no version.
     """
     profile = Profile.of(version)
-    # uvicorn shuts down upon Ctrl-C and then raises it again.
+    # On Ctrl-C uvicorn shuts down, and then raises it again.
     with listening_socket(port) as listener, suppress(KeyboardInterrupt):
         asyncio.run(_serve(schedule, profile, listener))
 
@@ -41,7 +41,7 @@ async def _serve(schedule: Schedule, profile: Profile, listener: socket.socket) 
     server = AgentServer(schedule, trace, profile, epoch=datetime.now())
     app = Strangers(AccessLog(create_app(server), trace, AgentServerDialect()), _tell)
     config = uvicorn.Config(app, ws="websockets-sansio", lifespan="off", log_level="warning")
-    # Of frames that are no text, uvicorn would print the stack.
+    # For a frame that is no text, uvicorn would print a stack.
     logging.getLogger("uvicorn.error").addFilter(_in_one_line)
     port = listener.getsockname()[1]
     print(
@@ -53,7 +53,7 @@ async def _serve(schedule: Schedule, profile: Profile, listener: socket.socket) 
         try:
             await server.aclose()
         except Exception as failure:
-            # Of handlers it was told when it happened.
+            # A failure of a handler was printed when it happened.
             _tell(f"{type(failure).__name__}: {failure}")
 
 
@@ -67,7 +67,7 @@ def _tell(line: str) -> None:
 
 
 def line(happening: Happening) -> str:
-    """`  12.345 ms  server  status  status=running run=1`."""
+    """Return a line such as `  12.345 ms  server  status  status=running run=1`."""
     detail = " ".join(f"{name}={_printable(value)}" for name, value in happening.detail.items())
     at_ms = happening.at_ns / 1e6
     return f"{at_ms:12.3f} ms  {happening.lane:<7} {happening.what:<16} {detail}".rstrip()

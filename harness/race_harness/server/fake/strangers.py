@@ -1,7 +1,7 @@
-"""Stands before the fake server where anybody may send anything to it: at `race serve`.
+"""Protects the fake server at `race serve`, where anybody may send anything to it.
 
-A page in a browser may send requests to loopback, too, and by DNS rebinding under a name of its
-own; so who asks for another host, or from another origin, is refused.
+A page in a browser can also send requests to loopback, by DNS rebinding even under its own name.
+So a request for another host, or from another origin, is refused.
 """
 
 import ipaddress
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _MOST_BYTES: Final = 16 * 2**20
-"""Of a request's body."""
+"""The most bytes of a request's body."""
 
 _KINDS: Final[dict[str, type]] = {
     "conversation_id": str,
@@ -24,11 +24,11 @@ _KINDS: Final[dict[str, type]] = {
     "content": list,
     "run": bool,
 }
-"""What fields of a body are, where they are there and not null."""
+"""The types of fields in a body, if they are there and not null."""
 
 
 class Refused(Exception):
-    """A request that is not served: its status, and why."""
+    """A request that is refused: the status of the answer, and the reason."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -36,7 +36,7 @@ class Refused(Exception):
 
 
 class Strangers:
-    """Serves what is well-formed; the rest gets 403 or 400, and `tell` hears one line of it."""
+    """Serves well-formed requests. Others get 403 or 400, and `tell` gets one line about them."""
 
     def __init__(self, app: ASGIApp, tell: Callable[[str], None]) -> None:
         self._app = app
@@ -58,7 +58,7 @@ class Strangers:
         except Refused as refused:
             await self._refuse(scope, send, refused)
         except (Exception, RecursionError) as error:
-            # What it asked for cannot be done, and whatever it was began in the request.
+            # Whatever went wrong, the request caused it.
             about = f"{type(error).__name__}: {error}"
             if answered:
                 self._tell(f"broke off {_named(scope)}: {about}")
@@ -68,7 +68,7 @@ class Strangers:
     async def _refuse(self, scope: Scope, send: Send, refused: Refused) -> None:
         self._tell(f"refused {_named(scope)}: {refused.status}, {refused}")
         if scope["type"] == "websocket":
-            # Before it is accepted, uvicorn answers 403.
+            # The socket is not accepted yet, so uvicorn answers 403.
             await send({"type": "websocket.close", "code": 1008, "reason": "refused"})
             return
         body = json.dumps({"detail": str(refused)}).encode()
@@ -79,7 +79,7 @@ class Strangers:
 
 
 def check_from_here(scope: Scope) -> None:
-    """Raises Refused where Host or Origin is not loopback."""
+    """Raises Refused if Host or Origin is not loopback."""
     headers = [(name.lower(), value.decode("latin-1")) for name, value in scope["headers"]]
     hosts = [value for name, value in headers if name == b"host"]
     if len(hosts) != 1 or not _is_loopback(f"//{hosts[0]}"):
@@ -98,7 +98,7 @@ def _is_loopback(address: str) -> bool:
 
 
 async def _checked(receive: Receive) -> Receive:
-    """Read the body, and give what gives it again. Raises Refused."""
+    """Read the body, and return a `Receive` that gives it again. Raises Refused."""
     body = b""
     more = True
     while more:
@@ -124,10 +124,10 @@ async def _checked(receive: Receive) -> Receive:
 
 
 def _check(body: bytes) -> None:
-    """Raises Refused: it is no JSON object, or not of the fields' types."""
+    """Raises Refused if the body is no JSON object, or a field has a wrong type."""
     try:
         found = json.loads(body, parse_constant=_no_number)
-        # Neither what is no text, such as half a surrogate pair, nor what is nested too deeply.
+        # This refuses what is no text, such as half a surrogate pair, and too deep nesting.
         json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise Refused(400, f"the body is no JSON: {error!s:.200}") from None
@@ -146,5 +146,5 @@ def _no_number(text: str) -> NoReturn:
 
 
 def _named(scope: Scope) -> str:
-    """Which request, as one word of printable text."""
+    """Return the request's method and path as printable text."""
     return f"{scope.get('method', 'WebSocket')} {ascii(scope['path'])[1:-1]:.200}"

@@ -1,7 +1,7 @@
-"""The scripted agent: what stands in for the LLM, the tools and the others who take part.
+"""The scripted agent: replaces the LLM, the tools and the stop hooks of the real server.
 
-All else, from the agent's loop to the socket, is the server's own. A step here asks for what
-`server.fake.run.Run` plays in the fake.
+Everything else, from the agent's loop to the socket, is the server's own code. A step here asks
+for what `server.fake.run.Run` does in the fake.
 """
 
 import json
@@ -18,10 +18,10 @@ class ScriptedLLMError(Exception):
 
 
 def answer(run: AgentRun) -> Any:
-    """The LLM's answer in the next step of a run, as an `LLMResponse`.
+    """Return the LLM's answer in the next step of a run, as an `LLMResponse`.
 
     Raises:
-        ScriptedLLMError: if the script says so.
+        ScriptedLLMError: the script says so.
     """
     outcome = run.step_outcome = run.outcome()
     run.answers += 1
@@ -34,15 +34,15 @@ def answer(run: AgentRun) -> Any:
         return _response(name, calls=[("finish", {"message": "Done."})])
     left = run.turn.tool_calls - run.calls
     count = min(run.turn.calls_each, left) if outcome is None else 1
-    # No two alike, or the server takes the agent for stuck.
+    # No two are alike, or the server would think that the agent is stuck.
     calls = [("think", {"thought": f"Step {run.calls + n + 1}."}) for n in range(count)]
     run.calls += count
     return _response(name, calls=calls)
 
 
 def thoughts(run: AgentRun, think_ms: float) -> Iterator[tuple[float, Any]]:
-    """How long the LLM thinks, in milliseconds, before each piece of its answer that it streams;
-    and in the end before the whole, with None."""
+    """Yield how long the LLM thinks, in milliseconds, before each piece of its answer that it
+    streams, with the piece; at the end, before the whole answer, with None."""
     from litellm.types.utils import Delta, ModelResponseStream, StreamingChoices
 
     pieces = run.turn.deltas
@@ -53,7 +53,8 @@ def thoughts(run: AgentRun, think_ms: float) -> Iterator[tuple[float, Any]]:
 
 
 def title() -> Any:
-    """What the LLM says to whoever else asks: newer servers want a title for the conversation."""
+    """Return the LLM's answer to any other question: newer servers want a title for the
+    conversation."""
     return _response("title", text="A title.")
 
 
@@ -86,13 +87,13 @@ def _response(
 
 
 def use_tool(run: AgentRun, tool_ms: float, *, fallible: bool) -> None:
-    """Before a tool does what it does.
+    """Called before a tool does its work.
 
-    The time is that of all tool calls of a step together: whether the server runs them one after
-    another or at once is not the schedule's to say.
+    `tool_ms` is the time of all tool calls of a step together, because a schedule does not say
+    whether the server runs them one after another or at once.
 
     Raises:
-        ValueError: the script wants the call to fail; the server makes an error event of it.
+        ValueError: the script wants the call to fail; the server makes it an error event.
     """
     waits, run.waits = run.waits, False
     number = run.used
@@ -104,8 +105,8 @@ def use_tool(run: AgentRun, tool_ms: float, *, fallible: bool) -> None:
 
 
 def enlarged(observation: Any, kilobytes: int) -> Any:
-    """What a tool says, so many times 1,000 characters longer. Its text is a string in early
-    releases and a list of contents in later ones."""
+    """Return an observation that is that many times 1,000 characters longer. Its text is a string
+    in early releases and a list of contents in later ones."""
     if not kilobytes:
         return observation
     content, more = observation.content, size.text(kilobytes)
@@ -118,7 +119,7 @@ def enlarged(observation: Any, kilobytes: int) -> Any:
 
 
 class StopHooks:
-    """Stands in for the processor of hooks, which would start processes."""
+    """Replaces the processor of hooks, which would start processes."""
 
     def __init__(self, run: AgentRun, denied: Callable[[], None]) -> None:
         self._run = run

@@ -32,12 +32,12 @@ SETTINGS = {
     "webhooks": [],
     "static_files_path": None,
 }
-"""No editor, no desktop, no browser, no terminal; and nobody else who listens."""
+"""No editor, no desktop, no browser, no terminal, and no other listeners."""
 
 
 @functools.cache
 def application() -> Any:
-    """The server's FastAPI application, imported and made once a process."""
+    """Return the server's FastAPI application; a process imports and makes it once."""
     for name in [name for name in os.environ if name.startswith(("OH_", "SESSION_API_KEY"))]:
         del os.environ[name]
     from openhands.agent_server import api, config
@@ -45,20 +45,20 @@ def application() -> Any:
     known = config.Config.model_fields
     chosen = {name: value for name, value in SETTINGS.items() if name in known}
     settings = config.Config.model_validate(chosen)
-    # The services that it makes for itself read this one.
+    # The services that the application creates read this one.
     config._default_config = settings
     app = api.create_app(settings)
     hooks.install()
-    # Clients ask what tools there are, which would load all of them in the first trial.
+    # Clients ask for the list of tools, which would load all of them in the first trial.
     usable = getattr(sys.modules["openhands.sdk.tool.registry"], "list_usable_tools", list)
     usable()
     return app
 
 
 class RealServer:
-    """The server of one trial, in the state in which it has just been started.
+    """The server of one trial, in the state of a server that has just started.
 
-    Starts with the first request, since it has to be in the server's own event loop.
+    It starts with the first request, because it has to start in the server's own event loop.
     """
 
     def __init__(self, version: str, schedule: Schedule, trace: Trace) -> None:
@@ -85,7 +85,7 @@ class RealServer:
         return state_in(_info(services[0])) if services else None
 
     async def restart(self) -> None:
-        """In the home of the process that has died. What that one had in memory stands still with
+        """Start again in the home of the process that died. That one's memory stands still with
         its threads, and nothing refers to it any more."""
         with self._observer.recovering():
             self._conversations = Conversations(self._app)
@@ -107,7 +107,7 @@ class RealServer:
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
         elif whose.asks.get():
-            # Not by the client's proxy, and not counted among its requests.
+            # It bypasses the client's proxy, and does not count among its requests.
             await self._request(0, scope, receive, send)
         else:
             self._requests += 1
@@ -137,14 +137,14 @@ class RealServer:
         try:
             await self._app(scope, receive, answer)
         except Exception:
-            # Starlette raises once more what it has answered with 500. Only a run that the
-            # request has waited for may fail like that.
+            # Starlette raises again what it has answered with 500. Only a request that waits for
+            # its run may fail like that.
             waits = route in ("POST run", "POST events/respond_to_confirmation")
             if not (status == 500 and waits and self._waits_for_run):
                 raise
 
     async def _instructed(self, receive: Receive) -> Receive:
-        """A request for a conversation, with an agent as the schedule wants it."""
+        """Return the request for a conversation, with an agent as the schedule wants it."""
         request = json.loads(await body_of(receive))
         request = instructed(request, self._schedule.script.state_kb)
         return replayed(json.dumps(request).encode(), receive)
@@ -180,10 +180,10 @@ class RealServer:
 
 
 class Conversations:
-    """The server's conversations from its start to its end, in a task of their own.
+    """The server's conversations from its start to its end, in a separate task.
 
     The application's own lifespan does more: it looks for terminals, starts an editor, loads tools
-    and reports to its makers. Nothing of that concerns a conversation.
+    and reports to its makers. No conversation needs that.
     """
 
     def __init__(self, app: Any) -> None:
@@ -193,25 +193,26 @@ class Conversations:
         self._task = asyncio.create_task(self._live(app), name="conversations")
 
     async def started(self) -> None:
-        """Raises what the server failed with, if it does not start."""
+        """Wait for the start; raises the server's error if it does not start."""
         if not self._started.is_set():
             await self._started.wait()
         if self._task.done():
             self._task.result()
 
     def event_services(self) -> list[Any]:
-        """One for each conversation that is in memory."""
+        """Return the service of each conversation in memory."""
         services = self._service and self._service._event_services
         return [*(services or {}).values()]
 
     def status(self) -> str | None:
-        """Of the conversation; None: there is none. From 1.37 it may not be in memory yet."""
+        """Return the conversation's status; None if there is no conversation. From 1.37 on it may
+        not be in memory yet."""
         records = getattr(self._service, "_conversation_records", {}).values()
         known = [service._conversation._state for service in self.event_services()] or [*records]
         return str(known[0].execution_status.value) if known else None
 
     async def end(self) -> None:
-        """Raises what the server failed with."""
+        """End the server; raises its error if it failed."""
         self._stopping.set()
         await self._task
 
@@ -226,7 +227,8 @@ class Conversations:
 
 
 def _info(service: Any) -> dict[str, Any]:
-    """What `ConversationInfo` (models.py) would say, read from live memory without any lock."""
+    """Return what a `ConversationInfo` (models.py) would say, read from live memory without any
+    lock."""
     state = service._conversation._state
     return {
         "execution_status": state.execution_status.value,
@@ -246,8 +248,8 @@ def _info(service: Any) -> dict[str, Any]:
 
 
 def _new_service() -> Any:
-    """A service of its own for each trial: one that was killed in the middle is of no use any
-    more. The server has one for the whole process, by several names."""
+    """Make a new service for each trial, since one that was killed halfway cannot be used again.
+    The server has one for the whole process, under several names."""
     from openhands.agent_server.config import get_default_config
     from openhands.agent_server.conversation_service import ConversationService
 
@@ -259,7 +261,7 @@ def _new_service() -> Any:
 
 @functools.cache
 def _names_of_service() -> list[tuple[Any, str]]:
-    """Where modules of the server hold it."""
+    """Return the modules and names under which the server keeps its service."""
     from openhands.agent_server.conversation_service import (
         ConversationService,
         get_default_conversation_service,

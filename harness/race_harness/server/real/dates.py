@@ -1,7 +1,7 @@
-"""The server's clock: `datetime` in the modules of the server and its SDK.
+"""The server's clock: replaces `datetime` in the modules of the server and its SDK.
 
-`datetime.now()` asks the system in C, out of reach of every patch on `time`. Its stand-in asks
-`time.time_ns()`, which is virtual in a simulated trial, and is set when the schedule says so.
+`datetime.now()` asks the system in C, where no patch of `time` reaches it. The replacement asks
+`time.time_ns()`, which is virtual in a simulated trial, and which the schedule may set.
 """
 
 import sys
@@ -17,7 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _AnyDatetime(type(datetime)):  # type: ignore[misc]
-    """What the real class made is an instance, too."""
+    """Instances of the real class count too."""
 
     def __instancecheck__(cls, instance: object) -> bool:
         return isinstance(instance, datetime)
@@ -40,12 +40,12 @@ class ServerDatetime(datetime, metaclass=_AnyDatetime):
 
     @staticmethod
     def start(timing: ServerTiming, trace: Trace) -> None:
-        """At the begin of a trial."""
+        """Start the clock at the beginning of a trial."""
         ServerDatetime.clock = WallClock(timing, trace, lambda: time.time_ns() // 1000)
 
 
 class LeaseTime:
-    """`time` in the one module of the server that writes down by it when something ends."""
+    """Replaces `time` in the server's lease module, which stores by it when a lease ends."""
 
     @staticmethod
     def time() -> float:
@@ -53,7 +53,7 @@ class LeaseTime:
 
 
 def install() -> None:
-    """Put the stand-ins into every module of the server and the SDK that holds the real ones."""
+    """Put the replacements into every module of the server and the SDK that has the real ones."""
     lease: Any = sys.modules.get("openhands.agent_server.conversation_lease")  # from 1.19.1
     if lease is not None:
         lease.time = LeaseTime

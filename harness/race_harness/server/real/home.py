@@ -1,8 +1,8 @@
-"""Where a trial's server lives: a fresh directory that is its working directory and its home.
+"""Where a trial's server lives: a new directory that is its working directory and its home.
 
 The server writes conversations below its working directory and other things below `~/.openhands`.
-Paths go over the wire, so they have to be the same bytes in every process: those below the working
-directory are relative, and the home is named by way of it.
+Paths go over the wire, so they must be the same bytes in every process: those below the working
+directory are relative, and the home's path goes through it.
 """
 
 import functools
@@ -12,15 +12,15 @@ import tempfile
 from pathlib import Path
 
 _BY_WAY_OF_CWD = Path("/proc/self/cwd")
-"""On Linux the working directory of whoever asks."""
+"""On Linux, the working directory of the process that reads it."""
 
 
 @functools.cache
 def settle() -> Path:
-    """Give this process a home of its own, before it imports what may look there.
+    """Give this process its own home, before it imports code that may look there.
 
-    It holds the homes of all trials of this process and of those that it forks, and is removed
-    when this process ends.
+    It contains the homes of all trials of this process and of its forks, and is removed when this
+    process ends.
     """
     global _all_homes
     _all_homes = tempfile.TemporaryDirectory(prefix="race-server-")
@@ -30,14 +30,14 @@ def settle() -> Path:
 
 
 def enter() -> Path:
-    """Make a fresh home and go there; `leave` removes it."""
+    """Make a new home and go there; `leave` removes it."""
     path = Path(tempfile.mkdtemp(dir=settle()))
     _move_to(path)
     return path
 
 
 def leave(path: Path) -> None:
-    """Go back to where the process had settled."""
+    """Go back to where the process settled, and remove this home."""
     _move_to(settle() / "imports")
     shutil.rmtree(path, ignore_errors=True)
 

@@ -1,9 +1,9 @@
-"""Where the server's own code is listened to, and where its LLM and its delays come in.
+"""Hooks in the real server's code: they report to the observer, and add the LLM and the delays.
 
-The published classes stay as they are but for wrappers around some of their methods, installed
-once a process. Those around the server's own acts call the original: they only let time pass where
-the schedule says that an act takes time, and tell the trial's observer. Those around the LLM and
-what would start processes stand in for it.
+The published classes stay as they are, except for wrappers around some of their methods, which a
+process installs once. Wrappers around the server's own acts call the original; they only let time
+pass if the schedule says that an act takes time, and tell the trial's observer. Wrappers around
+the LLM, and around code that would start processes, replace it.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ _observer: Observer | None = None
 
 
 def observe(observer: Observer) -> None:
-    """From here on, the server of this process is that of one trial."""
+    """Make this the observer of the process's server: from now on it serves that trial."""
     global _observer
     _observer = observer
 
@@ -41,8 +41,8 @@ def current() -> Observer:
 
 @functools.cache
 def install() -> None:
-    """Wrap what is needed, once a process. Names are those of every release since 1.0, save where
-    it says otherwise."""
+    """Install the wrappers, once in each process. The names exist in every release since 1.0,
+    unless a comment says otherwise."""
     from openhands.agent_server.event_service import EventService
     from openhands.agent_server.pub_sub import PubSub
     from openhands.sdk.agent.agent import Agent
@@ -85,7 +85,7 @@ def install() -> None:
     lease = sys.modules.get("openhands.agent_server.conversation_lease")  # from 1.19.1
     if lease is not None:
         wrap(lease.ConversationLease, "_owner_is_dead", _owner_is_dead)  # from 1.22
-    # In newer servers. It starts git, and a conversation without file changes has no use for it.
+    # In newer servers. It starts git, which a conversation without file changes does not need.
     _replace(EventService, "_ensure_workspace_is_git_repo", staticmethod(lambda _path: None))
     _wrap_class_method(ConversationStateUpdateEvent, "from_conversation_state", _snapshot)
 
@@ -105,13 +105,13 @@ def _wrap_class_method(owner: type, name: str, wrapper: Callable[..., Any]) -> N
 
 
 def _sleep(milliseconds: float) -> None:
-    """What keeps a thread busy, be it the event loop's."""
+    """Keep a thread busy, which may be that of the event loop."""
     if milliseconds:
         time.sleep(milliseconds / 1000)
 
 
 def _owner_is_dead(original: Any, lease: Any, payload: Any) -> bool:
-    """In the simulation all that holds a lease is of one process."""
+    """In the simulation all owners of leases are in one process, so a restart decides."""
     return current().restarted or bool(original(lease, payload))
 
 
@@ -119,7 +119,8 @@ def _owner_is_dead(original: Any, lease: Any, payload: Any) -> bool:
 
 
 async def _start(original: Any, service: Any) -> None:
-    """A conversation's first snapshot, which nobody can have subscribed to, is not told."""
+    """Mark the start of a conversation: its first snapshot is not recorded, since nobody can be
+    subscribed yet."""
     pub_sub = service._pub_sub
     pub_sub.__dict__["race_starting"] = True
     await original(service)
@@ -135,19 +136,19 @@ async def _request_run(original: Any, service: Any, *args: Any, **options: Any) 
         await _run_to_end(original, service, run)
         return
     before, before_run = service._run_task, run_of_task.get()
-    # The task that is going to be created inherits it.
+    # The task that the server creates inherits it.
     token = run_of_task.set(run)
     try:
         await original(service, *args, **options)
     finally:
         run_of_task.reset(token)
     if service._run_task is not None and service._run_task is not before:
-        # One that begins in the tail of another is for a message, as only others send it.
+        # A run that begins in the tail of another is for a message that only others send.
         observer.accepted(run, other=whose.asks.get() or before_run is not None)
 
 
 async def _run_to_end(original: Any, service: Any, run: AgentRun) -> None:
-    """The request is the run, from its begin to its end."""
+    """Run while the request waits (up to 1.6): the request lasts as long as the run."""
     current().accepted(run, other=whose.asks.get())
     token = run_of_task.set(run)
     try:
@@ -160,8 +161,8 @@ async def _run_to_end(original: Any, service: Any, run: AgentRun) -> None:
 
 
 async def _hear_of_end(service: Any, run: AgentRun) -> None:
-    """The event loop does so after the publications that were scheduled before it, and what makes
-    them late makes this late, too."""
+    """Record the run's end when the event loop learns of it, which is after the publications that
+    were scheduled before; whatever makes them late makes this late too."""
     before = service._pub_sub.__dict__.get("race_newest")
     if before is not None and not before.done():
         await asyncio.wait({before})
@@ -195,7 +196,7 @@ def _emit_statistics(original: Any, service: Any, event: Any) -> None:
 
 
 def _run(original: Any, conversation: Any) -> None:
-    """Up to 1.22 in a worker thread that gets no context."""
+    """Run the agent's loop: up to 1.22 in a worker thread, which gets no context."""
     run = run_of_task.get() or current().newest_run()
     token = run_of_task.set(run)
     try:
@@ -209,7 +210,7 @@ def _run(original: Any, conversation: Any) -> None:
 
 
 async def _arun(original: Any, conversation: Any) -> None:
-    """On the event loop."""
+    """Run the agent's loop on the event loop."""
     run = run_of_task.get() or current().newest_run()
     token = run_of_task.set(run)
     try:
@@ -221,7 +222,8 @@ async def _arun(original: Any, conversation: Any) -> None:
 
 
 def _start_agent(original: Any, conversation: Any) -> None:
-    """At the begin of a run in a worker thread, but in 1.23 and 1.24 on the event loop."""
+    """Start the agent at the beginning of a run: in a worker thread, in 1.23 and 1.24 on the event
+    loop."""
     run = run_of_task.get()
     if run is not None and run.starts:
         run.starts = False
@@ -242,7 +244,7 @@ def _give_stop_hooks(conversation: Any, run: AgentRun) -> None:
 
         conversation._hook_processor = agent.StopHooks(run, denied)
     elif isinstance(conversation.__dict__.get("_hook_processor"), agent.StopHooks):
-        conversation._hook_processor = None  # Those of the run before.
+        conversation._hook_processor = None  # It belongs to the run before.
 
 
 # State and log
@@ -271,7 +273,7 @@ def _append(original: Any, log: Any, event: Any) -> Any:
 
 def _snapshot(original: Any, cls: Any, state: Any, *args: Any, **options: Any) -> Any:
     if current().listened:
-        # Before, it is the conversation's creation.
+        # Earlier snapshots belong to the conversation's creation.
         _sleep(current().timing.snapshot_ms)
     return original(cls, state, *args, **options)
 
@@ -291,14 +293,14 @@ def _schedule_publication(original: Any, wrapper: Any, event: Any) -> None:
 
 
 def _nobody_listens(pub_sub: Any) -> bool:
-    """Whether the agent starts with its conversation, which nobody knows of yet: a busy event
-    loop would be late to let somebody subscribe, too."""
+    """Whether the agent starts with its conversation, of which nobody knows yet: a busy event loop
+    would also be late to let anybody subscribe."""
     starting = bool(pub_sub.__dict__.get("race_starting"))
     return starting and current().profile.starts_agent_on_creation
 
 
 async def _publish(original: Any, pub_sub: Any, event: Any) -> None:
-    """First in, first out, as coroutines of one event loop are, but for the time each takes."""
+    """Publish first in, first out, like coroutines on one event loop, although each takes time."""
     if pub_sub.__dict__.get("race_starting"):
         await original(pub_sub, event)
         return
@@ -323,12 +325,12 @@ async def _publish(original: Any, pub_sub: Any, event: Any) -> None:
     finally:
         done.set_result(None)
     if timing.other_subscriber_ms and not first:
-        # Another subscriber, which the publication waits for and ours does not.
+        # The publication waits for another subscriber, for which ours does not wait.
         await asyncio.sleep(timing.other_subscriber_ms / 1000)
 
 
 class _OtherSubscriber:
-    """One that takes its time for each frame, and that those after it wait for."""
+    """A subscriber that takes some time for each frame, while those after it wait."""
 
     async def __call__(self, event: Any) -> None:
         await asyncio.sleep(current().timing.other_subscriber_ms / 1000)
@@ -336,11 +338,11 @@ class _OtherSubscriber:
             current().snapshot(str(event.value.get("execution_status")))
 
     async def close(self) -> None:
-        """As the server asks of each."""
+        """The server calls this on each subscriber."""
 
 
 def _let_in_first(pub_sub: Any) -> None:
-    """Have another subscriber in front of all."""
+    """Put another subscriber in front of all."""
     there = pub_sub._subscribers
     if not any(isinstance(one, _OtherSubscriber) for one in there.values()):
         pub_sub._subscribers = {uuid.UUID(int=0): _OtherSubscriber(), **there}
@@ -363,7 +365,7 @@ def _complete(
     run = run_of_task.get()
     if run is None:
         return agent.title()
-    # Up to 1.7.1 a run may begin while the status is `running`, and then nothing assigns it.
+    # Up to 1.7.1 a run may begin while the status already is `running`; then nothing assigns it.
     current().started(run)
     _pause_meanwhile(run)
     for wait_ms, chunk in agent.thoughts(run, current().timing.think_ms):
@@ -392,7 +394,7 @@ async def _acomplete(
 def _answer(run: AgentRun, llm: Any) -> Any:
     answer = agent.answer(run)
     if run.turn.statistics:
-        # What `Telemetry.on_response` does.
+        # This is what `Telemetry.on_response` does.
         llm.metrics.add_cost(shown.COST)
         llm.metrics.add_token_usage(
             prompt_tokens=shown.PROMPT_TOKENS,
@@ -410,7 +412,7 @@ def _answer(run: AgentRun, llm: Any) -> Any:
 
 
 def _pause_meanwhile(run: AgentRun) -> None:
-    """Another client pauses the conversation. It takes the state lock when it can."""
+    """Let another client pause the conversation. It takes the state lock when it can."""
     if run.outcome() == "paused" and run.pause is not None:
         run.pause()
 
@@ -451,7 +453,7 @@ async def _ause_tools(original: Any, me: Any, *args: Any, **options: Any) -> Non
 
 
 def _use_tool(original: Any, executor: Any, *args: Any, fallible: bool, **options: Any) -> Any:
-    # Tools that run at once have threads without a context.
+    # Tools that run in parallel have threads without a context.
     run = run_of_task.get() or current().newest_run()
     agent.use_tool(run, current().timing.tool_ms, fallible=fallible)
     observation = original(executor, *args, **options)

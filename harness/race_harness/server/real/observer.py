@@ -1,7 +1,7 @@
-"""What one trial's real server does, told in the happenings of the fake.
+"""Records what one trial's real server does, in the same happenings as the fake.
 
-`server.real.hooks` calls these methods at places in the server's own code. Nothing here
-awaits or takes a lock.
+`server.real.hooks` calls these methods from places in the server's own code. None of them awaits
+or takes a lock.
 """
 
 import contextlib
@@ -18,28 +18,29 @@ from race_harness.server.wire import FINAL
 
 
 class AgentRun:
-    """One run of the agent: its number, and how far its turn of the script has come."""
+    """One run of the agent: its number, and how far it has come in its turn of the script."""
 
     def __init__(self, number: int, turn: Turn) -> None:
         self.number = number
         self.turn = turn
         self.answers = 0
-        """How often the LLM was asked so far."""
+        """How often the agent has asked the LLM."""
         self.calls = 0
-        """Tool calls asked for so far, those of the present step included."""
+        """How many tool calls the LLM has asked for, including those of the present step."""
         self.step_outcome: str | None = None
         """How the present step ends the run; None: it only calls tools."""
         self.waits = True
-        """Whether the next tool takes its time: the first of those that are used together."""
+        """Whether the next tool takes time: only the first of those that are used together
+        does."""
         self.used = 0
-        """How often a tool was used so far."""
+        """How often the agent has used a tool."""
         self.denials_left = turn.stop_hook_denials
         self.pause: Callable[[], object] | None = None
         """Lets another client pause the conversation."""
         self.told = False
         """Whether the snapshot after it was published."""
         self.starts = True
-        """Whether the agent is going to be started."""
+        """Whether the agent still has to start."""
         self.started = False
         self.ended: str | None = None
 
@@ -49,11 +50,11 @@ class AgentRun:
 
 
 run_of_task: ContextVar[AgentRun | None] = ContextVar("run_of_task", default=None)
-"""The run on whose behalf code runs. Worker threads that are given no context have none."""
+"""The run for which the current code works; None in worker threads that get no context."""
 
 
 class Observer:
-    """Numbers the runs, and records."""
+    """Numbers the runs, and records what happens."""
 
     def __init__(self, schedule: Schedule, trace: Trace, profile: Profile) -> None:
         self.profile = profile
@@ -65,15 +66,15 @@ class Observer:
         self._accepted: list[AgentRun] = []
         self._saved = "idle"
         self._statistics: dict[str, AgentRun] = {}
-        """Events of statistics and whose they are; threads of their own append them."""
+        """The runs of statistics events, which separate threads append, by the events' ids."""
         self._recovers = False
         self.restarted = False
-        """Whether another process has taken the place of one that has died."""
+        """Whether another process has replaced one that died."""
         self.listened = False
         """Whether anybody has subscribed to events."""
 
     def late_ms(self, what: Literal["append", "publication"]) -> float:
-        """How much longer the next act of that kind takes than others."""
+        """Return how much longer than others the next act of that kind takes."""
         self._acts[what] += 1
         return self.late_ms_of(what, self._acts[what])
 
@@ -83,7 +84,7 @@ class Observer:
 
     @contextlib.contextmanager
     def recovering(self) -> Iterator[None]:
-        """Meanwhile the server takes up what another process had persisted."""
+        """Wrap the time in which the server loads what another process had persisted."""
         self.restarted = self._recovers = True
         try:
             yield
@@ -97,12 +98,12 @@ class Observer:
         return AgentRun(number, self._script.turn(number))
 
     def accepted(self, run: AgentRun, *, other: bool) -> None:
-        """`other`: for somebody else than the client."""
+        """`other`: the run is for somebody other than the client."""
         self._accepted.append(run)
         self.trace.record("server", "run-accepted", run=run.number, **whose.mark(other))
 
     def newest_run(self) -> AgentRun:
-        """For threads without a context. A conversation has one run at a time."""
+        """Return the run for threads without a context, as a conversation has one at a time."""
         return self._accepted[-1]
 
     def started(self, run: AgentRun) -> None:
@@ -111,7 +112,7 @@ class Observer:
             self.trace.record("server", "run-started", run=run.number)
 
     def over(self, run: AgentRun, status: str) -> None:
-        """The agent's loop is left; `status` is the conversation's."""
+        """The agent has left its loop; `status` is the conversation's."""
         self.started(run)
         if run.ended is None or (status == "paused" and status != run.ended):
             self._end(run, status)
@@ -127,13 +128,13 @@ class Observer:
     # Status and events
 
     def status(self, status: str) -> None:
-        """About to be assigned, when nobody can have read it yet."""
+        """A status is about to be assigned, so nobody can have read it yet."""
         run = run_of_task.get()
         if run is not None and status == "running":
             self.started(run)
         number = run.number if run is not None else None
         self.trace.record("server", "status", status=status, run=number)
-        # A stop hook that is going to deny takes `finished` back.
+        # If a stop hook still has to deny, it takes `finished` back.
         last = status != "finished" or run is None or run.denials_left == 0
         if run is not None and status in FINAL and last:
             self._end(run, status)
@@ -167,7 +168,7 @@ class Observer:
         self.trace.record("server", "persisted", **told)
 
     def statistics(self, event: Any) -> None:
-        """Handed to a thread that is going to append it."""
+        """The event was handed to a thread that will append it."""
         run = run_of_task.get()
         if run is not None:
             self._statistics[event.id] = run

@@ -1,4 +1,4 @@
-"""Methods of published classes, wrapped."""
+"""Wraps methods of published classes."""
 
 import functools
 import inspect
@@ -7,15 +7,15 @@ from typing import Any
 
 
 def wrap(owner: type, name: str, wrapper: Callable[..., Any]) -> None:
-    """`wrapper` gets the original before the method's own arguments. A class of a release without
-    that method is left as it is."""
+    """Replace a method by `wrapper`, which gets the original before the method's own arguments. If
+    a release has no such method, leave the class as it is."""
     original = vars(owner).get(name)
     if original is None and name == "__setattr__":
         original = owner.__setattr__
     if original is None:
         return
 
-    # What is a coroutine function stays one: the server asks.
+    # A coroutine function has to stay one, since the server checks.
     if inspect.iscoroutinefunction(original):
 
         @functools.wraps(original)
