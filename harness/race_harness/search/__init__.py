@@ -1,1 +1,2 @@
-"""Schedules: drawn from scenarios, hunted, shrunk, varied. It runs none of them."""
+"""Draws, varies and shrinks schedules, and decides what a hunt tries next. It runs none of
+them."""

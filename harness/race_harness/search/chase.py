@@ -1,5 +1,4 @@
-"""One failure from where it was seen to its finding: it repeats, is shrunk, and what would pass is
-looked for."""
+"""Turns one failure into a finding: repeats it, shrinks it, and looks for what would pass."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -16,14 +15,15 @@ from race_harness.search.shrinking import smaller
 BUDGET: Final = 80
 """Trials for shrinking one failure."""
 _NEIGHBOUR_TRIES: Final = 30
-"""Trials for what would pass, at most."""
+"""The most trials that look for what would pass."""
 _HANG_S: Final = 75.0
-"""Virtual seconds after which a trial has hung where others of its kind have, in place of some
-hundred: a client of two timeouts of 30 s has gone on by then. The smallest gets all its time."""
+"""Virtual seconds after which a trial counts as hung while a hang is shrunk, instead of some
+hundred: a client with two timeouts of 30 s has gone on by then. The smallest schedule is tried
+again with all the time that a trial usually has."""
 
 Ending = Literal["smallest", "budget", "time", "interrupt"]
-"""Why nothing smaller was tried: there was nothing; so many trials had been; the time was up; the
-hunt was interrupted."""
+"""Why shrinking ended: nothing smaller was left; the budget of trials was used up; the time was
+up; the hunt was interrupted."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class Finding:
     failure: Failure
     cause: Cause
     found_at_trial: int
-    """The schedule, counted from one over the whole hunt, in which it was first seen."""
+    """The schedule in which it was first seen, counted from one over the whole hunt."""
     shrink_executions: int
     seconds: float
-    """Wall seconds from the begin of the hunt to the shrunk failure."""
+    """Wall seconds from the beginning of the hunt to the shrunk failure."""
     ending: Ending = "smallest"
     neighbour: Neighbour | None = None
-    """What would pass; None where none was found."""
+    """A schedule close to it that passes; None if none was found."""
     looked_around: bool = False
-    """Whether that was looked for."""
+    """Whether the hunt looked for such a schedule."""
 
 
 class Came(NamedTuple):
@@ -49,7 +49,7 @@ class Came(NamedTuple):
 
     result: TrialResult
     failure: Failure | None
-    """None: it did not fail, or was void."""
+    """None: the trial did not fail, or was void."""
 
     @property
     def cause(self) -> Cause:
@@ -59,15 +59,15 @@ class Came(NamedTuple):
 class ChaseStep(NamedTuple):
     schedule: Schedule
     whole: Literal["failed"] | None = None
-    """Whether all of it is wanted if it fails."""
+    """Whether the whole failure is wanted if it fails."""
     limit_s: float | None = None
-    """When it has hung, if sooner than always."""
+    """Virtual seconds after which it counts as hung, if sooner than usual."""
 
 
 class Chase:
     """Asks for one trial after another.
 
-    `again`: how many of this cause were found before.
+    `again`: how many failures of this cause were found before.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class Chase:
         self.number: Final = seen.number
         self.again: Final = again
         self.failure = seen.failure
-        """As small as it is by now; not whole before it is `sure`, unless it was seen whole."""
+        """The failure, as small as it is by now. It may lack its happenings until it is `sure`."""
         self.cause: Final = seen.failure.cause
         self.sure = False
-        """Whether it has repeated."""
+        """Whether the failure has repeated."""
         self.over = False
         self._of_known_kinds = of_known_kinds
         self._budget = budget
@@ -99,12 +99,12 @@ class Chase:
         self._looked_around = False
         self._course = self._run()
         self.wanted: ChaseStep | None = next(self._course)
-        """The next trial; None while it is under way."""
+        """The next trial; None while that trial is running."""
 
     @property
     def priority(self) -> tuple[object, ...]:
-        """The less, the sooner: what is to repeat, new causes, what is new about them, cheap
-        trials."""
+        """The chase with the least goes first: one that has yet to repeat, a new cause, new kinds
+        of evidence, cheap trials."""
         return self.sure, self.again, self._of_known_kinds, self._cost_ms, self.number
 
     def came(self, came: Came) -> None:
@@ -114,7 +114,7 @@ class Chase:
             self.over = True
 
     def finding(self, seconds: float, otherwise: Ending) -> Finding:
-        """`otherwise`: why it ends, if by nothing of its own."""
+        """Return the finding. `otherwise` is why it ends, if the chase has not ended itself."""
         return Finding(
             self.failure,
             self.cause,
@@ -156,7 +156,7 @@ class Chase:
         if came.cause == self.cause:
             self._keep(came)
             return
-        # It only takes long: once more, with all the time that it takes.
+        # It did not hang but only took long: shrink again, with the usual time.
         self._limit_s = None
         yield from self._make_smaller()
 

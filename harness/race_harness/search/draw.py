@@ -1,8 +1,8 @@
-"""Draws the schedules of a campaign: from the scenario's strategy and a seed, the same for ever.
+"""Draws the schedules of a campaign from the scenario's strategy and a seed, always the same ones.
 
-Schedules are drawn once, on the controlling side, and sent to every client: trials are paired, and
-Hypothesis is not needed where the client runs. They come in batches of a fixed size, each with a
-seed of its own, so that repetition 7 is the same one whether 10 or 10,000 are asked for.
+The controlling side draws schedules once and sends them to every client, so trials are paired, and
+the client's environment does not need Hypothesis. Schedules come in batches of a fixed size, each
+with its own seed, so that repetition 7 is the same whether 10 or 10,000 are asked for.
 """
 
 import contextlib
@@ -24,14 +24,14 @@ BATCH = 100
 
 
 def draw_schedules(scenario: Scenario, seed: int, reps: int) -> Iterator[Schedule]:
-    """The first `reps` schedules of a campaign, each with an entropy of its own."""
+    """Yield the first `reps` schedules of a campaign, each with its own entropy."""
     for first in range(0, reps, BATCH):
         yield from draw_batch(scenario, seed, first // BATCH, min(BATCH, reps - first))
 
 
 def draw_batch(scenario: Scenario, seed: int, batch: int, size: int = BATCH) -> list[Schedule]:
-    """The schedules of the repetitions from `batch * BATCH` on, before `(batch + 1) * BATCH`; or
-    only the first `size` of them.
+    """Return the schedules of one batch, whose repetitions begin at `batch * BATCH`; or only the
+    first `size` of them.
 
     Any thread may draw, but only one at a time.
     """
@@ -50,8 +50,8 @@ def draw_batch(scenario: Scenario, seed: int, batch: int, size: int = BATCH) -> 
 
 
 def repetition(given: Schedule, seed: int, index: int) -> Schedule:
-    """A repetition of one schedule: the first is that schedule, the others have other ids and
-    jitter."""
+    """Return a repetition of one schedule: the first is the schedule itself, the others have other
+    ids and jitter."""
     if index == 0:
         return given
     return replace(given, entropy=_number(f"{given.scenario} {seed} {index}"))
@@ -59,20 +59,20 @@ def repetition(given: Schedule, seed: int, index: int) -> Schedule:
 
 @contextlib.contextmanager
 def drawing_from_the_seed_alone() -> Iterator[None]:
-    """Within, what Hypothesis draws depends on strategy and seed, not on what is imported; and
-    nothing that a signal raises is lost.
+    """Make what Hypothesis draws depend only on strategy and seed, not on what is imported; and
+    lose nothing that a signal handler raises.
 
     Hypothesis otherwise prefers the constants that it finds in the source of any imported module,
-    its user's among them: with each edit of such a module the schedules would be other ones.
+    even the user's: each edit of such a module would change the schedules.
 
-    It also hooks into the garbage collector, for the rest of the process, to take its time off
-    deadlines, of which there are none here. What a signal handler raises in such a hook (Ctrl-C, a
-    test's timeout) is printed and forgotten.
+    It also hooks into the garbage collector, for the rest of the process, to subtract its time
+    from deadlines, which do not exist here. If a signal handler raises in such a hook (Ctrl-C, a
+    test's timeout), the exception is printed and forgotten.
     """
     from hypothesis.internal.conjecture import junkdrawer
     from hypothesis.internal.conjecture.providers import HypothesisProvider
 
-    # `create`: releases before 6.131 know no such preference.
+    # `create`: releases before 6.131 have no such preference.
     with (
         patch.object(
             HypothesisProvider, "_maybe_draw_constant", lambda *_, **__: None, create=True
@@ -84,7 +84,8 @@ def drawing_from_the_seed_alone() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _without_collections() -> Iterator[None]:
-    """A batch leaves little behind, and each collection looks at all that was ever imported."""
+    """Switch the garbage collector off: a batch leaves little garbage, and each collection looks
+    at everything that was ever imported."""
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -95,7 +96,7 @@ def _without_collections() -> Iterator[None]:
 
 
 class _Enough(BaseException):
-    """Ends the drawing of a batch. Not an `Exception`, which Hypothesis would try to shrink."""
+    """Ends the drawing of a batch. It is no `Exception`, which Hypothesis would try to shrink."""
 
 
 def _batch(
@@ -122,7 +123,7 @@ def _batch(
 
     with drawing_from_the_seed_alone(), _without_collections(), contextlib.suppress(_Enough):
         collect()
-    # A strategy with few values is exhausted early; its values then come again.
+    # A strategy with few values is exhausted early; then its values come again.
     return list(islice(cycle(found), size))
 
 

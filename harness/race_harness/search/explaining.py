@@ -1,8 +1,8 @@
-"""Which failures of one cause are worth shrinking: those that no other one explains.
+"""Decides which failures of one cause are worth shrinking: those that no other one explains.
 
-Two failures of one cause can come about in two ways: a run ends late because the socket is silent,
-or because an answer was slow. A shrunk schedule holds what one way needs. Whatever fails for the
-same cause and lacks some of it has come another way.
+One cause can come about in several ways: a run ends late because the socket is silent, or because
+an answer was slow. A shrunk schedule contains what one way needs. A failure with the same cause
+that lacks some of that must have come about in another way.
 """
 
 from collections import deque
@@ -14,17 +14,18 @@ from race_harness.model.paths import parsed
 from race_harness.model.schedule import Schedule
 
 WAYS: Final = 6
-"""How many failures of one cause are shrunk."""
+"""How many failures of one cause a hunt shrinks."""
 _MOST: Final = 200
-"""How many that need not be explained by one another are remembered of a cause."""
+"""How many failures of one cause are remembered, none of which explains another."""
 _TELLING: Final = frozenset(
     {"action", "what", "kind", "link", "way", "route", "function", "line", "outcome"}
 )
-"""Fields that say what sort of fault, act, turn or stall it is."""
+"""Fields that say what sort of fault, act, turn or stall something is."""
 
 
 def needs(schedule: Schedule) -> frozenset[str]:
-    """What is not benign in it, without numbers, such as `network.faults: reset socket both`."""
+    """Return what is not benign in a schedule, without numbers, such as `network.faults: reset
+    socket both`."""
     return frozenset(_kind(name, value) for name, value in schedule.non_default_fields().items())
 
 
@@ -37,7 +38,7 @@ def _kind(name: str, value: Any) -> str:
 
 class SeenFailure(NamedTuple):
     number: int
-    """Of its schedule, counted from one over the whole hunt."""
+    """The number of its schedule, counted from one over the whole hunt."""
     failure: Failure
 
 
@@ -50,18 +51,19 @@ class Ways:
         self._found: list[frozenset[str]] = []
 
     def add(self, seen: SeenFailure) -> None:
-        """Remember one, unless an earlier one needs less: what explains that explains this."""
+        """Remember a failure, unless an earlier one needs no more: what explains that one explains
+        this one too."""
         needed = needs(seen.failure.schedule)
         if len(self._seen) < _MOST and not any(each <= needed for each in self._seen):
             self._seen.append(needed)
             self._waiting.append(seen)
 
     def explain(self, shrunk: Schedule) -> None:
-        """One was shrunk to this."""
+        """Note that a failure was shrunk to this schedule."""
         self._found.append(needs(shrunk))
 
     def give_up(self, seen: Schedule) -> None:
-        """One did not repeat: others that need as much are to be looked at."""
+        """Forget a failure that did not repeat, so that others with the same needs are tried."""
         self._seen.remove(needs(seen))
 
     @property
@@ -69,7 +71,7 @@ class Ways:
         return len(self._found)
 
     def next(self) -> SeenFailure | None:
-        """The first that nothing explains yet."""
+        """Return the first failure that nothing explains yet."""
         while self._waiting and len(self._found) < WAYS:
             seen = self._waiting.popleft()
             needed = needs(seen.failure.schedule)

@@ -1,7 +1,7 @@
-"""The fault families by name.
+"""The names of the fault families.
 
-`search.strategies` draws the faults. This module is for commands, which name the families in
-their help and import Hypothesis only when they draw.
+`search.strategies` draws the faults. This module is for commands, which list the families in their
+help and import Hypothesis only when they draw.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Final
 from race_harness.model.errors import UsageError
 
 STALLS: Final = "stalls"
-"""The family of stalls at lines of the client's source, which have to be asked of the client."""
+"""The family of stalls at lines of the client's source, which only the client can list."""
 
 NAMES: Final = (
     *("latency", "size", "socket", "rest", "caller", "script", "order", "between"),
@@ -20,7 +20,7 @@ NAMES: Final = (
 
 
 def check(families: Sequence[str]) -> None:
-    """Raises UsageError where there is no such family; the message lists those there are."""
+    """Raises UsageError if there is no such family; the message lists the known ones."""
     for name in families:
         if name not in NAMES:
             raise UsageError(f"no fault family {name!r}; there are: {', '.join(NAMES)}")

@@ -1,4 +1,4 @@
-"""One of the user's own tests as a scenario, whose schedules are the portfolio."""
+"""Makes a scenario of one of the user's own tests, with the schedules of the portfolio."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,10 +18,11 @@ def scenario_of(
     families: Sequence[str] = (),
     given: Schedule | None = None,
 ) -> Scenario:
-    """Named like the test; `lines` and `families` as `portfolio.portfolio` has them.
+    """Return a scenario with the test's name; for `lines` and `families` see
+    `portfolio.portfolio`.
 
-    Without lines nothing stalls, and what fails without faults does so by order alone. `given`:
-    one schedule in place of drawn ones.
+    Without lines nothing stalls, so that a failure without faults is by order alone. `given` is
+    one schedule that replaces drawn ones.
     """
     return Scenario(
         test,
@@ -35,7 +36,7 @@ def scenario_of(
 def _drawn(
     test: str, lines: Sequence[tuple[str, str]], families: Sequence[str]
 ) -> "SearchStrategy[Schedule]":
-    # Help and completion do without Hypothesis.
+    # Imported here because help and completion do not need Hypothesis.
     from race_harness.search.portfolio import portfolio
 
     return portfolio(test, lines, families)

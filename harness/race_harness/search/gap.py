@@ -1,10 +1,10 @@
-"""How far the decisions of a schedule are apart: what must change before its verdict does.
+"""The gap of a schedule: by how much its times may change before its verdict does.
 
-A verdict hangs on which of two things is first. In the simulation one nanosecond decides; on a
-machine whose every act takes some time of its own it may be decided the other way. A schedule has
-a *gap* if its verdict is the same wherever its times are up to that much shorter or longer. Far
-ones do not tell of near ones: what has to come between two others may have a millisecond for it,
-and be too early here and too late at a distance.
+A verdict depends on which of two things is first. In the simulation one nanosecond can decide
+that; on a machine, where every act takes some time, it may turn out the other way. A schedule has
+a *gap* if its verdict stays the same while its times change by up to that much. Large changes do
+not cover small ones: a thing that must come between two others may have only a millisecond for it,
+so a small change makes it too early, and a large one lets it fit again.
 """
 
 import random
@@ -17,9 +17,11 @@ from race_harness.model.schedule import Schedule
 from race_harness.search.times import moved, times_of
 
 SCALES: Final = (1.0, 0.1, 0.01)
-"""How far away neighbours are in which all times differ at once, as shares of the gap."""
+"""The sizes of the changes in neighbours in which all times differ at once, as shares of the
+gap."""
 TOGETHER: Final = 10
-"""So many at each scale: a sample, which a narrow window may escape."""
+"""How many neighbours there are at each scale. They are a sample, which may miss a narrow
+window."""
 
 _MACHINE_MS: Final = {
     "start_ms": 20.0,
@@ -29,18 +31,18 @@ _MACHINE_MS: Final = {
     "publish_ms": 5.0,
     "snapshot_ms": 10.0,
 }
-"""What a real server on a busy machine takes longer for each of its acts."""
+"""How much longer a real server on a busy machine takes for each of its acts."""
 _LOOPBACK_MS: Final = 5.0
-"""And a request, each way."""
+"""How much longer a request takes, each way."""
 
 
 def neighbours(schedule: Schedule, gap_ms: float) -> Iterator[Schedule]:
-    """Schedules whose times differ from this one's by the gap at most, the likeliest to matter
-    first.
+    """Yield schedules whose times differ from this one's by the gap at most, the likeliest to
+    matter first.
 
-    All that a machine adds; all times at once, each up or down at random, with other entropy; then
-    every single time by the whole gap, up and down. No time is below zero. The same for the same
-    schedule.
+    First comes the schedule with all that a machine adds; then all times at once, each up or down
+    at random, with other entropy; then every single time by the whole gap, up and down. No time is
+    below zero. The same schedule always gives the same neighbours.
     """
     times = dict(times_of(schedule))
     yield _on_machine(schedule)

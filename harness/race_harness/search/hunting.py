@@ -1,11 +1,12 @@
-"""The hunt: what is to be tried next, and what was found.
+"""The hunt: decides what to try next, and collects what it finds.
 
-Schedules come one after another, and their trials end in any order, side by side with those that
-shrink what was found. What came of the schedules is looked at in their own order, and each failure
-is shrunk by itself, so that what is found does not depend on how many trials run at once.
+Schedules come one after another. Their trials end in any order, side by side with trials that
+shrink failures. The hunt looks at the results in the order of the schedules and shrinks each
+failure separately, so that what it finds does not depend on how many trials run at once.
 
-Failures are kept apart by *cause*, which is the verdicts and what their evidence says, numbers
-aside; and by what their schedules need. One that the known ones explain is not shrunk.
+Failures are distinguished by their *cause*, which is the verdicts and what their evidence says
+without its numbers, and by what their schedules need. A failure that known ones explain is not
+shrunk.
 """
 
 import time
@@ -22,7 +23,9 @@ from race_harness.search.chase import BUDGET, Came, Chase, Ending, Finding
 from race_harness.search.explaining import SeenFailure, Ways
 
 SHARE: Final = 0.5
-"""Of the time of the trials goes to shrinking, at most, while there are schedules to search."""
+"""The largest share of the trials' time that goes to shrinking while there are schedules to
+search.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,9 @@ class NextTrial:
     number: int
     schedule: Schedule
     whole: Literal["causes", "failed"] | None
-    """Of which trials all is wanted, as `workers.protocol` has it."""
+    """Which failures are wanted whole; see `workers.protocol`."""
     limit_s: float | None = None
-    """When it has hung; None: as always."""
+    """Virtual seconds after which it counts as hung; None: the usual limit."""
 
 
 @dataclass
@@ -42,25 +45,26 @@ class Tally:
     trials: int = 0
     """Schedules that were searched."""
     shrinking: int = 0
-    """Trials besides: to repeat, to shrink, to look for what would pass."""
+    """Other trials: to repeat, to shrink, to look for what would pass."""
     repeats: int = 0
-    """Failures that did not repeat; a hunt reports them as what they are, a broken promise."""
+    """Failures that did not repeat. A hunt reports them, since the simulation promises that they
+    repeat."""
     trials_ms: float = 0.0
     """Wall time of all trials in their workers."""
     shrinking_ms: float = 0.0
-    """Of that, what was not for the search."""
+    """The part of it that was not for the search."""
 
 
 class Hunting:
     """Decides what to try next from the results so far. It runs nothing itself.
 
     Args:
-        schedules: what is searched, in this order.
-        seconds: wall seconds, from the first question on. Then nothing begins any more, except to
-            see what was found a second time.
+        schedules: the schedules to search, in this order.
+        seconds: wall seconds from the first question on. After that no trial begins, except to see
+            a new failure a second time.
         budget: trials for shrinking one failure.
-        in_real_time: a trial repeats by its cause, not by its digest, and shrinking goes on though
-            a schedule may not fail each time; nobody looks for what would pass.
+        in_real_time: a failure repeats by its cause, not by its digest, and shrinking goes on even
+            if a schedule does not fail each time; nothing looks for what would pass.
     """
 
     def __init__(
@@ -83,15 +87,16 @@ class Hunting:
         self._numbers = 0
         self._under_way: dict[int, tuple[Schedule, Chase | None]] = {}
         self._in_order: deque[int] = deque()
-        """Trials of the search that were not looked at yet."""
+        """Trials of the search whose results are not handled yet."""
         self._came: dict[int, Failure | None] = {}
-        """What came of those of them that have ended."""
+        """The results of those that have ended."""
         self._ways: dict[Cause, Ways] = {}
         self._kinds: set[Evidence] = set()
         self._chases: dict[Cause, Chase] = {}
 
     def ask(self) -> NextTrial | None:
-        """The next trial; None: there is none before others have ended, or none any more."""
+        """Return the next trial; None if there is none before others have ended, or none at
+        all."""
         if self._began is None:
             self._began = self._now()
         chase = min(
@@ -114,14 +119,14 @@ class Hunting:
         return NextTrial(self._numbers, *wanted)
 
     def schedule_of(self, number: int) -> Schedule:
-        """The schedule of a trial that is under way."""
+        """Return the schedule of a trial that is running."""
         return self._under_way[number][0]
 
     def came(self, result: TrialResult, failure: Failure | None) -> Finding | None:
-        """Take the result of a trial; return what it completes, if anything.
+        """Take the result of a trial; return the finding that it completes, if any.
 
         Raises:
-            WorldBroken: a failure did not repeat beside what would pass.
+            WorldBroken: a failure, or the passing schedule close to it, did not repeat.
         """
         _, chase = self._under_way.pop(result.index)
         self.tally.trials_ms += result.wall_ms
@@ -135,8 +140,8 @@ class Hunting:
         return self._end(chase) if chase.over else None
 
     def left(self, ending: Ending) -> list[Finding]:
-        """What was seen of new causes, and all that was being shrunk, when nothing more is asked
-        for."""
+        """Return, when the hunt stops early, the failures with new causes and those that were
+        being shrunk, as findings."""
         seen = [
             chase
             for chase in self._chases.values()
@@ -170,7 +175,8 @@ class Hunting:
             self._chase_next(failure.cause)
 
     def _chase_next(self, cause: Cause) -> None:
-        """One failure of a cause after another: the next may be explained by this one."""
+        """Begin to chase the next failure of a cause. Only one is chased at a time, since it may
+        explain the next."""
         ways = self._ways[cause]
         if cause in self._chases or (seen := ways.next()) is None:
             return

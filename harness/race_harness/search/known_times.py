@@ -1,4 +1,4 @@
-"""Times that a program's source names: its timeouts, intervals and delays."""
+"""Finds the times in a program's source: its timeouts, intervals and delays."""
 
 import ast
 import re
@@ -12,17 +12,17 @@ _SPEAKS_OF_TIME: Final = re.compile(
 )
 SHORTEST_S: Final = 0.02
 LONGEST_S: Final = 120.0
-"""Shorter ones are lost in the latency of a network, and nobody waits for longer ones."""
+"""Shorter times are lost in the latency of a network, and nobody waits for longer ones."""
 
 OF_SERVERS_S: Final = (20.0, 60.0)
-"""How often a server asks whether a WebSocket lives, and how long it waits for the answer
-(uvicorn, `ws_ping_interval` and `ws_ping_timeout`); when a gateway gives up (nginx,
-`proxy_read_timeout`)."""
+"""How often a server pings a WebSocket, and how long it waits for the pong (uvicorn,
+`ws_ping_interval` and `ws_ping_timeout`, 20 s each); when a gateway gives up (nginx,
+`proxy_read_timeout`, 60 s)."""
 
 
 def seconds_in(source: str) -> set[float]:
-    """Every number of seconds, from `SHORTEST_S` to `LONGEST_S`, that a name or a call which
-    speaks of time is given in this source; none if it cannot be parsed."""
+    """Return every number from `SHORTEST_S` to `LONGEST_S` that the source assigns or passes to a
+    name that speaks of time. Empty if the source cannot be parsed."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -70,7 +70,7 @@ def _speaks(expression: ast.expr) -> bool:
 
 
 def _numbers(expression: ast.expr) -> Iterator[float]:
-    """Also those of what is worked out, and of the text of a default: `getenv(NAME, "30")`."""
+    """Yield the numbers in an expression, also in arithmetic and in text: `getenv(NAME, "30")`."""
     for node in ast.walk(expression):
         match node:
             case ast.Constant(value=bool()):

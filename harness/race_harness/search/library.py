@@ -1,6 +1,6 @@
 """The scenarios that come with race-harness: one short file each, with its history.
 
-The files are loaded by path, so they take no import name of their own.
+The files are loaded by path, so they occupy no import name.
 """
 
 import ast
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 
 def names() -> list[str]:
-    """Every scenario's name, in alphabetical order."""
+    """Return every scenario's name, in alphabetical order."""
     return sorted(path.stem.replace("_", "-") for path in FOLDER.glob("*.py"))
 
 
 def load(name: str) -> Scenario:
-    """The scenario of that name.
+    """Return the scenario of that name.
 
     Raises:
-        UsageError: there is none; the message lists those there are.
+        UsageError: there is none; the message lists the known ones.
     """
     scenario: Scenario = module(name).SCENARIO
     return scenario
 
 
 def module(name: str) -> ModuleType:
-    """The module of the scenario's file, which is run once.
+    """Return the module of the scenario's file, which is run only once.
 
     Raises:
         UsageError: as for `load`.
@@ -53,7 +53,8 @@ def module(name: str) -> ModuleType:
 
 
 def described(name: str) -> Scenario:
-    """The same, read from its file: Hypothesis is imported only when its schedules are asked for.
+    """Return the scenario without running its file: this imports Hypothesis only when somebody
+    asks for its schedules.
 
     Raises:
         UsageError: as for `load`.
@@ -72,12 +73,12 @@ def described(name: str) -> Scenario:
 
 
 def of_file(path: Path) -> Scenario:
-    """The schedule of a failure file, or a plain one, in place of a scenario.
+    """Return the schedule of a failure file, or a plain one, as a scenario.
 
     Raises:
         UsageError: as `read_schedule`.
     """
-    # Naming scenarios need not wait for it.
+    # Imported here so that listing scenarios stays fast.
     from race_harness.model.failure import Failure, read_schedule
 
     found = read_schedule(path)
@@ -85,7 +86,7 @@ def of_file(path: Path) -> Scenario:
 
 
 def given(schedule: "Schedule") -> Scenario:
-    """A schedule in place of a scenario, under the name that it has."""
+    """Return a schedule as a scenario with the schedule's name."""
 
     def schedules() -> "SearchStrategy[Schedule]":
         from hypothesis import strategies as st

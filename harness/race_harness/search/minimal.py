@@ -1,4 +1,4 @@
-"""The smallest schedule that still fails: Hypothesis searches and shrinks, the workers judge."""
+"""Finds the smallest schedule that fails: Hypothesis searches and shrinks, the workers judge."""
 
 import random
 from collections.abc import Callable
@@ -12,7 +12,8 @@ from race_harness.search.draw import drawing_from_the_seed_alone
 def minimal_schedule(
     scenario: Scenario, seed: int, fails: Callable[[Schedule], bool], examples: int = 500
 ) -> Schedule | None:
-    """Hypothesis' simplest schedule of the scenario for which `fails` holds; None if none was met.
+    """Return Hypothesis' simplest schedule of the scenario for which `fails` is true; None if it
+    finds none.
 
     Every field has a benign default and every strategy shrinks towards it, so what is left of the
     schedule is its explanation.

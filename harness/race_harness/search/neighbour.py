@@ -1,9 +1,10 @@
-"""The nearest passing neighbour of a failing schedule: what the failure hinges on.
+"""Finds the nearest passing neighbour of a failing schedule, which shows what the failure hinges
+on.
 
-One field is changed at a time and all else kept. A field that is set to its benign default, and
-passes so, is bisected down to the finest step that the scenarios draw; how far it had to move, as
-a share of the way to its default, is its distance. The least distance is the answer. Bisection
-finds *a* border between passing and failing; where a field has several, there may be a nearer one.
+It changes one field at a time. If the schedule passes with a field at its benign default, that
+field is bisected down to the finest step that scenarios draw. Its distance is how far it had to
+move, as a share of the way to its default; the least distance is the answer. Bisection finds *a*
+border between passing and failing; if a field has several, there may be a nearer one.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -16,13 +17,13 @@ from race_harness.model.paths import Path, at, dotted, parsed, put, walk, withou
 from race_harness.model.schedule import Schedule
 
 _DECIMALS: Final = 1
-"""To which fields that are no whole numbers are bisected, as they are drawn."""
+"""How many decimals a bisected field gets if it is no whole number, as when it is drawn."""
 _NAMES: Final = ("code", "status")
-"""Numbers that name something: between two of them there is nothing."""
+"""Numbers that name something, so that there is nothing between two of them."""
 
 
 class AlreadyPasses(HarnessError):
-    """There is no failure to search from, perhaps because the client is another by now."""
+    """The schedule does not fail, perhaps because the client has changed since."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Neighbour:
     failing: Any
     passing: Any
     still_failing: Any
-    """The value closest to `passing` that was seen to fail; `failing` itself if none between."""
+    """The value closest to `passing` that was seen to fail; `failing` itself if no value between
+    them was."""
     distance: float
     """How far the field moved: from 0, not at all, to 1, all the way to its benign default."""
     schedule: Schedule
@@ -45,10 +47,9 @@ class Neighbour:
 def nearest_passing(
     schedule: Schedule, passes: Callable[[Schedule], bool], tries: int = 60
 ) -> Neighbour | None:
-    """Search with at most so many calls of `passes`; None: no single change was seen to pass.
+    """Search with at most `tries` calls of `passes`; None: no single change was seen to pass.
 
-    What it gives was tried: before it is returned, the neighbour passes and the schedule fails
-    once more.
+    Before it returns, it checks once more that the neighbour passes and the schedule fails.
 
     Raises:
         AlreadyPasses: the schedule passes as it is.
@@ -67,9 +68,10 @@ def nearest_passing(
 def neighbour_steps(
     schedule: Schedule, tries: int = 60
 ) -> Generator[Schedule, bool, Neighbour | None]:
-    """The same, for whoever runs the trials: gives schedules, and is sent whether each passes."""
-    left = _Tries(tries - 2)  # two are kept for the repetition
-    # Where a test's threads go on by a seed, any other time is another draw, which tells nothing.
+    """Do the same as a generator, for a caller that runs the trials: it yields schedules, and must
+    be sent whether each passes."""
+    left = _Tries(tries - 2)  # Two are kept for the repetition.
+    # If a seed orders a test's threads, changing a time draws another order, which shows nothing.
     drawn = schedule.test is not None and schedule.interleaving.seed is not None
     if (yield from left.passes(schedule)):
         raise AlreadyPasses("the schedule passes as it is: no neighbour needs to be searched")
@@ -99,7 +101,7 @@ def neighbour_steps(
 
 
 class _Tries:
-    """Counts what is tried."""
+    """Counts the trials."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -114,7 +116,8 @@ class _Tries:
 
 
 class _Change:
-    """One field that could have another value, and how near to its own it is known to pass."""
+    """One field that could have another value, and how near to the original it is known to
+    pass."""
 
     def __init__(
         self, path: str, value: Any, benign: Any, applied: Callable[[Any], Schedule]
@@ -128,21 +131,21 @@ class _Change:
 
     @property
     def is_of_number(self) -> bool:
-        """Whether there may be something between its value and the benign one."""
+        """Whether there may be values between its own and the benign one."""
         return _is_number(self.value) and _is_number(self.benign)
 
     @property
     def distance(self) -> float:
-        """Of the nearest value that is known to pass."""
+        """The distance of the nearest value that is known to pass."""
         return self._distance(self.passing)
 
     @property
     def at_best(self) -> float:
-        """The distance that it cannot get below any more."""
+        """The least distance that is still possible."""
         return self._distance(self.failing)
 
     def middle(self) -> Any:
-        """The value to try next; None if there is none between."""
+        """Return the value to try next; None if there is none left."""
         if not self.is_of_number:
             return None
         middle = (self.failing + self.passing) / 2
@@ -165,7 +168,7 @@ class _Change:
 
 
 def _worth_bisecting(changes: list[_Change]) -> list[_Change]:
-    """Those that may still come out nearest, the most promising first."""
+    """Return the changes that may still turn out nearest, the most promising first."""
     best = min(change.distance for change in changes)
     return sorted(
         (change for change in changes if change.middle() is not None and change.at_best < best),
@@ -178,11 +181,11 @@ def _is_number(value: Any) -> bool:
 
 
 def _changes(schedule: Schedule) -> Iterator[_Change]:
-    """Every single step towards the benign schedule: field by field, and fault by fault."""
+    """Yield every single step towards the benign schedule, field by field and fault by fault."""
     benign = Schedule(schedule.scenario)
     for path, value in schedule.non_default_fields().items():
         if path == "counterfactual":
-            continue  # It only permits what other fields do.
+            continue  # It only permits what other fields ask for.
         place = parsed(path)
         if isinstance(place[-1], int):
             yield from _element_changes(schedule, place, value)
@@ -191,7 +194,7 @@ def _changes(schedule: Schedule) -> Iterator[_Change]:
 
 
 def _element_changes(schedule: Schedule, path: Path, element: Any) -> Iterator[_Change]:
-    """A fault, act or stall left out; its numbers made benign."""
+    """Yield the removal of a fault, act or stall, and the steps that make its numbers benign."""
     yield _Change(dotted(path), element, None, lambda _none: without(schedule, path))
     for inner, value, default in walk(element):
         if (

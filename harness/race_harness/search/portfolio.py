@@ -1,8 +1,8 @@
-"""The schedules of one of the user's own tests: several strategies side by side.
+"""The portfolio: schedules for one of the user's own tests, by several strategies side by side.
 
-No single strategy finds everything. Of sixteen flaky tests of public projects some fell to a
-random walk, one to PCT alone, two to switches at lines alone, two to stalls alone. So each has a
-share.
+No single strategy finds everything. Of sixteen flaky tests of public projects, some fell to a
+random walk, one only to PCT, two only to switches at lines, two only to stalls. So each strategy
+gets a share.
 """
 
 from collections.abc import Sequence
@@ -28,16 +28,17 @@ WAYS: Final[tuple[Way, ...]] = (
 )
 LONGEST_STALL_MS: Final = 1_000.0
 STEPS_US: Final = st.sampled_from([0.0, 10.0, 100.0])
-"""The more a step takes, the more of what threads do overlaps with what comes from the network."""
+"""The longer a step takes, the more the work of threads overlaps with arrivals from the
+network."""
 
 
 def portfolio(
     name: str, lines: Sequence[tuple[str, str]], families: Sequence[str] = ()
 ) -> st.SearchStrategy[Schedule]:
-    """Schedules of the test of that name: latencies, and one of the strategies or a stall.
+    """Return schedules for the test of that name: latencies, and one of the strategies or a stall.
 
-    `lines` are those of the modules that the test is about, function and text. `families` of
-    faults are added; without any, what fails does so by order, or by a stall.
+    `lines` are those of the modules that the test is about, as function and text. `families` of
+    faults are added; without any, a failure is by order or by a stall.
 
     Raises:
         UsageError: there is no such family.
@@ -56,7 +57,7 @@ def portfolio(
 
 @once
 def _links(longest_ms: float) -> st.SearchStrategy[Link]:
-    """Latencies of three scales: within a machine, between two, and far away."""
+    """Draw latencies of three scales: within a machine, between two, and far away."""
     scales = [milliseconds(0, top, benign=0.5) for top in (2, 30, longest_ms)]
     jitters = [milliseconds(0, top, benign=0) for top in (2, 30)]
     return st.builds(Link, latency_ms=st.one_of(scales), jitter_ms=st.one_of(jitters))
@@ -78,7 +79,7 @@ def _switched(way: Way) -> st.SearchStrategy[Interleaving]:
 
 @once
 def _stalled(lines: tuple[tuple[str, str], ...]) -> st.SearchStrategy[Interleaving]:
-    """One stall, mostly at a first visit: pairs are for those that looked promising."""
+    """Draw one stall, mostly at a line's first visit. A sweep tries promising pairs of stalls."""
     one = st.builds(
         lambda line, nth, for_ms: LineStall(line[0], line[1], nth, for_ms),
         st.sampled_from(lines),

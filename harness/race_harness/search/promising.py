@@ -1,11 +1,13 @@
-"""Which pairs of lines are worth being stalled at together, after each was stalled at alone. Pure.
+"""Finds the pairs of lines at which two stalls are worth trying, after one stall at each line.
+Pure.
 
-A pair is promising if different threads came to its lines, neither lost the race alone, and
+A pair is promising if different threads came to its lines, neither stall alone made the test fail,
+and
 
-- they work on a name in common: an attribute, a global, a variable of an enclosing function; or
-- each of them, stalled alone, changed the order of what happened.
+- both lines use a common name: an attribute, a global, a variable of an enclosing function; or
+- each stall, alone, changed the order of what happened.
 
-Pairs of which both is true come first, then those with a common name.
+Pairs for which both are true come first, then those with a common name.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,17 +23,17 @@ _TIMES: Final = ("at_ms", "for_ms")
 
 @dataclass(frozen=True)
 class Stalled:
-    """A line at which a stall did not lose the race."""
+    """A line at which a stall did not make the test fail."""
 
     line: SourceLine
     thread: str
-    """Which thread came there first."""
+    """The thread that came there first."""
     changed: bool
-    """Whether what happened came in another order than without the stall."""
+    """Whether the stall changed the order of what happened."""
 
 
 def promising_pairs(stalled: Sequence[Stalled]) -> list[tuple[SourceLine, SourceLine]]:
-    """The most promising first; among equals in the order of their lines."""
+    """Return the pairs, most promising first; among equals in the order of their lines."""
     ranked = [
         (rank, one.line, other.line)
         for one, other in combinations(stalled, 2)
@@ -47,7 +49,7 @@ def _rank(one: Stalled, other: Stalled) -> int:
 
 
 def course_of(happenings: Iterable[Mapping[str, Any]]) -> Course:
-    """What happened, in order, without its times and without the stalls."""
+    """Return what happened, in order, without times and without the stalls themselves."""
     return tuple(
         tuple((name, repr(value)) for name, value in happening.items() if name not in _TIMES)
         for happening in happenings

@@ -1,7 +1,7 @@
-"""A failing schedule with as little in it as still fails: field by field, greedily.
+"""Reduces a failing schedule to as little as still fails: greedily, field by field.
 
-Hypothesis shrinks better where thousands of trials are cheap (`search.minimal`). This needs some
-dozens, and starts from any schedule.
+If thousands of trials are cheap, Hypothesis shrinks better (`search.minimal`). This needs some
+dozens, and can start from any schedule.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,12 +11,12 @@ from race_harness.model.paths import Path, at, parsed, put, walk, without
 from race_harness.model.schedule import Schedule
 
 _DECIMALS: Final = 1
-"""To which times are halved, as they are drawn."""
+"""How many decimals a halved time gets, as when it is drawn."""
 
 
 def reduced(schedule: Schedule, fails: Callable[[Schedule], bool], tries: int = 60) -> Schedule:
-    """The schedule with each field benign, or as near to it as was seen to fail, with at most so
-    many calls of `fails`."""
+    """Return the schedule with each field benign, or as near to that as was seen to fail, after at
+    most `tries` calls of `fails`."""
     left = tries
     simpler = True
     while simpler and left > 0:
@@ -38,7 +38,7 @@ def reduced(schedule: Schedule, fails: Callable[[Schedule], bool], tries: int = 
 
 
 def _simpler(schedule: Schedule) -> Iterator[Schedule]:
-    """With one thing less each: an element left out, a field at its default."""
+    """Yield schedules with one thing less: an element left out, or a field at its default."""
     benign = Schedule(schedule.scenario, schedule.entropy)
     for name in schedule.non_default_fields():
         path = parsed(name)
@@ -49,7 +49,7 @@ def _simpler(schedule: Schedule) -> Iterator[Schedule]:
 
 
 def _times(schedule: Schedule) -> list[Path]:
-    """Where it has times, latencies and the like that could be shorter."""
+    """Return the paths of times, such as latencies, that could be shorter."""
     return [
         place.path
         for place in walk(schedule)
@@ -61,7 +61,8 @@ def _times(schedule: Schedule) -> list[Path]:
 
 
 def _nearer(schedule: Schedule, path: Path) -> Schedule | None:
-    """With the time there half as far from its default; None where that is no change."""
+    """Return the schedule with that time half as far from its default; None if that changes
+    nothing."""
     value: float = at(schedule, path)
     default: Any = next(place.default for place in walk(schedule) if place.path == path)
     halved = round((value + default) / 2, _DECIMALS)

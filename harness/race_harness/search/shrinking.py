@@ -1,10 +1,10 @@
-"""A failing schedule with less and less in it: which one is to be tried next.
+"""Shrinks a failing schedule: decides which smaller one to try next.
 
-Each trial costs some ten milliseconds, so that only some dozens of them are to be had. First whole
-handfuls of what is not benign are left out, then single things, then what is in a fault or an act;
-then numbers come closer to benign, until they are within a tenth of the border, and round. What is
-tried depends on the schedule and on what came of the trials alone. Delta debugging has the idea of
-the handfuls (Zeller and Hildebrandt, Simplifying and isolating failure-inducing input, 2002).
+Each trial costs some ten milliseconds, so there is time for only some dozens. First whole handfuls
+of what is not benign are left out, then single things, then fields of a fault or an act; then
+numbers move towards benign until they are within a tenth of the border, and round. The next try
+depends only on the schedule and the results so far. The handfuls come from delta debugging (Zeller
+and Hildebrandt, Simplifying and isolating failure-inducing input, 2002).
 """
 
 from collections.abc import Generator, Iterator
@@ -15,16 +15,16 @@ from race_harness.model.paths import Path, at, parsed, put, walk, without
 from race_harness.model.schedule import Schedule
 
 Steps = Generator[Schedule, bool]
-"""Gives schedules to try, and is sent whether each one fails as it should."""
+"""Yields schedules to try, and is sent whether each one fails as it should."""
 
 _NEAR: Final = 0.1
 """How near to the border a number comes, as a share of its distance from benign."""
 _NAMES: Final = frozenset({"code", "status", "seed", "entropy"})
-"""Numbers that name something: between two of them there is nothing."""
+"""Numbers that name something, so that there is nothing between two of them."""
 
 
 def smaller(schedule: Schedule) -> Steps:
-    """Schedules with less in them; each that fails is what the next ones have less than."""
+    """Yield smaller schedules; each one that fails is where the next ones start."""
     shrunk = _Shrunk(schedule)
     handful = len(schedule.non_default_fields()) // 2
     while True:
@@ -34,19 +34,19 @@ def smaller(schedule: Schedule) -> Steps:
         yield from _lower(shrunk)
         if shrunk.schedule == before:
             return
-        # What is still there was needed before. Now that it is less, one thing may not be.
+        # Everything left was needed when it was tried, but may not be in the smaller schedule.
         handful = 1
 
 
 class _Shrunk:
-    """The smallest schedule so far. None is tried twice."""
+    """The smallest schedule so far. No schedule is tried twice."""
 
     def __init__(self, schedule: Schedule) -> None:
         self.schedule = schedule
         self._tried = {schedule}
 
     def attempt(self, candidate: Schedule | None) -> Generator[Schedule, bool, bool]:
-        """Have it tried; gives whether it is the smallest from now on."""
+        """Have a candidate tried; returns whether it is now the smallest."""
         if candidate is None or candidate in self._tried:
             return False
         self._tried.add(candidate)
@@ -57,7 +57,7 @@ class _Shrunk:
 
 
 def _leave_out(shrunk: _Shrunk, handful: int) -> Steps:
-    """So many of the things that are not benign, then half as many, at last one."""
+    """Leave out a handful of the things that are not benign, then half as many, at last one."""
     while True:
         handful, first = max(handful, 1), 0
         while first < len(names := list(shrunk.schedule.non_default_fields())):
@@ -70,10 +70,11 @@ def _leave_out(shrunk: _Shrunk, handful: int) -> Steps:
 
 
 def _benign_at(schedule: Schedule, names: list[str]) -> Schedule | None:
-    """Without these elements and with these fields benign; None if there is no such schedule."""
+    """Return the schedule without these elements and with these fields benign; None if that is no
+    valid schedule."""
     benign = Schedule(schedule.scenario, schedule.entropy)
     try:
-        # From the last one on, so that the others keep their numbers.
+        # Last one first, so that the other elements keep their numbers.
         for path in map(parsed, reversed(names)):
             if isinstance(path[-1], int):
                 schedule = without(schedule, path)
@@ -85,7 +86,7 @@ def _benign_at(schedule: Schedule, names: list[str]) -> Schedule | None:
 
 
 def _checked(schedule: Schedule) -> Schedule | None:
-    """None if some field may not have its value."""
+    """Return the schedule; None if a field has a value that is not allowed."""
     try:
         return Schedule.from_dict(schedule.to_dict())
     except UsageError:
@@ -100,7 +101,7 @@ def _put(schedule: Schedule, path: Path, to: object) -> Schedule | None:
 
 
 def _simplify_elements(shrunk: _Shrunk) -> Steps:
-    """Faults, acts and stalls whose own fields are benign: all of them, or one."""
+    """Make the fields of faults, acts and stalls benign: all of them, else one by one."""
     for name in shrunk.schedule.non_default_fields():
         path = parsed(name)
         if not isinstance(path[-1], int):
@@ -130,7 +131,7 @@ def _default(schedule: Schedule, path: Path) -> Any:
 
 
 def _lower(shrunk: _Shrunk) -> Steps:
-    """Numbers closer to benign, by halves."""
+    """Move numbers towards benign, by bisection."""
     for path, value, benign in _numbers(shrunk.schedule):
         passing, failing = benign, value
         while (middle := _between(passing, failing, benign)) is not None:
@@ -141,7 +142,7 @@ def _lower(shrunk: _Shrunk) -> Steps:
 
 
 def _numbers(schedule: Schedule) -> list[tuple[Path, Any, Any]]:
-    """Place, value and default of each that could be nearer to it."""
+    """Return path, value and default of each number that differs from its default."""
     return [
         place
         for place in walk(schedule)
@@ -157,7 +158,7 @@ def _is_number(value: object) -> bool:
 
 
 def _between(passing: Any, failing: Any, benign: Any) -> Any:
-    """A round number between the two; None if they are near enough."""
+    """Return a round number between the two; None if they are near enough."""
     if abs(failing - passing) <= _NEAR * abs(failing - benign):
         return None
     middle = (passing + failing) / 2

@@ -1,8 +1,8 @@
 """Hypothesis strategies: for single fields, and for whole families of faults.
 
-A *family* takes a schedule and varies one side of it. Families combine: each leaves alone what the
-others vary, and everything shrinks to what the schedule had before, so that what is left of a
-shrunk schedule is the explanation. All draw only what a real server or network can do.
+A *family* takes a schedule and varies one side of it. Families combine: none touches what another
+varies, and everything shrinks to what the schedule had before, so that what is left of a shrunk
+schedule is the explanation. They draw only what a real server or network can do.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,33 +37,34 @@ once = lru_cache(maxsize=1_000, typed=True)
 0 and 0.0 are kept apart, since they are written differently."""
 
 PATIENT_S = 90.0
-"""Settle time where only keep-alive (20 s and 20 s, RFC 6455 section 5.5.2) tells of a fault."""
+"""The settle time if only keep-alive (20 s and 20 s, RFC 6455 section 5.5.2) can notice a
+fault."""
 
 
 @once
 def milliseconds(low: float, high: float, *, benign: float) -> st.SearchStrategy[float]:
-    """Virtual milliseconds in tenths: coarse enough to read, fine enough to reorder anything.
+    """Draw virtual milliseconds in tenths: coarse enough to read, fine enough to reorder anything.
 
-    Shrinks to `benign`, the field's default, and else towards it, so that a shrunk schedule
-    differs from a benign one in as few fields as it can.
+    They shrink to `benign`, the field's default, or at least towards it, so that a shrunk schedule
+    differs from a benign one in as few fields as possible.
     """
     start, low_tenths, high_tenths = (round(value * 10) for value in (benign, low, high))
     offsets = st.integers(low_tenths - start, high_tenths - start)
-    # Being benign is a choice of its own: dropping a field is simpler than lowering all.
+    # Benign is a separate choice, because dropping one field is simpler than lowering all.
     return st.just(benign) | offsets.map(lambda offset: (start + offset) / 10)
 
 
 @once
 def switches() -> st.SearchStrategy[int | None]:
-    """A seed for random thread switches, or none."""
+    """Draw a seed for random thread switches, or none."""
     return st.none() | st.integers(0, 2**32 - 1)
 
 
 def line_stalls(lines: Sequence[tuple[str, str]]) -> st.SearchStrategy[tuple[LineStall, ...]]:
-    """Up to three stalls at some of these lines (function, text), for 5 virtual seconds at most.
+    """Draw up to three stalls at these lines (function, text), of at most 5 virtual seconds.
 
-    They are of three scales: some milliseconds reorder what happens within the machine, some
-    hundred what the network brings, seconds whole polls. Shrinks to short ones, then to none.
+    They have three scales: some milliseconds reorder what happens in the machine, some hundred
+    what the network brings, seconds whole polls. They shrink to short ones, then to none.
     """
     if not lines:
         return st.just(())
@@ -80,7 +81,7 @@ def line_stalls(lines: Sequence[tuple[str, str]]) -> st.SearchStrategy[tuple[Lin
 def networks(
     *faults: Fault, connections: tuple[ConnectionLink, ...] = ()
 ) -> st.SearchStrategy[Network]:
-    """Links that are in order, with a latency of at most 50 ms; and these faults."""
+    """Draw healthy links, with a latency of at most 50 ms, and these faults."""
     return _networks(*faults, connections=connections) if faults or connections else _CALM
 
 
@@ -113,7 +114,7 @@ _MOMENTS = st.sampled_from(
 @once
 @st.composite
 def during_run(draw: st.DrawFn, longest_ms: float = 2_000) -> Moment:
-    """A moment between the call of `run()` and a while after the server's end."""
+    """Draw a moment between the call of `run()` and a while after the end of the server's run."""
     what = draw(_MOMENTS)
     several = what in ("persisted", "frame-sent")
     return Moment(
@@ -126,7 +127,7 @@ def during_run(draw: st.DrawFn, longest_ms: float = 2_000) -> Moment:
 
 @st.composite
 def latency(draw: st.DrawFn, schedule: Schedule) -> Schedule:
-    """Slow links, slow server: nothing breaks, all is late."""
+    """Links and server are slow: nothing breaks, but everything is late."""
     server, network = schedule.server, schedule.network
     return replace(
         schedule,
@@ -161,7 +162,7 @@ def _links(draw: st.DrawFn, link: Link) -> Link:
 
 @st.composite
 def size(draw: st.DrawFn, schedule: Schedule) -> Schedule:
-    """Large frames and answers, narrow links, small buffers: senders wait."""
+    """Frames and answers are large, links narrow and buffers small, so that senders wait."""
     script, network = schedule.script, schedule.network
     event_kb = draw(_kilobytes(script.event_kb))
     return replace(
@@ -170,7 +171,7 @@ def size(draw: st.DrawFn, schedule: Schedule) -> Schedule:
             script,
             event_kb=event_kb,
             state_kb=draw(_kilobytes(script.state_kb)),
-            # Only an observation of a tool is large.
+            # Only a tool's observation is large.
             tool_calls=max(script.tool_calls, 1 if event_kb else 0),
         ),
         network=replace(
@@ -191,7 +192,7 @@ def _narrow(draw: st.DrawFn, link: Link) -> Link:
 
 
 def _kilobytes(benign: int) -> st.SearchStrategy[int]:
-    """Now and then more than the MiB beyond which a WebSocket client hangs up by default
+    """Draw a size, sometimes more than the MiB beyond which a WebSocket client hangs up by default
     (websockets, `max_size`)."""
     return st.just(benign) | st.integers(0, 300) | st.sampled_from([0, 1_100])
 
@@ -232,7 +233,7 @@ CODES = [1001, 1000, 1011, 1012, 1013, 4001, 4004]
 
 @st.composite
 def rest(draw: st.DrawFn, schedule: Schedule) -> Schedule:
-    """Single answers of REST are late, refused, cut off or never come."""
+    """Some REST answers are late, are replaced by an error, are cut off, or never come."""
     faults = draw(st.lists(_rest_fault(), max_size=2))
     return replace(schedule, rest=(*schedule.rest, *faults))
 
@@ -255,7 +256,7 @@ def _rest_fault(draw: st.DrawFn) -> RestFault:
 
 @st.composite
 def caller(draw: st.DrawFn, schedule: Schedule) -> Schedule:
-    """The caller does more than one thing, or is slow, or fails itself."""
+    """The caller does more than one thing, or its callback is slow or raises."""
     had = schedule.caller
     acts = draw(st.lists(_acts(), max_size=2))
     return replace(
@@ -323,8 +324,8 @@ def _turns(draw: st.DrawFn) -> Turn:
 
 @st.composite
 def order(draw: st.DrawFn, schedule: Schedule) -> Schedule:
-    """Frames of a final status that overtake others, single acts that are late, and events stamped
-    alike."""
+    """Frames of a final status overtake others, single acts are late, and events get equal
+    timestamps."""
     had = schedule.server
     return replace(
         schedule,
@@ -341,7 +342,7 @@ def order(draw: st.DrawFn, schedule: Schedule) -> Schedule:
 @once
 @st.composite
 def _lates(draw: st.DrawFn) -> Late:
-    """Of a run of two or three answers about anything can be late."""
+    """Draw a late act. In a run of two or three answers this can be nearly any act."""
     return Late(
         draw(st.sampled_from(["publication", "append", "request", "answer"])),
         nth=draw(st.integers(1, 12)),
@@ -351,8 +352,7 @@ def _lates(draw: st.DrawFn) -> Late:
 
 @st.composite
 def between(draw: st.DrawFn, schedule: Schedule) -> Schedule:
-    """A gateway that has limits, links of which one direction fails, and another subscriber that
-    is served first."""
+    """A gateway has limits, a link fails in one direction, another subscriber is served first."""
     network, server = schedule.network, schedule.server
     faults = draw(st.lists(_one_way(), max_size=1))
     first = draw(st.just(server.other_subscriber_first) | st.booleans())
@@ -380,7 +380,7 @@ _STRANGE: tuple[Literal["nothing", "kind", "field"], ...] = ("nothing", "kind", 
 
 @st.composite
 def contents(draw: st.DrawFn, schedule: Schedule) -> Schedule:
-    """Things of a newer server, a frame that is no event, a long history."""
+    """The log has events of a newer server or a long history, or a frame is no event."""
     script, network = schedule.script, schedule.network
     interjections = draw(st.lists(during_run(500), max_size=1))
     strange = draw(st.just(script.strange) | st.sampled_from(_STRANGE))
@@ -471,7 +471,7 @@ def _of_others(draw: st.DrawFn) -> OtherAct:
 @once
 @st.composite
 def _gateways(draw: st.DrawFn) -> Gateway:
-    """Limits from seconds, which meet a run under way, to the minute that is usual."""
+    """Draw limits from seconds, which strike during a run, to the usual minute."""
     tenths = st.integers(5, 50) | st.integers(5, 650)
     seconds = st.none() | tenths.map(lambda tenths: tenths / 10)
     connections = draw(st.none() | st.integers(2, 6))
@@ -490,7 +490,7 @@ def _one_way(draw: st.DrawFn) -> Fault:
     return Fault(
         action,  # type: ignore[arg-type]
         at=draw(during_run()),
-        # What is lost on a REST connection for good is an answer that never comes.
+        # A half-open REST connection would be the same as an answer that never comes.
         link="socket" if action == "half-open" else draw(st.sampled_from(["socket", "rest"])),
         for_ms=draw(milliseconds(1, 4_000, benign=1_000)) if action == "stall" else 0,
         way=draw(st.sampled_from(["down", "up"])),
@@ -499,7 +499,7 @@ def _one_way(draw: st.DrawFn) -> Fault:
 
 @st.composite
 def interleaving(draw: st.DrawFn, schedule: Schedule) -> Schedule:
-    """Threads are switched at random, in one of three ways."""
+    """Threads switch at random, in one of three ways."""
     seed = draw(switches())
     if seed is None:
         return schedule
@@ -548,13 +548,13 @@ def with_faults(
     lines: Sequence[tuple[str, str]] = (),
     instead: Mapping[str, Family] | None = None,
 ) -> st.SearchStrategy[Schedule]:
-    """These schedules, with faults of some families added.
+    """Add faults of some families to these schedules.
 
-    `lines` are those of the client's source, function and text, for the family `stalls`;
-    `instead` holds what some families are here.
+    `lines` are those of the client's source, as function and text, for the family `stalls`;
+    `instead` replaces some families by others.
 
     Raises:
-        UsageError: there is no such family; the message lists those there are.
+        UsageError: there is no such family; the message lists the known ones.
     """
     check(families)
     known = {**FAMILIES, **(instead or {})}

@@ -1,11 +1,11 @@
-"""What a hunt draws: a few families of faults at a time, and times near known ones.
+"""Draws the schedules of a hunt: a few families of faults at a time, and times near known ones.
 
-A schedule with everything in it is slow, fails in many ways at once, and one fault hides the next:
-where no connection lives for long, none is ever silent. So each schedule has some of the families
-alone (Groce et al., Swarm Testing, 2012).
+A schedule with every kind of fault is slow, fails in many ways at once, and one fault hides the
+next: if no connection lives long, none is ever silent. So each schedule has only some of the
+families (Groce et al., Swarm Testing, 2012).
 
-A client and its server have times of their own, such as a poll interval. What happens shortly
-before or after one of them is rare if all times are equally likely, so some are drawn there.
+A client and its server have their own times, such as a poll interval. If all times were equally
+likely, few would fall shortly before or after one of these, so some are drawn there.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
 AT_ONCE: Final = 4
-"""Families in one schedule, at most."""
+"""The most families in one schedule."""
 
 _LONGEST_MS: Final = {
     "for_ms": 35_000,
@@ -33,13 +33,13 @@ _LONGEST_MS: Final = {
     "answer_s": 65_000,
     "idle_s": 65_000,
 }
-"""What may be so long without the client being to blame for it, by the field's name. Others are
-drawn as the families draw them."""
+"""The longest virtual milliseconds, by the field's name, that a time may have without making a
+correct client fail. Other times stay as the families draw them."""
 _LARGEST_STATE_KB: Final = 900
 """Below the MiB beyond which a WebSocket client hangs up by default (websockets, `max_size`)."""
 _LARGEST_LOG_KB: Final = 3_000
 _AROUND_MS: Final = (0.0, 0.1, 1.0, 10.0, 100.0, 500.0)
-"""How far from a known time."""
+"""Distances from a known time."""
 
 
 def add_faults(
@@ -48,10 +48,11 @@ def add_faults(
     lines: Sequence[tuple[str, str]] = (),
     known_s: Sequence[float] = (),
 ) -> list[Scenario]:
-    """The scenarios with faults of some of these families; without any, a benign one with them.
+    """Return the scenarios with faults of some of these families; without any scenario, a benign
+    one with such faults.
 
-    `lines` are those of the client's source, function and text, for the family `stalls`.
-    `known_s`: times that client and server have, in seconds.
+    `lines` are those of the client's source, as function and text, for the family `stalls`.
+    `known_s` are the client's and the server's own times, in seconds.
 
     Raises:
         UsageError: there is no such family.
@@ -105,12 +106,13 @@ def _swarm(
 
 
 _SHORTEST_MS: Final = 500.0
-"""Of a time that is told in seconds. No gateway gives up sooner."""
+"""The least for a field in seconds: no gateway gives up sooner."""
 
 
 def _affordable(schedule: Schedule) -> Schedule:
-    """With a state that a client takes, and a log of some megabytes at most. Where it cannot even
-    subscribe there is nothing to judge, and one such trial costs as much as a hundred others."""
+    """Limit the state to what a client accepts, and the log to some megabytes. If a client cannot
+    even subscribe, there is nothing to judge, and one such trial costs as much as a hundred
+    others."""
     script = schedule.script
     calls = script.tool_calls + sum(turn.tool_calls for turn in script.later)
     return replace(
@@ -129,7 +131,7 @@ def _stalled(schedule: Schedule, stalls: tuple[LineStall, ...]) -> Schedule:
 
 
 def _near(draw: "DrawFn", schedule: Schedule, known_s: Sequence[float]) -> Schedule:
-    """With one of its times near a known one, if it has any."""
+    """Move one of its times near a known one, if it has any."""
     from hypothesis import strategies as st
 
     choices = [
@@ -150,7 +152,8 @@ def _near(draw: "DrawFn", schedule: Schedule, known_s: Sequence[float]) -> Sched
 
 
 def _times(schedule: Schedule) -> list[tuple[Path, float]]:
-    """Where it has a time that is not benign and may be longer, and how long it may be."""
+    """Return the path of each time that is not benign and may be longer, and how long it may
+    be."""
     return [
         (place.path, _LONGEST_MS[str(place.path[-1])])
         for place in walk(schedule)

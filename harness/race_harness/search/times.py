@@ -1,4 +1,4 @@
-"""The times in a schedule: where they are, and how one is moved."""
+"""Finds the times in a schedule, and moves one."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -7,20 +7,20 @@ from race_harness.model.paths import Path, walk
 
 _UNITS: Final = {"_ms": 1.0, "_s": 1e-3}
 _NO_TIMES: Final = ("clock_ms", "by_ms", "jitter_ms", "persist_ms", "kbit_s")
-"""A resolution; what a clock is set by; the most of something that is drawn, as other entropy
-does; what every event takes, so that moving it moves all that comes later by hundreds of times as
-much; a bandwidth."""
+"""Fields that are not moved: a resolution; what a clock is set by; the limit of a random delay,
+which other entropy varies; the time of every event, which would move everything later by hundreds
+of times as much; a bandwidth."""
 
 
 def times_of(value: Any) -> Iterator[tuple[Path, float]]:
-    """Where there are times in it, and which, in the unit of the field."""
+    """Yield the path and the value of each time, in the unit of its field."""
     for path, inner, _ in walk(value):
         if isinstance(inner, int | float) and _unit(path) and path[-1] not in _NO_TIMES:
             yield path, inner
 
 
 def moved(path: Path, value: float, by_ms: float) -> float:
-    """The time there, so many virtual milliseconds later; never below zero."""
+    """Return a time that is later by that many virtual milliseconds, but never below zero."""
     return round(max(0.0, value + by_ms * (_unit(path) or 0.0)), 6)
 
 

@@ -1,4 +1,4 @@
-"""The schedules of a hunt: the scenarios take turns, and each turn has some of a scenario's."""
+"""The schedules of a hunt: the scenarios take turns, each with some schedules at a time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -11,17 +11,18 @@ from race_harness.model.schedule import Schedule
 from race_harness.search.draw import BATCH, draw_batch
 
 TURN: Final = 10
-"""Schedules of one scenario before it is the next one's turn: the first failure comes early in
-a scenario, or late anyway."""
+"""Schedules in one turn of a scenario. It is short, because a scenario's first failure either
+comes early, or late anyway."""
 _SMALL: Final = 10
-"""With so many nearly benign schedules Hypothesis begins each batch; once is enough."""
+"""How many nearly benign schedules Hypothesis puts at the beginning of each batch. Once is enough.
+"""
 
 
 def turns(
     scenarios: Sequence[Scenario], seed: int, examples: int | None = None
 ) -> Iterator[list[Schedule]]:
-    """One turn after another, with a seed always the same ones; `examples` schedules in all, or
-    without an end."""
+    """Yield one turn after another, always the same for the same seed: `examples` schedules in
+    all, or without an end."""
     rounds = None if examples is None else -(-examples // (TURN * len(scenarios)))
     drawing = [_drawn(one, seed, rounds and rounds * TURN) for one in scenarios]
     left = examples
@@ -34,7 +35,7 @@ def turns(
 
 
 def _drawn(scenario: Scenario, seed: int, most: int | None) -> Iterator[Schedule]:
-    # Hypothesis looks at each new strategy at length.
+    # Hypothesis examines each new strategy at length.
     once = replace(scenario, schedules=cache(scenario.schedules))
     yield from draw_batch(once, seed, 0, BATCH if most is None else min(BATCH, most))
     for batch in count(1):

@@ -1,7 +1,7 @@
-"""Faults of the network for the user's own tests: at moments that every server has.
+"""Faults of the network for the user's own tests, at moments that exist for every server.
 
-What a test does is not known before it runs, so moments are counted: the third request, the fifth
-frame. Most faults strike the connection on which the moment comes about.
+Nobody knows what a test does before it runs, so moments are counted: the third request, the fifth
+frame. Most faults strike the connection on which the moment happens.
 """
 
 from dataclasses import replace
@@ -15,7 +15,7 @@ _REQUESTS = ["request-sent", "request-received", "request-answered"]
 _FRAMES = ["frame-up", "frame-down"]
 _OPENED = ["connection-opened"]
 _FURTHEST = 8
-"""To which moments are counted."""
+"""The highest number of a moment that is drawn."""
 
 
 @once
@@ -32,7 +32,7 @@ def _fault(draw: st.DrawFn, moments: tuple[str, ...]) -> Fault:
     return Fault(
         action,  # type: ignore[arg-type]
         at=at,
-        # Who refuses does so to those that come.
+        # `refuse` is about connections that are still to come.
         link="socket" if frames else draw(st.sampled_from(["rest", "socket", "raw"])),
         code=draw(st.sampled_from(CODES)) if action == "close" and frames else 1001,
         for_ms=draw(milliseconds(1, 4_000, benign=1_000)) if action in ("stall", "refuse") else 0,
@@ -58,12 +58,12 @@ def connections_break(draw: st.DrawFn, schedule: Schedule) -> Schedule:
 
 @st.composite
 def requests_fail(draw: st.DrawFn, schedule: Schedule) -> Schedule:
-    """The connections of one or two requests of HTTP break before, under way, or when they are
-    answered."""
+    """The connections of one or two HTTP requests break: before the request, on its way, or at the
+    answer."""
     network = schedule.network
     faults = draw(st.lists(_fault(tuple(_REQUESTS)), min_size=1, max_size=2))
     return replace(schedule, network=replace(network, faults=(*network.faults, *faults)))
 
 
 OF_TESTS: dict[str, Family] = {"socket": connections_break, "rest": requests_fail}
-"""What two families are for one of the user's own tests, where no run and no route is known."""
+"""Replaces two families for the user's own tests, in which no run and no route is known."""
