@@ -1,4 +1,4 @@
-"""The clients under test, behind one small interface."""
+"""The interface of the clients under test: `Adapter` and `Client`."""
 
 import socket
 from collections.abc import Callable, Mapping
@@ -25,9 +25,9 @@ class SeenEvent:
 class Client(Protocol):
     """One conversation of the client under test, as a program uses it.
 
-    Methods block as those of the client do, and what they raise is the client's own failure.
-    NotImplementedError says that there is no such thing: `pause` and `interrupt`, which few
-    schedules ask for, or `run` with that option. A trial that asks for it is void.
+    Methods block as the client's own do, and an error that they raise is a failure of the client.
+    NotImplementedError means that the client has no such thing: `pause` or `interrupt`, for which
+    few schedules ask, or an option of `run`. A trial that asks for it is void.
     """
 
     def send_message(self, text: str) -> None: ...
@@ -35,7 +35,7 @@ class Client(Protocol):
     def run(self, *, blocking: bool = True, timeout_s: float | None = None) -> None:
         """Start a run and wait for its end, with the client's own defaults.
 
-        Not `blocking`, it only starts one. `timeout_s` is in seconds, of virtual time.
+        If not `blocking`, it only starts the run. `timeout_s` is in virtual seconds.
         """
 
     def pause(self) -> None:
@@ -47,18 +47,19 @@ class Client(Protocol):
         raise NotImplementedError
 
     def count(self) -> int:
-        """How many events `state.events` holds. Never blocks and is no scheduling point."""
+        """Return the number of events in `state.events`. It must not block, nor be a scheduling
+        point."""
         return len(self.visible())
 
     def visible(self) -> list[str]:
-        """Ids in `state.events`, in its order. Never blocks and is no scheduling point, so takes
-        no lock."""
+        """Return the ids in `state.events`, in their order. It must not block, nor be a scheduling
+        point, so it takes no lock."""
 
     def state(self) -> Mapping[str, Callable[[], Any]]:
-        """What the conversation shows of itself: a reader for each field, which may block and
-        raise as the client does; values are JSON. May be left out.
+        """Return a reader for each field of the state that the conversation shows. Readers may
+        block and raise as the client does; values are JSON. This method is optional.
 
-        Of the fields, those that the server tells, too, are compared: of the agent server
+        The oracle compares the fields that the server records too. For the agent server these are
         `execution_status`, `cost` in US dollars, `prompt_tokens`, `completion_tokens`,
         `confirmation_policy`, `activated_knowledge_skills` and `title`.
         """
@@ -68,31 +69,31 @@ class Client(Protocol):
 
 
 def source_of(adapter: "Adapter") -> tuple[str, ...]:
-    """The modules of its client, if it names any."""
+    """Return the modules of the adapter's client, if it names any."""
     return getattr(adapter, "source", ())
 
 
 def dialect_of(adapter: "Adapter") -> Dialect:
-    """The words of its server; those of any, if it has none of its own."""
+    """Return the adapter's dialect, or one that fits any server if it has none."""
     return getattr(adapter, "dialect", None) or Dialect()
 
 
 def may_start_processes(adapter: "Adapter") -> bool:
-    """Whether it says so."""
+    """Whether the adapter says that its client and server may start processes."""
     return bool(getattr(adapter, "child_processes", False))
 
 
 def host_of(adapter: "Adapter") -> socket.socket | None:
-    """Where a trial over real sockets asks for its server, if that is not forked from the client's
-    process; as `realtime.server_host` takes it."""
+    """Return the socket on which a trial in real time asks for its server, if that is not forked
+    from the client's process; see `realtime.server_host`."""
     return getattr(adapter, "host", None)
 
 
 def attached(adapter: "Adapter", url: str, conversation: str, on_event: OnEvent) -> Client:
-    """A further client in a conversation.
+    """Connect a further client to a conversation.
 
     Raises:
-        NotImplementedError: the adapter has none.
+        NotImplementedError: the adapter cannot attach clients.
         Exception: whatever the client raises.
     """
     attach = getattr(adapter, "attach", None)
@@ -103,37 +104,36 @@ def attached(adapter: "Adapter", url: str, conversation: str, on_event: OnEvent)
 
 
 class Adapter(Protocol):
-    """How to use one kind of client, and the server that it speaks with.
+    """How to use one kind of client, and the server to which it talks.
 
-    Made once a process: importing a client is slow. A `server_version`, if it has one, is told in
-    reports. With `child_processes = True` its client and its server may start processes, which
-    then take no virtual time; else they are refused.
+    A process makes an adapter once, because importing a client is slow. Reports show its
+    `server_version`, if it has one. With `child_processes = True`, its client and its server may
+    start processes, which then take no virtual time; otherwise this is refused.
     """
 
     version: str
-    """The client's version; PEP 440 where it has releases."""
+    """The client's version; in the form of PEP 440 if the client has releases."""
     source: tuple[str, ...]
-    """Modules, or packages of them, that are the client's: a schedule may refer to their lines.
-    May be left out."""
+    """The client's modules or packages: a schedule may refer to their lines. Optional."""
     dialect: Dialect
-    """The words for what goes over the connections to its server: which requests are polls, which
-    frames are about which events. May be left out."""
+    """Explains the traffic with the server: which requests are polls, which frames are about which
+    events. Optional."""
 
     def connect(self, url: str, on_event: OnEvent) -> Client:
         """Create a conversation; `on_event` is its public callback.
 
-        Where the schedule says so, there is a third argument, `max_iterations`: how many steps the
-        agent may take in one run. Without it, such a trial is void.
+        If the schedule sets it, there is a third argument, `max_iterations`: how many steps the
+        agent may take in one run. If the adapter does not take it, such a trial is void.
         """
 
     def attach(self, url: str, conversation: str, on_event: OnEvent) -> Client:
-        """Connect to a conversation that there is, by its id. May be left out: then a trial that
-        has watchers is void."""
+        """Connect to an existing conversation by its id. Optional: without it, a trial with
+        watchers is void."""
         raise NotImplementedError
 
     def serve(self, schedule: Schedule, trace: Trace) -> Server:
-        """The server of one trial, in the state in which it has just been started.
+        """Return the server of one trial, in the state of a server that has just started.
 
-        Called before the trial's time begins: nothing may run or be random yet. What the server
-        reads of the schedule is its own affair; the network and the caller follow it anyway.
+        This is called before the trial's time begins: nothing may run or be random yet. The server
+        may follow as much of the schedule as it likes; network and caller follow it anyway.
         """

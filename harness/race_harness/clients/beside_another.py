@@ -1,4 +1,4 @@
-"""A client with the server of another release, as where one of the two was updated first."""
+"""A client with the server of another release, as when only one of the two has been updated."""
 
 import socket
 from typing import Any
@@ -31,13 +31,13 @@ class ServedByAnother:
 
 
 class ServedElsewhere(ServedByAnother):
-    """The same client, with a server in processes of an interpreter of its own, which are asked
-    for over `host`."""
+    """The same client, with a server that runs in processes of another interpreter. `host` is the
+    socket on which a trial asks for one."""
 
     def __init__(self, adapter: Adapter, release: str, host: socket.socket) -> None:
         super().__init__(adapter, release)
         self.host = host
 
     def serve(self, schedule: Schedule, trace: Trace) -> Server:
-        """Raises WorldBroken: it is served there, and not here."""
+        """Raises WorldBroken: the server is in another process, not in this one."""
         raise WorldBroken(f"the server of {self.server_version} is in a process of its own")

@@ -12,14 +12,14 @@ from race_harness.server.profile import release_of
 
 PACKAGE = "openhands-agent-server"
 FIRST = (1, 0)
-"""Its first release, and what came before it under that number."""
+"""Its first release, with the pre-releases of that number."""
 
 
 class RealServed(ServedByAnother):
     """The same client, with the server that is installed beside it, which may run git and bash.
 
     Raises:
-        ClientUnavailable: there is none, or it is too old.
+        ClientUnavailable: no server is installed, or it is too old.
     """
 
     child_processes = True

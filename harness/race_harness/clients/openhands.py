@@ -18,7 +18,7 @@ from race_harness.server.between import release_seen
 from race_harness.server.fake.app import FakeServer
 from race_harness.server.wire import AgentServerDialect
 
-# Read at import: no price list from the network, no banner on the terminal.
+# The SDK reads these at import: no price list from the network, no banner on the terminal.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 os.environ.setdefault("OPENHANDS_SUPPRESS_BANNER", "1")
 
@@ -27,13 +27,13 @@ from openhands.sdk.conversation.impl.remote_conversation import RemoteConversati
 from openhands.sdk.workspace import RemoteWorkspace
 from pydantic import SecretStr
 
-# What the client logs of the faults it meets is of no interest, a million times over.
+# Nobody needs what the client logs about the faults of a million trials.
 logging.disable(logging.CRITICAL)
 
 
 VERSION = importlib.metadata.version("openhands-sdk")
 _RUN_OPTIONS = frozenset(inspect.signature(RemoteConversation.run).parameters)
-"""Up to 1.6, none."""
+"""The options of `run()`; up to 1.6 there are none."""
 
 
 def _metrics(state: Any) -> Any:
@@ -59,7 +59,7 @@ _STATE: Mapping[str, Mapping[str, Callable[[Any], Any]]] = {
     },
     "title": {"title": lambda state: state.title},
 }
-"""By the name of the property, which early releases may not have: fields, and how to read them."""
+"""Fields and how to read them, by the name of the property, which early releases may lack."""
 
 
 class OpenHandsClient:
@@ -73,7 +73,7 @@ class OpenHandsClient:
         max_iterations: int | None = None,
         conversation: str | None = None,
     ) -> None:
-        """`conversation`: the id of one that there is already."""
+        """`conversation`: the id of an existing conversation, if it is not to create one."""
 
         def callback(event: Any) -> None:
             kind = type(event).__name__
@@ -85,7 +85,7 @@ class OpenHandsClient:
             options["max_iteration_per_run"] = max_iterations
         if conversation is not None:
             options["conversation_id"] = UUID(conversation)
-        # The client appends to the list it is given: a fresh one each time.
+        # The client appends to the list that it gets, so it needs a new one each time.
         self._conversation: Any = RemoteConversation(
             agent=agent,
             workspace=self._workspace,
@@ -117,8 +117,7 @@ class OpenHandsClient:
         return len(self._conversation.state.events._cached_events)
 
     def visible(self) -> list[str]:
-        # Its iterator takes a lock that a thread stopped in between may hold; a list is copied
-        # in one piece.
+        # Its iterator takes a lock, which a stopped thread may hold; copying a list needs none.
         return [event.id for event in list(self._conversation.state.events._cached_events)]
 
     def state(self) -> Mapping[str, Callable[[], Any]]:
@@ -138,7 +137,7 @@ class OpenHandsClient:
 class OpenHandsAdapter:
     """Connects `RemoteConversation`s."""
 
-    # The conversation, what calls its callbacks one by one, and its REST client.
+    # The conversation, the composition of its callbacks, and its REST client.
     source: tuple[str, ...] = (
         "openhands.sdk.conversation.impl.remote_conversation",
         "openhands.sdk.conversation.base",
@@ -149,9 +148,9 @@ class OpenHandsAdapter:
 
     def __init__(self) -> None:
         self.version, self.server_version = VERSION, release_seen(VERSION)
-        # Never called: the agent's script is the server's.
+        # The LLM is never called: the server scripts the agent.
         key = SecretStr("unused")
-        # Streaming, for the scripts that want it; a server streams for no other agent.
+        # A server streams only if the agent's LLM does, as some scripts want.
         options: dict[str, Any] = {"stream": True} if "stream" in LLM.model_fields else {}
         llm = LLM(model="openai/scripted", api_key=key, usage_id="agent", **options)
         self._agent = Agent(llm=llm, tools=[])
@@ -163,5 +162,5 @@ class OpenHandsAdapter:
         return OpenHandsClient(self._agent, url, on_event, conversation=conversation)
 
     def serve(self, schedule: Schedule, trace: Trace) -> Server:
-        """The server of the client's own release."""
+        """Return the fake server of the client's own release."""
         return FakeServer(self.server_version, schedule, trace)

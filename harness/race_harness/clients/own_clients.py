@@ -1,8 +1,8 @@
-"""A client of the user's own, by the file of its adapter: `FILE.py` or `FILE.py:NAME`.
+"""Loads a client of the user's own from its adapter's file: `FILE.py` or `FILE.py:NAME`.
 
-NAME is a class, which is called without arguments, or an adapter that is made already; `Adapter`
-where none is given. The file is run as a module of its own. Its folder is searched for what it
-imports, after everything that is installed.
+NAME is a class, which is called without arguments, or a ready adapter; the default is `Adapter`.
+The file runs as a separate module. Its imports are looked up in its folder too, after everything
+that is installed.
 """
 
 import importlib.util
@@ -20,8 +20,8 @@ _NEEDED = ("version", "connect", "serve")
 
 
 def split(argument: str, default: str = NAME) -> tuple[Path, str] | None:
-    """File and name, if this argument means a file; nothing is looked for there. `default`: the
-    name where none is given.
+    """Return file and name, if this argument means a file, which need not exist; else None.
+    `default` is the name if the argument has none.
 
     A directory is a checkout, whatever its name.
     """
@@ -45,7 +45,7 @@ def load(path: Path, name: str) -> Adapter:
 
     Raises:
         ClientUnavailable: there is no such file or no such name in it, it needs a module that is
-            not installed, it raises, or what it holds is no adapter; one line.
+            not installed, it raises, or the name is no adapter; the message is one line.
     """
     check_file(path)
     try:
@@ -74,11 +74,12 @@ def load(path: Path, name: str) -> Adapter:
 
 
 def run_file(path: Path, prefix: str) -> ModuleType:
-    """Run the user's own file, as a module whose name begins so; what it raises is raised."""
+    """Run the user's own file as a module whose name begins with `prefix`. Raises whatever the
+    file raises."""
     folder = str(path.resolve().parent)
     if folder not in sys.path:
         sys.path.append(folder)
-    # A name of its own: the file may be called like a module that is installed.
+    # The prefix keeps it apart from an installed module with the file's name.
     spec = importlib.util.spec_from_file_location(f"{prefix}_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -95,7 +96,7 @@ def _looks_right(value: object) -> bool:
 
 
 def account(error: BaseException, path: Path) -> str:
-    """Such as `raises in line 7: ValueError: no such thing`."""
+    """Return an error in words, such as `raises in line 7: ValueError: no such thing`."""
     lines = [
         frame.lineno
         for frame in traceback.extract_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""A client that the harness can look at without counting the lines that its look runs."""
+"""Lets the harness look at a client without counting the client's lines that this runs."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -1,10 +1,10 @@
-"""The gap of a schedule: by how much its times may change before its verdict does.
+"""The gap of a schedule: by how much its times may change without changing its verdict.
 
 A verdict depends on which of two things is first. In the simulation one nanosecond can decide
 that; on a machine, where every act takes some time, it may turn out the other way. A schedule has
 a *gap* if its verdict stays the same while its times change by up to that much. Large changes do
-not cover small ones: a thing that must come between two others may have only a millisecond for it,
-so a small change makes it too early, and a large one lets it fit again.
+not cover small ones: if a thing fits between two others for only a millisecond, it may be too
+early now and too late after a large change, and only a small change puts it in between.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""A client of our own: right by default, with faults that can be planted one at a time."""
+"""The reference client: correct by default, with faults that can be planted one at a time."""
 
 from race_harness.clients.reference.adapter import KINDS, ReferenceAdapter
 

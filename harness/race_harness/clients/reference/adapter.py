@@ -16,11 +16,11 @@ from race_harness.server.fake.app import FakeServer
 from race_harness.server.wire import AgentServerDialect
 
 KINDS: dict[str, type[ReferenceClient]] = {"none": ReferenceClient, **BUGS, **FAULTS}
-"""What can be asked for by name: the right client, crude bugs, the zoo's planted faults."""
+"""All clients by name: the correct one, crude bugs, and the zoo's planted faults."""
 
 
 class ReferenceAdapter:
-    """Connects reference clients, right or with one thing wrong.
+    """Connects reference clients, correct or with one fault.
 
     Raises:
         UsageError: there is no bug or fault of that name.
@@ -38,7 +38,7 @@ class ReferenceAdapter:
 
     @staticmethod
     def named(name: str) -> "ReferenceAdapter":
-        """From `reference` or `reference:BUG`."""
+        """Return the adapter for `reference` or `reference:BUG`."""
         return ReferenceAdapter(name.partition(":")[2] or "none")
 
     def connect(self, url: str, on_event: OnEvent, **options: Any) -> Client:

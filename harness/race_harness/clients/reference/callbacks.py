@@ -1,4 +1,4 @@
-"""The user's callback: one event after the other, on a thread of its own."""
+"""Calls the user's callback with one event after the other, on a separate thread."""
 
 import contextlib
 import threading
@@ -16,12 +16,12 @@ from race_harness.clients.reference.http import Event
 class Callbacks:
     """Gives each event of the log to the callback once, in the log's order.
 
-    Reading goes on meanwhile, however slow the callback is.
+    However slow the callback is, reading the log goes on.
     """
 
     def __init__(self, log: EventLog, on_event: OnEvent) -> None:
         self.given = 0
-        """How many events of the log the callback is through with."""
+        """How many events of the log the callback has finished."""
         self._log = log
         self._on_event = on_event
         self._thread = threading.Thread(target=self._keep_giving, name="callbacks", daemon=True)
@@ -38,12 +38,12 @@ class Callbacks:
             try:
                 return self._log.wait(lambda: len(self._log.events) > self.given)
             except UnreachableError:
-                # Whoever waits for a run is told; here reading may yet succeed.
+                # Those who wait for a run get the error; here reading may still succeed.
                 self._log.pause(LAST_RETRY_S)
             except ClosedError:
                 return False
 
     def _give(self, event: Event) -> None:
-        # What goes wrong in there is the user's own and must harm nobody else.
+        # An error in the callback is the user's, and must not stop later calls.
         with contextlib.suppress(Exception):
             self._on_event(SeenEvent(event["id"], event["kind"], event.get("tool_name")))

@@ -1,27 +1,29 @@
-"""The reference client: one conversation, right by default.
+"""The reference client: one conversation, correct by default.
 
-It does what `RemoteConversation` does by another design. There every source of news decides
-something: frames fill `state.events`, polls and snapshots end `run()`. Here one source decides,
-the server's log, which is read over REST; frames only say when to look (`doorbell.py`,
+It does what `RemoteConversation` does, by another design. There, every source of news decides
+something: frames fill `state.events`, polls and snapshots end `run()`. Here only the server's log
+decides, which the client reads over REST; frames only say when to look (`doorbell.py`,
 `events.py`).
 
-When has a run ended? A status in the log names no run, but the log is ordered, and the server runs
-a conversation once at a time:
+When has a run ended? A status in the log names no run, but the log is ordered, and a server runs a
+conversation only once at a time:
 
-- What the log had before `POST /run` is known, so a `running` after it is this run's, or that of
-  the run that made the server answer 409. Runs are asked for one at a time: none begins while
-  another that this client has asked for is not in the log yet.
-- The last status after that may be the end. `finished` need not be: a stop hook may still set it
-  back. It does so under the server's state lock, which is had first come, first served, and which
-  any change of a setting waits for. So the client changes nothing, twice: the first time may come
-  before the hook's turn, the second cannot. If the status is still the last one, it stays.
-- What cannot be told so is whether the LLM still answers: it is awaited without the lock. That
-  matters after a pause, which takes effect when the LLM has answered, and after a message that
-  came just when the run finished. There, and where a finished conversation is run without a new
-  message (which leaves no trace in the log), nothing but quiet can be waited for: `QUIET_S`
-  without any event.
+- The client knows the log from before `POST /run`, so a `running` after it belongs to this run, or
+  to the run because of which the server answered 409. The client asks for one run at a time: it
+  begins none while another that it has asked for is not in the log yet.
+- The last status after that may be the end. `finished` may not be, since a stop hook may still set
+  it back. The hook does so under the server's state lock, which is first come, first served, and
+  for which any change of a setting waits. So the client changes a setting, without effect, twice:
+  the first change may come before the hook's turn, the second cannot. If the status is still the
+  last one, it stays.
+- This does not show whether the LLM is still answering, because the server awaits it without the
+  lock. That matters after a pause, which takes effect when the LLM has answered, and after a
+  message that came just when the run finished. In these cases, and when a finished conversation
+  runs without a new message (which leaves no trace in the log), the client can only wait for
+  quiet: `QUIET_S` without any event.
 
-A request whose answer is lost may have been acted upon. The log tells, too, before it is repeated.
+If the answer to a request is lost, the server may have acted on it. Here too the client looks at
+the log before it repeats the request.
 """
 
 import threading
@@ -40,14 +42,13 @@ from race_harness.clients.reference.inquiry import live_status
 from race_harness.server.shown import STATE_FIELDS, state_in
 
 GREETING_S = 5.0
-"""How long to wait for the socket at first; without it everything works, but later."""
+"""How long to wait for the socket at first. Everything works without it, but later."""
 QUIET_S = 6.0
-"""No event for so long means that a run is over that cannot be known to be."""
+"""If nothing else shows that a run is over, so long without an event does."""
 DOUBT_S = 2.0
-"""After which silence makes it doubt that a server is still at it, to which it has lost a
-connection."""
+"""After a lost connection, so long without an event makes it doubt that the server still runs."""
 ASK_AGAIN_S = 0.3
-"""Between two requests of the same thing."""
+"""Seconds between two attempts at the same request."""
 ENDS = frozenset({"finished", "error", "stuck", "paused", "waiting_for_confirmation"})
 CONFLICT = 409
 
@@ -57,28 +58,28 @@ class RunFailedError(RuntimeError):
 
 
 def is_the_agents(event: Event) -> bool:
-    """Whether only a run brings such an event; others come from whoever uses the conversation."""
+    """Whether only a run produces such an event; others come from users of the conversation."""
     if event["kind"] == "ConversationStateUpdateEvent":
         return event["key"] == STATUS and event["value"] not in ("idle", "paused")
     return str(event["source"]) != "user"
 
 
 class Call:
-    """One call of `run()` on its way. Positions in the log."""
+    """One call of `run()` that is going on. Positions are in the log."""
 
     def __init__(self) -> None:
         self.before = 0
-        """How many events the log had before the run was asked for."""
+        """How many events the log had before the client asked for the run."""
         self.status_before = "idle"
         self.interrupts_before = 0
         self.accepted = False
-        """The server has begun a run for it; else it waits for one that was there."""
+        """Whether the server has begun a run for it; else it waits for one that was there."""
         self.ended_before: int | None = None
-        """Where the log has the beginning of a later run, if there was one."""
+        """The position at which a later run begins, if there was one."""
         self.breaks = 0
-        """How often a connection had been lost when the run was asked for, or since."""
+        """The number of lost connections when the client asked for the run, or last checked."""
         self.forgotten = False
-        """Whether the server may have lost it before it began."""
+        """Whether the server may have lost the run before it began."""
         self.requested = self.over = False
         self.error: Exception | None = None
 
@@ -98,7 +99,7 @@ class ReferenceClient:
         max_iterations: int | None = None,
         conversation: str | None = None,
     ) -> None:
-        """`conversation`: the id of one that there is already."""
+        """`conversation`: the id of an existing conversation, if it is not to create one."""
         self._id = conversation or str(uuid.uuid4())
         self._rest = self.rest(url, self._id)
         if conversation is None:
@@ -111,12 +112,13 @@ class ReferenceClient:
         self._asking = threading.Lock()
         self._interrupts = 0
         self._calls: list[Call] = []
-        """Whose runs may be going on."""
+        """The calls whose runs may be going on."""
 
     # -- for the user ------------------------------------------------------------------------
 
     def send_message(self, text: str) -> None:
-        """Until it is visible. Raises ClosedError or UnreachableError, like the others."""
+        """Send a message and wait until it is visible. Raises ClosedError or UnreachableError,
+        like the other methods."""
         content = [{"type": "text", "text": text}]
         self._log.sync()
         before = len(self._log.events)
@@ -133,9 +135,9 @@ class ReferenceClient:
         self._seen()
 
     def run(self, *, blocking: bool = True, timeout_s: float | None = None) -> None:
-        """Start a run and wait for its end, in seconds at most; not `blocking`, only start it.
+        """Start a run and wait for its end, at most `timeout_s`; if not `blocking`, only start it.
 
-        When it returns, every event of the run is visible and the callback is through with it.
+        When it returns, every event of the run is visible, and the callback has finished it.
 
         Raises:
             RunFailedError: the run ended in `error` or `stuck`.
@@ -143,7 +145,7 @@ class ReferenceClient:
             ClosedError: the conversation was closed meanwhile.
             UnreachableError: the server could not be reached for a long time.
         """
-        # On a thread of its own, so that neither the deadline nor close() waits for the network.
+        # It has its own thread, so that neither the deadline nor close() waits for the network.
         call = Call()
         call.interrupts_before = self._interrupts
         threading.Thread(target=self._carry_out, args=(call,), name="run", daemon=True).start()
@@ -167,13 +169,14 @@ class ReferenceClient:
         return [event["id"] for event in self._log.events]
 
     def state(self) -> Mapping[str, Callable[[], object]]:
-        """As the server has it when the first field is read, which raises UnreachableError."""
+        """Return readers of the server's state at the time at which the first field is read. They
+        raise UnreachableError."""
         found = cache(self._state)
 
         def of(field: str) -> object:
             state = found()
             if isinstance(state, UnreachableError):
-                # It is not asked for again for each of them.
+                # The fields share one request, and so its error.
                 raise state
             return state[field]
 
@@ -201,7 +204,7 @@ class ReferenceClient:
         self._rest.close()
 
     def _seen(self) -> None:
-        """Until all that is in the log is visible."""
+        """Wait until everything in the log is visible."""
         self._log.sync()
 
     def _wait(self, condition: Callable[[], bool], timeout_s: float | None) -> bool:
@@ -226,7 +229,7 @@ class ReferenceClient:
             self._log.tell()
 
     def _prepare(self, call: Call) -> None:
-        """Know what was before."""
+        """Read the log and remember where it ended."""
         self._log.sync()
         self._remember(call)
 
@@ -235,7 +238,7 @@ class ReferenceClient:
         call.status_before = self._log.last_status[1]
 
     def _begin(self, call: Call) -> None:
-        """Until a run has begun, which is asked for again where the server has lost it."""
+        """Wait until a run has begun; ask for it again if the server has lost it."""
         while True:
             call.breaks, call.forgotten = self._breaks(), False
             self._ask_for_run(call)
@@ -249,12 +252,12 @@ class ReferenceClient:
         return self._breaks() != call.breaks
 
     def _breaks(self) -> int:
-        """How often a connection was lost, or could not be had, so far. A server that has died and
-        was started again shows by nothing else that it has forgotten what it had accepted."""
+        """Return how often a connection has been lost or refused. Nothing else shows that a server
+        was restarted, and may have forgotten a run that it had accepted."""
         return self._log.failures + self._doorbell.greetings
 
     def _ask_for_run(self, call: Call) -> None:
-        """Until a run is on its way, this call's own or another."""
+        """Ask until a run is on its way, this call's own or another."""
         asking_since = time.monotonic()
         while True:
             try:
@@ -272,8 +275,9 @@ class ReferenceClient:
         return True
 
     def _refused(self, call: Call) -> bool:
-        """The run that is there may have begun; or be about to; or have ended and be about to
-        leave, and then the next request is accepted."""
+        """Whether there is a run to wait for. The one for which the server refused may have begun,
+        or be about to; or it has ended and is about to be cleared, so that the next request is
+        accepted."""
         for pause_s in (ASK_AGAIN_S, 0):
             self._log.sync()
             if self._log.last_status[1] == "running" or self._statuses(call) & ENDS:
@@ -302,7 +306,8 @@ class ReferenceClient:
         return {status for _, status in self._log.statuses(call.before)}
 
     def _beginning(self, call: Call) -> int | None:
-        """Where the log has it: `running`, unless an action was to be confirmed."""
+        """Return the position at which the run begins: `running`, unless an action was to be
+        confirmed."""
         confirms = call.status_before == "waiting_for_confirmation"
         for position, status in self._log.statuses(call.before):
             if status == "running" or (confirms and status in ENDS):
@@ -310,16 +315,18 @@ class ReferenceClient:
         return None
 
     def _await_beginning(self, call: Call) -> None:
-        """Until the log shows it, which may take an agent's start. Until then every status is
-        that of an earlier run. Nothing need begin where the conversation was finished, or the run
-        was interrupted. Where a connection has been lost since, and nothing begins, asking again
-        tells whether the run is there, which the server answers by 409."""
+        """Wait until the log shows the beginning, which may take as long as the agent's start.
+
+        Until then every status is that of an earlier run. Nothing need begin if the conversation
+        was finished, or the run was interrupted. If a connection has been lost since and nothing
+        begins, the client asks again: if the run is there, the server answers 409.
+        """
 
         def begun() -> bool:
             return self._beginning(call) is not None
 
         def may_do_nothing() -> bool:
-            # An interrupt that comes while the agent starts may leave no trace.
+            # An interrupt while the agent starts may leave no trace.
             interrupted = self._interrupts > call.interrupts_before
             return interrupted or "finished" in {call.status_before} | self._statuses(call)
 
@@ -327,12 +334,12 @@ class ReferenceClient:
             self._log.wait(lambda: begun() or may_do_nothing() or self._broken(call))
             if not begun():
                 self._log.wait(begun, QUIET_S)
-                # Quiet is what the log shows once it has been read.
+                # Only a log that has just been read can show quiet.
                 self._log.sync()
                 call.forgotten = not (begun() or may_do_nothing())
 
     def _end_others(self, call: Call) -> None:
-        """A run that is accepted says that all others are over."""
+        """End the other calls: if the server accepts a run, all earlier ones are over."""
         others = [other for other in self._calls if not other.over]
         if call.accepted and others:
             self._log.sync()
@@ -344,7 +351,7 @@ class ReferenceClient:
         self._calls = [*others, call]
 
     def _await_end(self, call: Call) -> str:
-        """The status that the run ended in."""
+        """Wait for the end; return the status in which the run ended."""
         while call.ended_before is None:
             last = self._log.last_status
             if call.accepted and self._beginning(call) is None:
@@ -358,7 +365,8 @@ class ReferenceClient:
         return self._end(call)
 
     def _end(self, call: Call) -> str:
-        """Others may have set `idle` or `paused` meanwhile; what is left is of the run itself."""
+        """Return the run's last final status. `idle` and `paused` may come from others, so
+        `paused` is only the fallback."""
         for position, status in reversed(self._log.statuses(call.before)):
             later = call.ended_before is not None and position >= call.ended_before
             if status in ENDS - {"paused"} and not later:
@@ -366,8 +374,9 @@ class ReferenceClient:
         return "paused"
 
     def _await_news(self, call: Call, last: tuple[int, str]) -> str | None:
-        """Until the log has another status; or the server's, where it is another for good, and no
-        log tells so. That may be where a connection was lost: perhaps the server was."""
+        """Wait until the log has another status, and return None; or return the server's status,
+        if that has changed for good and the log does not show it. This can happen if the server
+        crashed, which the client notices by lost connections."""
 
         def news() -> bool:
             return self._log.last_status != last or call.ended_before is not None
@@ -385,7 +394,7 @@ class ReferenceClient:
         return None if news() else status
 
     def _stays(self, call: Call, last: tuple[int, str]) -> bool:
-        """Whether a last status that is not `running` is the end; takes its time to find out."""
+        """Whether a last status that is not `running` is the end. This may take some time."""
         position, status = last
         interrupted = any(
             event["kind"] == "InterruptEvent" for event in self._log.events[position:]
@@ -396,7 +405,8 @@ class ReferenceClient:
         return self._log.last_status == last
 
     def _take_turns(self) -> None:
-        """Until whatever the server was about to do under its lock is in the log, and read."""
+        """Wait until everything that the server was about to do under its lock is in the log, and
+        is read."""
         for _ in range(2):
             self._ask("secrets", {"secrets": {}})
         self._log.sync()
@@ -414,7 +424,7 @@ class ReferenceClient:
         return not acts()
 
     def _await_callbacks(self) -> None:
-        """Until the callback is through with what is visible."""
+        """Wait until the callback has finished everything that is visible."""
         known = len(self._log.events)
         self._log.wait(lambda: self._callbacks.given >= known)
 
@@ -444,7 +454,7 @@ class ReferenceClient:
         body: dict[str, object] | None = None,
         acted: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Until it is answered, or `acted` finds in the log that the server has acted upon it."""
+        """Ask until there is an answer, or `acted` finds in the log that the server has acted."""
         asking_since = time.monotonic()
         while True:
             try:

@@ -1,6 +1,6 @@
-"""Crude bugs: any trial shows them, or nearly any. The oracle's own tests use them.
+"""Crude bugs, which nearly any trial shows. The oracle's own tests use them.
 
-The faults of the zoo are in `faults`: a fault that any trial shows says nothing of a search.
+Faults that only a search finds are in `zoo`.
 """
 
 import time
@@ -25,8 +25,8 @@ class NoHeartbeat(EventLog):
 
 
 class Poll(ReferenceClient):
-    """run() returns on the first poll that says finished, as 1.10.0 does; and events are read
-    only when the one socket brings a frame."""
+    """run() returns on the first poll that says finished, as 1.10.0 does; and it reads events only
+    when its single socket gets a frame."""
 
     doorbell = OneConnection
     event_log = NoHeartbeat
@@ -51,7 +51,7 @@ class Eager(Poll):
 
 
 class Deaf(ReferenceClient):
-    """Events are read only when the one socket brings a frame, though run() waits as it should."""
+    """Reads events only when its single socket gets a frame, although run() waits correctly."""
 
     doorbell = OneConnection
     event_log = NoHeartbeat
@@ -152,4 +152,4 @@ BUGS: dict[str, type[ReferenceClient]] = {
     "stutter": Stutter,
     "reversed": Reversed,
 }
-"""By the name after `reference:`."""
+"""The bugs by the name after `reference:`."""

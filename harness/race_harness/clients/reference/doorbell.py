@@ -1,8 +1,8 @@
-"""The socket, as a doorbell: whatever comes says no more than that there may be news.
+"""The socket as a doorbell: a frame only says that there may be news.
 
-Frames have no numbers. So they cannot tell what is missing between two of them, nor their place in
-the log: a frame of a status may overtake others, and nothing says what was sent while no socket
-was there. The log can tell all that (see `events.py`), so a frame is not even read.
+Frames have no numbers. So they do not show what is missing between two of them, nor their place in
+the log: a frame of a status may overtake others, and nothing says what was sent while there was no
+socket. The log shows all that (see `events.py`), so the client does not even read a frame.
 """
 
 import asyncio
@@ -13,26 +13,26 @@ from collections.abc import Callable
 import websockets
 
 FATAL = frozenset({4001, 4004})
-"""Close codes after which connecting again is of no use: no valid key, no such conversation."""
+"""Close codes after which connecting again is useless: no valid key, no such conversation."""
 FIRST_DELAY_S, LAST_DELAY_S = 0.1, 2.0
-"""Before connecting again; doubled from one failure to the next."""
+"""Seconds before connecting again, doubled from one failure to the next."""
 
 
 class Doorbell:
-    """Calls `ring` for each frame, on a thread of its own, and connects again until closed.
+    """Calls `ring` for each frame, on a separate thread, and connects again until closed.
 
-    The server greets every new subscriber with a snapshot, so connecting again rings, too.
+    The server greets every new subscriber with a snapshot, so connecting again rings too.
     """
 
     keep_alive_s = 20.0
-    """Between two pings, and how long a pong may take (RFC 6455, section 5.5.2)."""
+    """Seconds between two pings, and how long a pong may take (RFC 6455, section 5.5.2)."""
 
     def __init__(self, url: str, ring: Callable[[str], None]) -> None:
         self._url = url
         self._ring = ring
         self._answered = threading.Event()
         self.greetings = 0
-        """How many connections have come about so far."""
+        """How many connections have brought a frame so far."""
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -40,7 +40,7 @@ class Doorbell:
         self._thread.start()
 
     def wait_for_greeting(self, timeout_s: float) -> bool:
-        """Whether the first frame has come."""
+        """Wait for the first frame; return whether it has come."""
         return self._answered.wait(timeout_s)
 
     def close(self) -> None:
@@ -68,15 +68,16 @@ class Doorbell:
             delay_s = min(2 * delay_s, LAST_DELAY_S)
 
     def _connects_again(self, code: int | None) -> bool:
-        """After a connection that ended with this close code; None: there was none."""
+        """Whether to connect again after a connection with this close code; None: no
+        connection."""
         return code not in FATAL
 
     async def _listen(self) -> tuple[bool, int | None]:
-        """One connection: whether anything came, and the code that it was closed with."""
+        """Listen on one connection; return whether any frame came, and the close code."""
         greeted, socket = False, None
         failures = (OSError, TimeoutError, EOFError, websockets.WebSocketException)
         with contextlib.suppress(*failures):
-            # A full state has no limit of size.
+            # A full state may have any size.
             async with websockets.connect(
                 self._url,
                 proxy=None,
@@ -97,5 +98,5 @@ class Doorbell:
         return greeted, socket.close_code if socket is not None else None
 
     def _greeted(self, frame: str, *, again: bool) -> None:
-        """The first frame of a connection; `again`: of another one."""
+        """Called with the first frame of a connection; `again`: it is not the first connection."""
         self._ring(frame)

@@ -1,8 +1,8 @@
 """The client's copy of the server's log.
 
-The log is the one authority: it has every event once and in order, and says over REST what no
-other source does. One thread reads on from the last event it knows, when the doorbell rings and
-else at every heartbeat, so a socket that is gone, or dead without a word, costs a second.
+The log is the only authority: it has every event once and in order, and no other source shows as
+much. One thread reads on from the last event that it knows, when the doorbell rings and at every
+heartbeat, so that a closed or silently dead socket costs only a second.
 """
 
 import contextlib
@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator
 from race_harness.clients.reference.http import Event, LostError, Rest
 
 HEARTBEAT_S = 1.0
-"""Between two readings of the log while somebody waits for a run, whatever the socket says."""
+"""Seconds between two readings of the log while somebody waits for a run, even without a frame."""
 IDLE_HEARTBEAT_S = 2.5
-"""The same while nobody does."""
+"""The same while nobody waits."""
 RETRY_S, LAST_RETRY_S = 0.1, 1.0
-"""From a reading that failed to the next; doubled from one failure to the next."""
+"""Seconds from a failed reading to the next one, doubled from one failure to the next."""
 GIVE_UP_S = 45.0
-"""For so long at a stretch readings may fail before those who wait are told."""
+"""How long readings may keep failing before those who wait get an error."""
 
 STATUS = "execution_status"
 
@@ -39,8 +39,8 @@ class EventLog:
         self.events: list[Event] = []
         self.closed = False
         self.last_status = (-1, "idle")
-        """Position and value of the last status; a conversation begins `idle`, which is in no
-        log."""
+        """Position and value of the last status. A conversation begins as `idle`, which is not in
+        the log."""
         self._awaited = 0
         self._rest = rest
         self._changed = threading.Condition(threading.Lock())
@@ -48,14 +48,14 @@ class EventLog:
         self._begun = self._done = 0
         self._failing_since: float | None = None
         self.failures = 0
-        """How many readings have failed so far."""
+        """How many readings have failed."""
         self._thread = threading.Thread(target=self._keep_reading, name="reader", daemon=True)
         self._thread.start()
 
     # -- what others ask ---------------------------------------------------------------------
 
     def statuses(self, since: int = 0) -> list[tuple[int, str]]:
-        """Position and value of each status in the log, from a position on."""
+        """Return position and value of each status in the log from the position `since` on."""
         return [
             (position, event["value"])
             for position, event in enumerate(self.events[since:], since)
@@ -63,7 +63,7 @@ class EventLog:
         ]
 
     def wait(self, condition: Callable[[], bool], timeout_s: float | None = None) -> bool:
-        """Until it holds; False if `timeout_s` have passed first. See `tell`.
+        """Wait until `condition` is true; return False if `timeout_s` pass first. See `tell`.
 
         Raises:
             ClosedError: the conversation was closed.
@@ -81,7 +81,7 @@ class EventLog:
 
     @contextlib.contextmanager
     def attention(self) -> Iterator[None]:
-        """Meanwhile somebody waits for a run."""
+        """Wrap the time in which somebody waits for a run."""
         with self._changed:
             self._awaited += 1
         try:
@@ -91,25 +91,25 @@ class EventLog:
                 self._awaited -= 1
 
     def tell(self) -> None:
-        """Let those who wait look again."""
+        """Let those who wait check their conditions again."""
         with self._changed:
             self._changed.notify_all()
 
     def sync(self) -> None:
-        """Until the log has been read, from a moment after this call. Raises as `wait` does."""
+        """Wait for a reading of the log that begins after this call. Raises as `wait` does."""
         with self._changed:
             next_one = self._begun + 1
         self.ring()
         self.wait(lambda: self._done >= next_one)
 
     def ring(self) -> None:
-        """There may be news."""
+        """Say that there may be news, so that the thread reads."""
         with self._changed:
             self._rung = True
             self._changed.notify_all()
 
     def pause(self, seconds: float) -> None:
-        """Let time pass, until closed at the latest."""
+        """Let time pass, but no longer than until the log is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self.closed, seconds)
 
@@ -155,12 +155,12 @@ class EventLog:
         return since is not None and time.monotonic() - since > GIVE_UP_S
 
     def _read(self) -> None:
-        """Read on from the last event, to the end. What was read before a page failed stays."""
+        """Read on from the last event to the end. If a page fails, earlier pages stay."""
         page_id = self._last_id()
         while True:
             items, next_page_id = self._rest.page(page_id)
             if page_id is not None and (not items or items[0]["id"] != page_id):
-                # A page begins with the event that was asked for; this is not the server's.
+                # The server's page would begin with the requested event, so this is not its page.
                 raise LostError("a page that is not the one asked for")
             self._take(items)
             if next_page_id is None:
@@ -171,7 +171,7 @@ class EventLog:
         return self.events[-1]["id"] if self.events else None
 
     def _take(self, items: list[Event]) -> None:
-        """Add a page, which may begin with the last event that is known."""
+        """Add a page, which may begin with the last known event."""
         last = self._last_id()
         known = len(self.events)
         self.events += items[1:] if items and items[0]["id"] == last else items

@@ -1,4 +1,4 @@
-"""REST as the reference client needs it: few requests, and one way to fail."""
+"""The reference client's REST requests, which fail in only one way."""
 
 import time
 from typing import Any, Final
@@ -8,9 +8,9 @@ import httpx
 Event = dict[str, Any]
 
 PAGE = 100
-"""Events a page: the most that the server gives."""
+"""Events on a page, the most that the server gives."""
 PATIENCE_S = 3.0
-"""How long an answer may take at first, in seconds: one that never comes costs no more."""
+"""How many seconds an answer may take at first, and so what one that never comes costs."""
 MOST_PATIENCE_S = 60.0
 
 AGENT: Final = {
@@ -18,21 +18,21 @@ AGENT: Final = {
     "llm": {"model": "openai/scripted", "api_key": "unused", "usage_id": "agent"},
     "tools": [],
 }
-"""As the real server wants it, which checks it. What it does is the server's script."""
+"""An agent that the real server accepts. What it does is up to the server's script."""
 
 WORKSPACE: Final = {"kind": "LocalWorkspace", "working_dir": "workspace/project"}
 
 
 class LostError(Exception):
-    """No usable answer. Whether the server got the request and acted on it is open."""
+    """There is no usable answer. The server may have acted on the request or not."""
 
 
 class Rest:
-    """The routes of one conversation. Every method raises `LostError`, whatever the reason: an
-    answer that is late, cut short, or a proxy's own.
+    """The routes of one conversation. Every method raises `LostError`, for any reason: an answer
+    that is late, cut short, or a proxy's own.
 
-    Patience grows with the network's delays: a request that was given up is repeated with
-    twice the time.
+    Patience grows with the network's delays: after a timeout, the next answer may take twice as
+    long.
     """
 
     patience_s: float | None = PATIENCE_S
@@ -44,7 +44,7 @@ class Rest:
         self._path = f"/api/conversations/{conversation_id}"
 
     def create(self, max_iterations: int | None = None) -> None:
-        """With the id that the client has chosen, so that it may be done twice."""
+        """Create the conversation. The client chooses the id, so that it may ask twice."""
         body: dict[str, Any] = {
             "conversation_id": self._id,
             "agent": AGENT,
@@ -55,19 +55,19 @@ class Rest:
         self._answer("POST", "/api/conversations", json=body)
 
     def status(self) -> str:
-        """What the server says of the conversation; it may lag behind the log."""
+        """Return the conversation's status, which may lag behind the log."""
         return str(self.info()["execution_status"])
 
     def info(self) -> dict[str, Any]:
-        """All that the server says of the conversation but its events."""
+        """Return everything that the server shows of the conversation, except its events."""
         found: dict[str, Any] = self._answer("GET", self._path).json()
         return found
 
     def page(
         self, page_id: str | None, limit: int = PAGE, **filters: str
     ) -> tuple[list[Event], str | None]:
-        """Events in the log's order from that one on, and the id that the next page begins
-        with."""
+        """Return events in the log's order from `page_id` on, and the id with which the next page
+        begins."""
         query = {"limit": str(limit), **filters} | ({"page_id": page_id} if page_id else {})
         page = self._answer("GET", f"{self._path}/events/search", params=query).json()
         return page["items"], page.get("next_page_id")
@@ -75,7 +75,7 @@ class Rest:
     def post(
         self, route: str, body: dict[str, Any] | None = None, accepted: tuple[int, ...] = ()
     ) -> int:
-        """The status of the answer: a success or one of `accepted`."""
+        """Return the status of the answer: a success or one of `accepted`."""
         answer = self._answer("POST", f"{self._path}/{route}", accepted, json=body or {})
         return answer.status_code
 
@@ -95,7 +95,7 @@ class Rest:
             self._adapt(2 * (time.monotonic() - began))
             raise LostError(f"{method} {path}: no answer in time") from error
         except (httpx.HTTPError, ValueError, RuntimeError) as error:
-            # A RuntimeError: the client was closed meanwhile.
+            # RuntimeError means that the client was closed meanwhile.
             raise LostError(f"{method} {path}: {error}") from error
         self._adapt(2 * (time.monotonic() - began))
         return answer

@@ -1,8 +1,8 @@
-"""What the server says of itself, now: asked for only where the log may never tell.
+"""Asks the server for its present status, for cases that the log may never show.
 
-A status is assigned, and then appended to the log. A server that dies in between has it on its
-disk when it is started again, and tells nobody: the log says `running` for ever. A new subscriber
-is greeted with the status that the server has in its memory, which REST need not have yet.
+The server assigns a status, and then appends it to the log. If it crashes in between, it has the
+status on its disk when it starts again, but the log says `running` for ever. It greets a new
+subscriber with the status in its memory, which REST may not show yet.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ TIMEOUT_S = 10.0
 
 
 def live_status(url: str) -> str | None:
-    """The status that the socket at `url` greets with; None: nobody says."""
+    """Return the status with which the socket at `url` greets; None if there is no greeting."""
     deadline = time.monotonic() + TIMEOUT_S
     failures = (OSError, TimeoutError, EOFError, ValueError, websockets.WebSocketException)
     with (
@@ -24,7 +24,7 @@ def live_status(url: str) -> str | None:
         connect(url, proxy=None, max_size=None, open_timeout=TIMEOUT_S, close_timeout=1) as socket,
     ):
         while True:
-            # Frames of events may be ahead of it.
+            # Frames of events may come before the greeting.
             event = json.loads(socket.recv(max(0.0, deadline - time.monotonic())))
             if event.get("key") == "full_state":
                 return str(event["value"]["execution_status"])

@@ -1,7 +1,7 @@
-"""The zoo: faults that can be planted in the right client, one at a time.
+"""The zoo: faults that can be planted in the correct client, one at a time.
 
-Each overrides a method or two of the right client, and says where it comes from. Each is hidden:
-the scenario `clean` shows none of them, and of schedules without faults nine in ten pass.
+Each overrides a method or two of the correct client, and says where it comes from. Each is hidden:
+the scenario `clean` shows none of them, and nine in ten schedules without faults pass.
 """
 
 from race_harness.clients.reference.client import ReferenceClient
@@ -63,4 +63,4 @@ FAULTS: dict[str, type[ReferenceClient]] = {
     "status-of-own-run": sharing.StatusOfOwnRun,
     "late-comer": sharing.LateComer,
 }
-"""By the name after `reference:`."""
+"""The faults by the name after `reference:`."""

@@ -1,4 +1,4 @@
-"""Faults in requests, and in what the caller does besides."""
+"""Faults in requests, and in the caller's other acts."""
 
 from race_harness.clients.reference.client import (
     Call,
@@ -13,7 +13,7 @@ PATIENT_S = 120.0
 
 
 class ConflictRaises(ReferenceClient):
-    """Takes the refusal of a second run, 409, for an error.
+    """Treats the refusal of a second run, 409, as an error.
 
     Source: a classic; the released client accepts 409.
     """
@@ -23,7 +23,7 @@ class ConflictRaises(ReferenceClient):
 
 
 class ConflictIsOver(ReferenceClient):
-    """Returns at once where the server refuses a second run, instead of waiting for the first.
+    """Returns at once if the server refuses a second run, instead of waiting for the first.
 
     Source: a classic, "somebody else does it already".
     """
@@ -34,7 +34,7 @@ class ConflictIsOver(ReferenceClient):
 
 
 class HopefulPost(ReferenceClient):
-    """Takes a `POST /run` whose answer was lost for accepted.
+    """Treats a `POST /run` whose answer was lost as accepted.
 
     Source: a classic of at-most-once requests.
     """
@@ -66,7 +66,7 @@ class StubbornLog(EventLog):
 
 
 class OneThingAtATime(ReferenceClient):
-    """Takes no message while a run is going on.
+    """Accepts no message while a run is going on.
 
     Source: a classic, the client that is not made for two threads.
     """
@@ -78,10 +78,10 @@ class OneThingAtATime(ReferenceClient):
 
 
 class PauseAwaitsAgent(ReferenceClient):
-    """pause() comes back only when the agent has done something more.
+    """pause() returns only after the agent has done something more.
 
-    Source: a classic, waiting for the one who was asked; the server of early releases did so, too,
-    as its pause waited for the LLM.
+    Source: a classic, waiting for the other side to act; the server of early releases did so too,
+    since its pause waited for the LLM.
     """
 
     def pause(self) -> None:

@@ -1,4 +1,4 @@
-"""What several faults share: clients that read frames, poll, or depend on the socket.
+"""Base classes of several faults: clients that read frames, poll, or depend on the socket.
 
 None of these is a fault by itself, unless it says so.
 """
@@ -15,10 +15,10 @@ POLL_S = 1.0
 
 
 class HearingClient(ReferenceClient):
-    """Reads the frames, too."""
+    """Also reads the frames."""
 
     def _heard(self, frame: str) -> None:
-        with contextlib.suppress(ValueError):  # Words of a gateway's own.
+        with contextlib.suppress(ValueError):  # A gateway's own text is no JSON.
             self._hear(json.loads(frame))
         super()._heard(frame)
 
@@ -27,10 +27,10 @@ class HearingClient(ReferenceClient):
 
 
 class PollingClient(ReferenceClient):
-    """Asks for the status."""
+    """Polls the status."""
 
     def _poll(self) -> str | None:
-        """None where the answer is lost."""
+        """Return the status; None if the answer is lost."""
         try:
             return self._rest.status()
         except LostError:
@@ -38,14 +38,14 @@ class PollingClient(ReferenceClient):
 
 
 class BellOnlyLog(EventLog):
-    """Is read only when the bell rings. By itself a fault: `trusts-socket`."""
+    """Reads only when the bell rings. This is a fault by itself: `trusts-socket`."""
 
     def _heartbeat_s(self) -> float | None:
         return None
 
 
 class LivelyDoorbell(Doorbell):
-    """Makes up for it: a dead connection is noticed soon, and no close is fatal."""
+    """Makes up for `BellOnlyLog`: it soon notices a dead connection, and no close is fatal."""
 
     keep_alive_s = 1.0
 
@@ -54,7 +54,7 @@ class LivelyDoorbell(Doorbell):
 
 
 class TwoReadersLog(EventLog):
-    """Whoever needs the log read reads it, besides the thread that is there for it."""
+    """Any thread that needs the log reads it, in addition to the reading thread."""
 
     def sync(self) -> None:
         while True:
@@ -66,7 +66,7 @@ class TwoReadersLog(EventLog):
 
 
 def status_of(event: Event) -> str | None:
-    """What a frame says of the conversation's status, by itself or in a full state."""
+    """Return the conversation's status from a frame of a status or a full state, else None."""
     if event.get("key") == "full_state":
         return str(event["value"]["execution_status"])
     return str(event["value"]) if event.get("key") == "execution_status" else None

@@ -1,4 +1,4 @@
-"""Faults in how the socket is used, and in what depends on it."""
+"""Faults in the use of the socket, and in what depends on it."""
 
 import json
 
@@ -10,8 +10,8 @@ SLEEPS_S = 60.0
 
 
 class TrustsSocket(ReferenceClient):
-    """Reads only when a frame comes, so a connection that is dead without a word costs the 40 s of
-    its keep-alive.
+    """Reads only when a frame comes, so a silently dead connection costs the 40 s of its
+    keep-alive.
 
     Source: a classic, the half-open connection (RFC 9293, section 3.5.1).
     """
@@ -40,7 +40,7 @@ class PoliteDoorbell(LivelyDoorbell):
 
 
 class GoodbyeIsForever(ReferenceClient):
-    """Connects again after failures, and not after a proxy's goodbye, 1000 or 1001, which ends
+    """Connects again after failures, but not after a proxy's goodbye, 1000 or 1001, which ends
     `async for` without an error.
 
     Source: a classic of `websockets`, whose iterator ends normally then.
@@ -57,8 +57,8 @@ class GapUnreadDoorbell(LivelyDoorbell):
 
 
 class GapUnread(ReferenceClient):
-    """Connects again and reads nothing until the next frame comes: where the run ended in between,
-    none does.
+    """Connects again but reads nothing until the next frame, which never comes if the run has
+    ended in between.
 
     Source: releases 1.35 to 1.55; "missing resubscribe".
     """
@@ -73,10 +73,10 @@ class EasilyDiscouragedDoorbell(LivelyDoorbell):
 
 
 class FirstNoIsFinal(ReferenceClient):
-    """Connects again after a socket that was closed, and never again once a handshake was
-    answered by something else, such as the 503 of a gateway that is full for a moment.
+    """Connects again after a socket was closed, but never again after a handshake that failed,
+    such as with the 503 of a gateway that is full for a moment.
 
-    Source: a classic, the reconnect that was only ever tried with a server that is there.
+    Source: a classic, the reconnect that was only ever tried with a server that is up.
     """
 
     event_log = BellOnlyLog
@@ -107,10 +107,10 @@ class SleepyLog(EventLog):
 
 
 class ListensForStatus(ReferenceClient):
-    """Looks at the log for frames that tell a status, and else once a minute: a long run shows
-    nothing of what it does until it is over.
+    """Reads the log after frames with a status, and otherwise once a minute: a long run shows none
+    of its events until it is over.
 
-    Source: a classic, the progress that nobody tests for as the result is right.
+    Source: a classic, the progress that nobody tests because the result is right.
     """
 
     event_log = SleepyLog

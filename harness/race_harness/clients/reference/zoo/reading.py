@@ -1,4 +1,4 @@
-"""Faults in the copy of the log, and in what the callback is given."""
+"""Faults in the copy of the log, and in what the callback gets."""
 
 import threading
 from typing import Any
@@ -32,7 +32,7 @@ class StrictBoundaryLog(EventLog):
 
 
 class StrictBoundary(ReferenceClient):
-    """Reads on from the last event's time, exclusively: events of the same instant are lost.
+    """Reads on from the last event's time, exclusively: it loses events of the same instant.
 
     Source: pull request #1832, `reconcile_recent` with `timestamp__gte`; a classic, > for >=.
     """
@@ -53,8 +53,8 @@ class SinceNewestLog(EventLog):
 
 
 class SinceNewest(ReferenceClient):
-    """Asks for what is not older than the newest event that it has: where the clock is set back,
-    what comes later is older, and never asked for.
+    """Asks only for events that are not older than its newest one: if the clock is set back, later
+    events have older timestamps, and it never gets them.
 
     Source: pull request #1832, `reconcile_recent` with `timestamp__gte`; a classic, wall-clock
     time for order.
@@ -78,8 +78,8 @@ class FrameFedLog(EventLog):
 
 
 class FrameIsLast(HearingClient):
-    """Adds what a frame brings at once, and takes the frame of a final status for the last of its
-    run, so that nothing need be read any more.
+    """Adds each frame's event at once, and treats the frame of a final status as the last of its
+    run, after which it reads nothing more.
 
     Source: pull request #1832, whose review asks whether "the terminal status is streamed back
     FIRST", and whose answer is that frames come in order.
@@ -107,8 +107,7 @@ class SwallowedPageLog(BellOnlyLog):
 
 
 class SwallowedPage(PollingClient):
-    """Reads the log once, when a poll has told of the end, and takes a page that fails for its
-    end.
+    """Reads the log once, when a poll has shown the end, and treats a page that fails as the last.
 
     Source: 1.58.0's `reconcile`: "Return partial results rather than failing completely".
     """
@@ -125,7 +124,7 @@ class SwallowedPage(PollingClient):
         while True:
             self._log.pause(POLL_S / 5)
             status, polls = self._poll(), polls + 1
-            # A status of an earlier run is not for long what it was.
+            # The status of an earlier run does not last long.
             may_be_over = may_be_over or status == "running" or polls > 15
             if may_be_over and status in ENDS:
                 break
@@ -144,9 +143,9 @@ class OnePageLog(EventLog):
 
 
 class OnePage(ReferenceClient):
-    """Reads the whole log each time, and of it the first page.
+    """Reads the log from the start each time, but only its first page.
 
-    Source: a classic; pull request #1832 says of reconciling that it "fetches ALL events".
+    Source: a classic; pull request #1832 says that reconciling "fetches ALL events".
     """
 
     event_log = OnePageLog
@@ -164,7 +163,7 @@ class LostUpdateLog(TwoReadersLog):
             events = list(self.events)
             there = {event["id"] for event in events}
             items, next_page_id = self._rest.page(page_id)
-            # What another reader has added meanwhile is written over.
+            # This overwrites what another reader has added meanwhile.
             self.events = events + [event for event in items if event["id"] not in there]
             self.last_status = (self.statuses() or [(-1, "idle")])[-1]
             if items and items[-1]["id"] not in self._known:
@@ -177,8 +176,8 @@ class LostUpdateLog(TwoReadersLog):
 
 
 class LostUpdate(ReferenceClient):
-    """run() reads the log while it waits, besides the thread that is there for it, and each writes
-    back a copy that it made before its request.
+    """While run() waits, it reads the log as well as the reading thread does, and each writes back
+    a copy that it made before its request.
 
     Source: a classic, the lost update.
     """
@@ -212,7 +211,7 @@ class GivingLog(TwoReadersLog):
 
 
 class ReadersCallbacks(Callbacks):
-    """Leaves giving to whoever has read."""
+    """Leaves the callback to the thread that has read."""
 
     def __init__(self, log: EventLog, on_event: OnEvent) -> None:
         self.given = 1_000_000
@@ -221,7 +220,7 @@ class ReadersCallbacks(Callbacks):
 
 
 class Twice(ReferenceClient):
-    """Looks whether an event is known, gives it to the callback, and only then adds it: two
+    """Checks whether an event is known, gives it to the callback, and only then adds it: two
     threads that read at once both give it.
 
     Source: a classic, check-then-act; the released client calls the user before its own cache.
@@ -246,7 +245,7 @@ class FragileCallbacks(Callbacks):
 
 
 class DeadCallback(ReferenceClient):
-    """A callback that raises ends the thread that calls it, so it is given nothing more.
+    """A callback that raises ends the thread that calls it, so it gets nothing more.
 
     Source: a classic; the review of pull request #1832 stresses what depends on this one thread.
     """
@@ -283,7 +282,7 @@ class SilentGapDoorbell(Doorbell):
 
 
 class SilentGap(ReferenceClient):
-    """What was missed while no socket was there gets into `events`, and never to the callback.
+    """Events that were missed without a socket get into `events`, but never to the callback.
 
     Source: releases 1.11.1 to 1.55; from 1.56.0 missed events are replayed to callbacks.
     """
@@ -323,8 +322,8 @@ class StrictLog(EventLog):
 
 
 class StrictReader(ReferenceClient):
-    """Takes no page with an event of a kind, or with a field, that it does not know: a server that
-    is updated first stops it.
+    """Refuses a page with an unknown kind of event, or an unknown field: a server that is updated
+    first stops it.
 
     Source: upstream's models, which forbid unknown fields (event/base.py, `EventBase`).
     """
@@ -346,10 +345,10 @@ class DeafLog(EventLog):
 
 
 class TimeoutEndsReading(ReferenceClient):
-    """Takes connections that fail for what may pass, and an answer that is late for the end: the
-    thread that reads has no handler for that.
+    """Retries after connections that fail, but not after an answer that is late: the reading
+    thread has no handler for that.
 
-    Source: a classic, `except ConnectError` around a loop that may meet ReadTimeout as well.
+    Source: a classic, `except ConnectError` around a loop that may also raise ReadTimeout.
     """
 
     event_log = DeafLog

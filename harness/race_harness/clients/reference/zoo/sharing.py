@@ -1,4 +1,4 @@
-"""Faults of a client that takes itself for the only one in its conversation."""
+"""Faults of a client that believes it is alone in its conversation."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from race_harness.clients.reference.http import Event
 
 
 class PausesAreMine(ReferenceClient):
-    """Waits on when the conversation was paused and it has not asked for that.
+    """Keeps waiting if the conversation was paused by somebody else.
 
     Source: a classic, the state machine without the transitions of others.
     """
@@ -29,9 +29,9 @@ class PausesAreMine(ReferenceClient):
 
 
 class OwnVoiceOnly(ReferenceClient):
-    """Shows no message of the user but those that it has sent itself.
+    """Shows only those user messages that it has sent itself.
 
-    Source: a classic, the echo that a chat leaves out and that takes others' words with it.
+    Source: a classic, the chat that hides its own echo and others' messages with it.
     """
 
     def __init__(self, url: str, on_event: OnEvent, *more: Any, **options: Any) -> None:
@@ -71,16 +71,16 @@ class UnwatchedLog(EventLog):
 
 
 class DeafBetweenRuns(ReferenceClient):
-    """Reads no events between the end of its run() and the next thing that it does itself.
+    """Reads no events between the end of its run() and its own next act.
 
-    Source: a classic, the listener that is there while its owner waits for something.
+    Source: a classic, the listener that exists only while its owner waits for something.
     """
 
     event_log = UnwatchedLog
 
 
 class RejectionsUnread(ReferenceClient):
-    """Leaves out that the user has rejected an action: it would have said so itself.
+    """Does not show that the user has rejected an action, since it never does that itself.
 
     Source: a classic, the kind of event that was forgotten in a table.
     """
@@ -94,7 +94,7 @@ class RejectionsUnread(ReferenceClient):
 
 
 class StatusOfOwnRun(ReferenceClient):
-    """Shows the status that its own last run has ended in.
+    """Shows the status in which its own last run ended.
 
     Source: a classic, the return value that is kept in place of the state.
     """
@@ -114,7 +114,7 @@ class StatusOfOwnRun(ReferenceClient):
 
 
 class LateComer(ReferenceClient):
-    """Shows, to whoever connects to a conversation that there is, what comes from then on.
+    """After it connects to an existing conversation, shows only what comes from then on.
 
     Source: a classic, the subscription without its history.
     """

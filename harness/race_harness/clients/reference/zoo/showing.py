@@ -1,4 +1,4 @@
-"""Faults in what is shown of the state, and of one's own message."""
+"""Faults in how the state, and the caller's own message, are shown."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,10 +9,10 @@ from race_harness.clients.reference.zoo.hearing import HearingClient
 
 
 class StateByFrame(HearingClient):
-    """Shows the status of the last frame that told one.
+    """Shows the status of the last frame that had one.
 
-    Source: the released client, whose state is what frames have told it; a classic, the cache that
-    nobody fills again after a gap.
+    Source: the released client, whose state comes from frames; a classic, the cache that nobody
+    refills after a gap.
     """
 
     _told = "idle"
@@ -26,9 +26,9 @@ class StateByFrame(HearingClient):
 
 
 class StateOfBefore(ReferenceClient):
-    """Shows what the conversation has cost as of the message.
+    """Shows what the conversation had cost when the last message was sent.
 
-    Source: a classic, the cache without an end.
+    Source: a classic, the cache that never expires.
     """
 
     _cost: object = None
@@ -42,7 +42,7 @@ class StateOfBefore(ReferenceClient):
 
 
 class OwnMessageUnread(ReferenceClient):
-    """Leaves it to the next frame to bring the message that it has sent.
+    """Shows the message that it has sent only after the next frame.
 
     Source: issue #1737 of the SDK; the released client's message comes over the socket.
     """

@@ -18,10 +18,10 @@ from race_harness.clients.reference.zoo.hearing import (
 
 
 class AcceptedIsBegun(ReferenceClient):
-    """Takes a run that was accepted for one that begins, whatever becomes of the server, and waits
-    for that for ever.
+    """Believes that an accepted run will begin, whatever happens to the server, and waits for that
+    for ever.
 
-    Source: releases, which ask once; the order of a message queue, "accepted is not processed".
+    Source: releases, which ask once; message queues, where "accepted is not processed".
     """
 
     def _broken(self, call: Call) -> bool:
@@ -29,7 +29,7 @@ class AcceptedIsBegun(ReferenceClient):
 
 
 class FirstPoll(PollingClient):
-    """Returns on the first poll that tells of an end, without reading what led to it.
+    """Returns on the first poll that shows an end, without reading what led to it.
 
     Source: the root cause that pull request #1832 names; releases up to 1.11.0.
     """
@@ -43,10 +43,10 @@ class FirstPoll(PollingClient):
 
 
 class IdlePoll(PollingClient):
-    """Takes `idle`, polled before the server's run has begun, for its end.
+    """Treats `idle`, polled before the server's run has begun, as its end.
 
     Source: pull request #1832 first counted `idle` as terminal, and its review removed it; 1.10.0
-    returns on it, too.
+    returns on it too.
     """
 
     def _await_beginning(self, call: Call) -> None:
@@ -58,7 +58,7 @@ class IdlePoll(PollingClient):
 
 
 class UnreadFallback(PollingClient):
-    """Where no frame comes, returns after three polls that tell of an end, reading nothing.
+    """If no frame comes, returns after three polls that show an end, and reads nothing.
 
     Source: pull request #1832, whose fallback is right only because it reconciles; its reviewers
     asked whether three polls were enough.
@@ -83,7 +83,7 @@ class UnreadFallback(PollingClient):
             if self._log.wait(ended, POLL_S) and self._stays(call, self._log.last_status):
                 return self._end(call)
             status = self._poll() or "unknown"
-            # A status of an earlier run is not for long what it was.
+            # The status of an earlier run does not last long.
             running = running or status == "running" or len(polled) > 4
             polled.append(status)
             if running and len(polled) > 2 and set(polled[-3:]) <= ENDS:
@@ -91,7 +91,7 @@ class UnreadFallback(PollingClient):
 
 
 class FrameOnly(HearingClient):
-    """Waits for the frame of a final status and has nothing to fall back on.
+    """Waits for the frame of a final status, and has no fallback.
 
     Source: pull request #1832 before the fallback; "If WS disconnects and reconnects during a run,
     events during the gap are lost", says its review.
@@ -114,8 +114,8 @@ class FrameOnly(HearingClient):
 
 
 class NoDrain(HearingClient):
-    """Final statuses heard of are queued, each run takes one, and none is dropped before a run:
-    one that is left over ends the next run at once.
+    """Queues final statuses from frames; each run takes one, and none is dropped before a run, so
+    that one that is left over ends the next run at once.
 
     Source: the review of pull request #1832, under "Queue Draining Race Condition".
     """
@@ -148,8 +148,8 @@ class NoDrain(HearingClient):
 
 
 class ArmedLate(HearingClient):
-    """Listens for the snapshot after a run only from when `POST /run` is answered; one that came
-    before is missed, and the fallback takes 30 s.
+    """Listens for the snapshot after a run only once `POST /run` is answered; it misses one that
+    came before, and the fallback takes 30 s.
 
     Source: 1.58.0, where an answer that is slow by 0.3 s is enough.
     """
@@ -172,7 +172,7 @@ class ArmedLate(HearingClient):
 
 
 class GreetingEndsRun(HearingClient):
-    """Takes any snapshot that does not say `running` for the one after its run, also the one that
+    """Treats any snapshot that does not say `running` as the one after its run, even one that
     greets a new connection.
 
     Source: 1.58.0, where a socket cut at the call of run() ends it early.
@@ -202,7 +202,7 @@ class GreetingEndsRun(HearingClient):
 
 
 class FirstFinished(HearingClient):
-    """Takes the first `finished` for the end, though a stop hook takes it back.
+    """Treats the first `finished` as the end, although a stop hook takes it back.
 
     Source: releases before 1.25.0; "stop hooks can still revert it", says the code since.
     """
@@ -216,7 +216,7 @@ class FirstFinished(HearingClient):
 
 
 class Overshoot(HearingClient):
-    """Looks at the deadline only between two waits of a second.
+    """Checks the deadline only between two waits of a second.
 
     Source: the review of pull request #1832, under "Timeout Edge Case".
     """
@@ -230,7 +230,7 @@ class Overshoot(HearingClient):
 
 
 class FailedPollEnds(PollingClient):
-    """Takes a poll that fails for the end: it is not running, then.
+    """Treats a poll that fails as the end, as if it showed that nothing runs.
 
     Source: a classic, an error swallowed into a default.
     """
@@ -244,8 +244,8 @@ class FailedPollEnds(PollingClient):
 
 
 class SilentError(HearingClient):
-    """Knows of a run's failure by the frame alone: where that is lost, run() returns as if all
-    were well.
+    """Learns of a run's failure only from the frame: if that is lost, run() returns as if all were
+    well.
 
     Source: pull request #1832 keeps polling "as a health check for ERROR/STUCK states"; this is
     the design without it.
@@ -268,7 +268,7 @@ class SilentError(HearingClient):
 
 
 class RevivedUnnoticed(PollingClient):
-    """Takes `idle` after `finished` for the end, though a message has revived the run.
+    """Treats `idle` after `finished` as the end, although a message has revived the run.
 
     Source: the server's own order (`send_message` and the loop of `run` in local_conversation.py).
     """
