@@ -1,1 +1,1 @@
-"""What a trial runs: the program of a caller who uses a client."""
+"""What a trial runs: the program of a caller who uses a client, or one of the user's tests."""

@@ -1,4 +1,4 @@
-"""Further clients in the client's conversation, which look on, and what they show in the end."""
+"""Further clients that look on in the client's conversation, and what they show at the end."""
 
 import json
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Onlookers:
         """Connect one more client, which may take a while.
 
         Raises:
-            NotImplementedError: the adapter cannot do that.
+            NotImplementedError: the adapter cannot attach clients.
         """
 
         def given(event: SeenEvent) -> None:
@@ -44,7 +44,7 @@ class Onlookers:
             self._there.append(Attached(number, client))
 
     def end(self) -> None:
-        """Note what each shows, and close it."""
+        """Record what each client shows, and close it."""
         for one in sorted(self._there, key=lambda one: one.number):
             events = [*one.client.visible()]
             self._trace.record("watcher", "shown", client=one.number, events=events)

@@ -1,6 +1,6 @@
-"""What others do in the client's conversation, each by one request over HTTP.
+"""What others do in the client's conversation, each act by one HTTP request.
 
-They know it by its id, which is in whatever the client asks for.
+They find the conversation by its id, which is in the client's requests.
 """
 
 import http.client
@@ -16,7 +16,7 @@ from race_harness.model.trace import Happening, Trace
 from race_harness.network.whose import MESSAGE
 
 PATIENCE_S: Final = 120.0
-"""How long an answer may take: up to 1.6 that of a run is its end."""
+"""How many seconds an answer may take: up to 1.6, that of a run comes at its end."""
 
 _MESSAGE: Final = {"role": "user", "content": [{"type": "text", "text": MESSAGE}]}
 _REQUESTS: Final[Mapping[str, tuple[str, dict[str, Any]]]] = {
@@ -32,13 +32,13 @@ _CONVERSATION: Final = re.compile(r"/(?:conversations|sockets/events)/([0-9a-fA-
 
 
 class Others:
-    """Everybody but the client. Listens for the id of its conversation from now on."""
+    """Everybody but the client. From now on, it listens for the id of the conversation."""
 
     def __init__(self, trace: Trace) -> None:
         self._trace = trace
         self._numbers = itertools.count(1)
         self.conversation: str | None = None
-        """Its id, if the client has asked for anything in it."""
+        """Its id, once the client has asked for anything in it."""
         trace.listeners.append(self._notice)
 
     def _notice(self, happening: Happening) -> None:
@@ -47,7 +47,8 @@ class Others:
             self.conversation = found and found[1]
 
     def act(self, url: str, act: OtherAct) -> bool:
-        """Ask the server at `url`, and wait for its answer; False: there is no conversation."""
+        """Ask the server at `url`, and wait for its answer; return False if there is no
+        conversation."""
         if self.conversation is None:
             return False
         route, body = _REQUESTS[act.what]
@@ -65,7 +66,7 @@ class Others:
 
 
 def _post(url: str, path: str, body: dict[str, Any]) -> int:
-    """The status of the answer."""
+    """Send a request, and return the status of the answer."""
     connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_S)
     try:
         headers = {"Content-Type": "application/json"}

@@ -1,4 +1,4 @@
-"""The caller's side of a trial: the program that uses the client, and what it got to see."""
+"""The caller's side of a trial: the program that uses the client, and what it observes."""
 
 import asyncio
 import itertools
@@ -22,14 +22,14 @@ LOOK_EVERY_S = 0.1
 FINISH = "finish"
 """The tool by which the agent says that it is done."""
 _UNREACHED = Void("unreached", "no reason given")
-"""Until there is a conversation."""
+"""The reason while there is no conversation yet."""
 
 
 class Program:
-    """Connects; sends a message and calls `run()`, some times; settles; closes.
+    """Connects; sends messages and calls `run()`; settles; closes.
 
-    `gate` makes what blocks until a moment, for what the caller does meanwhile on other threads.
-    It is called before the trial begins, so that the moments are counted from its begin.
+    `gate` returns a function that blocks until a moment, for acts on other threads. It is called
+    before the trial begins, so that moments are counted from the beginning.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Program:
         self._acting: list[threading.Thread] = []
         self._settling = self._settled_down = False
         self._closed = False
-        """Whether the caller has closed meanwhile."""
+        """Whether an act has closed the conversation."""
         self._numbers_of_acts = itertools.count(1)
         runs = schedule.caller.runs
         self._undone = [f"run() {number} of {runs}" for number in range(1, runs + 1)]
@@ -67,7 +67,8 @@ class Program:
         self._undone += [_of_watcher(number) for number, _ in self._watchers]
 
     def play(self, url: str, aside: str = "") -> None:
-        """`url` leads the client to its server, `aside` everybody else, if anybody acts."""
+        """Run the program. `url` leads the client to its server, `aside` everybody else, if
+        anybody else acts."""
         caller = self._caller
         for other, gate in self._others_acts:
             self._of_others(aside, other, gate)
@@ -101,7 +102,7 @@ class Program:
             self._trace.record("client", "close-returned")
 
     def _read_state(self, client: Client) -> None:
-        """Read each field of the state by itself: one that raises hides no other."""
+        """Read each field of the state separately, so that one that raises hides no other."""
         read = getattr(client, "state", None)
         if read is None or self._closed or not self._calls:
             return
@@ -110,7 +111,7 @@ class Program:
             values, errors = {}, {}
             for field, value in read().items():
                 try:
-                    # As the server's values are: JSON.
+                    # As JSON, like the server's values.
                     values[field] = json.loads(json.dumps(value()))
                 except Exception as error:
                     errors[field] = _describe(error)
@@ -124,7 +125,7 @@ class Program:
             if number > 1:
                 time.sleep(self._caller.between_ms / 1000)
                 if not self._do(client, "send-message"):
-                    return  # There is nothing to run for.
+                    return  # There is no message for a run.
             self._undone.remove(f"run() {number} of {runs}")
             self._run(client)
 
@@ -152,8 +153,8 @@ class Program:
         how: Literal["returned", "raised"],
         error: str | None = None,
     ) -> None:
-        # No scheduling point between the return and this look. In real time it is a little
-        # later, so whatever was persisted by `at_ns` and is not seen now was not visible then.
+        # There is no scheduling point between the return and this look. In real time the look is
+        # a little later, so an event from before `at_ns` that it does not see was not visible.
         self.look(at_ns)
         self._settled = visible = tuple(client.visible())
         self._calls[number] = CallOutcome(number, how, error, visible)
@@ -161,13 +162,14 @@ class Program:
         self._trace.record("client", f"run-{how}", at_ns=at_ns, call=number, **detail)
 
     def _look_again(self) -> None:
-        """What a test does that was repaired instead of the client. It changes no verdict."""
+        """Wait for the finish observation, like a test that was repaired in place of the client.
+        This changes no verdict."""
         until = time.monotonic() + self._caller.looks_again_s
         while not self._finish_observed and time.monotonic() < until:
             time.sleep(LOOK_EVERY_S)
 
     def _meanwhile(self, client: Client, act: Act, gate: Gate) -> None:
-        """On a thread of its own, at its moment. Later than the settling is too late."""
+        """Do an act on another thread, at its moment, unless the caller is settling by then."""
 
         def do() -> None:
             self._undone.remove(_method(act.what))
@@ -184,7 +186,7 @@ class Program:
             if self._others is not None and self._others.act(url, act):
                 self._undone.remove(_of_other(act))
 
-        # They go on while the caller only looks.
+        # Others go on while the caller settles.
         self._when(gate, do, f"other: {act.what}", lambda: self._settled_down)
 
     def _of_watchers(self, url: str, number: int, gate: Gate) -> None:
@@ -204,11 +206,11 @@ class Program:
     def _when(
         self, gate: Gate, do: Callable[[], None], name: str, too_late: Callable[[], bool]
     ) -> None:
-        """Start a thread that waits for a moment."""
+        """Start a thread that waits for a moment, and then acts, unless it is too late."""
 
         def wait_and_act() -> None:
             gate()
-            # Announced before it is asked whether it is too late, so that neither is missed.
+            # It is announced before the check, so that whoever waits for acts cannot miss it.
             self._acting.append(thread)
             try:
                 if not too_late():
@@ -220,10 +222,10 @@ class Program:
         thread.start()
 
     def _settle(self) -> None:
-        """Wait for what other threads have begun; then let time pass.
+        """Wait for what other threads have begun; then let the settle time pass.
 
-        Slow callbacks get as much longer as they need, one after the other, for every event; and
-        threads as much longer as they were stalled at lines, and a server that stands still.
+        It is longer by the time of all slow callbacks, one after the other; by the time for which
+        threads were stalled at lines; and by that for which the server was frozen or dead.
         """
         self._await_acts()
         self._settling = True
@@ -255,7 +257,7 @@ class Program:
         return (events * self._caller.callback_ms + stalled_ms + still_ms) / 1000
 
     def _is_slow(self, persisted: dict[str, Any]) -> bool:
-        """Whether the callback takes its time on that event. A server need not name its tools."""
+        """Whether the callback is slow on that event. A server need not name its tools."""
         tool = persisted.get("tool_name", FINISH)
         return self._caller.callback_on == "all" or _of_finish(persisted["kind"], tool)
 
@@ -269,7 +271,7 @@ class Program:
         return self._try(what, do[what])
 
     def _try(self, what: str, do: Callable[[], None]) -> bool:
-        """Do something that may fail, which is then the end of it."""
+        """Do an act, and record it; return whether it succeeded."""
         number = next(self._numbers_of_acts)
         self._trace.record("client", "act-called", act=what, number=number)
         try:
@@ -285,28 +287,29 @@ class Program:
         return True
 
     def _lacks(self, what: str, error: BaseException) -> bool:
-        """Whether the client has no such thing, or not with what it is given; the trial is void
-        then."""
+        """Whether an error means that the client has no such method or option; if so, the trial is
+        void."""
         name = _method(what).removesuffix("()")
         match error:
             case NotImplementedError():
                 lacks = True
             case AttributeError():
-                # Of None it is a mistake: something was there before.
+                # An attribute of None is an ordinary error of the client.
                 lacks = error.name == name and error.obj is not None
             case TypeError():
                 lacks = f"{name}() got an unexpected keyword argument" in str(error)
             case _:
                 lacks = False
-        if lacks and what != "state":  # Nobody has asked for that.
+        if lacks and what != "state":  # No schedule asks for the state.
             self._void = Void("unfit", f"{name}() of {self._adapter.version}: {_describe(error)}")
         return lacks
 
     def look(self, at_ns: int | None = None) -> None:
-        """Note which events have become visible since the last look, or by `at_ns`."""
+        """Record which events have become visible since the last look; their time is now, or
+        `at_ns`."""
         if self._client is None:
             return
-        # Called at every scheduling point: counting first keeps it cheap.
+        # This runs at every scheduling point, so it counts first, which is cheap.
         count = self._client.count()
         if count != self._seen_count:
             self._seen_count = count
@@ -331,7 +334,7 @@ class Program:
             raise RuntimeError("the user's callback fails")
 
     def outcome(self, stopped: str | None) -> Outcome:
-        """What came of it; `stopped` says why the trial was ended from outside, if it was."""
+        """Return the outcome; `stopped` says why the harness stopped the trial, if it did."""
         visible = tuple(self._client.visible()) if self._client is not None else ()
         calls = tuple(self._calls[number] for number in sorted(self._calls))
         if self._void is _UNREACHED and stopped is not None:
@@ -346,7 +349,7 @@ class Program:
 
 
 def _of_finish(kind: str, tool_name: str | None) -> bool:
-    """Whether an event is the last action of an agent, or what came of it."""
+    """Whether an event is the agent's last action, or its observation."""
     return tool_name == FINISH and kind in ("ActionEvent", "ObservationEvent")
 
 
@@ -359,7 +362,7 @@ def _of_other(act: OtherAct) -> str:
 
 
 def _method(act: str) -> str:
-    """Such as `send_message()`."""
+    """Return an act as a call, such as `send_message()`."""
     return f"{act.replace('-', '_')}()"
 
 

@@ -1,7 +1,7 @@
-"""One of the user's own tests, collected by pytest and run by pytest's own protocol.
+"""Collects the user's own tests with pytest, and runs one by pytest's own protocol.
 
-The process that does it is a worker, which collects nothing else: the pytest that people call is
-left as it is.
+This happens in a worker, which collects nothing else, and does not change the pytest that users
+call.
 """
 
 import linecache
@@ -18,23 +18,23 @@ from race_harness.model.repetition import PhaseReport, Raised
 from race_harness.model.trace import Trace
 
 _OFF: Final = (
-    # They run a test elsewhere, again, in another order, or not at all.
+    # These run a test elsewhere, again, in another order, or not at all.
     *("xdist", "xdist.looponfail", "pytest_cov", "rerunfailures", "flaky", "randomly", "race"),
     *("random_order", "repeat", "forked", "pytest_forked", "stepwise", "cacheprovider"),
-    # Their clocks are not the trial's, and their hooks see what the harness judges itself.
+    # These use other clocks than the trial's, or hook into what the harness judges itself.
     *("timeout", "pytest_timeout", "faulthandler", "threadexception", "unraisableexception"),
     *("benchmark", "sugar", "html", "metadata", "junitxml"),
 )
-"""Plugins by the names under which pytest knows them. Those that are not there do not matter."""
+"""Plugins that are switched off, by pytest's names for them. They need not be installed."""
 
 _HARNESS: Final = str(Path(__file__).parents[1])
 
 _LONGEST: Final = 300
-"""Characters of an error that are kept."""
+"""How many characters of an error are kept."""
 
 
 class Collected:
-    """The tests that were found, by name, and the root of their project."""
+    """The collected tests, by name, and the root of their project."""
 
     def __init__(self, items: Sequence[pytest.Item], root: Path) -> None:
         self.items = {item.nodeid: item for item in items}
@@ -42,27 +42,27 @@ class Collected:
 
 
 class Player:
-    """The plugin. `serve` is called with what was collected, in the place of pytest's own loop."""
+    """The plugin. In place of pytest's own loop, it calls `serve` with the collected tests."""
 
     def __init__(self, serve: Callable[[Collected], None]) -> None:
         self._serve = serve
         self._errors: list[str] = []
         self.failure: BaseException | None = None
-        """What was raised in the loop, which is not pytest's to tell."""
+        """The error that `serve` raised, which pytest must not report itself."""
         self._begin: Callable[[], None] = lambda: None
         self._trace = Trace(lambda: 0)
         self._reports: list[PhaseReport] = []
         self._raised: dict[str, Raised] = {}
         self.source: Sequence[str] = ()
-        """Modules, or packages, whose lines tell where something was raised."""
+        """Modules, or packages, whose lines can be the place of an error."""
         self.on_raised: Callable[[str, BaseException], None] = lambda _phase, _error: None
-        """Told of what ends a phase of the test, where it does not skip it."""
+        """Called with each error that ends a phase of the test, except for skips."""
 
     def play(
         self, item: pytest.Item, begin: Callable[[], None], trace: Trace
     ) -> tuple[PhaseReport, ...]:
-        """Setup, call and teardown, with every fixture made anew; `begin` comes before the call,
-        and how that ended is told to the trace."""
+        """Run setup, call and teardown, with new fixtures. `begin` is called before the call, and
+        the trace gets the call's result."""
         self._begin, self._trace = begin, trace
         self._reports, self._raised = [], {}
         item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
@@ -94,7 +94,7 @@ class Player:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: "pytest.CallInfo[None]"
     ) -> pytest.TestReport:
-        """A report without a traceback in words, which costs more than most tests."""
+        """Make a report without a formatted traceback, which takes longer than most tests."""
         outcome: Any = "passed"
         longrepr: Any = None
         if call.excinfo is not None:
@@ -127,7 +127,7 @@ class Player:
         )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        # Only now is it known what was made of an expected failure.
+        # Only now does the report say whether a failure was expected.
         phase: Any = report.when
         raised = self._raised.get(phase)
         if report.outcome == "failed" and raised is None:
@@ -138,13 +138,14 @@ class Player:
 
 
 def collect(paths: Sequence[str], keyword: str, base_temp: Path, player: Player) -> None:
-    """Collect, as pytest does here with these arguments, and give it to the player's `serve`.
+    """Collect tests as pytest does here with these arguments, and pass them to the player's
+    `serve`.
 
     Raises:
-        UsageError: pytest cannot collect one of them; one line.
+        UsageError: pytest cannot collect one of them; the message is one line.
     """
     options = ["-o", "addopts=", "--capture=sys", f"--basetemp={base_temp}", "-q"]
-    # The harness is here before pytest is.
+    # The harness is imported before pytest starts.
     options += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
     for plugin in _OFF:
         options += ["-p", f"no:{plugin}"]
@@ -158,14 +159,14 @@ def collect(paths: Sequence[str], keyword: str, base_temp: Path, player: Player)
 
 
 def modules_of(item: pytest.Item) -> list[str]:
-    """The test's own module, by its name."""
+    """Return the name of the test's own module, in a list."""
     module = getattr(item, "module", None)
     return [] if module is None else [module.__name__]
 
 
 def own_modules(item: pytest.Item, root: Path) -> tuple[str, ...]:
-    """The test's module, and all that is loaded from below the root of its project, other than
-    what was installed there."""
+    """Return the test's module, and all loaded modules below the root of its project, except
+    installed ones."""
     found = dict.fromkeys(modules_of(item))
     for name, module in sorted(sys.modules.items()):
         file = getattr(module, "__file__", None)
@@ -185,7 +186,7 @@ def _is_own(file: Path, root: Path) -> bool:
 def raised_of(
     error: BaseException, traceback: TracebackType | None, modules: Sequence[str]
 ) -> Raised:
-    """In one line each: what was raised, and where in these modules."""
+    """Return what was raised, and where in these modules, each in one line."""
     first = (str(error).strip().splitlines() or [""])[0]
     said = f"{type(error).__name__}: {first}" if first else type(error).__name__
     where, ours = "no line of the test", False
@@ -201,10 +202,11 @@ def raised_of(
 
 
 def _is_mistake(error: BaseException, file: str, line: int) -> bool:
-    """Whether a stand-in of the simulation failed, and did not raise as what it stands in for.
+    """Whether a stand-in of the simulation is at fault, and does not raise as the real thing
+    would.
 
-    Stand-ins raise on purpose with `raise`. What Python raises in them for a caller's sake are the
-    errors of locks and of wrong types.
+    Stand-ins raise on purpose with `raise`. If Python itself raises in them because of the caller,
+    it is an error of a lock or of a wrong type.
     """
     return (
         file.startswith(_HARNESS)

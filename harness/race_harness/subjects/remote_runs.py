@@ -1,7 +1,7 @@
 """Watches `run()` of each `RemoteConversation` in a test, and what its agent server persists.
 
-The published classes stay as they are but for wrappers that call the original and tell what it
-does, in the happenings of `server.real.observer`. The server has to run in the test's process.
+The published classes stay as they are, except for wrappers that call the original and record what
+it does, in the happenings of `server.real.observer`. The server must run in the test's process.
 """
 
 import functools
@@ -30,47 +30,47 @@ NO_SERVER: Final = (
 
 @dataclass
 class _Served:
-    """A conversation, as its server has it."""
+    """A conversation on its server."""
 
     accepted: int = 0
-    """How many runs."""
+    """How many runs the server has accepted."""
     begun: int = 0
     ended: str | None = None
-    """With which status the newest run ended; None: it has not begun or goes on."""
+    """The status in which the newest run ended; None: it has not begun, or is going on."""
     told: bool = False
     """Whether the snapshot after it was published."""
 
     @property
     def run(self) -> int | None:
-        """The run that events belong to."""
+        """The run to which new events belong."""
         return self.begun if self.begun and not self.told else None
 
 
 @dataclass
 class RemoteRuns:
-    """What came of the conversations of one repetition. `look`: within, lines are not counted."""
+    """The conversations of one repetition. Inside `look()`, lines are not counted."""
 
     trace: Trace
     look: Callable[[], AbstractContextManager[None]]
     _told: list[tuple[object, Happening]] = field(default_factory=list)
-    """Of which conversation, by its id, or of which event log."""
+    """Happenings, each with its conversation's id, or its event log or publisher."""
     _calls: defaultdict[str, list[CallOutcome]] = field(default_factory=lambda: defaultdict(list))
     _called: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     _shown: dict[str, Any] = field(default_factory=dict)
-    """`state.events` of conversations whose `run()` was called."""
+    """`state.events` of the conversations whose `run()` was called."""
     _counted: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     _seen: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     _served: dict[str, _Served] = field(default_factory=dict)
     _owners: dict[int, tuple[object, str]] = field(default_factory=dict)
-    """Event logs and publishers by their addresses, and whose they are."""
+    """Event logs and publishers, with their conversations' ids, by their addresses."""
 
     def look_for_new(self) -> None:
-        """Tell which events have become visible since the last time. It costs next to nothing
-        where there are none."""
+        """Record which events have become visible since the last time. If there are none, it costs
+        next to nothing."""
         for of, events in self._shown.items():
             if len(events._cached_events) == self._counted[of]:
                 continue
-            # Its iterator takes a lock; a list is copied in one piece.
+            # Its iterator takes a lock, but copying a list does not.
             there = list(events._cached_events)
             self._counted[of] = len(there)
             for event in there:
@@ -79,7 +79,7 @@ class RemoteRuns:
                     self._tell(of, "client", "visible", event=event.id)
 
     def early(self) -> Iterator[Evidence]:
-        """What calls returned too early for."""
+        """Yield what was still missing when calls returned."""
         for conversation, calls in self._calls.items():
             happenings = [
                 happening for of, happening in self._told if self._owner(of) == conversation
@@ -87,7 +87,7 @@ class RemoteRuns:
             yield from returned_early(happenings, calls)
 
     def unwatched(self) -> str | None:
-        """Why nothing can be said, if nothing can."""
+        """Return why nothing can be said, if so."""
         if not self._calls:
             return NO_CALL
         return None if self._calls.keys() <= self._served.keys() else NO_SERVER
@@ -96,7 +96,7 @@ class RemoteRuns:
         self._told.append((of, self.trace.record(lane, what, **detail)))
 
     def _owner(self, of: object) -> object:
-        """The id of the conversation, if it is known."""
+        """Return the id of the conversation, if it is known."""
         if isinstance(of, str):
             return of
         _, owner = self._owners.get(id(of), (None, None))
@@ -132,7 +132,7 @@ class RemoteRuns:
         of = str(service.stored.id)
         self._served.setdefault(of, _Served())
         for owned in (service._conversation.state._events, service._pub_sub):
-            # Kept, so that nothing else gets its address.
+            # A reference is kept, so that nothing else gets its address.
             self._owners[id(owned)] = (owned, of)
 
     def accepted(self, of: str) -> None:
@@ -162,9 +162,9 @@ class RemoteRuns:
         self._tell(of, "server", "run-ended", run=served.begun, status=status)
 
     def status(self, of: str, status: str) -> None:
-        """About to be assigned, when nobody can have read it yet."""
+        """A status is about to be assigned, so nobody can have read it yet."""
         served = self._served[of]
-        # It is others who pause.
+        # A pause comes from others, not from the run.
         run = served.run if status != "paused" else None
         self._tell(of, "server", "status", status=status, run=run)
         if status == "running":
@@ -198,7 +198,7 @@ def _blocking(original: Any, remote: Any, args: Any, options: Mapping[str, Any])
     try:
         given = inspect.signature(original).bind(remote, *args, **options).arguments
     except TypeError:
-        return False  # It is going to raise.
+        return False  # The call will raise.
     return bool(given.get("blocking", True))
 
 
@@ -206,7 +206,7 @@ _watch: RemoteRuns | None = None
 
 
 def watch(trace: Trace, look: Callable[[], AbstractContextManager[None]]) -> RemoteRuns:
-    """From here on, what happens in this process is that of one repetition."""
+    """Begin to watch: from here on, what happens in this process belongs to one repetition."""
     global _watch
     _watch = RemoteRuns(trace, look)
     return _watch
@@ -214,10 +214,10 @@ def watch(trace: Trace, look: Callable[[], AbstractContextManager[None]]) -> Rem
 
 @functools.cache
 def install() -> None:
-    """Wrap what is needed, once a process.
+    """Install the wrappers, once in each process.
 
     Raises:
-        UsageError: client or server is not installed.
+        UsageError: the client or the server is not installed.
     """
     try:
         from openhands.agent_server.event_service import EventService
@@ -267,7 +267,7 @@ async def _request_run(original: Any, service: Any, *args: Any, **options: Any) 
     try:
         await original(service, *args, **options)
     except ValueError:
-        # Such as that one is on its way.
+        # For example because a run is going on.
         _watch.refused(of)
         raise
     if service._run_task not in (None, before) and served.accepted == accepted:
