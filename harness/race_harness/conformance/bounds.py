@@ -1,6 +1,6 @@
 """The limits of the real server: which of them the fake keeps, and why it leaves the others out.
 
-Values, files and lines are those of 1.58.2, of the uvicorn and the Python that it runs on.
+Values, files and lines are those of 1.58.2, and of the uvicorn and the Python on which it runs.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Limit:
     fake: str
     """`kept`, with what releases do otherwise, or `left out, because …`."""
     cases: tuple[str, ...] = ()
-    """Named ones that come to it (`conformance.suite`)."""
+    """The cases of `conformance.suite` that reach it."""
 
 
 LIMITS: tuple[Limit, ...] = (

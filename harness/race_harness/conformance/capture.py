@@ -1,4 +1,4 @@
-"""Wraps an adapter so that the JSON bodies of its servers can be captured."""
+"""Wraps an adapter to capture the JSON bodies that its servers send."""
 
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from race_harness.server import Restartable, Server
 
 
 class CapturingAdapter:
-    """Captures into `bodies` while it is not None."""
+    """Captures into `bodies`, unless that is None."""
 
     def __init__(self, adapter: Adapter) -> None:
         self.version = adapter.version

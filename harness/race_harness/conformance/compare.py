@@ -1,9 +1,9 @@
-"""Two runs of one schedule side by side, on the fake and on the real server: what differs.
+"""Compares two runs of one schedule, on the fake and on the real server: what differs.
 
-A difference *could matter* if a verdict could depend on it: the real server did what the fake's
-rules say no server does, what is there in one of the two is not there in the other, or a field
-that a released client reads is missing or of another type. Differences that are known and do not
-matter, or matter where no schedule goes, are *allowed*, each with its reason.
+A difference *could matter* if a verdict could depend on it: the real server breaks a rule of
+`legal.py`, one server does something that the other does not, or a field that a released client
+reads is missing or has another type. Known differences that do not matter, or matter only where no
+schedule goes, are *allowed*, each with its reason.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -38,28 +38,28 @@ class Difference:
     says: str
     could_matter: bool
     reason: str
-    """Why it could or why it is allowed."""
+    """Why it could matter, or why it is allowed."""
     side: Literal["fake", "real"] | None = None
-    """The only one that has it, or that breaks the rule; None: both have it, and not alike."""
+    """The only server that has it, or that breaks the rule; None: both have it, but not alike."""
     about: Label | None = None
-    """None if it is a field."""
+    """The label that differs; None if a field differs."""
     body: str = ""
-    """Of a field: what kind of frame or answer it is in."""
+    """For a field: the kind of its frame or answer."""
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """A difference that is known, and why it may be."""
+    """A known difference, and why it is allowed."""
 
     kind: Kind
     says: str
-    """Which, in words; `*` is anything."""
+    """The difference in words; `*` matches anything."""
     reason: str
     fits: Callable[[Difference], bool]
 
 
 def _is_about(pattern: str) -> Callable[[Difference], bool]:
-    """Whether the pattern is that of the label which differs: not of one that came before it."""
+    """Match the label that differs, not one before it, which the words may also mention."""
     return lambda difference: fnmatchcase(str(difference.about or ""), pattern)
 
 
@@ -102,7 +102,7 @@ ALLOWED: tuple[Allowance, ...] = (
         _in_real_body("GET events/search "),
     ),
 )
-"""Where several fit, the first counts."""
+"""If several fit, the first one counts."""
 
 
 def compare(
@@ -111,10 +111,10 @@ def compare(
     profile: Profile,
     bodies: tuple[Bodies, Bodies] | None = None,
 ) -> tuple[Difference, ...]:
-    """What differs between the runs, first what is done and told, then in which order, then the
-    fields; `bodies` are the fake's and the real one's."""
+    """Return what differs between the runs: first what the servers do and say, then the order,
+    then the fields. `bodies` are the fake's and the real one's."""
     if profile.answers_when_run_ends:
-        # There is no task to be cleared: that is a mark for schedules alone.
+        # There is no task to clear; the label exists only as a moment for schedules.
         fake, real = (
             [label for label in labels if label.what != "run-cleared"] for labels in (fake, real)
         )
@@ -124,7 +124,7 @@ def compare(
     return tuple(_judged(difference) for difference in found)
 
 
-# Sequences: each lane for itself
+# Sequences: each kind separately
 
 _WHATS: tuple[tuple[Kind, Callable[[Label], bool]], ...] = (
     ("log", lambda label: label.what == "persisted"),
@@ -151,7 +151,7 @@ def _of(
 ) -> Iterable[Label]:
     mine = [label for label in labels if label.connection == connection and belongs(label)]
     if all(label.lane == "other" for label in mine):
-        mine.sort(key=str)  # Who asks at the same time may be answered in any order.
+        mine.sort(key=str)  # Simultaneous requests may be answered in any order.
     return (replace(label, nth=1) for label in mine)
 
 
@@ -191,8 +191,8 @@ def _orders(
 
 
 def exchanged(fake: Sequence[Label], real: Sequence[Label]) -> list[tuple[Label, Label]]:
-    """Pairs that both runs have, next to each other on the fake's side as far as both have them,
-    and the other way round on the real one's."""
+    """Return pairs of labels that are in the opposite order in the real run. They are neighbours
+    in the fake's run, if labels that only one run has are left out."""
     fake, real = numbered(fake), numbered(real)
     places = {label: place for place, label in enumerate(real)}
     common = [label for label in fake if label in places]
@@ -205,7 +205,7 @@ def exchanged(fake: Sequence[Label], real: Sequence[Label]) -> list[tuple[Label,
 
 
 def shapes_differ(fake: Bodies, real: Bodies) -> list[Difference]:
-    """Field by field, for what both have sent."""
+    """Compare, field by field, the bodies that both servers have sent."""
     found = []
     for name in sorted(set(fake.shapes) & set(real.shapes)):
         mine, theirs = fake.merged(name), real.merged(name)
@@ -232,7 +232,7 @@ def _types(types: set[str]) -> str:
     return " or ".join(sorted(types))
 
 
-# What is allowed
+# Allowed differences
 
 
 def _judged(difference: Difference) -> Difference:

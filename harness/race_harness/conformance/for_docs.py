@@ -8,20 +8,20 @@ from race_harness.conformance.legal import RULES
 
 
 def rules() -> str:
-    """What every order of the fake keeps, and why the real server does."""
+    """Return the rules that every order keeps, and why the real server keeps them."""
     return _table(
         ("rule", "why the real server keeps it"), ((rule.name, rule.reason) for rule in RULES)
     )
 
 
 def allowed() -> str:
-    """Where the fake may differ from the real server, and why that is no matter."""
+    """Return how the fake may differ from the real server, and why that does not matter."""
     rows = ((entry.kind, f"`{entry.says}`", entry.reason) for entry in ALLOWED)
     return _table(("what", "difference (`*` is anything)", "why it is allowed"), rows)
 
 
 def limits() -> str:
-    """Those of the real server, and what the fake has of them."""
+    """Return the limits of the real server, and what the fake does about each."""
     rows = ((limit.what, limit.upstream, limit.fake) for limit in LIMITS)
     return _table(("limit of the real server", "upstream, 1.58.2", "in the fake"), rows)
 

@@ -1,7 +1,7 @@
-"""What happened, in words that mean the same on the fake and on the real server.
+"""Labels: what happened, in words that mean the same on the fake and on the real server.
 
-A label has no id, time, peer or run number: events are named by kind and key or tool, connections
-by the order in which they were subscribed, and equal labels by counting them.
+A label has no id, time, peer or run number. It names events by kind and key or tool, and
+connections by the order of their subscriptions; equal labels are counted.
 """
 
 from collections import Counter
@@ -19,15 +19,15 @@ STATUS: Final = "execution_status"
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Such as `persisted ActionEvent(finish)`, `frame full_state=idle on connection 2`."""
+    """For example `persisted ActionEvent(finish)`, `frame full_state=idle on connection 2`."""
 
     lane: Lane
     what: str
     of: str = ""
     connection: int = 0
-    """The number of a frame's socket, counted from one; zero for all else."""
+    """The number of a frame's socket, counted from one; zero for everything else."""
     nth: int = 1
-    """Which of several that are equal otherwise."""
+    """The number among labels that are otherwise equal, counted from one."""
 
     def __str__(self) -> str:
         text = f"{self.what} {self.of}".rstrip()
@@ -37,9 +37,10 @@ class Label:
 
 
 def event_name(kind: str, key: str | None, value: object, tool: str | None) -> str:
-    """`ActionEvent(finish)`, `MessageEvent`, `execution_status=running`, `stats`.
+    """Return a name such as `ActionEvent(finish)`, `MessageEvent`, `execution_status=running` or
+    `stats`.
 
-    Of a state update only a status is part of the name: other values hold ids.
+    The value of a state update is part of its name only if it is a status: others contain ids.
     """
     if key in (STATUS, FULL_STATE) and value is not None:
         return f"{key}={value}"
@@ -49,7 +50,7 @@ def event_name(kind: str, key: str | None, value: object, tool: str | None) -> s
 
 
 def numbered(labels: Iterable[Label]) -> tuple[Label, ...]:
-    """Count those that are equal otherwise."""
+    """Number labels that are otherwise equal."""
     seen: Counter[Label] = Counter()
     told = []
     for label in labels:
@@ -60,12 +61,13 @@ def numbered(labels: Iterable[Label]) -> tuple[Label, ...]:
 
 
 def labels_of(happenings: Iterable[Happening]) -> tuple[Label, ...]:
-    """Of what a server told, in order; what only the client or the network did is left out."""
+    """Return the labels of what the server did, in order, without what only the client or the
+    network did."""
     return tuple(label for _, label in timed_labels_of(happenings))
 
 
 def timed_labels_of(happenings: Iterable[Happening]) -> tuple[tuple[int, Label], ...]:
-    """The same, each with its trial nanoseconds."""
+    """Return the same labels, each with its trial nanoseconds."""
     reader = _LabelReader()
     read = [(entry.at_ns, label) for entry in happenings for label in reader.read(entry)]
     labels = numbered(label for _, label in read)
@@ -73,10 +75,10 @@ def timed_labels_of(happenings: Iterable[Happening]) -> tuple[tuple[int, Label],
 
 
 def delivered(happenings: Sequence[Happening]) -> list[Happening]:
-    """Without the frames that no client got, or only when its caller had closed it.
+    """Leave out frames that no client got, or that came after the caller had closed the client.
 
-    Whether a server still writes to a connection that has just been broken or closed is for its
-    event loop to say, and nobody can tell.
+    Whether a server still writes to a connection that has just been broken or closed depends on
+    its event loop, and nobody can know that.
     """
     got = {
         (entry.detail["event"], entry.detail["peer"])
@@ -98,7 +100,7 @@ def delivered(happenings: Sequence[Happening]) -> list[Happening]:
 
 
 def recorded(answer: Iterable[dict[str, Any]]) -> list[Happening]:
-    """Happenings back from `Happening.to_dict`, as workers and failure files hold them."""
+    """Return the happenings of a list of `Happening.to_dict`, as in failure files."""
     apart = ("at_ms", "lane", "what")
     return [
         Happening(
@@ -173,7 +175,8 @@ class _LabelReader:
         return [Label("server", "persisted", self._name(detail))]
 
     def _server_publication(self, detail: dict[str, Any]) -> list[Label]:
-        """Its event is named by no more than an id, and shows again as frames and in the log."""
+        """Remember the status. There is no label: the event has only an id here, and appears again
+        as frames and in the log."""
         self._statuses[detail["event"]] = self._status
         return []
 
@@ -196,8 +199,9 @@ class _LabelReader:
         return [Label("socket", "frame", self._name(detail), connection)]
 
     def _name(self, detail: dict[str, Any]) -> str:
-        """The log does not tell the value of a status: it is that of the event's frame, or the
-        one that was assigned when it was published or appended, whichever came first."""
+        """Return the event's name. The log does not have the value of a status: it is that of the
+        event's frame, or the one at the time at which it was published or appended, whichever was
+        first."""
         key, value = detail.get("key"), detail.get("value")
         if key == STATUS and value is None:
             value = self._statuses.get(detail["event"], self._status)

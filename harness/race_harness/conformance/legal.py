@@ -1,14 +1,13 @@
-"""The orders that the server of a release can show, as rules. A trace that breaks one is no such
-server.
+"""Rules for the orders that the server of a release can show. No such server breaks one.
 
-The labels are those of one conversation, from its beginning, whether the fake told them, the real
-server, or a recording without the milestones of runs. Every rule is a necessary condition and
-says why the real server keeps it; an order that keeps all of them need not be possible.
+The labels are those of one conversation, from its beginning, from the fake, the real server, or a
+recording that lacks the milestones of runs. Every rule is a necessary condition and says why the
+real server keeps it; an order that keeps all of them need not be possible.
 
-Not judged are orders that take more than the 30 s for which a run's tail waits for each
-publication, those of a full socket buffer, which lets frames overtake each other, snapshots that
-are still on their way when others have changed the status back and forth, and what comes after
-the death of the server's process, which had all that was not on its disk.
+The rules do not cover orders that take more than the 30 s for which a run's tail waits for each
+publication; a full socket buffer, which lets frames overtake each other; snapshots that are still
+on their way when others have changed the status back and forth; and what comes after a crash, in
+which the server loses everything that was not on its disk.
 """
 
 from collections import defaultdict, deque
@@ -35,7 +34,7 @@ class Rule:
 class Breach:
     rule: Rule
     at: int
-    """Which label."""
+    """The index of the label."""
     says: str
 
     def __str__(self) -> str:
@@ -43,7 +42,7 @@ class Breach:
 
 
 def breaches(labels: Iterable[Label], profile: Profile) -> tuple[Breach, ...]:
-    """Every place where an order breaks a rule, by rule and then by place."""
+    """Return every place where an order breaks a rule, sorted by rule and then by place."""
     lived = tuple(takewhile(lambda label: label.what != "crashed", labels))
     order = Order(lived, profile)
     return tuple(Breach(rule, at, says) for rule in RULES for at, says in rule.check(order))
@@ -89,7 +88,7 @@ def _statuses_change(order: Order) -> Places:
 def _assignment_is_told_next(order: Order) -> Places:
     for at, _, status in changes(order.live_statuses):
         if status == "error" and not order.profile.runs_on_loop:
-            continue  # Its handler has left the lock.
+            continue  # The error's handler does not hold the lock.
         position = order.appended_before(at)
         if position < len(order.log) and order.log[position] != f"execution_status={status}":
             yield at, f"{order.log[position]} is appended after {order.labels[at]}"
@@ -117,7 +116,7 @@ def _runs_one_at_a_time(order: Order) -> Places:
                 legal = started < accepted
                 started += 1
             case "run-ended":
-                # A message that comes just then lets a run go on, which ends once more.
+                # A message that comes just then revives the run, which then ends once more.
                 legal = accepted == started > cleared
                 ended = accepted
             case "run-cleared":
@@ -140,7 +139,7 @@ def _tail_waits(order: Order) -> Places:
 
 
 def _tails(order: Order) -> Iterator[tuple[int, int]]:
-    """Labels that a run's own events are ahead of, and where these end in the log."""
+    """Yield labels that must come after a run's own events, and where these end in the log."""
     ended = 0
     for at, label in order.at("run-ended", "run-cleared"):
         if label.what == "run-cleared":
@@ -148,7 +147,7 @@ def _tails(order: Order) -> Iterator[tuple[int, int]]:
         else:
             ended = order.told_after(at)
     for snapshots in order.snapshots.values():
-        for at in snapshots[1:]:  # The first one greets.
+        for at in snapshots[1:]:  # The first one is the greeting.
             status = value(order.labels[at])
             assigned = [
                 place for place, live in order.live_statuses if live == status and place < at
@@ -173,7 +172,7 @@ def _answers_have_requests(order: Order) -> Places:
 
 
 def _answers(order: Order) -> Iterator[tuple[int, Label, int | None]]:
-    """Each answer and the earliest request that it may be of."""
+    """Yield each answer with the earliest request to which it may belong."""
     open_requests: dict[str, deque[int]] = defaultdict(deque)
     routes = sorted({label.of for _, label in order.at("request")}, key=len, reverse=True)
     for at, label in order.at("request", "answer", "unanswered"):
@@ -224,7 +223,7 @@ def _loop_is_busy(order: Order) -> Places:
     for at, status in order.live_statuses[1:]:
         position = order.appended_before(at)
         if status in ("idle", "paused") or position == len(order.log):
-            continue  # Assigned by a worker thread, or the end of the labels.
+            continue  # A worker thread assigns these, or the labels end here.
         for place in range(at, order.appended[position]):
             label = order.labels[place]
             if label.what in ("frame", "answer", "subscribed"):

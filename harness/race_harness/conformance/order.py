@@ -1,4 +1,4 @@
-"""The order of what happened in one conversation, and what can be read off it."""
+"""The order of what happened in one conversation, and what follows from it."""
 
 from bisect import bisect_left
 from collections import defaultdict, deque
@@ -12,14 +12,14 @@ from race_harness.conformance.labels import FULL_STATE, STATUS, Label
 from race_harness.server.profile import Profile
 
 STREAMED = "StreamingDeltaEvent"
-"""A piece of the LLM's answer, which is never persisted and comes when it comes."""
+"""A piece of the LLM's answer, which is never persisted and may come at any time."""
 
 STATISTICS: Final = "stats"
 _WITHOUT_LOCK: Final = frozenset({f"{STATUS}=error", "ConversationErrorEvent"})
-"""What the handler of an error tells."""
+"""What the handler of an error emits."""
 
 Held = Sequence[tuple[int, str]]
-"""From which label on a status was true; the first before all of them."""
+"""Statuses, each with the index of the label from which on it was true; the first has -1."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Order:
 
     @cached_property
     def appended(self) -> list[int]:
-        """Where each event of the log was appended."""
+        """The index of the label at which each event of the log was appended."""
         return [at for at, _ in self.at("persisted")]
 
     @cached_property
@@ -47,7 +47,8 @@ class Order:
 
     @cached_property
     def told_statuses(self) -> Held:
-        """What can be seen under the state lock: that is held until a status is appended, too."""
+        """Statuses as they can be seen under the state lock, which is held until a status has been
+        appended too."""
         told = {-1: -1}
         for at, _ in self.live_statuses[1:]:
             position = self.appended_before(at)
@@ -59,8 +60,8 @@ class Order:
 
     @cached_property
     def readable_statuses(self) -> Held:
-        """What REST can tell. Where no label says when a status was saved, at the earliest: that
-        is when it was assigned."""
+        """Statuses as REST can show them. If no label says when a status was saved, they begin at
+        the earliest possible time, which is the assignment."""
         saved = [(at, label.of) for at, label in self.at("status-readable")]
         return [(-1, "idle"), *saved] if saved else self.live_statuses
 
@@ -71,22 +72,22 @@ class Order:
 
     @cached_property
     def subscribed(self) -> dict[int, int]:
-        """Where each connection was."""
+        """The index at which each connection was subscribed."""
         return {label.connection: at for at, label in self.at("subscribed")}
 
     @cached_property
     def events(self) -> dict[int, list[int]]:
-        """Where each connection's frames are, the full states aside."""
+        """The indices of each connection's frames, except full states."""
         return self._frames(snapshots=False)
 
     @cached_property
     def snapshots(self) -> dict[int, list[int]]:
-        """Where each connection's full states are."""
+        """The indices of each connection's full states."""
         return self._frames(snapshots=True)
 
     @cached_property
     def positions(self) -> dict[int, int]:
-        """The log's position of each frame's event, where a connection's frames fit the log."""
+        """The position in the log of each frame's event, for connections whose frames fit it."""
         found: dict[int, int] = {}
         for connection, frames in self.events.items():
             places = self._places(connection, frames)
@@ -95,31 +96,32 @@ class Order:
         return found
 
     def appended_before(self, at: int) -> int:
-        """How many events."""
+        """Return how many events were appended before a label."""
         return bisect_left(self.appended, at)
 
     def told_after(self, at: int) -> int:
-        """How many events before a label, with that of a status that is just being told."""
+        """Return how many events come before a label, including that of a status which has been
+        assigned and is about to be appended."""
         count = self.appended_before(at)
         assigned = sum(place <= at for place, _ in self.live_statuses[1:])
         told = sum(tells_status(self.labels[place]) for place in self.appended[:count])
         return count + (told < assigned)
 
     def earliest(self, position: int) -> int:
-        """The append that every frame of the event at that position of the log comes after: its
-        own, or where publications are scheduled before appends, the one before."""
+        """Return the append after which every frame of the event at that position must come: its
+        own, or, if publications are scheduled before appends, the one before."""
         if self.profile.publish_before_persist:
             without_lock = self._told_without_lock(position)
             position -= 1
             while position >= 0 and self._told_without_lock(position) != without_lock:
-                position -= 1  # Of another thread, at the same time.
+                position -= 1  # Another thread appends this at the same time.
         if position < 0:
             return -1
         return self.appended[position] if position < len(self.appended) else len(self.labels)
 
     def _told_without_lock(self, position: int) -> bool:
-        """Up to 1.22 the handler of an error has left the state lock, and statistics may come in
-        between (local_conversation.py, `run`)."""
+        """Whether the event comes from the handler of an error, which up to 1.22 does not hold the
+        state lock, so that statistics may come in between (local_conversation.py, `run`)."""
         return (
             not self.profile.runs_on_loop
             and position < len(self.log)
@@ -127,7 +129,7 @@ class Order:
         )
 
     def held(self, statuses: Held, since: int, until: int) -> set[str]:
-        """Those that were true at some time between two labels."""
+        """Return the statuses that were true at some time between two labels."""
         ended = [*(at for at, _ in statuses[1:]), len(self.labels)]
         return {
             status
@@ -145,8 +147,8 @@ class Order:
         return dict(found)
 
     def _places(self, connection: int, frames: Sequence[int]) -> list[int] | None:
-        """Where in the log a connection's frames are, which begin no later than with the first
-        event whose publication had not been scheduled when it was subscribed."""
+        """Return the positions in the log of a connection's frames. These begin at the latest with
+        the first event whose publication was not scheduled when the connection subscribed."""
         names = [self.labels[at].of for at in frames]
         known = self.appended_before(self.subscribed.get(connection, -1))
         latest = min(known + self.profile.publish_before_persist, len(self.log))
@@ -155,12 +157,13 @@ class Order:
         def too_early(places: list[int]) -> int:
             return sum(at < self.earliest(place) for at, place in zip(frames, places, strict=True))
 
-        # Equal names can fit more than once; little is pending when somebody subscribes.
+        # Equal names can fit at several places; usually little is pending at a subscription.
         fits = (places for places in reversed(fitting) if places is not None)
         return min(fits, key=too_early, default=None)
 
     def _fit(self, first: int, names: Sequence[str]) -> list[int] | None:
-        """The places of these frames in the log from one on. The last may be ahead of it."""
+        """Return the positions of these frames in the log from `first` on; the last ones may be
+        ahead of the log. None if they do not fit."""
         left = deque(range(first, len(self.log)))
         ahead = len(self.log)
         places = []
@@ -179,8 +182,8 @@ class Order:
         return places
 
     def _may_overtake(self, frame: str, appended: str) -> bool:
-        """Whether a frame may be sent before that of an event that is appended first: where both
-        are scheduled before they are appended, and by two threads without a common lock."""
+        """Whether a frame may be sent before that of an event which is appended first: if both are
+        scheduled before their appends, by two threads without a common lock."""
         both = {frame, appended}
         return (
             self.profile.publish_before_persist
@@ -191,16 +194,16 @@ class Order:
 
 
 def tells_status(label: Label) -> bool:
-    """Whether an event or its frame tells the status alone."""
+    """Whether an event or its frame is a change of the status."""
     return label.of.startswith(f"{STATUS}=")
 
 
 def value(label: Label) -> str:
-    """The status that an event, a frame or an answer tells."""
+    """Return the status in an event, a frame or an answer."""
     return label.of.rpartition(" ")[2].rpartition("=")[2]
 
 
 def changes(statuses: Held) -> Iterator[tuple[int, str, str]]:
-    """Where each change is, from what, to what."""
+    """Yield each change of status: its index, the old and the new status."""
     for (_, before), (at, after) in pairwise(statuses):
         yield at, before, after

@@ -1,4 +1,4 @@
-"""Real sessions that were recorded once: JSON lines, to the labels of each session."""
+"""Reads recorded sessions of a real server, as JSON lines, and returns their labels."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -8,14 +8,14 @@ from race_harness.conformance.labels import Label, event_name, numbered
 from race_harness.server.wire import route_name
 
 TOLD = frozenset({"request", "answer", "subscribed", "persisted", "status", "frame"})
-"""What such a recording holds: all but the milestones of runs."""
+"""The labels that such a recording has: all but the milestones of runs."""
 
 
 def sessions(lines: Iterable[str]) -> list[tuple[Label, ...]]:
-    """One for each conversation, in order, until its client closes it.
+    """Return the labels of each conversation, in order, until its client closes it.
 
-    What the recording itself asked for over REST (`"who": "test"`) is left out, as is everything
-    of the client.
+    The requests of the recording program itself (`"who": "test"`) are left out, and so is
+    everything that the client recorded.
     """
     found: list[list[Label]] = []
     over = False
@@ -32,7 +32,7 @@ def sessions(lines: Iterable[str]) -> list[tuple[Label, ...]]:
 
 
 def as_told(labels: Iterable[Label]) -> tuple[Label, ...]:
-    """Of another run, what a recording would have held."""
+    """Return those labels of another run that a recording would have."""
     return numbered(label for label in labels if label.what in TOLD)
 
 
@@ -45,7 +45,7 @@ def _labels(entry: dict[str, Any]) -> Iterator[Label]:
             status = entry["body"].get("execution_status")
             yield Label("rest", "answer", " ".join(told if status is None else [*told, status]))
         case "server", "websocket.accept":
-            # The client's only socket; it is subscribed with nothing awaited in between.
+            # This is the client's only socket; the server subscribes it with no await in between.
             yield Label("socket", "subscribed", connection=1)
         case "server", "WS send begin":
             yield Label("socket", "frame", _name(entry), connection=1)

@@ -1,8 +1,8 @@
-"""Which fields answers and frames have, of which types, and which of them clients read.
+"""The fields of answers and frames, their types, and which of them clients read.
 
 A *shape* is a set of `(path, type)`: `("items[ActionEvent].id", "string")`, `("value.stats{}",
-"object")`. Items of lists are taken together, events by their kind, and so are values of objects
-below fields that are named by data.
+"object")`. It merges the items of a list (events by their kind), and the values of an object whose
+keys are data.
 """
 
 import json
@@ -30,17 +30,17 @@ READS: Final[Mapping[str, tuple[str, ...]]] = {
     "GET conversation 200": ("id", "execution_status", "agent.kind", "max_iterations"),
     # `RemoteEventsList._do_full_sync` and `reconcile`; every item is parsed strictly
     "GET events/search 200": ("items*.**", "next_page_id"),
-    # Only the code is looked at: `run`, `send_message`, `pause`, `interrupt`.
+    # They only check the status code: `run`, `send_message`, `pause`, `interrupt`.
     "POST run 200": (),
     "POST events 200": (),
     # `WebSocketCallbackClient._client_loop` parses every frame strictly; the run's own callback
     # looks at the key, the value and the value's status (`run_complete_callback`).
     "frame *": ("**",),
 }
-"""By route and status, or kind of frame: the paths that released clients read. `**` is all."""
+"""The paths that released clients read, by route and status or by kind of frame; `**` is all."""
 
 NOT_READ_OF_FRAMES: Final = ("value.*", "items*.value.*")
-"""What a full state holds is handed on to users, its status aside."""
+"""Fields of a full state, which clients only pass on to users, except for the status."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Bodies:
         self.shapes[name].append(shape(body))
 
     def to_dict(self) -> dict[str, list[list[list[str]]]]:
-        """The JSON form: each shape a sorted list of `[path, type]`."""
+        """Return the JSON form: each shape is a sorted list of `[path, type]`."""
         return {
             name: [[list(pair) for pair in sorted(one)] for one in shapes]
             for name, shapes in self.shapes.items()
@@ -67,7 +67,7 @@ class Bodies:
         return bodies
 
     def merged(self, name: str) -> dict[str, set[str]]:
-        """Each path's types."""
+        """Return the types of each path."""
         types: dict[str, set[str]] = defaultdict(set)
         for one in self.shapes.get(name, []):
             for path, kind in one:
@@ -76,7 +76,7 @@ class Bodies:
 
 
 class Capture:
-    """An ASGI layer before an application of either kind: sees every JSON body that it sends."""
+    """Wraps an ASGI application, fake or real, and captures every JSON body that it sends."""
 
     def __init__(self, app: ASGIApp, bodies: Bodies) -> None:
         self._app = app
@@ -105,12 +105,12 @@ class Capture:
         try:
             told = json.loads(body)
         except ValueError:
-            return  # Nothing, or half of it.
+            return  # The body is empty, or cut off.
         self._bodies.add(name or frame_name(told), told)
 
 
 def frame_name(event: Mapping[str, object]) -> str:
-    """`frame ActionEvent`, `frame execution_status`, `frame full_state`."""
+    """Return a name such as `frame ActionEvent`, `frame execution_status`, `frame full_state`."""
     return f"frame {event.get('key') or event.get('kind')}"
 
 
@@ -119,7 +119,7 @@ def shape(body: object) -> Shape:
 
 
 def is_read(name: str, path: str) -> bool:
-    """Whether a released client looks at that field."""
+    """Whether a released client reads that field."""
     if path.endswith("value.execution_status"):
         return True
     if any(fnmatchcase(path, pattern) for pattern in _escaped(NOT_READ_OF_FRAMES)):
@@ -131,7 +131,7 @@ def is_read(name: str, path: str) -> bool:
 
 
 def _escaped(patterns: Iterable[str]) -> Iterator[str]:
-    """`[]` stands for itself."""
+    """Make `[]` match itself."""
     return (pattern.replace("[]", "[[]]") for pattern in patterns)
 
 

@@ -1,6 +1,6 @@
-"""Schedules on which the fake and the real server are compared: what each of them is about.
+"""Named schedules on which the fake and the real server are compared.
 
-Fault-free and faulty, one thing at a time; drawn ones come on top (`campaign.side_by_side`).
+Each is about one thing, with or without faults. `campaign.side_by_side` adds drawn schedules.
 """
 
 from collections.abc import Mapping
@@ -27,8 +27,8 @@ from race_harness.model.schedule import (
 )
 
 LINKS: Final = Network(Link(0.53), Link(0.61))
-"""Odd latencies, so that nothing reaches the client in the instant in which the server does the
-next thing by mere chance: which comes first then is up to neither of them."""
+"""Odd latencies, so that nothing happens to reach the client in the very instant in which the
+server does its next thing, where neither of them decides which comes first."""
 
 
 def _case(
@@ -136,7 +136,7 @@ CASES: Final[Mapping[str, Schedule]] = {
     "a run after an error": _case(
         Script(outcome="error", later=(Turn(tool_calls=1),)), caller=Caller(runs=2)
     ),
-    # As many steps as the agent may take
+    # The limit of steps in a run
     "too many steps": _limited(2, Script(tool_calls=5)),
     "finish with the last step": _limited(3, Script(tool_calls=2)),
     "finish with the last step, and a stop hook": _limited(
@@ -154,7 +154,7 @@ CASES: Final[Mapping[str, Schedule]] = {
     "message in the last step, which waits": _limited(
         1, Script(outcome="waiting_for_confirmation"), act="send-message"
     ),
-    # How long it takes
+    # How long the server and the links take
     "slow answer to run": _case(server=ServerTiming(answer_run_ms=300)),
     "slow start": _case(server=ServerTiming(start_ms=2_000)),
     "slow publications": _case(server=ServerTiming(publish_ms=300)),
