@@ -82,7 +82,7 @@ def test_all_are_exported_each_to_its_file(tmp_path: Path) -> None:
 def test_an_export_replaces_nothing_unless_it_is_asked_to(tmp_path: Path) -> None:
     there = tmp_path / failure_name(FAILURE).replace(".json", "-2.json")
     there.write_text("precious")
-    with pytest.raises(UsageError, match=r"-2\.json is there already .* add --force"):
+    with pytest.raises(UsageError, match=r"-2\.json exists already .* add --force"):
         export_failures(several, tmp_path)
     assert [path.read_text() for path in tmp_path.iterdir()] == ["precious"]
     assert there in export_failures(several, tmp_path, force=True)

@@ -167,7 +167,7 @@ def test_over_sockets_the_real_server_of_another_release_has_its_own_environment
         ("installed", {"server": "real:1.43.1"}, "add --world real, or say --server fake:1.43.1"),
         ("reference", {"server": "reel"}, "no server 'reel'; there are: fake, real, and fake:R"),
         ("reference", {"server": "real:"}, "no server 'real:'"),
-        ("1.43.1", {"server": "fake:new"}, "releases, such as fake:1.58.2, and not new"),
+        ("1.43.1", {"server": "fake:new"}, "releases, such as fake:1.58.2, not new"),
         ("reference", {"server": "own:1.43.1"}, "no server 'own:1.43.1'"),
         ("reference", {"world": "dream"}, "no world 'dream'; there are: sim, real"),
     ],
@@ -324,12 +324,12 @@ def test_no_such_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "name", "says"),
     [
-        (GOOD, "Adaptor", " has no Adaptor; adapters there are: Adapter, made"),
+        (GOOD, "Adaptor", " has no Adaptor; its adapters: Adapter, made"),
         # The module has all three names, too.
         (
             f"import websockets\n{GOOD}",
             "Adaptor",
-            " has no Adaptor; adapters there are: Adapter, made",
+            " has no Adaptor; its adapters: Adapter, made",
         ),
         ("", "Adapter", " has no Adapter"),
         (GOOD, "text", ": text is no adapter: it has no version, connect, serve"),

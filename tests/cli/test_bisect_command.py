@@ -134,12 +134,12 @@ def test_an_index_that_stops_answering_leaves_a_bisect_that_goes_on(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--schedule", "f.json", "--scenario", "clean"], "two questions"),
+        (["--schedule", "f.json", "--scenario", "clean"], "not both"),
         (["--schedule", "none.json"], "cannot read none.json"),
         (["--scenario", "none"], "none"),
         (["--paths", "src"], "give --repo"),
-        (["--by", "late", "--verdict", "late"], "--by and --verdict are two questions"),
-        (["--by", "late", "--any-verdict"], "--by and --any-verdict are two questions"),
+        (["--by", "late", "--verdict", "late"], "give --by or --verdict, not both"),
+        (["--by", "late", "--any-verdict"], "give --by or --any-verdict, not both"),
         (["--by", "slow"], "no verdict 'slow' to look for; there are: hang"),
         (["--by", "late", "--alpha", "0.7"], "the test of the numbers: alpha"),
         (["--good-fails", "0.5"], "failure rates 0.5 and 0.02"),

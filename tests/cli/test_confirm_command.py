@@ -252,7 +252,7 @@ def test_void_trials_are_no_pass(race: Race, elsewhere: Elsewhere, tmp_path: Pat
     elsewhere(sim_fake="reference", real_fake="reference")
     done = race(*PLAIN, "--combination", "real-fake")
     assert done.returncode == 1, done.stderr
-    assert "not run: interleaving.seed: nobody tells real threads" in done.stdout
+    assert "not run: interleaving.seed: real threads cannot be told" in done.stdout
     assert done.stdout.splitlines()[-2] == "no verdict: no trial has any"
     assert "some trials are void, the first because: " in done.stdout.splitlines()[-1]
 

@@ -65,7 +65,7 @@ def test_the_exported_test_fails_and_passes_with_the_client(
 def test_tests_that_are_there_are_not_overwritten(race: Race, folder: Path) -> None:
     (folder / "test_race.py").write_text("precious")
     assert error_of(race("export", "failure.json"), 2) == (
-        "race: test_race.py is there already: remove it, or name another file with -o\n"
+        "race: test_race.py exists already: remove it, or name another file with -o\n"
     )
     assert (folder / "test_race.py").read_text() == "precious"
     assert race("export", "failure.json", "-o", "test_other.py").returncode == 0

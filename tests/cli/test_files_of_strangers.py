@@ -131,7 +131,7 @@ def test_a_record_from_a_stranger_writes_where_it_is_told_to(race: Race, folder:
     (written,) = {path for path in folder.rglob("*") if path.is_file()} - before
     assert written.parent == folder / "deep/down/here"
     written.write_text("precious")
-    assert "is there already and is not replaced" in error_of(race(*export), 2)
+    assert "exists already and is not replaced" in error_of(race(*export), 2)
     assert written.read_text() == "precious"
     assert race(*export, "--force").returncode == 0
     assert Failure.read(written) == failure

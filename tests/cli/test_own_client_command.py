@@ -48,7 +48,7 @@ def test_its_file_alone_has_none_of_it_run(race: Race, own_failure: Path) -> Non
     client = Failure.read(own_failure).client
     for command in (["replay"], ["confirm"], ["confirm", "--schedule"], ["export"]):
         assert error_of(race(*command, own_failure), 2) == (
-            f"race: the file asks for the client {client}, which a file alone does not have run: "
+            f"race: the file asks for the client {client}, which a file alone may not run: "
             f"add --client {client}\n"
         )
     assert error_of(race("show", own_failure, "--neighbour"), 2).endswith(

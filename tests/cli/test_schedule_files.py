@@ -85,7 +85,7 @@ def test_what_is_no_schedule_is_one_line(race: Race, tmp_path: Path, text: str, 
 
 def test_a_scenario_and_a_schedule_are_two_things(race: Race, plain: Path) -> None:
     done = race("run", "reference", "--scenario", "clean", "--schedule", plain)
-    assert "--scenario and --schedule are two things to run" in error_of(done, 2)
+    assert "give --scenario or --schedule, not both" in error_of(done, 2)
 
 
 def test_a_soak_takes_one_too_and_goes_on_with_it(race: Race, plain: Path, tmp_path: Path) -> None:

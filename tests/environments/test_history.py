@@ -105,7 +105,7 @@ def test_who_descends_from_whom(root: Path, package: FakePackage) -> None:
     assert repository.is_ancestor(first, second)
     assert not repository.is_ancestor(second, first)
     assert not repository.is_ancestor(first, alone)
-    with pytest.raises(UsageError, match="no history in common"):
+    with pytest.raises(UsageError, match="no common history"):
         repository.merge_base(first, alone)
 
 

@@ -42,8 +42,8 @@ SENTENCES = [
     ),
     (
         Evidence("server-stall", "left-running", call=1),
-        "the server, started again, says for ever that the run is going on with which it died",
-        "the server, started again, says for ever that the run is going on with which it died",
+        "the server, started again, says for ever that the run in which it died is going on",
+        "the server, started again, says for ever that the run in which it died is going on",
     ),
     (
         Evidence("late", "seen-late", TWO[:1], call=1),

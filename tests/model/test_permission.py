@@ -42,7 +42,7 @@ def test_releases_and_the_reference_are_run(client: str) -> None:
 @pytest.mark.parametrize("client", PATHS)
 def test_a_path_is_not_run_because_a_file_names_it(client: str) -> None:
     assert not is_anybodys(client)
-    with pytest.raises(UsageError, match="a file alone does not have run: do this") as refused:
+    with pytest.raises(UsageError, match="a file alone may not run: do this") as refused:
         may_run_client(client, "do this")
     assert "\n" not in str(refused.value)
     assert needed_options(client).startswith(" --client ")
@@ -54,7 +54,7 @@ def test_a_folder_that_is_called_like_a_release_is_a_path(
     monkeypatch.chdir(tmp_path)
     may_run_release("1.10.0")
     (tmp_path / "1.10.0").mkdir()
-    with pytest.raises(UsageError, match="here is a folder of that name"):
+    with pytest.raises(UsageError, match="a folder here has that name"):
         may_run_client("1.10.0", "")
     with pytest.raises(UsageError, match=r"asks for the server of 1\.10\.0"):
         may_run_release("1.10.0")

@@ -245,7 +245,7 @@ def test_trials_of_lost_campaigns_are_saved(tmp_path: Path, out: Path) -> None:
 
 def test_a_record_is_not_merged_into_itself(out: Path) -> None:
     shard(out, trial(0))
-    with pytest.raises(UsageError, match="both what is merged and where it goes"):
+    with pytest.raises(UsageError, match="both a source and the target of the merge"):
         merged(out, out)
 
 

@@ -56,7 +56,7 @@ def test_every_table_is_a_file_with_all_its_rows(
 def test_a_table_that_is_there_is_replaced_only_where_that_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "series.csv").write_text("precious")
     with Store(None) as store:
-        with pytest.raises(UsageError, match=r"series\.csv is there already .* add --force"):
+        with pytest.raises(UsageError, match=r"series\.csv exists already .* add --force"):
             export(store, tmp_path, "csv")
         assert [path.name for path in tmp_path.iterdir()] == ["series.csv"]
         assert (tmp_path / "series.csv").read_text() == "precious"

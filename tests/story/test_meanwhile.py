@@ -81,8 +81,13 @@ def test_what_another_thread_does_is_one_row_while_nothing_comes_between(failure
     [
         ("run", {"status": 409}, "→ 409", "asked for a run, which the server refused (409)."),
         ("pause", {"status": 200}, "→ 200", "paused."),
-        ("confirm", {"error": "gone"}, "→ no answer", "confirmed what waited, and got no answer."),
-        ("reject", {"status": 200}, "→ 200", "rejected what waited."),
+        (
+            "confirm",
+            {"error": "gone"},
+            "→ no answer",
+            "confirmed the waiting action, and got no answer.",
+        ),
+        ("reject", {"status": 200}, "→ 200", "rejected the waiting action."),
         ("message", {"status": 200}, "→ 200", "sent a message."),
     ],
 )
@@ -111,7 +116,7 @@ def test_who_looks_on_is_told_when_it_comes_and_not_what_it_is_given(failure: Fa
     changed = with_run(failure, comes, given, at(9.0, "client", "run-returned"), shown)
     rows = [line for line in told(changed) if "client 2" in line]
     assert len(rows) == 1
-    assert "client 2, which looks on is there" in rows[0]
+    assert "client 2, which looks on is connected" in rows[0]
     fails = at(3.0, "watcher", "attach-failed", client=2, error="ValueError: gone")
     refused = with_run(failure, fails, at(9.0, "client", "run-returned"))
     assert any("client 2, which looks on raises ValueError: gone" in row for row in told(refused))
@@ -264,7 +269,7 @@ def spoiled(failure: Failure, answer: str, **detail: object) -> Failure:
             "its answer breaks off",
             "the answer to GET events/search broke off",
         ),
-        ({"action": "empty"}, "answered by an empty page", "was answered by an empty page"),
+        ({"action": "empty"}, "answered with an empty page", "was answered with an empty page"),
         (
             {"action": "gave-up", "after_s": 1.5},
             "answered 504 by the gateway after 1.5 s",
@@ -365,12 +370,12 @@ def test_the_times_of_the_evidence_are_instants(failure: Failure) -> None:
         (
             {"action": "idle-closed", "peer": 2},
             "fault: idle-closed",
-            "the socket connection was closed by the gateway, as nothing had passed on it",
+            "the socket connection was closed by the gateway, since it had been idle for too long",
         ),
         (
             {"action": "turned-away", "peer": 2},
             "fault: turned-away",
-            "the socket connection was turned away by the gateway, which takes no more",
+            "the socket connection was turned away by the gateway, which takes no",
         ),
         (
             {"action": "interject", "peer": 2},
@@ -555,10 +560,10 @@ def test_what_happens_to_the_process_of_the_server_is_told_in_every_form(
     )
     schedule = replace(failure.schedule, server=ServerTiming(process=(event,)))
     failure = replace(failure, schedule=schedule)
-    assert any("the process stands still for 1500.0 ms" in row for row in told(failure))
+    assert any("the process is frozen for 1500.0 ms" in row for row in told(failure))
     assert any("the process goes on" in row for row in told(failure))
-    assert column(failure, "the process stands still") == "server"
-    assert "the server's process stood still, for 1500.0 ms." in in_words(failure)
+    assert column(failure, "the process is frozen") == "server"
+    assert "the server's process was frozen for 1500.0 ms." in in_words(failure)
     dead = with_run(
         failure,
         at(160.0, "server", "crashed", for_ms=1_500.0),
@@ -566,7 +571,7 @@ def test_what_happens_to_the_process_of_the_server_is_told_in_every_form(
     )
     assert any("the process dies, for 1500.0 ms" in row for row in told(dead))
     assert any("started again: status error" in row for row in told(dead))
-    assert "At 1660.0 ms it was there again, and its status was `error`." in in_words(dead)
+    assert "At 1660.0 ms it was back, and its status was `error`." in in_words(dead)
     stepped = with_run(failure, at(160.0, "server", "clock-stepped", by_ms=-1_500.0))
     assert any("the clock is set by -1500.0 ms" in row for row in told(stepped))
     assert "the server's clock was set by -1500.0 ms." in in_words(stepped)

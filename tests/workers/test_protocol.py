@@ -64,5 +64,5 @@ def test_a_schedule_that_cannot_be_is_refused() -> None:
 
 
 def test_an_answer_that_is_none_is_an_error_with_a_name() -> None:
-    with pytest.raises(WorldBroken, match="a worker answered what nobody understands"):
+    with pytest.raises(WorldBroken, match="a worker sent an answer that cannot be read"):
         answer_of(b'{"kind": "trial-done"}')

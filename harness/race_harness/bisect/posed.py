@@ -59,7 +59,7 @@ def about_schedule(
     """
     _check(verdict)
     if verdict is not None and any_verdict:
-        raise UsageError("--verdict and --any-verdict are two questions: give one of them")
+        raise UsageError("give --verdict or --any-verdict, not both")
     schedule, its, server = _read(file, test)
     asked = None if any_verdict else verdict or its
     return ScheduleQuestion(schedule, asked, reps or SCHEDULE_REPS, share), server

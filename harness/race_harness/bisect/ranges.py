@@ -163,7 +163,7 @@ def _in_order[Age: (Version, int)](
     """
     good, bad = ages
     if good == bad:
-        raise UsageError(f"{names[0]} and {names[1]} are one: there is nothing between")
+        raise UsageError(f"{names[0]} and {names[1]} are the same: there is nothing between them")
     if kind == "first-bad" and bad < good:
         raise UsageError(
             f"{names[1]}, the bad one, is older than {names[0]}: to look for the first good one "

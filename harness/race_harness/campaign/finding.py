@@ -92,7 +92,7 @@ class ForTest:
         """Raises UsageError: several tests have the name."""
         if len(workers.tests) > 1:
             several = f"{len(workers.tests)} tests, such as {workers.tests[0]}"
-            raise UsageError(f"{self.test} is {several}, and this is about one: name one of them")
+            raise UsageError(f"{self.test} is {several}, but this takes one: name one of them")
         return replace(schedule, scenario=workers.tests[0])
 
     def identity(self) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def export_failures(
         path = place(failure)
         if not force and _is_there(path) and not holds(path, failure):
             raise UsageError(
-                f"{path} is there already and is not replaced: name another folder, or add --force"
+                f"{path} exists already and is not replaced: name another folder, or add --force"
             )
     for failure in failures():
         failure.write(place(failure))

@@ -47,5 +47,5 @@ def check_named(failure: Failure, test: str | None) -> str:
     """
     asked = failure.schedule.test
     if asked is None:
-        raise UsageError("that is no failure of a test of your own: leave out --test")
+        raise UsageError("that is not a failure of one of your tests: leave out --test")
     return may_run_test(asked, test)

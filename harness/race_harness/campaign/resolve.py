@@ -149,7 +149,7 @@ def find_client(
         own_client = ClientUnderTest(argument, "", here, adapter, Combination(world, "own"))
         return replace(own_client, resolved_version=_version_told(own_client))
     if kind == "fake" and release and not is_release(release):
-        raise UsageError(f"the fake server plays releases, such as fake:1.58.2, and not {release}")
+        raise UsageError(f"the fake server plays releases, such as fake:1.58.2, not {release}")
     combination = Combination(world, kind)
     if is_reference(argument):
         _check_reference(argument)

@@ -182,10 +182,10 @@ def bisect(
     if paths and repo is None:
         raise UsageError("--paths is about commits: give --repo, too")
     if scenario is not None and schedule is not None:
-        raise UsageError("--scenario and --schedule are two questions: give one of them")
+        raise UsageError("give --scenario or --schedule, not both")
     if by is not None and (verdict is not None or any_verdict):
         other = "--any-verdict" if any_verdict else "--verdict"
-        raise UsageError(f"--by and {other} are two questions: give one of them")
+        raise UsageError(f"give --by or {other}, not both")
     question: questions.Question
     test = asked.one()
     errors, its_server = (alpha, beta), "fake"

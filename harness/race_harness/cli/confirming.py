@@ -101,7 +101,7 @@ def confirm(
     """
     named = [Combination.parse(text) for text in combination or []]
     if file is not None and schedule is not None:
-        raise UsageError("FAILURE.json and --schedule are two things to confirm: give one of them")
+        raise UsageError("give FAILURE.json or --schedule, not both")
     if test is not None:
         check_not_given({"--schedule": schedule, "--combination": combination})
         if file is None:

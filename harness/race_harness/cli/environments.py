@@ -77,7 +77,7 @@ def _remove(root: Path, kept: list["KeptEnvironment"], names: list[str]) -> None
     gone = {each.path: each for several in chosen.values() for each in several}
     for each in gone.values():
         if not pruning.remove(each):
-            raise UsageError(f"{each.title} is in use: end what uses it, and remove it then")
+            raise UsageError(f"{each.title} is in use: end what uses it, and then remove it")
         _say(f"removed {each.title}")
     _say(_summary(root, [each for each in kept if each.path not in gone]))
 

@@ -181,5 +181,5 @@ def export(
     out = out or Path(usual)
     if out.exists():
         # The user may have written tests there.
-        raise UsageError(f"{out} is there already: remove it, or name another file with -o")
+        raise UsageError(f"{out} exists already: remove it, or name another file with -o")
     write_text(out, text)

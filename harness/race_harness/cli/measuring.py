@@ -104,7 +104,7 @@ class Measuring(OwnTests):
             return find_scenario(self.scenario or DEFAULT_SCENARIO)
         if self.scenario is None:
             return library.of_file(self.schedule)
-        raise UsageError("--scenario and --schedule are two things to run: give one of them")
+        raise UsageError("give --scenario or --schedule, not both")
 
     def sweep_outputs(self, plan: dict[str, Any]) -> SweepOutputs:
         return SweepOutputs("run", plan, self.json_file, self.record, self.markdown)
@@ -157,7 +157,7 @@ def run(
 def _sweep(client: str, asked: Measuring, lengths: list[str], pairs: int) -> None:
     """Raises typer.Exit: the client lost at some line, or fails anyway."""
     if asked.world != "sim":
-        raise UsageError("nobody stops a real thread at a line: leave out --world, or --sweep")
+        raise UsageError("a real thread cannot be stopped at a line: leave out --world or --sweep")
     chosen, how = asked.of_scenario(), how_asked(lengths, pairs)
     outputs = asked.sweep_outputs({"clients": [client], "scenario": chosen.name})
     run_it = partial(

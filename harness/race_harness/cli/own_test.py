@@ -112,7 +112,7 @@ class OwnTests:
         """The one test; raises UsageError if there are several."""
         several = self.test or []
         if len(several) > 1:
-            raise UsageError(f"this is about one test, and --test names {len(several)}")
+            raise UsageError(f"this takes one test, but --test names {len(several)}")
         return several[0] if several else None
 
     def for_one(self, error: str | None) -> ForTest:
@@ -134,7 +134,7 @@ def check_drawn(grade: str, faults: str | None) -> None:
     """Raises UsageError: there is no such grade, or it excludes the given faults."""
     check_grade(grade)
     if faults and grade != GRADES[-1]:
-        raise UsageError(f"--faults makes what --grade {grade} leaves out: give one of them")
+        raise UsageError(f"--grade {grade} leaves out what --faults finds: give one of them")
 
 
 def check_not_given(options: Mapping[str, object]) -> None:

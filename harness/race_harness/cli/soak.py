@@ -166,7 +166,7 @@ def soak(
         raise UsageError("say how much: --for 2h, --reps 10000, or --decide")
     seconds = parse_time(budget) if budget is not None else None
     if schedule is not None and scenario:
-        raise UsageError("--scenario and --schedule are two things to run: give one of them")
+        raise UsageError("give --scenario or --schedule, not both")
     asked_alone = {"--scenario": scenario, "--schedule": schedule, "--dask": dask}
     asked.check(
         {"--faults": faults, "--grade": grade != "order"},

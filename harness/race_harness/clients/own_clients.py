@@ -59,7 +59,7 @@ def load(path: Path, name: str) -> Adapter:
     found = vars(module).get(name)
     if found is None:
         there = [other for other, value in vars(module).items() if _looks_right(value)]
-        others = f"; adapters there are: {', '.join(there)}" if there else ""
+        others = f"; its adapters: {', '.join(there)}" if there else ""
         raise ClientUnavailable(f"{path} has no {name}{others}")
     try:
         adapter = found() if isinstance(found, type) else found

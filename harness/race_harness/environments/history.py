@@ -75,7 +75,7 @@ class Repository:
             return self._ask("merge-base", one, other)
         except GitError:
             raise UsageError(
-                f"{one[:9]} and {other[:9]} have no history in common: there is nothing between"
+                f"{one[:9]} and {other[:9]} have no common history: there is nothing between them"
             ) from None
 
     def committed_at(self, sha: str) -> int:

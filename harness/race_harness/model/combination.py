@@ -85,8 +85,8 @@ COMBINATIONS: Final = (SIM_FAKE, SIM_REAL, REAL_FAKE, REAL_REAL)
 def unavailable(schedule: Schedule, world: str, server: str) -> tuple[str, ...]:
     """Return why that pair cannot run the schedule; empty if it can.
 
-    Each entry is a field and a reason, such as `interleaving.seed: nobody tells real threads when
-    to switch`.
+    Each entry is a field and a reason, such as `interleaving.seed: real threads cannot be told
+    when to switch`.
     """
     reasons: list[str] = []
     if world == "real":
@@ -94,9 +94,9 @@ def unavailable(schedule: Schedule, world: str, server: str) -> tuple[str, ...]:
     if server == "real":
         reasons += _of_real_server(schedule)
     if server == "own" and schedule.others:
-        reasons.append("others: only of the agent server is it known how others ask it")
+        reasons.append("others: only for the agent server is it known how others make requests")
     if server == "own" and schedule.watchers:
-        reasons.append("watchers: only in the agent server are conversations known by their ids")
+        reasons.append("watchers: only the agent server's conversations can be found by their ids")
     steps = [n for n, event in enumerate(schedule.server.process) if event.what == "clock-step"]
     if world == server == "real":
         if schedule.server.clock_ms:
@@ -110,13 +110,13 @@ def unavailable(schedule: Schedule, world: str, server: str) -> tuple[str, ...]:
 def _of_real_world(schedule: Schedule) -> Iterator[str]:
     interleaving = schedule.interleaving
     if interleaving.seed is not None:
-        yield "interleaving.seed: nobody tells real threads when to switch"
+        yield "interleaving.seed: real threads cannot be told when to switch"
     if interleaving.step_us:
-        yield "interleaving.step_us: real threads take the time that they take"
+        yield "interleaving.step_us: real threads take as long as they take"
     if interleaving.at_lines:
-        yield "interleaving.at_lines: nobody tells real threads when to switch"
+        yield "interleaving.at_lines: real threads cannot be told when to switch"
     for index, _ in enumerate(interleaving.stalls):
-        yield f"interleaving.stalls[{index}]: nobody stops a real thread at a line"
+        yield f"interleaving.stalls[{index}]: a real thread cannot be stopped at a line"
     for index, event in enumerate(schedule.server.process):
         if event.what == "crash":
             yield f"server.process[{index}]: {NOBODY_STARTS}"
@@ -128,6 +128,6 @@ def _of_real_server(schedule: Schedule) -> Iterator[str]:
     if schedule.script.history:
         yield "script.history: the real server has no log of an earlier conversation"
     if schedule.script.strange != "nothing":
-        yield "script.strange: the real server is no newer than it is"
+        yield "script.strange: the real server sends nothing newer than its own release"
     if schedule.server.flushes_first:
         yield "server.flushes_first: no released server does that"

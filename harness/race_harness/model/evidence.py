@@ -276,7 +276,7 @@ def _state_differs(entry: Evidence, _number: Numbers) -> str:
 
 
 def _left_running(_entry: Evidence, _number: Numbers) -> str:
-    return "the server, started again, says for ever that the run is going on with which it died"
+    return "the server, started again, says for ever that the run in which it died is going on"
 
 
 def _act_never_returned(entry: Evidence, _number: Numbers) -> str:

@@ -201,7 +201,7 @@ def read_schedule(path: Path, *, of_tests: bool = False) -> "Failure | Schedule"
     if test is not None and not of_tests:
         raise UsageError(
             f"{path} is about the test {unbroken(test)}: race test --schedule, race show and race "
-            "export take it, race replay, confirm and bisect with --test"
+            "export take it as it is; race replay, confirm and bisect take it with --test"
         )
     return found
 
@@ -233,7 +233,7 @@ def text_of(path: Path) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UsageError(f"{path} is no plain file: name one that is")
+                raise UsageError(f"{path} is not a regular file: name one that is")
             data = file.read(LARGEST + 1)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from None

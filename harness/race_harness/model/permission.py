@@ -41,13 +41,13 @@ def may_run_client(client: str, way_out: str) -> None:
     """
     if not is_anybodys(client):
         raise UsageError(
-            f"the file asks for the client {unbroken(client)}, which a file alone does not have "
-            f"run: {way_out}"
+            f"the file asks for the client {unbroken(client)}, which a file alone may not run: "
+            f"{way_out}"
         )
     if is_release(client) and Path(client).is_dir():
         raise UsageError(
-            f"the file asks for the client {client}, and here is a folder of that name, which a "
-            f"file alone does not have run: {way_out}"
+            f"the file asks for the client {client}, but a folder here has that name, and a file "
+            f"alone may not run it: {way_out}"
         )
 
 
@@ -56,7 +56,7 @@ def may_run_release(release: str) -> None:
     if not is_release(release) or Path(release).is_dir():
         raise UsageError(
             f"the file asks for the server of {unbroken(release)}, which is no release of "
-            "openhands-sdk, or a folder here: say which with --server"
+            "openhands-sdk, or is a folder here: name one with --server"
         )
 
 
@@ -68,8 +68,8 @@ def may_run_test(asked: str, named: str | None) -> str:
     """
     if asked != named:
         raise UsageError(
-            f"that is a failure of the test {unbroken(asked)}, which a file alone does not have "
-            f"run: add {option('test', asked)}"
+            f"that is a failure of the test {unbroken(asked)}, which a file alone may not run: "
+            f"add {option('test', asked)}"
         )
     return asked
 

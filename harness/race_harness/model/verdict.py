@@ -12,7 +12,7 @@ MEANINGS: Final[dict[str, str]] = {
     "deadlock included",
     "failed": "a test of your own failed",
     "error": "the teardown of a test failed",
-    "thread-died": "a test passed, and a thread of it died of an exception that nobody caught",
+    "thread-died": "a test passed, but one of its threads died of an exception that nobody caught",
     "lost": "persisted, not visible at return nor after settling",
     "unrun": "run() returned, but the server's run for it never began, even after settling",
     "early": "run() returned before the server's run for it ended; of a test with --invariant, "
@@ -23,8 +23,7 @@ MEANINGS: Final[dict[str, str]] = {
     "missed-callback": "in state.events, never given to the user's callback",
     "duplicate-callback": "given to the user's callback more than once",
     "out-of-order": "callbacks or state.events in another order than the server's log",
-    "stale-state": "when all is quiet, state shows something else than the server has, or cannot "
-    "be read",
+    "stale-state": "when everything is quiet, state differs from the server's, or cannot be read",
     "stall": "run() ended more than 10 virtual seconds after the server was done, or after its "
     "timeout; or the client held up another act, or an event, for more than 10",
     "server-stall": "passed: the server held up an act, a request or an event for more than 10 "

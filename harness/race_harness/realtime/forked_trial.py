@@ -42,7 +42,9 @@ def play_trial(schedule: Schedule, adapter: Adapter, *, limit_s: float | None = 
         child = fork(partial(play, schedule, adapter, site, home, limit_s), leads_group=True)
         try:
             if not child.line.waits(START_S + limit_s + STOP_S + _PATIENCE_S):
-                raise WorldBroken("the trial process does not end: no thread of it gets its turn")
+                raise WorldBroken(
+                    "the trial process does not end: none of its threads gets to run"
+                )
             played = played_of(child.line.receive())
             child.end(_PATIENCE_S)
         except EOFError:

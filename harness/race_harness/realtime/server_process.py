@@ -70,7 +70,7 @@ def serve(
         trace.listeners.append(lambda happening: _tell(line, happening))
         server = adapter.serve(schedule, trace)
         if server.app is None:
-            raise WorldBroken("a client that starts its server itself has no trials in real time")
+            raise WorldBroken("a client that starts its server itself cannot run in real time")
         hearing = _Hearing(line, trace)
         site.app = hearing.before(server.app)
 

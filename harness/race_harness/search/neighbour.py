@@ -88,7 +88,7 @@ def neighbour_steps(
     best = min(candidates, key=lambda change: change.distance)
     neighbour = best.applied(best.passing)
     if not (yield neighbour) or (yield schedule):
-        raise WorldBroken(f"{schedule.scenario} did not repeat with another {best.path}")
+        raise WorldBroken(f"{schedule.scenario} did not repeat with {best.path} changed")
     return Neighbour(
         path=best.path,
         failing=best.value,

@@ -38,7 +38,7 @@ def export(store: Store, folder: Path, ending: str, *, force: bool = False) -> l
     for path in (folder / f"{name}.{ending}" for name in TABLES):
         if path.exists() and not force:
             raise UsageError(
-                f"{path} is there already and is not replaced: name another folder, or add --force"
+                f"{path} exists already and is not replaced: name another folder, or add --force"
             )
     with _into(folder), store.reading():
         return [_table(store, name, folder / f"{name}.{ending}", write) for name in TABLES]

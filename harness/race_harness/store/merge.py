@@ -119,7 +119,7 @@ def merge(store: Store, path: Path) -> Merged:
             campaigns already.
     """
     if store.path is not None and path.exists() and path.samefile(store.path):
-        raise UsageError(f"{path} is both what is merged and where it goes: name another file")
+        raise UsageError(f"{path} is both a source and the target of the merge: name another file")
     (campaigns,) = store.execute("SELECT count(*) FROM campaigns").fetchone()
     with _as_of_now(path, rescued=not campaigns) as (address, left):
         store.execute("ATTACH ? AS incoming", (address,))

@@ -267,7 +267,7 @@ class _Teller:
             case "snapshot":
                 return _row(happening, "server", f"snapshot taken: {happening.get('status')}")
             case "frozen":
-                says = f"the process stands still for {happening.get('for_ms')} ms"
+                says = f"the process is frozen for {happening.get('for_ms')} ms"
                 return _row(happening, "server", says, tone=Tone.FAULT)
             case "crashed":
                 says = f"the process dies, for {happening.get('for_ms')} ms"
@@ -339,7 +339,7 @@ class _Teller:
             "delay": f"held up for {happening.get('delay_ms')} ms",
             "timeout": "swallowed by the proxy",
             "truncate": "its answer breaks off",
-            "empty": "answered by an empty page",
+            "empty": "answered with an empty page",
             "gave-up": f"answered 504 by the gateway after {happening.get('after_s')} s",
         }.get(str(happening.get("action")), str(happening.get("action")))
         return _row(happening, "rest", f"fault: {subject}", did, tone=Tone.FAULT)
@@ -470,7 +470,7 @@ def _of_watcher(happening: dict[str, Any]) -> Row | None:
     subject = f"client {happening.get('client')}, which looks on"
     match happening["what"]:
         case "attached":
-            return _row(happening, "client", subject, "is there", tone=Tone.FAULT)
+            return _row(happening, "client", subject, "is connected", tone=Tone.FAULT)
         case "attach-failed":
             error = _clipped(str(happening.get("error", "an error")))
             return _row(happening, "client", subject, f"raises {error}", tone=Tone.FAULT)

@@ -27,12 +27,12 @@ _FAULTS: Final = {
     "half-open": "went silent{way} without either end being told",
     "interject": "carried a frame of the gateway's own, which is no JSON",
     "gave-up": "was answered 504 by the gateway, which had waited for the server in vain",
-    "idle-closed": "was closed by the gateway, as nothing had passed on it for long",
-    "lost-request": "was closed already when the client sent something on it",
-    "turned-away": "was turned away by the gateway, which takes no more",
+    "idle-closed": "was closed by the gateway, since it had been idle for too long",
+    "lost-request": "had been closed already when the client sent something on it",
+    "turned-away": "was turned away by the gateway, which takes no more connections",
 }
 _PROCESS: Final = {
-    "frozen": "the server's process stood still, for {for_ms} ms",
+    "frozen": "the server's process was frozen for {for_ms} ms",
     "crashed": "the server's process died, and was started again after {for_ms} ms",
     "clock-stepped": "the server's clock was set by {by_ms:+} ms",
 }
@@ -56,10 +56,10 @@ _ACTS: Final = {
 _ASKED: Final = {
     "run": "asked for a run",
     "message": "sent a message",
-    "message-and-run": "sent a message that is to be run",
+    "message-and-run": "sent a message and asked for a run",
     "pause": "paused",
-    "confirm": "confirmed what waited",
-    "reject": "rejected what waited",
+    "confirm": "confirmed the waiting action",
+    "reject": "rejected the waiting action",
 }
 """What another user did in the conversation."""
 
@@ -169,9 +169,9 @@ class _Words:
             if happening["what"] == "restarted":
                 status = happening.get("status")
                 told = (
-                    "it was there again and did not know the conversation any more"
+                    "it was back, but did not know the conversation any more"
                     if status is None
-                    else "it was there again, and its status was `{status}`"
+                    else "it was back, and its status was `{status}`"
                 )
             if told is not None:
                 yield f"At {clock(self._at(position))} ms {told.format(**happening)}."
@@ -209,7 +209,7 @@ class _Words:
             "delay": f"{asked} was held up for {happening.get('delay_ms')} ms",
             "timeout": f"{asked} was never answered",
             "truncate": f"the answer to {asked} broke off",
-            "empty": f"{asked} was answered by an empty page",
+            "empty": f"{asked} was answered with an empty page",
             "gave-up": f"the gateway answered 504 to {asked}, after {happening.get('after_s')} s",
         }.get(str(happening.get("action")), f"{asked} met a {happening.get('action')}")
         return f"At {clock(self._at(position))} ms {did}."
@@ -389,7 +389,7 @@ class _Words:
 
     def _later(self, *times: float) -> str:
         if not times:
-            return "at a time that the file does not hold"
+            return "at a time that the file does not give"
         later = _span([at_ms - self._end_ms for at_ms in times])
         return "in the same instant, but after it" if later == clock(0) else f"{later} ms later"
 

@@ -154,4 +154,4 @@ def answer_of(data: bytes) -> Answer:
         return _ANSWERS.validate_json(data)
     except ValidationError as error:
         complaint = first_complaint(error, "answer")
-        raise WorldBroken(f"a worker answered what nobody understands: {complaint}") from None
+        raise WorldBroken(f"a worker sent an answer that cannot be read: {complaint}") from None
