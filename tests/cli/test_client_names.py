@@ -38,3 +38,15 @@ def test_a_path_in_a_sentence_is_shortened_and_the_other_words_wrap() -> None:
     assert any("/…/own_client.py:Right " in line for line in told)
     assert any("has no agent server of its own" in line for line in told)
     assert any(reason in line for line in lines(130, Sentence(reason)))
+
+
+def test_a_name_of_two_parts_is_broken_between_them_and_not_cut() -> None:
+    wide, narrow = (lines(width, ClientName("reference:eager", "0.1.0")) for width in (40, 28))
+    assert any("reference:eager" in line for line in wide)
+    assert any("reference: " in line for line in narrow)
+    assert any(" eager " in line for line in narrow)
+    assert not any("…" in line for line in narrow)
+    long = lines(28, ClientName("reference:listens-for-status", "0.1.0"))
+    assert [part in "".join(long) for part in ("reference:", "listens-for-", "status")] == [
+        True
+    ] * 3

@@ -1,5 +1,6 @@
 """What every command prints, as wide as the terminal, and without colour where there is none."""
 
+import io
 import os
 import pty
 import re
@@ -14,8 +15,11 @@ from pathlib import Path
 
 import pytest
 from cli_rig import RACE, Race
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
 from race_harness.cli.commands import COMMANDS
+from race_harness.cli.console import CampaignProgress
 
 ESCAPE = "\x1b"
 FAILURE = next((Path(__file__).parents[2] / "docs").rglob("dead-socket.json"))
@@ -118,6 +122,21 @@ def test_a_bar_of_what_never_began_does_not_stay(terminal: Terminal) -> None:
     assert "importing the client" in screen
     said = [line for line in left_on(screen) if line]
     assert said == ["race: pytest cannot collect nope.py; try pytest --collect-only"]
+
+
+@pytest.mark.parametrize(("total", "shown"), [(0, "3/?"), (3, "3/3")])
+def test_a_bar_of_an_unknown_number_counts_and_is_never_full(total: int, shown: str) -> None:
+    written = io.StringIO()
+    progress = Progress(
+        TextColumn("{task.description}"), MofNCompleteColumn(), console=Console(file=written)
+    )
+    with CampaignProgress(progress).bar("hunt", total) as bar:
+        bar.begin()
+        for _ in range(3):
+            bar.advance(passed=True)
+        assert progress.finished == bool(total)
+    progress.console.print(progress)
+    assert written.getvalue().split() == ["hunt", "trials", shown]
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """What is said of a soak while it runs, on a terminal and in a log."""
 
+import re
 from dataclasses import replace
 from io import StringIO
 
@@ -81,3 +82,17 @@ def test_bars_tell_the_failures_of_their_series() -> None:
     task = progress.tasks[0]
     assert (task.completed, task.fields["told"]) == (13, "2 failed")
     assert progress.tasks[-1].fields["told"] == "13 of 1000 trials, 3 /s, 2 failed, 0:05:29 left"
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_on_a_narrow_terminal_words_wrap_and_nothing_is_cut(width: int) -> None:
+    written = StringIO()
+    console = Console(file=written, width=width)
+    progress = Progress(*columns(), console=console)
+    told = "12345 of 100000 trials, 210 /s, 300 failed, 5 of 42 series decided, 1:02:03 left"
+    progress.add_task("       all", total=10, told=told)
+    console.print(progress)
+    first, *more = written.getvalue().splitlines()
+    assert re.search("all .* 12345 of 100000 .* 0:00:00 *$", first)
+    assert "…" not in written.getvalue()
+    assert "1:02:03 left" in " ".join(more)

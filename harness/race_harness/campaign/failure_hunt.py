@@ -10,7 +10,7 @@ from pathlib import Path
 from race_harness.campaign.campaign import FAILURES, keep, whole_failure
 from race_harness.campaign.drawn import drawn_ahead
 from race_harness.campaign.elsewhere import Confirmer, try_on_real_server
-from race_harness.campaign.progress import Progress
+from race_harness.campaign.progress import Progress, ProgressBar
 from race_harness.campaign.resolve import ClientUnderTest
 from race_harness.model.errors import WorldBroken
 from race_harness.model.failure import Failure
@@ -138,7 +138,7 @@ class FailureHunt:
                 )
                 ending: Ending = "time"
                 try:
-                    for found in self._found(hunting, workers):
+                    for found in self._found(hunting, workers, bar):
                         path = self._kept(workers, found)
                         failure = self._looked_into(workers, confirmer, found, path)
                         self.findings[-1] = replace(found, failure=failure), path
@@ -150,7 +150,7 @@ class FailureHunt:
                     for found in hunting.left(ending):
                         self._kept(workers, found)
 
-    def _found(self, hunting: Hunting, workers: Workers) -> Iterator[Finding]:
+    def _found(self, hunting: Hunting, workers: Workers, bar: ProgressBar) -> Iterator[Finding]:
         def asked() -> RunTrial | None:
             trial = hunting.ask()
             if trial is None:
@@ -159,6 +159,7 @@ class FailureHunt:
 
         try:
             for done in workers.serve(asked, _AHEAD):
+                bar.advance(passed=done.result.void is not None or done.result.passed)
                 schedule = hunting.schedule_of(done.result.index)
                 found = hunting.came(done.result, self._noted(workers, schedule, done))
                 if found is not None:

@@ -1,5 +1,7 @@
 """Fits names of clients, and sentences with paths, into the cells of tables."""
 
+import textwrap
+
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
@@ -14,7 +16,8 @@ _LEAST = 12
 class ClientName:
     """A client and, below it, its version if that is not its name.
 
-    A long path is shortened in the middle, as far as necessary.
+    A long path is shortened in the middle, as far as necessary. A name such as `reference:eager`
+    is broken after its colon, since its end alone would not say whose it is.
     """
 
     def __init__(self, client: str, version: str) -> None:
@@ -26,7 +29,15 @@ class ClientName:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for line in self._lines:
-            yield Text(shortened(line, options.max_width), overflow="fold")
+            for part in _parts(line, options.max_width):
+                yield Text(shortened(part, options.max_width), overflow="fold")
+
+
+def _parts(name: str, width: int) -> list[str]:
+    kind, colon, rest = name.partition(":")
+    if cell_len(name) <= width or not colon or "/" in name:
+        return [name]
+    return [f"{kind}:", *textwrap.wrap(rest, width)]
 
 
 class Sentence:

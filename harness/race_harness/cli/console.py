@@ -148,7 +148,9 @@ class Bar:
 
     def begin(self) -> None:
         self._begun = True
-        self._progress.update(self._task, total=self._total, description=f"{self._label}  trials")
+        # With a total of 0 the bar would be full, and its clock would stop.
+        total = self._total or None
+        self._progress.update(self._task, total=total, description=f"{self._label}  trials")
 
     def advance(self, *, passed: bool) -> None:
         self._failed += not passed

@@ -15,6 +15,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 
 from race_harness.cli.console import CampaignProgress, errors
 from race_harness.model.verdict import TrialResult
@@ -130,7 +131,8 @@ def columns() -> tuple[ProgressColumn, ...]:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         TextColumn("{task.completed:.0f}"),
-        TextColumn("{task.fields[told]}", markup=False),
+        # On a narrow terminal these words wrap, so that nothing is cut.
+        TextColumn("{task.fields[told]}", markup=False, table_column=Column()),
         TimeElapsedColumn(),
     )
 
