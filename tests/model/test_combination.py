@@ -79,11 +79,6 @@ STALL = LineStall("f", "x = 1", for_ms=5.0)
             "interleaving.stalls[0]: ",
         ),
         (
-            Schedule("s", server=ServerTiming(process=(ProcessEvent("crash"),))),
-            REAL_FAKE,
-            "server.process[0]: ",
-        ),
-        (
             Schedule("s", server=ServerTiming(status_overtakes=1)),
             SIM_REAL,
             "server.status_overtakes: ",
@@ -111,6 +106,12 @@ def test_each_thing_that_cannot_be_had_is_named_with_its_field(
     assert without(schedule, SIM_FAKE) == ()
     other = {REAL_FAKE: SIM_REAL, SIM_REAL: REAL_FAKE, REAL_REAL: SIM_FAKE}[combination]
     assert without(schedule, other) == ()
+
+
+@pytest.mark.parametrize("combination", COMBINATIONS, ids=str)
+def test_a_server_may_stand_still_and_die_everywhere(combination: Combination) -> None:
+    events = ProcessEvent("freeze", for_ms=1), ProcessEvent("crash", for_ms=1)
+    assert without(Schedule("s", server=ServerTiming(process=events)), combination) == ()
 
 
 def test_others_are_those_of_the_agent_server() -> None:

@@ -1,12 +1,15 @@
 """Child processes talk to their parents, and none outlives them."""
 
+import itertools
 import os
 import signal
 import time
 
 import pytest
 
-from race_harness.realtime.processes import Parent, fork
+from race_harness.model.errors import WorldBroken
+from race_harness.realtime import processes
+from race_harness.realtime.processes import Parent, await_stop, fork
 
 
 def test_parent_and_child_hear_each_other():
@@ -85,3 +88,49 @@ def test_a_child_ends_with_its_parent(tmp_path):
         child.line.receive()
     assert left.exists()
     child.close()
+
+
+def test_a_child_that_is_stopped_does_nothing_more():
+    """Not by the time at which the signal was sent, but by that at which all threads stand."""
+
+    def body(parent: Parent):
+        for number in itertools.count():
+            parent.line.send(number)
+
+    child = fork(body)
+    child.line.receive()
+    child.stop()
+    await_stop(child._pid)
+    while child.line.waits():
+        child.line.receive()
+    assert not child.line.waits(0.05)
+    child.resume()
+    assert child.line.waits(10)
+    child.kill()
+    child.end(10)
+    assert os.waitstatus_to_exitcode(child.status) == -signal.SIGKILL
+    await_stop(child._pid)  # Nobody is there any more.
+    child.close()
+
+
+def test_a_child_that_does_not_stop_is_told(monkeypatch):
+    monkeypatch.setattr(processes, "_STOPS_S", 0.01)
+    child = fork(lambda parent: time.sleep(600))
+    with pytest.raises(WorldBroken, match="does not stop within"):
+        await_stop(child._pid)
+    child.close()
+
+
+def test_what_is_forked_later_holds_nothing_of_those_before():
+    """So the one before notices at once when the parent has closed its descriptors."""
+    before = fork(lambda parent: os.read(parent._life, 1))
+
+    def body(parent: Parent):
+        before.forget()
+        parent.line.receive()
+
+    later = fork(body)
+    before.forget()
+    before.end(10)
+    assert os.waitstatus_to_exitcode(before.status) == 0
+    later.close()

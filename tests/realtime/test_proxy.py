@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import select
 import socket
 import struct
@@ -62,7 +63,7 @@ class Rig:
         self.proxy = Proxy(self.trace, schedule, 0, port, self._failed, Words())
         Faults(self.proxy, Moments(self.trace), faults)
         self.trace.listeners.append(self._notify)
-        self.port = self.proxy.start()
+        self.port = self.proxy.start(keeps_port=True)
         self.sockets = [self._listener]
 
     def _notify(self, _happening):
@@ -91,6 +92,17 @@ class Rig:
             server.sendall(SWITCHED)
             assert read(client, len(SWITCHED)) == SWITCHED
         return client, server
+
+    def refuses(self):
+        with socket.socket() as client:
+            return client.connect_ex((HOST, self.port)) == errno.ECONNREFUSED
+
+    def accepts(self):
+        """Whether it accepts a connection."""
+        with contextlib.suppress(ConnectionRefusedError):
+            exchange(*self.connect())
+            return True
+        return False
 
     def strike(self):
         """Let the moment of the faults come, and wait for what they do."""
@@ -124,6 +136,16 @@ def rig():
             return made
 
         yield make
+
+
+def until(it_is):
+    """Whether it is so in the end."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if it_is():
+            return True
+        time.sleep(0.001)
+    return False
 
 
 def read(end, count):
@@ -169,6 +191,31 @@ def test_without_a_fault_bytes_pass_both_ways(rig, kind):
     threading.Thread(target=client.sendall, args=(big,)).start()
     assert read(server, len(big)) == big
     assert newest(here.proxy, kind).kind == kind
+
+
+@pytest.mark.parametrize("unread", [True, False])
+def test_a_server_that_hangs_up_with_bytes_unread_resets_the_connection(rig, unread):
+    client, server = rig().connect("rest")
+    if unread:
+        client.sendall(b"more")
+        assert select.select([server], [], [], PATIENCE_S)[0]
+    server.close()
+    if unread:
+        with pytest.raises(ConnectionResetError):
+            client.recv(1)
+    else:
+        assert client.recv(1) == b""
+
+
+def test_where_nobody_listens_every_connection_is_refused_until_somebody_does(rig):
+    here = rig()
+    client, server = here.connect("rest")
+    here.proxy.refuse_all()
+    exchange(client, server)
+    # The proxy's thread does so as soon as it can.
+    assert until(here.refuses)
+    here.proxy.accept_again()
+    assert until(here.accepts)
 
 
 @pytest.mark.parametrize("client_first", [True, False])
@@ -233,7 +280,12 @@ def test_a_peer_that_resets_its_connection_is_no_failure_of_the_proxy(rig, clien
     second.shutdown(socket.SHUT_WR)
     first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     first.close()
-    assert read_to_end(second) == b""
+    if client_first:
+        assert read_to_end(second) == b""
+    else:
+        # A client may mind how its server went.
+        with pytest.raises(ConnectionResetError):
+            read_to_end(second)
     # What is under way to the one that is gone has had its time by then.
     exchange(*here.connect())
     assert here.failures == []

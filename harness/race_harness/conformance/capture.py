@@ -14,7 +14,7 @@ from race_harness.clients import (
 from race_harness.conformance.shapes import Bodies, Capture
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
-from race_harness.server import Restartable, Server
+from race_harness.server import Persistent, Restartable, Server
 
 
 class CapturingAdapter:
@@ -43,3 +43,5 @@ class _Captured:
         self.aclose: Any = server.aclose
         if isinstance(server, Restartable):
             self.restart: Any = server.restart
+        if isinstance(server, Persistent):
+            self.keep: Any = server.keep

@@ -23,7 +23,6 @@ SERVERS: Final = ("fake", "real", "own")
 `own`: the server that a client from the user's own file brings."""
 
 
-NOBODY_STARTS: Final = "over real sockets nobody starts a server again that has died"
 _MACHINES_CLOCK: Final = "the real server reads the machine's clock"
 _OWN_CLOCK: Final = "nobody but the server knows which clock it stamps events by"
 
@@ -117,9 +116,6 @@ def _of_real_world(schedule: Schedule) -> Iterator[str]:
         yield "interleaving.at_lines: real threads cannot be told when to switch"
     for index, _ in enumerate(interleaving.stalls):
         yield f"interleaving.stalls[{index}]: a real thread cannot be stopped at a line"
-    for index, event in enumerate(schedule.server.process):
-        if event.what == "crash":
-            yield f"server.process[{index}]: {NOBODY_STARTS}"
 
 
 def _of_real_server(schedule: Schedule) -> Iterator[str]:

@@ -12,6 +12,15 @@ ASIDE_PORT: Final = 8001
 """Another port of the same server, for other users: the schedule's network does not see it."""
 
 
+def kept_port() -> socket.socket:
+    """A socket that never listens, and keeps its free port for `listening_socket`: while nobody
+    listens there, nobody else gets it."""
+    keeper = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind((HOST, 0))
+    return keeper
+
+
 def listening_socket(port: int = 0) -> socket.socket:
     """A listening socket on loopback; port 0 takes a free one.
 

@@ -36,6 +36,8 @@ class UvicornSite:
     def __init__(self, app: ASGIApp | None = None) -> None:
         self.app = app
         """The application; it may be replaced between two trials."""
+        self.on_failure: Callable[[Exception], object] | None = None
+        """Called with a failure of a handler, at once."""
         self._failure: Exception | None = None
         self._aside = ASIDE_PORT
         self._config = Config(
@@ -112,4 +114,6 @@ class UvicornSite:
         except Exception as failure:
             if not isinstance(failure, _GONE):
                 self._failure = self._failure or failure
+                if self.on_failure is not None:
+                    self.on_failure(failure)
             raise

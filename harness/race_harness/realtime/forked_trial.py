@@ -33,6 +33,7 @@ def play_trial(schedule: Schedule, adapter: Adapter, *, limit_s: float | None = 
     The `digest` is of the order of happenings and need not repeat; their times are real.
 
     Raises:
+        NotPlayed: it cannot do the schedule, as has turned out.
         WorldBroken: the server, or the harness itself, failed; there is no verdict then.
     """
     site = _site()

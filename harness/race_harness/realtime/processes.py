@@ -15,9 +15,14 @@ import warnings
 from collections.abc import Callable
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
+from race_harness.model.errors import WorldBroken
+
 _LOOK_EVERY_S = 0.005
+_STOPS_S = 10.0
+_STOP_LOOK_S = 0.000_2
 
 
 class Line:
@@ -102,11 +107,19 @@ class Child:
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
+    def kill(self) -> None:
+        """Let it die, without waiting for that."""
+        self._signal(signal.SIGKILL)
+
+    def forget(self) -> None:
+        """Of another child, which was forked later: close the descriptors that lead to it."""
+        self.line.close()
+        os.close(self._life)
+
     def close(self) -> None:
         """End the child, and close the descriptors that lead to it."""
         self.end()
-        self.line.close()
-        os.close(self._life)
+        self.forget()
 
     def _ended(self, options: int) -> bool:
         if self.status is None:
@@ -121,6 +134,28 @@ class Child:
     def _kill(self) -> None:
         # Nobody has waited for it, so no other process can have its number.
         (os.killpg if self._leads_group else os.kill)(self._pid, signal.SIGKILL)
+
+
+def await_stop(pid: int) -> None:
+    """Wait until no thread of a process runs any more that was sent SIGSTOP.
+
+    Raises:
+        WorldBroken: it does not stop.
+    """
+    deadline = time.monotonic() + _STOPS_S
+    while any(map(_runs, Path(f"/proc/{pid}/task").glob("*/stat"))):
+        if time.monotonic() > deadline:
+            raise WorldBroken(f"the server process does not stop within {_STOPS_S:g} s")
+        time.sleep(_STOP_LOOK_S)
+
+
+def _runs(stat: Path) -> bool:
+    try:
+        # proc_pid_stat(5): the state comes after the name, which may hold anything.
+        state = stat.read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "TtZX"
 
 
 def fork(body: Callable[[Parent], None], *, leads_group: bool = False) -> Child:

@@ -26,7 +26,7 @@ from race_harness.network.connection import (
     purpose_of,
 )
 from race_harness.network.dialect import Dialect
-from race_harness.network.loopback import HOST, listening_socket
+from race_harness.network.loopback import HOST, kept_port, listening_socket
 from race_harness.network.pipe import Pipe
 from race_harness.realtime.clock import LoopClock, precise_loop
 from race_harness.realtime.passage import SocketPassage
@@ -64,13 +64,27 @@ class Proxy(Connections):
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="proxy", daemon=True)
 
-    def start(self) -> int:
-        """Listen; return the port."""
-        listener = listening_socket()
+    def start(self, *, keeps_port: bool = False) -> int:
+        """Listen; return the port, which `refuse_all` needs to be kept."""
+        self._keeper = kept_port() if keeps_port else None
+        listener = listening_socket(self._keeper.getsockname()[1] if self._keeper else 0)
         self._clock.thread = self._thread
-        self._loop.run_until_complete(self._loop.create_server(self._accept, sock=listener))
+        self._loop.run_until_complete(self._listen(listener))
         self._thread.start()
         return int(listener.getsockname()[1])
+
+    async def _listen(self, listener: socket.socket) -> None:
+        self._listening = await self._loop.create_server(self._accept, sock=listener)
+
+    def refuse_all(self) -> None:
+        """Refuse every connection, as an address at which nobody listens, until
+        `accept_again`."""
+        self.clock.do(self._listening.close)
+
+    def accept_again(self) -> None:
+        assert self._keeper is not None
+        port = self._keeper.getsockname()[1]
+        self.clock.do(lambda: self._spawn(self._listen(listening_socket(port))))
 
     def stop(self) -> None:
         """Hang up on everybody."""
@@ -93,7 +107,7 @@ class Proxy(Connections):
             self._failed(_account(context))
 
     def _accept(self) -> asyncio.Protocol:
-        server = Side()
+        server = Upstream()
         client = Visitor(lambda head: self._spawn(self._connect(client, server, head)))
         self._sides += [client, server]
         return client
@@ -285,6 +299,17 @@ class Visitor(Side):
             # The client left without a word: there is no other side to tell.
             self._told_end = True
         super()._over()
+
+
+class Upstream(Side):
+    """The server's side."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None and self._way is not None:
+            # A process that dies with bytes unread resets its connections, and nobody is there
+            # any more for what comes then.
+            self._way.out.abort()
+        super().connection_lost(exc)
 
 
 def _account(context: dict[str, Any]) -> str:

@@ -16,10 +16,11 @@ class SharedTrace(Trace):
 
     def __init__(self, clock: Callable[[], int]) -> None:
         super().__init__(clock)
-        self._turn = threading.RLock()
+        self.turn = threading.RLock()
+        """Held while something is added, and told to the listeners."""
 
     def add(self, happening: Happening) -> None:
-        with self._turn:
+        with self.turn:
             super().add(happening)
 
 

@@ -89,6 +89,10 @@ class HostedServer:
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
+    def kill(self) -> None:
+        """Let it die, without waiting for that."""
+        self._signal(signal.SIGKILL)
+
     def _signal(self, number: signal.Signals) -> None:
         # By a descriptor: once it has ended, another process may have its number.
         with contextlib.suppress(ProcessLookupError):

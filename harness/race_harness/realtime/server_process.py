@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -18,7 +19,29 @@ from race_harness.network.site import UvicornSite
 from race_harness.realtime.clock import precise_loop
 from race_harness.realtime.processes import Line, Parent, leave
 from race_harness.realtime.record import SharedTrace
+from race_harness.server import Persistent
+from race_harness.server.handover import Handover
 from race_harness.server.wall_clock import STEPPED
+
+NOT_KEPT: Final = "server.process: this server keeps nothing that another process could take up"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Message to a server process: it is its turn."""
+
+    port: int
+    """Where to listen; 0: anywhere."""
+    aside: int
+    happened: tuple[Happening, ...]
+    """What has happened so far, if it takes the place of one that has died."""
+
+
+@dataclass(frozen=True)
+class Unplayable:
+    """Why there is no such trial over real sockets."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -60,27 +83,40 @@ def serve(
     clock: Callable[[], int],
     parent: Parent,
 ) -> None:
-    """Serve until told to stop. The working directory and HOME are `home`."""
+    """Wait to be told to start, and serve until told to stop. The working directory and HOME are
+    `home`."""
     parent.watch(lambda: shutil.rmtree(home, ignore_errors=True))
     line = parent.line
+    try:
+        start: Start = line.receive()
+    except EOFError:
+        return
     os.chdir(home)
     os.environ["HOME"] = home
     try:
         trace = SharedTrace(clock)
+        trace.happenings += start.happened
         trace.listeners.append(lambda happening: _tell(line, happening))
         server = adapter.serve(schedule, trace)
         if server.app is None:
             raise WorldBroken("a client that starts its server itself cannot run in real time")
+        if any(event.what == "crash" for event in schedule.server.process):
+            if not isinstance(server, Persistent):
+                line.send(Unplayable(NOT_KEPT))
+                return
+            _keep(server, Path(home), site, line)
         hearing = _Hearing(line, trace)
         site.app = hearing.before(server.app)
 
         async def main() -> None:
             stop = asyncio.Event()
             hearing.begin(stop)
-            listener, aside = listening_socket(), listening_socket()
-            ports = (listener.getsockname()[1], aside.getsockname()[1])
-            listening = Listening(*ports, os.getpid())
             try:
+                if start.happened and isinstance(server, Persistent):
+                    await server.restart()
+                listener, aside = listening_socket(start.port), listening_socket(start.aside)
+                ports = (listener.getsockname()[1], aside.getsockname()[1])
+                listening = Listening(*ports, os.getpid())
                 try:
                     await site.serve(lambda: line.send(listening), stop, listener, aside)
                 finally:
@@ -95,6 +131,14 @@ def serve(
         asyncio.run(main(), loop_factory=precise_loop)
     except Exception as error:
         line.send(Done(with_its_stack(error)))
+
+
+def _keep(server: Persistent, home: Path, site: UvicornSite, line: Line) -> None:
+    def failed(error: BaseException) -> None:
+        line.send(Done(with_its_stack(error)))
+
+    site.on_failure = failed
+    server.keep(Handover(home, failed))
 
 
 def _tell(line: Line, happening: Happening) -> None:

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Final
 
 from race_harness.clients import Adapter, dialect_of, host_of
-from race_harness.model.combination import NOBODY_STARTS
 from race_harness.model.errors import WorldBroken
 from race_harness.model.moments import Moments
 from race_harness.model.outcome import Outcome
@@ -24,7 +23,8 @@ from race_harness.realtime.processes import Child, Parent, fork, leave, stacks_o
 from race_harness.realtime.proxy import Proxy
 from race_harness.realtime.record import SharedTrace, digest_of, in_order
 from race_harness.realtime.server_host import HostedServer, Served
-from race_harness.realtime.server_process import HEARD, STOP, Done, Listening, serve
+from race_harness.realtime.server_life import ServerLife
+from race_harness.realtime.server_process import HEARD, Done, Listening, Unplayable, serve
 from race_harness.server.process import ProcessEvents
 from race_harness.subjects.program import Gate, Program
 
@@ -45,6 +45,10 @@ class Played:
     happenings: tuple[Happening, ...]
     digest: str
     stacks: dict[str, str]
+
+
+class NotPlayed(Exception):
+    """What the schedule asks for cannot be had over real sockets, as it has turned out."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +86,13 @@ class _TrialProcess:
             return time.monotonic_ns() - began_ns
 
         # This comes first, since a process that forks must not have threads.
-        self._server: Child | HostedServer = (
-            fork(partial(serve, schedule, adapter, site, home, clock))
-            if (host := host_of(adapter)) is None
-            else HostedServer(host, Served(schedule, home, began_ns))
-        )
+        processes: list[Child | HostedServer] = []
+        for _ in range(1 + sum(event.what == "crash" for event in schedule.server.process)):
+            if (host := host_of(adapter)) is None:
+                serving = partial(serve, schedule, adapter, site, home, clock)
+                processes.append(fork(partial(_alone, serving, tuple(processes))))
+            else:
+                processes.append(HostedServer(host, Served(schedule, home, began_ns)))
         self._home = home
         self._leaving = threading.Lock()
         parent.watch(self._clear_away)
@@ -94,18 +100,20 @@ class _TrialProcess:
         self._limit_s = limit_s
         self._schedule = schedule
         self._trace = SharedTrace(clock)
+        self._server = ServerLife(processes, self._trace, self._not_playable)
         self._trace.listeners.append(self._tell_server)
         self._moments = Moments(self._trace)
         self._dialect = dialect_of(adapter)
         self._program = _WatchedProgram(schedule, adapter, self._trace, self._gate)
-        self._news: queue.SimpleQueue[TrialTrouble | None] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[TrialTrouble | Unplayable | None] = queue.SimpleQueue()
         self._server_done = threading.Event()
         self._proxy: Proxy | None = None
         self._events: ProcessEvents | None = None
 
     def run(self) -> None:
+        self._server.begin()
         ready = self._await_server()
-        if isinstance(ready, TrialTrouble):
+        if not isinstance(ready, Listening):
             self._leave(ready)
             return
         network = self._schedule.network
@@ -116,8 +124,9 @@ class _TrialProcess:
         self._proxy = proxy
         Faults(proxy, self._moments, network.faults)
         events = self._schedule.server.process
-        self._events = ProcessEvents(_ForkedLife(self._server), proxy.clock, self._moments, events)
-        url = f"http://{HOST}:{proxy.start()}"
+        life = self._server.of(proxy)
+        self._events = ProcessEvents(life, proxy.clock, self._moments, events)
+        url = f"http://{HOST}:{proxy.start(keeps_port=self._server.may_crash)}"
         aside = f"http://{HOST}:{ready.aside}"
         for work in (self._hear_server, self._keep_looking, self._end):
             name = f"harness: {work.__name__.strip('_')}"
@@ -131,8 +140,8 @@ class _TrialProcess:
             self._news.put(None)
         threading.Event().wait()  # The process ends with `_end`.
 
-    def _await_server(self) -> Listening | TrialTrouble:
-        line = self._server.line
+    def _await_server(self) -> Listening | TrialTrouble | Unplayable:
+        line = self._server.current.line
         try:
             while line.waits(START_S):
                 match line.receive():
@@ -140,9 +149,10 @@ class _TrialProcess:
                         self._trace.add(happening)
                     case Done(failure):
                         return TrialTrouble(f"the server failed: {failure}")
+                    case Unplayable() as reason:
+                        return reason
                     case Listening() as ready:
-                        if isinstance(self._server, HostedServer):
-                            self._server.listens(ready.pid)
+                        self._server.listens(ready.pid)
                         return ready
         except EOFError:
             return TrialTrouble("the server process died")
@@ -165,30 +175,45 @@ class _TrialProcess:
             self._events.end()
         now_ns = self._trace.now_ns()
         outcome = self._program.outcome(stopped)
-        self._server.line.send(STOP)
+        self._server.stop()
         self._server_done.wait(STOP_S)
         trouble = trouble or self._bad_news()
         happenings = in_order(self._trace.happenings, now_ns)
         self._leave(trouble or Played(outcome, happenings, digest_of(happenings), stacks))
 
-    def _bad_news(self) -> TrialTrouble | None:
+    def _bad_news(self) -> TrialTrouble | Unplayable | None:
         while not self._news.empty():
             if news := self._news.get():
                 return news
         return None
 
     def _hear_server(self) -> None:
-        """Record what the server process reports."""
+        """Record what the server's processes report, one after another."""
         try:
-            while not isinstance(message := self._server.line.receive(), Done):
-                self._trace.add(message)
-            if message.failure is not None:
-                self._fail(f"the server failed: {message.failure}")
-        except EOFError:
-            self._fail("the server process died")
+            while self._hear_process():
+                ready = self._await_server()
+                if not isinstance(ready, Listening):
+                    self._news.put(ready)
+                    break
+                if self._proxy is not None:
+                    self._proxy.accept_again()
         except Exception:
             self._fail(traceback.format_exc())
         self._server_done.set()
+
+    def _hear_process(self) -> bool:
+        """Record what one of them reports; return whether another one takes its place."""
+        try:
+            while not isinstance(message := self._server.current.line.receive(), Done):
+                self._trace.add(message)
+        except EOFError:
+            if self._server.has_crashed:
+                return self._server.succeed()
+            self._fail("the server process died")
+        else:
+            if message.failure is not None:
+                self._fail(f"the server failed: {message.failure}")
+        return False
 
     def _keep_looking(self) -> None:
         try:
@@ -202,9 +227,12 @@ class _TrialProcess:
     def _fail(self, says: str) -> None:
         self._news.put(TrialTrouble(says))
 
+    def _not_playable(self, reason: str) -> None:
+        self._news.put(Unplayable(reason))
+
     def _tell_server(self, happening: Happening) -> None:
         if (happening.lane, happening.what) in HEARD:
-            self._server.line.send(happening)
+            self._server.tell(happening)
 
     def _gate(self, moment: Moment) -> Gate:
         """A function that blocks its caller until the moment and its `after_ms` have passed."""
@@ -223,36 +251,27 @@ class _TrialProcess:
         self._moments.when(moment, note)
         return wait
 
-    def _leave(self, message: Played | TrialTrouble) -> None:
+    def _leave(self, message: Played | TrialTrouble | Unplayable) -> None:
         self._clear_away()
         self._parent.line.send(message)
         leave()
 
     def _clear_away(self) -> None:
-        """End the server process and remove its home. The first thread that calls this then
+        """End the server's processes and remove its home. The first thread that calls this then
         ends this process; others wait for that."""
         self._leaving.acquire()
         self._server.end()
         shutil.rmtree(self._home, ignore_errors=True)
 
 
-class _ForkedLife:
-    """The server process, as acts of the schedule see it."""
-
-    def __init__(self, child: Child | HostedServer) -> None:
-        self._child = child
-
-    def freeze(self) -> None:
-        self._child.stop()
-
-    def thaw(self) -> None:
-        self._child.resume()
-
-    def crash(self) -> None:
-        raise WorldBroken(NOBODY_STARTS)
-
-    def start(self) -> None:
-        raise WorldBroken(NOBODY_STARTS)
+def _alone(
+    serving: Callable[[Parent], None], others: tuple[Child | HostedServer, ...], parent: Parent
+) -> None:
+    """Serve, and hold nothing of the processes that were forked before."""
+    for other in others:
+        if isinstance(other, Child):
+            other.forget()
+    serving(parent)
 
 
 class _WatchedProgram(Program):
@@ -273,8 +292,10 @@ class _WatchedProgram(Program):
             super().look(at_ns)
 
 
-def played_of(message: Played | TrialTrouble) -> Played:
-    """Raises WorldBroken: there was trouble."""
+def played_of(message: Played | TrialTrouble | Unplayable) -> Played:
+    """Raises WorldBroken: there was trouble; NotPlayed: it cannot be played."""
+    if isinstance(message, Unplayable):
+        raise NotPlayed(message.reason)
     if isinstance(message, TrialTrouble):
         raise WorldBroken(message.says)
     return message

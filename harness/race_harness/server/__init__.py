@@ -18,6 +18,8 @@ from typing import Protocol, runtime_checkable
 
 from starlette.types import ASGIApp
 
+from race_harness.server.handover import Handover
+
 
 class Server(Protocol):
     """The server of one trial; each trial gets a new one."""
@@ -27,7 +29,7 @@ class Server(Protocol):
         """The application, which gets `http` and `websocket` scopes, but no lifespan. None: the
         client starts its server itself, which it can do only in the simulation."""
 
-    # A server may also have `async def restart(self) -> None`; see `Restartable`.
+    # A server may also have `async def restart(self) -> None`; see `Restartable`, `Persistent`.
 
     async def aclose(self) -> None:
         """End everything that is still running, in the server's loop.
@@ -47,4 +49,17 @@ class Restartable(Protocol):
 
         The old process is dead: its event loop is gone with all its tasks, and this runs in a new
         loop.
+        """
+
+
+@runtime_checkable
+class Persistent(Restartable, Protocol):
+    """One whose place another process can take, as it does over real sockets."""
+
+    def keep(self, handover: Handover) -> None:
+        """Take over what processes before this one have noted, and note from now on what the next
+        one needs.
+
+        Called before anything else, where a schedule lets the server crash. If there was a process
+        before, `restart` follows, and the trace knows what has happened so far.
         """

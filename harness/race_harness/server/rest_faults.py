@@ -16,6 +16,7 @@ from race_harness.model.schedule import RestFault
 from race_harness.model.trace import Happening, Trace
 from race_harness.network.dialect import ROUTES
 from race_harness.server.bodies import body_of, replayed
+from race_harness.server.handover import Handover
 from race_harness.server.wire import encode
 
 
@@ -29,24 +30,38 @@ class RestFaults:
     def __init__(self, faults: Sequence[RestFault], trace: Trace) -> None:
         self._faults = faults
         self._trace = trace
-        self._running = False
+        self._running = any(map(_is_begin, trace.happenings))
+        self._handover: Handover | None = None
         self._seen: Counter[tuple[str, bool]] = Counter()
         if faults:
             trace.listeners.append(self._notice)
 
+    def keep(self, handover: Handover) -> None:
+        """Go on counting where a process before this one has stopped."""
+        for _, name, running in handover.entries("asked"):
+            self._count(name, running=running)
+        self._handover = handover
+
     def of_request(self, name: str) -> RestFault | None:
         """Count the next request of a route, given by the dialect's name; return its fault."""
-        route = ROUTES.get(name)
-        scopes = (False, True) if self._running else (False,)
-        for since_run in scopes:
-            self._seen["any", since_run] += 1
-            if route is not None:
-                self._seen[route, since_run] += 1
+        if self._handover is not None:
+            self._handover.note("asked", name, self._running)
+        route = self._count(name, running=self._running)
         for fault in self._faults:
             seen = self._seen[fault.route, fault.since == "run-called"]
             if fault.route in (route, "any") and fault.nth <= seen < fault.nth + fault.times:
                 return fault
         return None
+
+    def _count(self, name: str, *, running: bool) -> str | None:
+        """Count a request; return its route."""
+        route = ROUTES.get(name)
+        scopes = (False, True) if running else (False,)
+        for since_run in scopes:
+            self._seen["any", since_run] += 1
+            if route is not None:
+                self._seen[route, since_run] += 1
+        return route
 
     def record(self, fault: RestFault, peer: int) -> None:
         """Record that the fault hits the last request on the connection of that peer."""
@@ -58,7 +73,11 @@ class RestFaults:
         self._trace.record("rest", "fault", action=fault.action, peer=peer, **told)
 
     def _notice(self, happening: Happening) -> None:
-        self._running = self._running or happening.what == "run-called"
+        self._running = self._running or _is_begin(happening)
+
+
+def _is_begin(happening: Happening) -> bool:
+    return happening.what == "run-called"
 
 
 class SpoilingProxy:

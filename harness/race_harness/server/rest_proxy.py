@@ -5,6 +5,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
 from race_harness.network.dialect import Dialect
+from race_harness.server.handover import Handover
 from race_harness.server.rest_faults import RestFaults, SpoilingProxy
 
 
@@ -15,6 +16,10 @@ class RestProxy:
         self._app = app
         self._faults = RestFaults(schedule.rest, trace)
         self._dialect = dialect
+
+    def keep(self, handover: Handover) -> None:
+        """Go on where a process before this one has stopped; see `server.Persistent`."""
+        self._faults.keep(handover)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._app

@@ -21,6 +21,8 @@ class WallClock:
         self._steps: list[tuple[int, int]] = []
         """When it was set, in trial nanoseconds, and by how many microseconds."""
         if any(event.what == "clock-step" for event in timing.process):
+            for happening in trace.happenings:
+                self._hear(happening)
             trace.listeners.append(self._hear)
 
     def stamp_us(self) -> int:

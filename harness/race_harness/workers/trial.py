@@ -91,12 +91,16 @@ def run_trial_in_real_time(
 ) -> Trial:
     """Run one trial over real sockets, in wall-clock time, against the adapter's server.
 
-    It raises what `realtime.forked_trial.play_trial` raises.
+    Raises WorldBroken: the server, or the harness itself, failed; there is no verdict then.
     """
     from race_harness.realtime.forked_trial import play_trial
+    from race_harness.realtime.trial_process import NotPlayed
 
     began = time.perf_counter()
-    played = play_trial(schedule, adapter, limit_s=limit_s)
+    try:
+        played = play_trial(schedule, adapter, limit_s=limit_s)
+    except NotPlayed as why:
+        return not_run(schedule, [str(why)])
     happenings, outcome = played.happenings, played.outcome
     return _judged(schedule, outcome, happenings, played.digest, played.stacks, began)
 

@@ -14,6 +14,7 @@ from race_harness.model.trace import Trace
 from race_harness.server.fake import rest, sockets
 from race_harness.server.fake.entrance import Entrance
 from race_harness.server.fake.event_service import AgentServer
+from race_harness.server.handover import Handover
 from race_harness.server.profile import Profile
 from race_harness.server.shown import State, state_in, tell_when_asked
 
@@ -30,6 +31,9 @@ class FakeServer:
         for conversation in self._server.conversations.values():
             return state_in(conversation.info(conversation.status))
         return None
+
+    def keep(self, handover: Handover) -> None:
+        self._server.keep(handover)
 
     async def restart(self) -> None:
         await self._server.restart()

@@ -12,6 +12,7 @@ from uuid import UUID
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
 from race_harness.server.fake.locks import EventLoop
+from race_harness.server.handover import Handover
 from race_harness.server.profile import Profile
 from race_harness.server.wall_clock import WallClock
 
@@ -31,6 +32,7 @@ class Context:
         receives, answers and sends nothing: see `loop_turn`."""
         self._epoch = epoch
         self.wall_clock = WallClock(self.timing, trace, lambda: trace.now_ns() // 1000)
+        self._entropy = schedule.entropy
         self._random = random.Random(schedule.entropy)
         self._late: defaultdict[tuple[str, int], float] = defaultdict(float)
         for late in self.timing.late:
@@ -40,6 +42,7 @@ class Context:
         self._requests = 0
         self._tasks: dict[asyncio.Task[None], None] = {}  # In order of their start.
         self._failures: list[BaseException] = []
+        self._handover: Handover | None = None
 
     def of_next_process(self) -> "Context":
         """Return the context of the process that replaces this one: no task is running, and all
@@ -47,6 +50,23 @@ class Context:
         context = copy.copy(self)
         context.event_loop, context._tasks = EventLoop(), {}
         return context
+
+    def keep(self, handover: Handover) -> None:
+        """Go on counting where a process before this one has stopped."""
+        entries = [*handover.entries("act", "run", "asked")]
+        for what, *values in entries:
+            self._acts.update(values if what == "act" else ())
+            self._runs += what == "run"
+            self._requests += what == "asked"
+        if entries:
+            # Never the ids that were given before.
+            self._random = random.Random(f"{self._entropy} {len(entries)}")
+        self._handover = handover
+
+    def note(self, kind: str, *values: Any) -> None:
+        """For a process that takes this one's place, where there may be one."""
+        if self._handover is not None:
+            self._handover.note(kind, *values)
 
     @property
     def runs(self) -> int:
@@ -61,6 +81,7 @@ class Context:
     def late_ms(self, what: Literal["append", "publication"]) -> float:
         """Return how much longer than others the next append or publication takes."""
         self._acts[what] += 1
+        self.note("act", what)
         return self._late.get((what, self._acts[what]), 0.0)
 
     def rest_late_ms(self, what: Literal["request", "answer"], number: int) -> float:
@@ -86,6 +107,7 @@ class Context:
 
     def next_run(self) -> int:
         self._runs += 1
+        self.note("run")
         return self._runs
 
     def next_request(self) -> int:
@@ -102,6 +124,8 @@ class Context:
     def note_failure(self, failure: BaseException) -> None:
         """Keep a failure of the fake itself, which `aclose` will raise."""
         self._failures.append(failure)
+        if self._handover is not None:
+            self._handover.failed(failure)
 
     async def aclose(self) -> None:
         """Cancel and await every background task; raise the first failure of the server."""

@@ -256,6 +256,7 @@ class Conversation:
         self._append(event, run)
 
     def _append(self, event: Event, run: int | None) -> None:
+        self.context.note("event", self.id, event)
         self.log.append(event)
         told = describe(event)
         told.pop("value", None)
@@ -283,10 +284,22 @@ class Conversation:
     def _store(self) -> None:
         before, self._saved_status = self._saved_status, self.status
         self._saved_answers, self._saved_head = self._paid_answers, len(self.log)
+        saved = self._saved_status, self._saved_answers, self._saved_head
+        self.context.note("saved", self.id, *saved)
         if before != self.status and self.context.profile.status_from_persisted_state:
             self.context.trace.record("server", "status-readable", status=self.status)
 
     # After a crash of the process
+
+    def recall(self, what: str, *values: Any) -> None:
+        """Take as persisted what another process has noted of it, which was to die."""
+        match what:
+            case "created":
+                (self._created_at,) = values
+            case "event":
+                self.log.append(*values)
+            case "saved":
+                self._saved_status, self._saved_answers, self._saved_head = values
 
     def take_up(self, died: "Conversation") -> None:
         """Take over what the dead process persisted of this conversation."""

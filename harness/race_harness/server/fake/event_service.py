@@ -12,6 +12,7 @@ from race_harness.network import whose
 from race_harness.server.fake.context import Context
 from race_harness.server.fake.conversation import Conversation
 from race_harness.server.fake.run import Run
+from race_harness.server.handover import Handover
 from race_harness.server.process import tell_restarted
 from race_harness.server.profile import Profile
 from race_harness.server.rest_faults import RestFaults
@@ -61,7 +62,29 @@ class AgentServer:
             return known, False
         conversation = EventService(self.context, conversation_id, request)
         self.conversations[conversation_id] = conversation
+        conversation.note_creation()
         return conversation, True
+
+    def keep(self, handover: Handover) -> None:
+        """Know what processes before this one had persisted, as if this were the last of them."""
+        kinds = ("created", "leased", "event", "saved", "gone")
+        for what, conversation_id, *values in handover.entries(*kinds):
+            if what == "gone":
+                del self.conversations[conversation_id]
+            elif what == "created":
+                request, *values = values
+                conversation = EventService(self.context, conversation_id, request)
+                self.conversations[conversation_id] = conversation
+                conversation.recall(what, *values)
+            else:
+                self.conversations[conversation_id].recall(what, *values)
+        self.context.keep(handover)
+        self.rest_faults.keep(handover)
+
+    def forget(self, conversation_id: str) -> None:
+        """For this process, and those after it."""
+        self.conversations.pop(conversation_id, None)
+        self.context.note("gone", conversation_id)
 
     async def restart(self) -> None:
         """Start again as another process, with what this one persisted (conversation_service.py,
@@ -71,10 +94,12 @@ class AgentServer:
         status = None
         for conversation_id, before in died.items():
             if before.is_leased() or not self.profile.keeps_conversations:
+                self.forget(conversation_id)
                 continue
             conversation = EventService(self.context, conversation_id, before.request)
             conversation.take_up(before)
             await conversation.recover(self.context.runs)
+            conversation.note_lease()
             self.conversations[conversation_id] = conversation
             status = conversation.status
         tell_restarted(self.trace, status)
@@ -104,6 +129,19 @@ class EventService(Conversation):
         """How often somebody has asked for a pause or an interrupt, from 1.25 on."""
         self._leased_ns = context.trace.now_ns()
         """When its lease began."""
+
+    def note_creation(self) -> None:
+        self.context.note("created", self.id, self.request, self._created_at)
+        self.note_lease()
+
+    def note_lease(self) -> None:
+        self.context.note("leased", self.id, self._leased_ns)
+
+    def recall(self, what: str, *values: Any) -> None:
+        if what == "leased":
+            (self._leased_ns,) = values
+        else:
+            super().recall(what, *values)
 
     def is_leased(self) -> bool:
         """Whether its lease, last renewed while the server lived, has not run out yet."""

@@ -100,7 +100,7 @@ async def get_conversation(request: Request) -> Response:
 
 async def delete_conversation(request: Request) -> Response:
     conversation = _conversation_of(request)
-    del server_of(request).conversations[conversation.id]
+    server_of(request).forget(conversation.id)
     await conversation.close()
     return _success()
 

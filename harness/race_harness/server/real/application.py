@@ -14,6 +14,7 @@ from race_harness.model.trace import Trace
 from race_harness.network import whose
 from race_harness.server.between import release_seen
 from race_harness.server.bodies import body_of, replayed
+from race_harness.server.handover import Handover
 from race_harness.server.process import tell_restarted
 from race_harness.server.profile import Profile
 from race_harness.server.real import dates, home, hooks
@@ -83,6 +84,14 @@ class RealServer:
     def _state(self) -> State | None:
         services = self._conversations.event_services() if self._conversations is not None else []
         return state_in(_info(services[0])) if services else None
+
+    def keep(self, handover: Handover) -> None:
+        """The home of all processes of a trial is below the handover's folder."""
+        home.leave(self._home)
+        self._home = home.enter(handover.folder / "server")
+        self._requests += sum(1 for _ in handover.entries("asked"))
+        self._faults.keep(handover)
+        self._observer.keep(handover)
 
     async def restart(self) -> None:
         """Start again in the home of the process that died. That one's memory stands still with

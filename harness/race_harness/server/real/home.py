@@ -29,9 +29,9 @@ def settle() -> Path:
     return path
 
 
-def enter() -> Path:
-    """Make a new home and go there; `leave` removes it."""
-    path = Path(tempfile.mkdtemp(dir=settle()))
+def enter(path: Path | None = None) -> Path:
+    """Make a new home, or use the one that is given, and go there; `leave` removes it."""
+    path = path or Path(tempfile.mkdtemp(dir=settle()))
     _move_to(path)
     return path
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from race_harness.model.schedule import Schedule, Turn
 from race_harness.model.trace import Trace
 from race_harness.network import whose
+from race_harness.server.handover import Handover
 from race_harness.server.profile import Profile
 from race_harness.server.wire import FINAL
 
@@ -72,10 +73,25 @@ class Observer:
         """Whether another process has replaced one that died."""
         self.listened = False
         """Whether anybody has subscribed to events."""
+        self._handover: Handover | None = None
+
+    def keep(self, handover: Handover) -> None:
+        """Go on where a process before this one has stopped."""
+        self._acts.update(act for _, act in handover.entries("act"))
+        for happening in self.trace.happenings:
+            if happening.what == "run-accepted":
+                self._accepted.append(self.next_run())
+            elif happening.what == "status-readable":
+                self._saved = happening.detail["status"]
+            elif happening.what == "subscribed":
+                self.listened = True
+        self._handover = handover
 
     def late_ms(self, what: Literal["append", "publication"]) -> float:
         """Return how much longer than others the next act of that kind takes."""
         self._acts[what] += 1
+        if self._handover is not None:
+            self._handover.note("act", what)
         return self.late_ms_of(what, self._acts[what])
 
     def late_ms_of(self, what: str, nth: int) -> float:
