@@ -49,7 +49,7 @@ def killed(*events: ProcessEvent, **timing: Any) -> Schedule:
     return Schedule("test", server=ServerTiming(process=events, **timing), caller=CALLER)
 
 
-MEANWHILE = killed(crash("run-started", 50))
+MEANWHILE = killed(crash("run-started", 50), think_ms=1_000)
 
 
 def by(version: str, bug: str = "none") -> ReferenceAdapter:
@@ -93,8 +93,8 @@ def runs(pid: int) -> bool:
     [
         ("1.58.0", "none", MEANWHILE, ("ok",)),
         ("1.58.0", "silent-error", MEANWHILE, ("spurious-error",)),
-        ("1.58.0", "none", killed(crash("run-answered", 50), start_ms=500), ("ok",)),
-        ("1.10.0", "none", killed(crash("run-ended"), persist_ms=50), ("ok",)),
+        ("1.58.0", "none", killed(crash("run-answered", 50), start_ms=1_000), ("ok",)),
+        ("1.10.0", "none", killed(crash("run-ended"), persist_ms=400), ("ok",)),
     ],
     ids=["right", "planted", "before it began", "half told"],
 )
@@ -129,7 +129,7 @@ def test_what_a_release_knows_of_a_run_with_which_it_has_died(
 
 @pytest.mark.slow
 def test_what_was_accepted_and_forgotten_is_a_run_of_its_own_number() -> None:
-    ran = run_trial_in_real_time(killed(crash("run-answered", 50), start_ms=500), by("1.58.0"))
+    ran = run_trial_in_real_time(killed(crash("run-answered", 50), start_ms=1_000), by("1.58.0"))
     assert [each.detail["run"] for each in told(ran.happenings, "run-accepted")] == [1, 2]
 
 
@@ -235,7 +235,7 @@ def faults_of(ran: Trial) -> list[tuple[int, int]]:
 def test_the_second_request_of_a_route_is_counted_over_both_processes(since: Any) -> None:
     """The first was asked of the one that has died, and a run is asked for again."""
     fault = RestFault("status", route="run", nth=2, since=since, status=502, acted=False)
-    schedule = replace(killed(crash("run-answered", 50), start_ms=500), rest=(fault,))
+    schedule = replace(killed(crash("run-answered", 50), start_ms=1_000), rest=(fault,))
     ran = run_trial_in_real_time(schedule, by("1.58.0"))
     asked = [
         each for each in told(ran.happenings, "request") if each.detail["route"] == "POST run"
