@@ -60,6 +60,7 @@ def without(schedule: Schedule, combination: Combination) -> tuple[str, ...]:
 
 
 STALL = LineStall("f", "x = 1", for_ms=5.0)
+STANDS = ProcessEvent("freeze", for_ms=1.0, clock="stands")
 
 
 @pytest.mark.parametrize(
@@ -77,6 +78,11 @@ STALL = LineStall("f", "x = 1", for_ms=5.0)
             Schedule("s", interleaving=Interleaving(stalls=(STALL,))),
             REAL_FAKE,
             "interleaving.stalls[0]: ",
+        ),
+        (
+            Schedule("s", server=ServerTiming(process=(STANDS,))),
+            REAL_FAKE,
+            "server.process[0].clock: ",
         ),
         (
             Schedule("s", server=ServerTiming(status_overtakes=1)),

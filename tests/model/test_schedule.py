@@ -62,7 +62,7 @@ def _made(hint: Any, /, **drawn: Any) -> Any:
 OTHERS: dict[Any, tuple[str, ...]] = {
     Moment: ("request", "link", "socket"),
     Fault: ("there", "way", "link"),
-    ProcessEvent: ("for_ms", "by_ms"),
+    ProcessEvent: ("for_ms", "by_ms", "clock"),
 }
 
 
@@ -307,3 +307,11 @@ def test_every_part_is_strict_about_its_fields() -> None:
         parts += [inner for f in fields(part) if is_dataclass(inner := getattr(part, f.name))]  # type: ignore[misc]
         assert type(part).__pydantic_config__["extra"] == "forbid", type(part)
         assert type(part).__pydantic_config__["strict"], type(part)
+
+
+@pytest.mark.parametrize("what", ["crash", "clock-step"])
+def test_only_of_a_freeze_the_clock_may_stand(what: Any) -> None:
+    assert ProcessEvent("freeze", for_ms=5.0, clock="stands").clock == "stands"
+    assert ProcessEvent(what).clock == "goes-on"
+    with pytest.raises(ValueError, match=f"the clock does not stand still .* {what!r}"):
+        ProcessEvent(what, clock="stands")

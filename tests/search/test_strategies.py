@@ -251,6 +251,7 @@ def test_all_of_them_survive_json_together() -> None:
         ("process", lambda s: any(event.what == "crash" for event in s.server.process)),
         ("process", lambda s: any(event.by_ms < -600_000 for event in s.server.process)),
         ("process", lambda s: any(event.by_ms > 0 for event in s.server.process)),
+        ("process", lambda s: any(event.clock == "stands" for event in s.server.process)),
         ("process", lambda s: any(event.for_ms > 40_000 for event in s.server.process)),
         *(
             ("others", lambda s, what=what: any(act.what == what for act in s.others))

@@ -1,7 +1,12 @@
 """Threads of one process stand still together, and the trial goes on beside them."""
 
+import asyncio
+import datetime
+import select
+import socket
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 from alone import Alone
@@ -20,7 +25,7 @@ from race_harness.sim.kernel import Process
 from race_harness.workers.trial import run_trial
 
 
-def ticks(alone, stop_at_s, resume_at_s, in_process=True):
+def ticks(alone, stop_at_s, resume_at_s, in_process=True, stands=False):
     """When a thread that wakes every second, and one that it started, got their turn; and a third
     one, which is no part of the process."""
     process = Process()
@@ -49,7 +54,12 @@ def ticks(alone, stop_at_s, resume_at_s, in_process=True):
         for thread in threads:
             thread.join()
 
-    alone.at(stop_at_s * 1_000, lambda: alone.kernel.stop(process))
+    def stop():
+        alone.kernel.stop(process)
+        if stands:
+            alone.kernel.stand(process)
+
+    alone.at(stop_at_s * 1_000, stop)
     alone.at(resume_at_s * 1_000, lambda: alone.kernel.resume(process))
     alone.run(program)
     return told
@@ -86,6 +96,136 @@ def test_whoever_stops_its_own_process_stops_at_the_next_scheduling_point():
 
     alone.run(program)
     assert told == [0, 3]
+
+
+# -- a clock that stands
+
+
+def test_where_the_clock_stands_what_is_left_of_a_wait_comes_afterwards():
+    told = ticks(Alone(), 2.5, 10, stands=True)
+    assert told["other"] == [1, 2, 3, 4, 5, 6]
+    assert told["parent"] == told["child"] == [1, 2, 10.5, 11.5, 12.5, 13.5]
+
+
+def in_process_that_stands(body, since_s=1, until_s=5):
+    """Run `body` in a process whose clock stands meanwhile; what it returns."""
+    alone, process, told = Alone(), Process(), []
+
+    def inside():
+        alone.kernel.strand_of_caller().process = process
+        told.append(body(alone))
+
+    def program():
+        thread = threading.Thread(target=inside)
+        thread.start()
+        thread.join()
+
+    def stop():
+        alone.kernel.stop(process)
+        alone.kernel.stand(process)
+
+    alone.at(since_s * 1_000, stop)
+    alone.at(until_s * 1_000, lambda: alone.kernel.resume(process))
+    alone.run(program)
+    return told[0]
+
+
+CLOCKS = {
+    # A trial swaps what a name stands for.
+    "monotonic": lambda: time.monotonic(),
+    "time": lambda: time.time(),
+    "gettime": lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
+    "now": lambda: datetime.datetime.now(datetime.UTC).timestamp(),
+    "loop": lambda: asyncio.new_event_loop().time(),
+}
+
+
+@pytest.mark.parametrize("read", CLOCKS.values(), ids=CLOCKS)
+def test_every_clock_is_behind_from_then_on(read):
+    def body(alone):
+        began = read()
+        time.sleep(3)
+        return round(read() - began, 6), alone.now_s
+
+    assert in_process_that_stands(body) == (3, 7)
+    assert in_process_that_stands(body, 5, 6) == (3, 3)
+
+
+def wait_for_event(seconds):
+    threading.Event().wait(seconds)
+
+
+def wait_in_loop(seconds):
+    asyncio.run(asyncio.sleep(seconds))
+
+
+def sleep(seconds):
+    time.sleep(seconds)
+
+
+def poll(seconds):
+    one, other = socket.socketpair()
+    with one, other:
+        select.select([one], [], [], seconds)
+
+
+@pytest.mark.parametrize("wait", [wait_for_event, wait_in_loop, poll, sleep])
+def test_whatever_waits_by_the_clock_waits_as_much_longer(wait):
+    def body(alone):
+        for _ in range(3):
+            wait(2)
+        return round(alone.now_s, 6)
+
+    assert in_process_that_stands(body) == 10
+
+
+def test_whoever_is_woken_meanwhile_goes_on_at_once_and_is_not_woken_twice():
+    event = threading.Event()
+
+    def body(alone):
+        woken = event.wait(3)
+        at_s = alone.now_s
+        time.sleep(10)
+        return woken, at_s, alone.now_s
+
+    alone, process, told = Alone(), Process(), []
+
+    def inside():
+        alone.kernel.strand_of_caller().process = process
+        told.append(body(alone))
+
+    def program():
+        thread = threading.Thread(target=inside)
+        thread.start()
+        time.sleep(2)
+        event.set()
+        thread.join()
+
+    alone.at(1_000, lambda: (alone.kernel.stop(process), alone.kernel.stand(process)))
+    alone.at(5_000, lambda: alone.kernel.resume(process))
+    alone.run(program)
+    assert told == [(True, 5, 15)]
+
+
+def test_a_wait_that_begins_as_the_clock_stops_is_put_off_too():
+    alone, process, told = Alone(), Process(), []
+
+    def inside():
+        alone.kernel.strand_of_caller().process = process
+        alone.kernel.stop(process)
+        alone.kernel.stand(process)
+        time.sleep(1)
+        told.append(alone.now_s)
+
+    def program():
+        thread = threading.Thread(target=inside)
+        thread.start()
+        time.sleep(3)
+        alone.kernel.resume(process)
+        thread.join()
+
+    alone.run(program)
+    assert told == [4]
 
 
 FREEZE = ProcessEvent("freeze", Moment("run-started", after_ms=50), 5_000)
@@ -137,6 +277,46 @@ def test_a_server_that_stands_still_at_the_end_is_waited_for():
 
 def test_a_trial_repeats_to_the_byte():
     assert trial(FREEZE).digest == trial(FREEZE).digest != trial().digest
+
+
+STAND = replace(FREEZE, clock="stands")
+
+
+@pytest.mark.parametrize("seed", [None, 1, 2])
+def test_a_server_whose_clock_stands_ends_its_run_as_much_later(seed):
+    still, stood = (trial(e, interleaving=Interleaving(seed=seed)) for e in (FREEZE, STAND))
+    (began,) = times(stood, "server", "run-started")
+    (thawed,) = times(stood, "server", "thawed")
+    # 150 of the 200 ms that its LLM takes are still to come.
+    assert times(stood, "server", "run-ended")[0] >= thawed + 0.15
+    assert times(still, "server", "run-ended")[0] < thawed + 0.15
+    assert stood.judgement.verdicts == ("ok",)
+    assert [h.detail for h in stood.happenings if h.what == "thawed"] == [{"stood_ms": 5_000.0}]
+    assert trial(STAND).digest == trial(STAND).digest != trial(FREEZE).digest
+    assert thawed - began == pytest.approx(5.05, abs=0.01)
+
+
+def test_nothing_comes_to_a_machine_that_stands_still():
+    """The reference client asks on meanwhile, also over new connections."""
+    still, stood = trial(FREEZE), trial(STAND)
+    for ran, some in ((still, True), (stood, False)):
+        (frozen,), (thawed,) = times(ran, "server", "frozen"), times(ran, "server", "thawed")
+        asked = [at for at in times(ran, "rest", "request") if frozen + 0.01 < at < thawed]
+        assert bool(asked) is some
+    (thawed,) = times(stood, "server", "thawed")
+    assert [at for at in times(stood, "rest", "request") if at >= thawed]
+
+
+def test_a_process_that_takes_the_place_of_another_has_the_clock_of_the_machine():
+    """Its lease of 45 s runs out as much later."""
+    crash = ProcessEvent("crash", Moment("run-started", after_ms=10_000), 40_000)
+    for for_ms, status in ((0.0, "error"), (9_000.0, None)):
+        stand = replace(STAND, for_ms=for_ms)
+        process = (crash, stand) if for_ms else (crash,)
+        timing = ServerTiming(think_ms=20_000, process=process)
+        ran = run_by("1.21.0", Schedule("test", server=timing))
+        (restarted,) = [h for h in ran.happenings if h.what == "restarted"]
+        assert restarted.detail["status"] == status
 
 
 # -- a clock that is set

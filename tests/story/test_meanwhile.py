@@ -564,6 +564,10 @@ def test_what_happens_to_the_process_of_the_server_is_told_in_every_form(
     assert any("the process goes on" in row for row in told(failure))
     assert column(failure, "the process is frozen") == "server"
     assert "the server's process was frozen for 1500.0 ms." in in_words(failure)
+    paused = with_run(failure, at(160.0, "server", "frozen", for_ms=1_500.0, clock="stands"))
+    assert any("the process is frozen, and its clock stands, for 1500" in r for r in told(paused))
+    words = "the server's machine stood still, and its clock with it, for 1500.0 ms."
+    assert words in in_words(paused)
     dead = with_run(
         failure,
         at(160.0, "server", "crashed", for_ms=1_500.0),
@@ -580,6 +584,9 @@ def test_what_happens_to_the_process_of_the_server_is_told_in_every_form(
     assert "did not know the conversation any more." in in_words(gone)
     says = "server.process[0] = freeze (1500.0 ms) at run-started + 50.0 ms (benign: none)"
     assert says in differences(schedule)
+    schedule = replace(schedule, server=ServerTiming(process=(replace(event, clock="stands"),)))
+    says = "server.process[0] = freeze (1500.0 ms, clock and all) at run-started + 50.0 ms"
+    assert f"{says} (benign: none)" in differences(schedule)
     step = ProcessEvent("clock-step", Moment("run-started"), by_ms=1_500.0)
     schedule = replace(schedule, server=ServerTiming(process=(step,)))
     says = "server.process[0] = clock-step (+1500.0 ms) at run-started (benign: none)"

@@ -248,6 +248,20 @@ CASES: Final[Mapping[str, Schedule]] = {
     "frozen for longer than a pong is waited for": _process(
         ProcessEvent("freeze", _IN_RUN, 45_000.0), think_ms=50_000
     ),
+    "a machine that stands still in a run": _process(
+        ProcessEvent("freeze", _IN_RUN, 1_500.0, "stands"), script=Script(tool_calls=2)
+    ),
+    "a machine that stands still before run() is heard": _process(
+        ProcessEvent("freeze", Moment("run-called"), 4_000.0, "stands")
+    ),
+    "a machine that stands still for longer than a pong is waited for": _process(
+        ProcessEvent("freeze", _IN_RUN, 45_000.0, "stands"), think_ms=50_000
+    ),
+    "killed after its machine stood still, and still leased": _process(
+        ProcessEvent("freeze", _IN_RUN, 20_000.0, "stands"),
+        ProcessEvent("crash", Moment("run-started", after_ms=20_200), 30_000.0),
+        think_ms=2_000,
+    ),
     "the clock is set back in a run": _process(
         ProcessEvent("clock-step", Moment("persisted", 4), by_ms=-60_000),
         script=Script(tool_calls=2),

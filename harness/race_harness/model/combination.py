@@ -23,6 +23,7 @@ SERVERS: Final = ("fake", "real", "own")
 `own`: the server that a client from the user's own file brings."""
 
 
+CLOCK_GOES_ON: Final = "the clock of a real machine cannot be stopped"
 _MACHINES_CLOCK: Final = "the real server reads the machine's clock"
 _OWN_CLOCK: Final = "nobody but the server knows which clock it stamps events by"
 
@@ -116,6 +117,9 @@ def _of_real_world(schedule: Schedule) -> Iterator[str]:
         yield "interleaving.at_lines: real threads cannot be told when to switch"
     for index, _ in enumerate(interleaving.stalls):
         yield f"interleaving.stalls[{index}]: a real thread cannot be stopped at a line"
+    for index, event in enumerate(schedule.server.process):
+        if event.clock == "stands":
+            yield f"server.process[{index}].clock: {CLOCK_GOES_ON}"
 
 
 def _of_real_server(schedule: Schedule) -> Iterator[str]:

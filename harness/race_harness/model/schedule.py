@@ -204,7 +204,8 @@ class ProcessEvent:
 
     freeze  none of its threads runs for a while, but its clock goes on. The operating system still
             takes bytes for its sockets, and connections up to its backlog. A paused container
-            (cgroups, `cgroup.freeze`), a virtual machine without CPU and SIGSTOP do this
+            (cgroups, `cgroup.freeze`), a virtual machine without CPU and SIGSTOP do this. Its
+            `clock` may stand as well
     crash   it dies without a word, as by the kernel's out-of-memory killer or with its container.
             The operating system closes its sockets, and nobody listens until something starts it
             again (systemd, `Restart=always`; Kubernetes, `restartPolicy`). Then it has what it had
@@ -222,6 +223,11 @@ class ProcessEvent:
     at: Moment = field(default_factory=Moment)
     for_ms: Milliseconds = 0.0
     """For `freeze`, how long it lasts; for `crash`, the time until the server starts again."""
+    clock: Literal["goes-on", "stands"] = "goes-on"
+    """For `freeze` only. `stands`: the whole machine stands still, as a virtual machine does while
+    it is paused or written to a snapshot (QEMU, `stop`, `savevm`; Linux, `KVM_KVMCLOCK_CTRL`). Its
+    clocks stand too, and stay behind until somebody sets them, so no timer of the server is late
+    by its own clock. Bytes and new connections wait outside its network card."""
     by_ms: Annotated[float, Field(ge=-86_400_000, le=86_400_000)] = 0.0
     """For `clock-step` only: how far the clock is set forward; below zero, back."""
 
@@ -229,6 +235,8 @@ class ProcessEvent:
         if self.by_ms if self.what != "clock-step" else self.for_ms:
             other = "by_ms" if self.by_ms else "for_ms"
             raise ValueError(f"a process event {self.what!r} has no {other!r}")
+        if self.clock == "stands" and self.what != "freeze":
+            raise ValueError(f"the clock does not stand still in a process event {self.what!r}")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from race_harness.model.combination import CLOCK_GOES_ON
 from race_harness.model.trace import Happening
 from race_harness.network.loopback import kept_port
 from race_harness.realtime.processes import Child, await_stop
@@ -119,6 +120,9 @@ class ServerLife:
             self._current.stop()
         else:
             self._unplayable(STRUCK_EARLY)
+
+    def stand(self, until_ns: int) -> None:
+        self._unplayable(f"server.process: {CLOCK_GOES_ON}")
 
     def thaw(self) -> None:
         self._current.resume()

@@ -440,7 +440,11 @@ def _process_events(draw: st.DrawFn) -> ProcessEvent:
         return draw(clock_steps())
     longest_ms = 60_000 if what == "freeze" else 20_000
     for_ms = milliseconds(1, 5_000, benign=1_000) | milliseconds(1, longest_ms, benign=1_000)
-    return ProcessEvent(what, at=draw(during_run()), for_ms=draw(for_ms))  # type: ignore[arg-type]
+    clocks = ["goes-on", "goes-on", "stands"] if what == "freeze" else ["goes-on"]
+    return ProcessEvent(
+        *(what, draw(during_run()), draw(for_ms)),  # type: ignore[arg-type]
+        clock=draw(st.sampled_from(clocks)),
+    )
 
 
 @once

@@ -17,6 +17,10 @@ class Life(Protocol):
     def freeze(self) -> None:
         """Stop all its threads until `thaw`."""
 
+    def stand(self, until_ns: int) -> None:
+        """Stop the clock of a frozen process, too, until `thaw`, and hold back everything sent to
+        it until that instant of the trial."""
+
     def thaw(self) -> None: ...
 
     def crash(self) -> None:
@@ -36,6 +40,9 @@ class ProcessEvents:
         self._clock = clock
         self._frozen_until_ns = 0
         """0: it is not frozen."""
+        self._stands_since_ns: int | None = None
+        """Since when its clock has been standing. If two freezes overlap and the clock stands in
+        one of them, it stands until both have ended."""
         self._over = self._down = False
         for event in events:
             moments.when(event.at, partial(self._come, event))
@@ -72,7 +79,7 @@ class ProcessEvents:
             self._freeze(event)
 
     def _crash(self, event: ProcessEvent) -> None:
-        self._down, self._frozen_until_ns = True, 0
+        self._down, self._frozen_until_ns, self._stands_since_ns = True, 0, None
         self._tell("crashed", for_ms=event.for_ms)
         self._life.crash()
         until_ns = self._clock.now_ns + round(event.for_ms * MILLISECOND)
@@ -87,9 +94,14 @@ class ProcessEvents:
         frozen = bool(self._frozen_until_ns)
         until_ns = self._clock.now_ns + round(event.for_ms * MILLISECOND)
         self._frozen_until_ns = max(until_ns, self._frozen_until_ns)
-        self._tell("frozen", for_ms=event.for_ms)
+        stands = {"clock": event.clock} if event.clock == "stands" else {}
+        self._tell("frozen", for_ms=event.for_ms, **stands)
         if not frozen:
             self._life.freeze()
+        if stands and self._stands_since_ns is None:
+            self._stands_since_ns = self._clock.now_ns
+        if self._stands_since_ns is not None:
+            self._life.stand(self._frozen_until_ns)
         self._clock.call_at(until_ns, self._thaw)
 
     def _tell(self, what: str, **detail: Any) -> None:
@@ -104,7 +116,12 @@ class ProcessEvents:
         # Another freeze may have made it longer.
         if self._frozen_until_ns and self._clock.now_ns >= self._frozen_until_ns:
             self._frozen_until_ns = 0
-            self._clock.trace.record("server", "thawed")
+            told: dict[str, Any] = {}
+            if self._stands_since_ns is not None:
+                stood_ns = self._clock.now_ns - self._stands_since_ns
+                self._stands_since_ns = None
+                told["stood_ms"] = stood_ns / MILLISECOND
+            self._clock.trace.record("server", "thawed", **told)
             self._life.thaw()
 
 

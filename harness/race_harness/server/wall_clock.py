@@ -5,6 +5,38 @@ from typing import Final
 
 from race_harness.model.schedule import ServerTiming
 from race_harness.model.trace import Happening, Trace
+from race_harness.network.pipe import MILLISECOND
+
+
+class OwnClock:
+    """The time of a trial, as a clock of the server's machine has it: it is behind after the
+    machine has stood still. Times are nanoseconds."""
+
+    def __init__(self, timing: ServerTiming, trace: Trace) -> None:
+        self._trace = trace
+        self._stood: list[tuple[int, int]] = []
+        """Until when in the trial, and for how long."""
+        if any(event.clock == "stands" for event in timing.process):
+            trace.listeners.append(self._hear)
+
+    def now_ns(self) -> int:
+        return self.at_ns(self._trace.now_ns())
+
+    def at_ns(self, at_ns: int) -> int:
+        """What it said at an instant of the trial."""
+        return at_ns - sum(stood_ns for until_ns, stood_ns in self._stood if until_ns <= at_ns)
+
+    def instant_ns(self, own_ns: int) -> int:
+        """The instant of the trial at which it said so, the latest of several."""
+        for until_ns, stood_ns in self._stood:
+            own_ns += stood_ns if until_ns - stood_ns <= own_ns else 0
+        return own_ns
+
+    def _hear(self, happening: Happening) -> None:
+        if (happening.lane, happening.what) == ("server", "thawed"):
+            stood_ms = happening.detail.get("stood_ms", 0.0)
+            self._stood.append((happening.at_ns, round(stood_ms * MILLISECOND)))
+
 
 STEPPED: Final = ("server", "clock-stepped")
 """Lane and name of the happening that tells the clock that it was set."""

@@ -51,16 +51,29 @@ class Choice(Protocol):
 
 
 class Process:
-    """Threads that may be stopped together, and those that they start."""
+    """Threads that may be stopped together, and those that they start.
 
-    __slots__ = ("dead", "held", "stopped")
+    `stood_ns`: for how long the clock of its machine has stood so far.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("dead", "held", "put_off", "stands_since_ns", "stood_ns", "stopped")
+
+    def __init__(self, stood_ns: int = 0) -> None:
+        self.stood_ns = stood_ns
+        self.stands_since_ns: int | None = None
+        """Since when its clock has been standing; None: it goes on."""
+        self.put_off: list[tuple[Strand, Timer, int]] = []
+        """The waits of its strands while it stands, each with its deadline by its own clock."""
         self.stopped = False
         self.dead = False
         """Whether it is stopped for good."""
         self.held: deque[Strand] = deque()
         """Strands that could run if it were not stopped, in the order of becoming ready."""
+
+    def behind_ns(self, now_ns: int) -> int:
+        """How far its clock is behind."""
+        since_ns = self.stands_since_ns
+        return self.stood_ns + (0 if since_ns is None else now_ns - since_ns)
 
 
 class Strand:
@@ -166,6 +179,8 @@ class Kernel:
         """The step at which the current strand began to run."""
         self._ready: deque[Strand] = deque()
         self._stopped: list[Process] = []
+        self._clocks_differ = False
+        """Whether the clock of a process has stood."""
         self._timers: list[tuple[int, int, Timer]] = []
         self._timer_count = 0
         self._closing = False
@@ -281,7 +296,7 @@ class Kernel:
             self._switch(me)
 
     def block(self, on: str, deadline_ns: int | None = None, works_on: object = None) -> bool:
-        """Wait to be woken; False if the deadline came first.
+        """Wait to be woken; False if the deadline came first, which is by `own_ns`.
 
         `on` is for people, `works_on` is what the caller touches when it continues.
 
@@ -299,7 +314,7 @@ class Kernel:
         me.blocked_on = on
         me.works_on = works_on
         if deadline_ns is not None:
-            me.timer = self.call_at(deadline_ns, lambda: self._make_ready(me))
+            self._set_timer(me, deadline_ns)
         self._switch(me)
         if me.timer is not None:
             me.timer.cancel()
@@ -328,6 +343,45 @@ class Kernel:
         self._stopped.remove(process)
         self._ready += process.held
         process.held.clear()
+        if process.stands_since_ns is not None:
+            process.stood_ns = process.behind_ns(self.now_ns)
+            process.stands_since_ns = None
+            for strand, timer, deadline_ns in process.put_off:
+                if strand.timer is timer and not strand.ready:
+                    self._set_timer(strand, deadline_ns)
+            process.put_off.clear()
+
+    def stand(self, process: Process) -> None:
+        """Let the clock of a stopped process stand, too, until it goes on. It stays behind then,
+        and so does whatever its strands wait for by the clock."""
+        self._clocks_differ = True
+        self.read_clock = self._read_own_clock  # type: ignore[method-assign]
+        process.stands_since_ns = self.now_ns
+        for strand in self.strands:
+            self._put_off(strand)
+
+    def own_ns(self) -> int:
+        """The time by the clock of the calling strand's process."""
+        return self.now_ns - self._behind_ns(self.current) if self._clocks_differ else self.now_ns
+
+    def _behind_ns(self, strand: Strand | None) -> int:
+        process = None if strand is None else strand.process
+        return 0 if process is None else process.behind_ns(self.now_ns)
+
+    def _set_timer(self, strand: Strand, deadline_ns: int) -> None:
+        """Let a strand wait no longer than until then, by its own clock."""
+        at_ns = deadline_ns + self._behind_ns(strand) if self._clocks_differ else deadline_ns
+        strand.timer = self.call_at(at_ns, lambda: self._make_ready(strand))
+        if self._clocks_differ:
+            self._put_off(strand)
+
+    def _put_off(self, strand: Strand) -> None:
+        """Forget its timer until its process goes on, if the clock of that stands."""
+        process, timer = strand.process, strand.timer
+        if process is None or process.stands_since_ns is None or timer is None:
+            return
+        timer.cancel()
+        process.put_off.append((strand, timer, timer.at_ns - process.behind_ns(self.now_ns)))
 
     def join(self, strand: Strand, deadline_ns: int | None = None) -> bool:
         """Wait until a strand has ended; False if the deadline came first."""
@@ -353,12 +407,12 @@ class Kernel:
         action()
 
     def after(self, seconds: float) -> int:
-        """The instant that many seconds from now, in nanoseconds.
+        """The instant that many seconds from now, in nanoseconds, by `own_ns`.
 
         It is at least one nanosecond ahead: a loop that waits for a remainder which rounds to
         nothing would otherwise never end, since no time would pass.
         """
-        return self.now_ns + (max(1, round(seconds * SECOND)) if seconds > 0 else 0)
+        return self.own_ns() + (max(1, round(seconds * SECOND)) if seconds > 0 else 0)
 
     def has_ready(self) -> bool:
         """Whether another strand could run."""
@@ -406,6 +460,10 @@ class Kernel:
         if not self.frozen:
             self.now_ns += self.step_ns
         return self.now_ns
+
+    def _read_own_clock(self) -> int:
+        """The same, where clocks differ."""
+        return Kernel.read_clock(self) - self._behind_ns(self.current)
 
     def _let_come(self) -> None:
         """Run the timers that are due by now, although strands could run."""

@@ -124,7 +124,7 @@ class SimSelector(selectors._BaseSelectorImpl):
         kernel = self._here.kernel
         deadline_ns = None
         if timeout is not None:
-            deadline_ns = kernel.now_ns + max(1, ceil(timeout * SECOND))
+            deadline_ns = kernel.own_ns() + max(1, ceil(timeout * SECOND))
         self._waiting = kernel.strand_of_caller()
         try:
             while kernel.block("event loop", deadline_ns, self):

@@ -138,6 +138,11 @@ class SimulatedLife:
     def freeze(self) -> None:
         self._kernel.stop(self.process)
 
+    def stand(self, until_ns: int) -> None:
+        if self.process.stands_since_ns is None:
+            self._kernel.stand(self.process)
+        self._network.hold_back(PORT, until_ns)
+
     def thaw(self) -> None:
         self._kernel.resume(self.process)
 
@@ -162,7 +167,7 @@ class SimulatedLife:
         self._supervisor = self._kernel.strand_of_caller()
         while not self._over:
             if self._wanted:
-                self._wanted, self.process = False, Process()
+                self._wanted, self.process = False, Process(self.process.stood_ns)
                 start()
             else:
                 self._kernel.block("whether the server is to start again")

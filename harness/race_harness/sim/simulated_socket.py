@@ -269,7 +269,7 @@ class SimSocket:
         try:
             while view:
                 if timeout and deadline_ns is not None:
-                    left_ns = deadline_ns - self._kernel.now_ns
+                    left_ns = deadline_ns - self._kernel.own_ns()
                     if left_ns <= 0:
                         raise TimeoutError("timed out")
                     self.timeout = left_ns / 1e9

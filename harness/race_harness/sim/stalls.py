@@ -109,8 +109,8 @@ class Lines:
         )
         for_ns = round(stall.for_ms * MILLISECOND)
         kernel.limit_ns += for_ns
-        until_ns = kernel.now_ns + for_ns
-        while kernel.now_ns < until_ns:
+        until_ns = kernel.own_ns() + for_ns
+        while kernel.own_ns() < until_ns:
             kernel.block("a line's stall", until_ns, works_on)
 
 

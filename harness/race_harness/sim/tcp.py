@@ -49,6 +49,8 @@ class SimNetwork(Connections):
         sees."""
         self._unheard = Taps(Trace(kernel.trace.now_ns), Dialect(), kernel.violations.append)
         self._numbers_aside = count()
+        self._held_back: dict[int, int] = {}
+        """Until when nothing comes to the machine that listens at a port."""
 
     def follow(self, schedule: NetworkSchedule) -> None:
         """Use the links of another schedule from now on; the count of connections starts again."""
@@ -72,6 +74,7 @@ class SimNetwork(Connections):
 
     def perish(self, port: int) -> None:
         """Close the sockets of the process that listened there: it is gone."""
+        self._held_back.pop(port, None)
         listener = self._listeners.get(port)
         if listener is not None:
             listener.perish()
@@ -79,6 +82,13 @@ class SimNetwork(Connections):
             # Sockets that it closed itself send nothing more.
             if isinstance(connection.down.sender, Endpoint):
                 connection.down.sender.perish()
+
+    def hold_back(self, port: int, until_ns: int) -> None:
+        """Let nothing come to the machine that listens there until then, and no connection be
+        opened."""
+        self._held_back[port] = until_ns
+        for connection in self.connections:
+            connection.up.stall(until_ns)
 
     def connect(self, client: Endpoint, port: int) -> None:
         """Open a connection from `client`, which learns the result after one round trip."""
@@ -111,8 +121,12 @@ class SimNetwork(Connections):
 
         def arrive() -> None:
             aside = self.aside.get(opening.port)
-            listener = self._listeners.get(opening.port if aside is None else aside)
-            if listener is None:
+            port = opening.port if aside is None else aside
+            listener = self._listeners.get(port)
+            until_ns = self._held_back.get(port, 0)
+            if kernel.now_ns < until_ns:
+                kernel.call_at(until_ns - one_way_ns, partial(self._ask, opening, again_ns))
+            elif listener is None:
                 kernel.call_at(asked_ns + 2 * one_way_ns, opening.refused)
             elif len(listener.accepted) > listener.backlog:
                 kernel.call_at(asked_ns + again_ns, partial(self._ask, opening, 2 * again_ns))

@@ -74,6 +74,7 @@ def _(fault: Fault) -> str:
 @value_text.register
 def _(event: ProcessEvent) -> str:
     long = f"{event.by_ms:+} ms" if event.what == "clock-step" else f"{event.for_ms} ms"
+    long += ", clock and all" if event.clock == "stands" else ""
     return f"{event.what} ({long}) at {value_text(event.at)}"
 
 

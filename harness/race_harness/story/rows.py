@@ -267,7 +267,8 @@ class _Teller:
             case "snapshot":
                 return _row(happening, "server", f"snapshot taken: {happening.get('status')}")
             case "frozen":
-                says = f"the process is frozen for {happening.get('for_ms')} ms"
+                stands = ", and its clock stands," if happening.get("clock") == "stands" else ""
+                says = f"the process is frozen{stands} for {happening.get('for_ms')} ms"
                 return _row(happening, "server", says, tone=Tone.FAULT)
             case "crashed":
                 says = f"the process dies, for {happening.get('for_ms')} ms"

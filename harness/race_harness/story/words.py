@@ -166,6 +166,8 @@ class _Words:
         """What happened to the server's process as a whole."""
         for position, happening in enumerate(self._happenings):
             told = _PROCESS.get(happening["what"]) if happening["lane"] == "server" else None
+            if happening.get("clock") == "stands":
+                told = "the server's machine stood still, and its clock with it, for {for_ms} ms"
             if happening["what"] == "restarted":
                 status = happening.get("status")
                 told = (

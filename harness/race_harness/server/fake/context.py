@@ -14,7 +14,7 @@ from race_harness.model.trace import Trace
 from race_harness.server.fake.locks import EventLoop
 from race_harness.server.handover import Handover
 from race_harness.server.profile import Profile
-from race_harness.server.wall_clock import WallClock
+from race_harness.server.wall_clock import OwnClock, WallClock
 
 
 class Context:
@@ -31,7 +31,8 @@ class Context:
         """Held by whatever keeps the real server's single event loop busy. Meanwhile the server
         receives, answers and sends nothing: see `loop_turn`."""
         self._epoch = epoch
-        self.wall_clock = WallClock(self.timing, trace, lambda: trace.now_ns() // 1000)
+        self.clock = OwnClock(self.timing, trace)
+        self.wall_clock = WallClock(self.timing, trace, lambda: self.clock.now_ns() // 1000)
         self._entropy = schedule.entropy
         self._random = random.Random(schedule.entropy)
         self._late: defaultdict[tuple[str, int], float] = defaultdict(float)

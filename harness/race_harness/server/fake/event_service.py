@@ -127,8 +127,8 @@ class EventService(Conversation):
         more."""
         self._stops = 0
         """How often somebody has asked for a pause or an interrupt, from 1.25 on."""
-        self._leased_ns = context.trace.now_ns()
-        """When its lease began."""
+        self._leased_ns = context.clock.now_ns()
+        """When its lease began, by the server's own clock."""
 
     def note_creation(self) -> None:
         self.context.note("created", self.id, self.request, self._created_at)
@@ -148,12 +148,13 @@ class EventService(Conversation):
         if not self.context.profile.lease_outlives_server:
             return False
         died = next(h for h in reversed(self.context.trace.happenings) if h.what == "crashed")
-        renewals = (died.at_ns - self._leased_ns) // LEASE_RENEWED_NS
+        clock = self.context.clock
+        renewals = (clock.at_ns(died.at_ns) - self._leased_ns) // LEASE_RENEWED_NS
         renewed_ns = self._leased_ns + renewals * LEASE_RENEWED_NS
         # The lease's end is written down by the wall clock.
         wall = self.context.wall_clock
-        stepped_ns = 1000 * (wall.ahead_us() - wall.ahead_us(renewed_ns))
-        return self.context.trace.now_ns() + stepped_ns < renewed_ns + LEASE_NS
+        stepped_ns = 1000 * (wall.ahead_us() - wall.ahead_us(clock.instant_ns(renewed_ns)))
+        return clock.now_ns() + stepped_ns < renewed_ns + LEASE_NS
 
     async def send_message(self, content: list[dict[str, Any]], *, run: bool) -> None:
         """Add a message; with `run`, also start a run unless there is one (as from 1.22.1 on). If
