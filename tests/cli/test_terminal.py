@@ -8,6 +8,7 @@ import select
 import struct
 import subprocess
 import termios
+import textwrap
 from collections.abc import Callable
 from fcntl import ioctl
 from functools import partial
@@ -19,7 +20,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn
 
 from race_harness.cli.commands import COMMANDS
-from race_harness.cli.console import CampaignProgress
+from race_harness.cli.console import CampaignProgress, print_story
 
 ESCAPE = "\x1b"
 FAILURE = next((Path(__file__).parents[2] / "docs").rglob("dead-socket.json"))
@@ -150,3 +151,19 @@ def test_a_long_name_leaves_room_for_the_bar(terminal: Terminal, tmp_path: Path)
     assert "terminals_are_wide  trials " in bar
     # And the table tells it in one piece, to be copied.
     assert f"test_it.py::{name}" in left_on(screen)
+
+
+@pytest.mark.parametrize("on_terminal", [True, False])
+def test_a_story_wraps_between_words_and_never_in_a_command_or_in_a_pipe(
+    on_terminal: bool,
+) -> None:
+    path = "/a-folder-with-a-long-name/another-with-a-long-name/and-one-more/a-client-of-mine"
+    says = "early: client reference:eager (0.1.0), scenario clean, sim world; not tried elsewhere"
+    kept = [f"early: client {path} (0.1.0)", f"replay: race replay {path[:60]} --client {path}"]
+    written = io.StringIO()
+    console = Console(file=written, width=80, force_terminal=on_terminal, color_system=None)
+    print_story("\n".join([says, *kept]), console)
+    lines = written.getvalue().splitlines()
+    assert lines[-2:] == kept
+    wrapped = textwrap.wrap(says, 80) if on_terminal else [says]
+    assert [line.rstrip() for line in lines[:-2]] == wrapped

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.segment import Segment
@@ -111,6 +112,15 @@ JsonFile = Annotated[
     typer.Option("--json", metavar="FILE", help="Write the numbers to this file; - is stdout."),
 ]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print the table as Markdown.")]
+
+
+def print_story(story: str, console: Console = errors) -> None:
+    """Print a short story. On a terminal its lines wrap between words, except for commands and
+    lines with a path that is too long, which could not be pasted then."""
+    for line in story.splitlines():
+        too_long = any(cell_len(word) > console.width for word in line.split())
+        kept = not console.is_terminal or too_long or line.startswith("replay: ")
+        console.print(line, markup=False, highlight=False, soft_wrap=kept)
 
 
 class CampaignProgress:

@@ -25,8 +25,8 @@ from race_harness.cli.console import (
     World,
     campaign_progress,
     check_outputs,
-    errors,
     output,
+    print_story,
     write_json,
 )
 from race_harness.cli.github import GitHub, annotate, summarise_job
@@ -146,7 +146,7 @@ def run(
     if summary.first_failure is not None:
         path = Path(summary.first_failure)
         story = short_story(Failure.read(path), path)
-        errors.print(story, markup=False, highlight=False, soft_wrap=True)
+        print_story(story)
     if asked.github:
         level: Level = "warning" if summary.has_passed(strict=strict) else "error"
         _tell_github(comparison, level)

@@ -21,8 +21,8 @@ from race_harness.cli.console import (
     Seed,
     campaign_progress,
     check_outputs,
-    errors,
     output,
+    print_story,
     write_json,
 )
 from race_harness.cli.github import GitHub, annotate, place_of_failure, summarise_job
@@ -273,7 +273,7 @@ def tests_measured(
         for client, failure in zip(one.comparison.clients, one.failures, strict=True):
             if failure is not None:
                 story = short_story(failure, Path(client.first_failure or ""))
-                errors.print(story, markup=False, highlight=False, soft_wrap=True)
+                print_story(story)
     return measured
 
 
