@@ -31,7 +31,7 @@ def test_a_test_that_loses_a_race(votes: Path, race_process: Race) -> None:
     )
     assert done.returncode == 1
     assert "0 / 4 = 0.0 %" in done.stdout
-    assert f"{TEST}: 4 needs a stall; stalls 4 of 4" in " ".join(done.stdout.split())
+    assert f"{TEST}: 4 with a stall; stalls 4 of 4" in " ".join(done.stdout.split())
     assert "AssertionError: assert 1 == 2 at test_every_vote_counts" in done.stderr
     numbers = json.loads((votes / "out.json").read_text())
     assert (numbers["test"], "scenario" in numbers) == (TEST, False)

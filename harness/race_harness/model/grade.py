@@ -13,8 +13,8 @@ GRADES: Final[tuple[Grade, ...]] = get_args(Grade)
 
 MEANINGS: Final[dict[Grade, str]] = {
     "order": "by order alone",
-    "stall": "needs a stall",
-    "fault": "needs a fault",
+    "stall": "with a stall",
+    "fault": "with a fault",
 }
 
 
