@@ -96,7 +96,18 @@ def frozen(for_ms):
     return server(process=(ProcessEvent("freeze", after("run-started", 50), for_ms),))
 
 
+def full(for_ms):
+    return server(process=(ProcessEvent("disk-full", after("run-started", 50), for_ms),))
+
+
 AIMED = [
+    Aimed(
+        "trusts-silence",
+        full(1_000),
+        "hang",
+        full(100),
+        "the disk is full when the agent acts; or has space again",
+    ),
     Aimed(
         "accepted-is-begun",
         killed(after("run-answered", 50), start_ms=500),

@@ -138,6 +138,20 @@ def test_the_clock_of_a_server_of_ones_own_is_its_own() -> None:
         assert reason.startswith("server.process[1]: ")
 
 
+def test_a_disk_is_filled_where_somebody_knows_what_is_written() -> None:
+    full, crash = ProcessEvent("disk-full", for_ms=1), ProcessEvent("crash", for_ms=1)
+    alone, both = (
+        Schedule("s", server=ServerTiming(process=events)) for events in ((full,), (crash, full))
+    )
+    for combination in (SIM_FAKE, SIM_REAL, REAL_FAKE, REAL_REAL):
+        assert not without(alone, combination)
+    (reason,) = without(alone, Combination("sim", "own"))
+    assert reason.startswith("server.process[0]: ")
+    assert not without(both, SIM_REAL)
+    (reason,) = without(both, SIM_FAKE)
+    assert reason.startswith("server.process[1]: ")
+
+
 def test_all_of_them_are_told() -> None:
     schedule = Schedule(
         "s",

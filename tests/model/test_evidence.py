@@ -46,6 +46,11 @@ SENTENCES = [
         "the server, started again, says for ever that the run in which it died is going on",
     ),
     (
+        Evidence("server-stall", "left-unsaved", call=1),
+        "the server, whose disk was full, says for ever that the run is going on",
+        "the server, whose disk was full, says for ever that the run is going on",
+    ),
+    (
         Evidence("late", "seen-late", TWO[:1], call=1),
         "1 event persisted before run() returned, visible only afterwards",
         "# events persisted before run() returned, visible only afterwards",

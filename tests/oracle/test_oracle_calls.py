@@ -732,3 +732,61 @@ def test_a_gateway_gives_up_a_request_that_has_not_come(
     answered = at(1, "rest", "request", method="POST", route="POST events", number=1, peer=50001)
     trial = added(raised(GOOD, error), gave_up, after="run-called")
     assert verdicts([answered, *trial]) == found
+
+
+# -- the disk of the server's machine is full
+
+
+def full(*after: Any, upto: str = "run-started") -> Trial:
+    """From the run on, and what comes of it."""
+    until = next(n for n, entry in enumerate(GOOD) if entry.what == upto) + 1
+    return [
+        *GOOD[:until],
+        at(305, "server", "disk-filled", for_ms=1_000.0),
+        *after,
+        *(entry for entry in GOOD if entry.what.startswith("close-")),
+    ]
+
+
+def over(status: str, *, written: bool = False) -> Trial:
+    told = [] if written else [at(311, "server", "unsaved")]
+    assigned = at(310, "server", "status", status=status, run=1)
+    return [assigned, at(310, "server", "run-ended", run=1, status=status), *told]
+
+
+def test_whoever_raises_where_nothing_could_be_written_has_a_reason() -> None:
+    assert verdicts(full(*over("running"), RAISED)) == EXPLAINED
+    assert verdicts(full(*over("running", written=True), RAISED)) == ("spurious-error",)
+    assert verdicts(full(*over("error"), RAISED)) == OK
+
+
+def test_who_goes_by_what_is_written_need_not_know_of_a_failure() -> None:
+    returned = at(1_400, "client", "run-returned", call=1)
+    assert verdicts(full(*over("error"), returned)) == OK
+    assert verdicts(full(*over("error", written=True), returned)) == ("spurious-error",)
+
+
+def test_how_soon_an_end_is_found_that_nobody_tells_is_nobodys_affair() -> None:
+    late = at(30_000, "client", "run-raised", call=1, error="RuntimeError: error")
+    assert verdicts(full(*over("error"), late)) == OK
+    assert verdicts(full(*over("error", written=True), late)) == ("stall",)
+
+
+def test_a_server_that_says_for_ever_that_a_run_goes_on_is_the_one_that_holds_it_up() -> None:
+    for status, fact in (("running", "left-unsaved"), ("error", "never-returned")):
+        trial = full(*over(status))
+        found = judge(Schedule("s"), trial, outcome_of(trial))
+        assert [entry.fact for entry in found.evidence] == [fact]
+
+
+def test_a_request_to_run_that_the_server_fails_at_is_a_reason() -> None:
+    request = at(130, "rest", "request", method="POST", route="POST run", number=9)
+    filled = at(120, "server", "disk-filled", for_ms=1_000.0)
+    for before, status, found in (
+        ([filled], 500, EXPLAINED),
+        ([filled], 409, ("spurious-error",)),
+        ([], 500, ("spurious-error",)),
+    ):
+        answer = at(140, "rest", "answer", number=9, status=status)
+        trial = raised(GOOD, "RuntimeError: 500")
+        assert verdicts(added(trial, *before, request, answer, after="run-called")) == found

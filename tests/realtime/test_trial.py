@@ -339,6 +339,16 @@ def test_the_server_process_hears_that_its_clock_is_set():
     assert "hang" in wrong.judgement.verdicts
 
 
+def test_the_server_process_hears_that_its_disk_is_full():
+    event = ProcessEvent("disk-full", Moment("run-started", after_ms=20), 2_000)
+    timing = ServerTiming(think_ms=500, process=(event,))
+    trial = run_trial(
+        replace(BENIGN, server=timing), ReferenceAdapter("trusts-silence"), limit_s=5
+    )
+    assert [h.detail["kind"] for h in trial.happenings if h.what == "unwritten"]
+    assert trial.judgement.verdicts == ("hang",)
+
+
 def test_a_server_that_still_stands_still_at_the_end_is_ended_in_order():
     event = ProcessEvent("freeze", Moment("run-returned"), 60_000)
     timing = ServerTiming(think_ms=50, process=(event,))

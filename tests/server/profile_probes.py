@@ -21,7 +21,7 @@ from server_rig import (
     until,
 )
 
-from race_harness.model.schedule import Script, Turn
+from race_harness.model.schedule import ProcessEvent, Script, Turn
 from race_harness.server.profile import Profile
 
 type Probe = Callable[[Profile], Coroutine[Any, Any, object]]
@@ -385,6 +385,65 @@ async def observations_after_death_in_tools(release: Profile) -> int:
         await death(subject)
         await plain_run(subject)
         return (await subject.log()).count("observation")
+
+
+DISK: Any = {"process": (ProcessEvent("disk-full"),)}
+
+
+def fill(subject: Rig) -> None:
+    subject.trace.record("server", "disk-filled", for_ms=0.0)
+
+
+async def end_of_a_run_after_an_empty_file(release: Profile) -> str:
+    """That of a message that could not be written."""
+    async with conversation(release, think_ms=1, **DISK) as subject:
+        fill(subject)
+        assert (await subject.post("events", HELLO)).status_code == 500
+        subject.trace.record("server", "disk-freed")
+        await plain_run(subject)
+        return str(subject.all("run-ended")[-1].detail["status"])
+
+
+async def run_that_fails(subject: Rig) -> None:
+    """Because what the agent does cannot be written."""
+    await subject.begin("persisted", key="execution_status")
+    fill(subject)
+    await subject.happened("run-cleared")
+
+
+async def unwritten_by_a_run_that_fails(release: Profile) -> str:
+    """By its own handler, before the state cannot be saved."""
+    words = {"ActionEvent": "action", "ConversationErrorEvent": "reason"}
+    async with conversation(release, think_ms=50, persist_ms=1, **DISK) as subject:
+        await run_that_fails(subject)
+        saving = subject.all("unsaved")[0].at_ns
+        unwritten = [h for h in subject.all("unwritten") if h.at_ns <= saving]
+        return " ".join(words.get(h.detail["kind"], "status") for h in unwritten)
+
+
+async def answer_without_a_saved_state(release: Profile) -> int:
+    async with conversation(release, think_ms=50, **DISK) as subject:
+        await run_that_fails(subject)
+        return (await subject.rest.get(BASE)).status_code
+
+
+async def run_that_cannot_begin(subject: Rig) -> None:
+    await subject.post("events", HELLO)
+    fill(subject)
+    await subject.post("run")
+    await subject.happened("run-cleared")
+
+
+async def status_of_a_run_that_cannot_begin(release: Profile) -> str:
+    async with conversation(release, **DISK) as subject:
+        await run_that_cannot_begin(subject)
+        return subject.conversation.status
+
+
+async def reasons_of_a_run_that_cannot_begin(release: Profile) -> int:
+    async with conversation(release, **DISK) as subject:
+        await run_that_cannot_begin(subject)
+        return len(subject.all("unwritten", kind="ConversationErrorEvent"))
 
 
 async def close_code_of_fifty_first(release: Profile) -> int | None:

@@ -171,6 +171,21 @@ class _LabelReader:
     def _server_restarted(self, detail: dict[str, Any]) -> list[Label]:
         return [Label("server", "restarted", str(detail["status"]))]
 
+    def _server_disk_filled(self, _detail: dict[str, Any]) -> list[Label]:
+        return [Label("server", "disk-filled")]
+
+    def _server_disk_freed(self, _detail: dict[str, Any]) -> list[Label]:
+        return [Label("server", "disk-freed")]
+
+    def _server_unwritten(self, detail: dict[str, Any]) -> list[Label]:
+        return [Label("server", "unwritten", self._name(detail))]
+
+    def _server_unsaved(self, _detail: dict[str, Any]) -> list[Label]:
+        return [Label("server", "unsaved")]
+
+    def _server_saved(self, _detail: dict[str, Any]) -> list[Label]:
+        return [Label("server", "saved")]
+
     def _server_persisted(self, detail: dict[str, Any]) -> list[Label]:
         return [Label("server", "persisted", self._name(detail))]
 

@@ -6,8 +6,8 @@ real server keeps it; an order that keeps all of them need not be possible.
 
 The rules do not cover orders that take more than the 30 s for which a run's tail waits for each
 publication; a full socket buffer, which lets frames overtake each other; snapshots that are still
-on their way when others have changed the status back and forth; and what comes after a crash, in
-which the server loses everything that was not on its disk.
+on their way when others have changed the status back and forth; what comes after a crash, in which
+the server loses everything that was not on its disk; and what comes after that disk was full.
 """
 
 from collections import defaultdict, deque
@@ -43,8 +43,8 @@ class Breach:
 
 def breaches(labels: Iterable[Label], profile: Profile) -> tuple[Breach, ...]:
     """Return every place where an order breaks a rule, sorted by rule and then by place."""
-    lived = tuple(takewhile(lambda label: label.what != "crashed", labels))
-    order = Order(lived, profile)
+    healthy = tuple(takewhile(lambda label: label.what not in ("crashed", "disk-filled"), labels))
+    order = Order(healthy, profile)
     return tuple(Breach(rule, at, says) for rule in RULES for at, says in rule.check(order))
 
 

@@ -274,6 +274,36 @@ CASES: Final[Mapping[str, Schedule]] = {
         ProcessEvent("crash", _IN_RUN, 1_500.0),
         ProcessEvent("clock-step", Moment("run-started", after_ms=700), by_ms=3_600_000),
     ),
+    "the disk is full in a run": _process(
+        ProcessEvent("disk-full", _IN_RUN, 1_500.0), script=Script(tool_calls=2)
+    ),
+    "the disk is full in a run, and then another": replace(
+        _process(ProcessEvent("disk-full", _IN_RUN, 1_500.0)),
+        caller=Caller(runs=2, between_ms=3_000),
+    ),
+    "the disk is full while a tool is used": _case(
+        Script(tool_calls=2, calls_each=2),
+        ServerTiming(
+            tool_ms=1_000,
+            process=(ProcessEvent("disk-full", Moment("run-started", after_ms=700), 2_000.0),),
+        ),
+        caller=Caller(runs=2, between_ms=3_000),
+    ),
+    "the disk is full as a run begins": _case(
+        server=ServerTiming(
+            start_ms=500,
+            process=(ProcessEvent("disk-full", Moment("run-answered", after_ms=50), 1_500.0),),
+        ),
+        caller=Caller(timeout_s=30.0),
+    ),
+    "the disk is full for long": _process(ProcessEvent("disk-full", _IN_RUN, 60_000.0)),
+    "the disk is full between two runs": replace(
+        _process(ProcessEvent("disk-full", Moment("run-cleared", after_ms=3_000), 500.0)),
+        caller=Caller(runs=2, between_ms=6_000),
+    ),
+    "the disk is full before run()": _process(
+        ProcessEvent("disk-full", Moment("run-called"), 4_000.0)
+    ),
     "poll answered 503": _case(rest=RestFault("status", "conversation")),
     "run never answered": _case(rest=RestFault("timeout", "run")),
     "page cut off": _case(rest=RestFault("truncate", "events")),

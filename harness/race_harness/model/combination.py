@@ -26,6 +26,10 @@ SERVERS: Final = ("fake", "real", "own")
 CLOCK_GOES_ON: Final = "the clock of a real machine cannot be stopped"
 _MACHINES_CLOCK: Final = "the real server reads the machine's clock"
 _OWN_CLOCK: Final = "nobody but the server knows which clock it stamps events by"
+_OWN_DISK: Final = "nobody but the server knows what it writes, and where"
+_EMPTY_FILES: Final = (
+    "a fake server that dies does not have the files that a full disk leaves empty"
+)
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,13 @@ def unavailable(schedule: Schedule, world: str, server: str) -> tuple[str, ...]:
         if schedule.server.clock_ms:
             reasons.append(f"server.clock_ms: {_MACHINES_CLOCK}")
         reasons += [f"server.process[{index}]: {_MACHINES_CLOCK}" for index in steps]
+    fills = [n for n, event in enumerate(schedule.server.process) if event.what == "disk-full"]
     if server == "own":
         reasons += [f"server.process[{index}]: {_OWN_CLOCK}" for index in steps]
+        reasons += [f"server.process[{index}]: {_OWN_DISK}" for index in fills]
+    crashes = any(event.what == "crash" for event in schedule.server.process)
+    if server == "fake" and crashes:
+        reasons += [f"server.process[{index}]: {_EMPTY_FILES}" for index in fills]
     return tuple(reasons)
 
 

@@ -279,6 +279,10 @@ def _left_running(_entry: Evidence, _number: Numbers) -> str:
     return "the server, started again, says for ever that the run in which it died is going on"
 
 
+def _left_unsaved(_entry: Evidence, _number: Numbers) -> str:
+    return "the server, whose disk was full, says for ever that the run is going on"
+
+
 def _act_never_returned(entry: Evidence, _number: Numbers) -> str:
     return f"{entry.act} never returned ({entry.stopped})"
 
@@ -347,6 +351,7 @@ FACTS: Final[Mapping[str, Callable[[Evidence, Numbers], str]]] = {
     "act-raised": _act_raised,
     "act-never-returned": _act_never_returned,
     "left-running": _left_running,
+    "left-unsaved": _left_unsaved,
     "state-differs": _state_differs,
     "own-message-late": _own_message_late,
     "act-held": _act_held,

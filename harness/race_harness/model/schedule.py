@@ -215,14 +215,18 @@ class ProcessEvent:
             that a later one may have an earlier timestamp. Timers do not notice. An NTP client
             does that when the offset is large (RFC 5905, STEPT; chrony, `makestep`), as does a
             virtual machine that is resumed, and whoever calls settimeofday(2)
+    disk-full  nothing can be written to the disk of its machine until somebody has freed space:
+            write(2) fails with ENOSPC, while files can still be opened, made, emptied and read.
+            So it is where something else goes on writing, and takes what is freed at once
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    what: Literal["freeze", "crash", "clock-step"]
+    what: Literal["freeze", "crash", "clock-step", "disk-full"]
     at: Moment = field(default_factory=Moment)
     for_ms: Milliseconds = 0.0
-    """For `freeze`, how long it lasts; for `crash`, the time until the server starts again."""
+    """For `freeze`, how long it lasts; for `crash`, the time until the server starts again; for
+    `disk-full`, the time until space is freed."""
     clock: Literal["goes-on", "stands"] = "goes-on"
     """For `freeze` only. `stands`: the whole machine stands still, as a virtual machine does while
     it is paused or written to a snapshot (QEMU, `stop`, `savevm`; Linux, `KVM_KVMCLOCK_CTRL`). Its

@@ -23,7 +23,8 @@ server   run-requested, run-refused {status}, run-accepted {run}, run-started {r
          persisted {event, kind, key?, tool_name?, run?}, publication {event}, run-cleared {run},
          snapshot {status, run?}, stop-hook-denied {run}, state {values},
          frozen {for_ms, clock?}, thawed {stood_ms?}, crashed {for_ms}, restarted {status},
-         clock-stepped {by_ms}
+         clock-stepped {by_ms}, disk-filled {for_ms}, disk-freed,
+         unwritten {event, kind, key?, tool_name?}, unsaved, saved
 socket   subscribed {peer}, frame-sent {event, kind, key?, value?, tool_name?, peer},
          frame-delivered {event, peer}, connected {peer}, disconnected {peer, why}
 network  fault {action, link, peer?, code?, for_ms?, fault?, way?}, was-busy {link, peer, for_ms}

@@ -52,6 +52,8 @@ class _Durations:
         # If the schedule lets no answer come, the client may wait as long as it likes.
         lost = [_span(one) for one in self._requests if one.fault == "timeout"]
         took_ns = doing.ended_ns - doing.called_ns
+        # And as long as nothing can be written, nothing can be done.
+        lost += self._ledger.full
         took_ns -= _within(lost, doing.called_ns, doing.ended_ns)
         if took_ns <= STALL_NS:
             return

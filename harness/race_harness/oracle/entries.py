@@ -77,6 +77,9 @@ class RunEntry:
     """Whether the status was the same before the run started: then a client may raise or not."""
     lost: bool = False
     """Whether the server died in the middle of it."""
+    unwritten: bool = False
+    """Whether the disk was full and some of its events could not be written: then it fails, and
+    may announce its end to nobody."""
     started_ns: int | None = None
     ended_ns: int | None = None
     told: int | None = None
@@ -84,6 +87,11 @@ class RunEntry:
     done: int | None = None
     done_ns: int | None = None
     """When its post-run snapshot was published; without one, when its last status was assigned."""
+
+    @property
+    def is_nobodys(self) -> bool:
+        """Whether the server may never have begun it, for all that anybody can know of it."""
+        return self.lost or self.unwritten
 
 
 @dataclass(slots=True)

@@ -38,6 +38,15 @@ def excuse(doing: Doing, own: Collection[str]) -> str | None:
     return None
 
 
+def failure(doing: Doing, own: Collection[str]) -> str | None:
+    """That the server failed at it, as it does where the disk is full, in words; None: it did
+    not."""
+    for request in doing.requests.values():
+        if request.route in own and (request.status or 0) >= 500 and request.fault is None:
+            return f"the server answered {request.route} with {request.status}"
+    return None
+
+
 def refusal(doing: Doing, own: Collection[str]) -> str | None:
     """Return in words how the server itself refused a call or an act; None if it did not."""
     for request in doing.requests.values():

@@ -17,7 +17,7 @@ from race_harness.model.trace import Happening
 from race_harness.model.verdict import ORDER, PASSING, Judgement
 from race_harness.oracle.durations import STALL_NS, stalls
 from race_harness.oracle.entries import ActEntry, Doing, RunEntry, facts_of
-from race_harness.oracle.excuses import READS_STATE, excuse, refusal
+from race_harness.oracle.excuses import READS_STATE, excuse, failure, refusal
 from race_harness.oracle.ledger import LAST_CLOSE, OWN_ROUTES, Ledger
 from race_harness.oracle.state import stale
 from race_harness.oracle.views import of_client, of_watcher
@@ -25,6 +25,7 @@ from race_harness.oracle.views import of_client, of_watcher
 PROMISE_NS = 250_000_000
 """How much earlier or later than `run(timeout=...)` says a call may give up, beyond the schedule's
 own delays."""
+DISK_FULL = "the disk of the server's machine was full"
 CLOSED = "the conversation was closed"
 SLOW_NS = 5_000_000_000
 """A client may give up on a request for which the network alone takes so long."""
@@ -80,6 +81,9 @@ def _hang(ledger: Ledger, outcome: Outcome) -> Evidence | None:
             if run is not None and run.lost and run.ended is None and ledger.status == "running":
                 # The status was on the server's disk, and nothing changes it (up to 1.7.3).
                 return Evidence("server-stall", "left-running", call=call.number, calls=calls)
+            if run is not None and run.unwritten and ledger.status == "running":
+                # In its memory, too (up to 1.24).
+                return Evidence("server-stall", "left-unsaved", call=call.number, calls=calls)
             return Evidence(
                 "hang", "never-returned", call=call.number, calls=calls, stopped=stopped
             )
@@ -224,6 +228,8 @@ class _Call:
         elif run.ended is None or run.ended > self._ended:
             begun = run.started < self._ended
             yield self._found("early", "run-not-over", begun=begun)
+        elif self._is_unwritten():
+            return  # Whoever goes by the log does not know of the failure.
         elif all(_failed(run) and not run.is_stale for run in self._runs):
             yield self._found("spurious-error", "failure-not-raised", status=run.status)
 
@@ -266,7 +272,11 @@ class _Call:
         if any(map(_failed, self._runs)):
             return  # It should raise.
         why = CLOSED if closed else excuse(self._entry, ["POST run"])
+        if why is None and self._ledger.full:
+            why = DISK_FULL if self._is_unwritten() else failure(self._entry, ["POST run"])
         done_ns = self._run.done_ns if self._run is not None else None
+        if self._is_unwritten():
+            done_ns = None
         late_ns = -inf if done_ns is None else self._entry.ended_ns - done_ns - own_ns
         # It may poll rarely, and have timed out just before the next poll.
         if why is None and gave_up and timeout_s is None and late_ns <= STALL_NS:
@@ -303,7 +313,7 @@ class _Call:
             )
             return
         run = self._run
-        if run is None or run.done_ns is None or self._busy_with_others():
+        if run is None or run.done_ns is None or self._busy_with_others() or self._is_unwritten():
             return
         if self._call.ended == "raised" and not any(map(_failed, self._runs)):
             return
@@ -318,6 +328,10 @@ class _Call:
                 ended="raised" if self._call.ended == "raised" else "returned",
                 after_s=late_ns / 1e9,
             )
+
+    def _is_unwritten(self) -> bool:
+        """Whether nobody may have told it of the end: how soon it looks is its own affair."""
+        return any(run.unwritten for run in self._runs)
 
     def _busy_with_others(self) -> bool:
         """Whether somebody else's run was going on when the call ended: then nobody can tell when

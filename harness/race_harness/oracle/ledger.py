@@ -29,6 +29,7 @@ OWN_ROUTES: Final[Mapping[str, str]] = {
     "interrupt": "POST interrupt",
 }
 """The request that an act consists of."""
+_NO_CHANGES: Final = ("state", "clock-stepped", "disk-filled", "disk-freed")
 LAST_CLOSE: Final = "last-close"
 """The `close()` that ends every program; any other `close()` is an ordinary act."""
 
@@ -75,6 +76,11 @@ class Ledger:
     """The server's state at that time."""
     back_ns: int = 0
     """When the server's process last came back, or is due back, from a freeze or a crash."""
+    full: list[tuple[int, float]] = field(default_factory=list)
+    """When the disk of its machine was full: begin and end of each time."""
+    unsaved: bool = False
+    """Whether its state differs from the one on that disk, which is all that REST reads from 1.43
+    on."""
     changed_ns: int = 0
     """When the server last did anything."""
     retries_ns: int = 0
@@ -96,7 +102,7 @@ class Ledger:
             if enter is not None:
                 enter(ledger, position, happening)
             ledger.ended_ns = happening.at_ns
-            if happening.lane == "server" and happening.what not in ("state", "clock-stepped"):
+            if happening.lane == "server" and happening.what not in _NO_CHANGES:
                 ledger.changed_ns = happening.at_ns
         for position, happening in enumerate(happenings):
             _follow_event(ledger, position, happening)
@@ -200,7 +206,7 @@ def _asker(ledger: Ledger) -> CallEntry | None:
         lambda call: call.ended is None and call.run is None,
         lambda call: call.ended is None and call.refused,
         # A call whose run the server has lost may ask for another.
-        lambda call: call.ended is None and call.run is not None and call.run.lost,
+        lambda call: call.ended is None and call.run is not None and call.run.is_nobodys,
         lambda call: call.run is None,
     ):
         found = next(filter(wanted, calls), None)
@@ -334,7 +340,8 @@ def _watched(ledger: Ledger, position: int, happening: Happening) -> None:
         case "attached":
             view.attached, view.attached_ns = position, happening.at_ns
         case "attach-failed":
-            view.error, view.server_was_away = detail["error"], bool(ledger.back_ns)
+            view.error = detail["error"]
+            view.server_was_away = bool(ledger.back_ns or ledger.full)
         case "given":
             view.given.append(detail["event"])
         case "shown":
@@ -453,6 +460,25 @@ def _restarted(ledger: Ledger, position: int, happening: Happening) -> None:
         ledger.status, ledger.status_since = status, position
 
 
+def _disk_filled(ledger: Ledger, _position: int, happening: Happening) -> None:
+    until_ns = happening.at_ns + happening.detail["for_ms"] * 1e6
+    ledger.full.append((happening.at_ns, until_ns))
+
+
+def _unwritten(ledger: Ledger, _position: int, _happening: Happening) -> None:
+    for run in ledger.runs.values():
+        run.unwritten = run.unwritten or run.told is None
+
+
+def _unsaved(ledger: Ledger, position: int, happening: Happening) -> None:
+    ledger.unsaved = True
+    _unwritten(ledger, position, happening)
+
+
+def _saved(ledger: Ledger, _position: int, _happening: Happening) -> None:
+    ledger.unsaved = False
+
+
 def _was_busy(ledger: Ledger, _position: int, happening: Happening) -> None:
     ledger.busy_ns += round(happening.detail["for_ms"] * 1e6)
 
@@ -488,6 +514,10 @@ _ENTRIES: dict[tuple[str, str], Callable[[Ledger, int, Happening], None]] = {
     ("server", "frozen"): _frozen,
     ("server", "crashed"): _crashed,
     ("server", "restarted"): _restarted,
+    ("server", "disk-filled"): _disk_filled,
+    ("server", "unwritten"): _unwritten,
+    ("server", "unsaved"): _unsaved,
+    ("server", "saved"): _saved,
     ("network", "was-busy"): _was_busy,
 }
 

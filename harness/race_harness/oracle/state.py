@@ -29,7 +29,8 @@ def stale(schedule: Schedule, ledger: Ledger) -> Iterator[Evidence]:
     unreadable = {} if why is not None else ledger.unreadable
     own_ns = ledger.own_delays_ns(schedule)
     quiet = ledger.quiet_since(reading.called_ns - QUIET_NS - own_ns)
-    differences = differing(ledger.shown, unreadable, ledger.truth if quiet else None)
+    known = quiet and not ledger.unsaved
+    differences = differing(ledger.shown, unreadable, ledger.truth if known else None)
     if differences:
         yield Evidence("stale-state", "state-differs", differences=tuple(differences))
 

@@ -59,7 +59,7 @@ def _of_watcher(schedule: Schedule, ledger: Ledger, view: WatcherEntry) -> Itera
     if twice:
         yield Evidence("duplicate-callback", "shown-twice", facts_of(twice))
     quiet_ns = view.shown_ns - QUIET_NS - ledger.own_delays_ns(schedule)
-    if view.values is not None and ledger.quiet_since(quiet_ns):
+    if view.values is not None and ledger.quiet_since(quiet_ns) and not ledger.unsaved:
         differences = differing(view.values, view.errors, ledger.truth)
         if differences:
             yield Evidence("stale-state", "state-differs", differences=tuple(differences))

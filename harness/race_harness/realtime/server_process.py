@@ -20,6 +20,7 @@ from race_harness.realtime.clock import precise_loop
 from race_harness.realtime.processes import Line, Parent, leave
 from race_harness.realtime.record import SharedTrace
 from race_harness.server import Persistent
+from race_harness.server.disk import FILLED, FREED
 from race_harness.server.handover import Handover
 from race_harness.server.wall_clock import STEPPED
 
@@ -70,6 +71,8 @@ HEARD: Final = frozenset(
         *(("client", what) for what in ("run-called", "run-returned", "run-raised")),
         *(("client", what) for what in ("act-called", "close-called")),
         STEPPED,
+        FILLED,
+        FREED,
     }
 )
 """Lane and name of those that the server process is told, and does not tell itself."""
@@ -147,8 +150,8 @@ def _tell(line: Line, happening: Happening) -> None:
 
 
 class _Hearing:
-    """Receives from the trial process what the caller does, when the clock is set, and when to
-    stop.
+    """Receives from the trial process what the caller does, what happens to the machine, and when
+    to stop.
 
     The server may wait for an act of the caller ("from the call of run() on"). The message comes
     before the client sends anything of that act, so reading before each request is early enough.

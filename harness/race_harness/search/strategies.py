@@ -402,9 +402,13 @@ def contents(draw: st.DrawFn, schedule: Schedule) -> Schedule:
 
 @st.composite
 def process(draw: st.DrawFn, schedule: Schedule) -> Schedule:
-    """The server's process stands still, or dies and is started again, once or twice."""
+    """The server's process stands still, or dies and is started again, once or twice; or the clock
+    of its machine is set, or the disk is full."""
     had = schedule.server
     events = draw(st.lists(_process_events(), max_size=2))
+    if any(event.what == "crash" for event in (*had.process, *events)):
+        # What a server does that finds files empty when it is started again, no fake knows.
+        events = [event for event in events if event.what != "disk-full"]
     return replace(schedule, server=replace(had, process=(*had.process, *events)))
 
 
@@ -435,9 +439,11 @@ def _watchers() -> st.SearchStrategy[Watcher]:
 def _process_events(draw: st.DrawFn) -> ProcessEvent:
     """From a moment to longer than keep-alive waits, and a client for an answer. A clock is set
     by less than lies between two events, up to an hour."""
-    what = draw(st.sampled_from(["freeze", "crash", "clock-step"]))
+    what = draw(st.sampled_from(["freeze", "crash", "clock-step", "disk-full"]))
     if what == "clock-step":
         return draw(clock_steps())
+    if what == "disk-full":
+        return draw(full_disks())
     longest_ms = 60_000 if what == "freeze" else 20_000
     for_ms = milliseconds(1, 5_000, benign=1_000) | milliseconds(1, longest_ms, benign=1_000)
     clocks = ["goes-on", "goes-on", "stands"] if what == "freeze" else ["goes-on"]
@@ -445,6 +451,14 @@ def _process_events(draw: st.DrawFn) -> ProcessEvent:
         *(what, draw(during_run()), draw(for_ms)),  # type: ignore[arg-type]
         clock=draw(st.sampled_from(clocks)),
     )
+
+
+@once
+@st.composite
+def full_disks(draw: st.DrawFn) -> ProcessEvent:
+    """For less than a step of the agent to longer than a client asks again."""
+    for_ms = milliseconds(1, 5_000, benign=1_000) | milliseconds(1, 60_000, benign=1_000)
+    return ProcessEvent("disk-full", draw(during_run(500)), draw(for_ms))
 
 
 @once

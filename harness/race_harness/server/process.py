@@ -43,6 +43,7 @@ class ProcessEvents:
         self._stands_since_ns: int | None = None
         """Since when its clock has been standing. If two freezes overlap and the clock stands in
         one of them, it stands until both have ended."""
+        self._full_until_ns = 0
         self._over = self._down = False
         for event in events:
             moments.when(event.at, partial(self._come, event))
@@ -68,11 +69,14 @@ class ProcessEvents:
             self._strike(event)
 
     def _strike(self, event: ProcessEvent) -> None:
-        if self._over or (self._down and event.what != "clock-step"):
+        of_machine = event.what in ("clock-step", "disk-full")
+        if self._over or (self._down and not of_machine):
             return  # There is no process to which it could happen.
         if event.what == "clock-step":
             # The clock that stamps events hears of it in the trace.
             self._tell("clock-stepped", by_ms=event.by_ms)
+        elif event.what == "disk-full":
+            self._fill(event)
         elif event.what == "crash":
             self._crash(event)
         else:
@@ -103,6 +107,17 @@ class ProcessEvents:
         if self._stands_since_ns is not None:
             self._life.stand(self._frozen_until_ns)
         self._clock.call_at(until_ns, self._thaw)
+
+    def _fill(self, event: ProcessEvent) -> None:
+        until_ns = self._clock.now_ns + round(event.for_ms * MILLISECOND)
+        self._full_until_ns = max(until_ns, self._full_until_ns)
+        # Whoever writes hears of it.
+        self._tell("disk-filled", for_ms=event.for_ms)
+        self._clock.call_at(until_ns, self._free)
+
+    def _free(self) -> None:
+        if not self._over and self._clock.now_ns >= self._full_until_ns:
+            self._clock.trace.record("server", "disk-freed")
 
     def _tell(self, what: str, **detail: Any) -> None:
         """Record it later, after the thread in which the moment happened has stopped too."""

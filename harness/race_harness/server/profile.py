@@ -173,6 +173,28 @@ class Profile:
     base_state.json, and so behind the log by up to a step; what the dead process appended after it
     is not part of the branch (state.py, `leaf_event_id`)."""
 
+    trips_over_empty_files: bool
+    """From 1.8.2 to 1.30: an append counts the files of the log, so that the empty one of an event
+    that could not be written becomes part of it; and whoever looks for pending actions reads every
+    file from the end (event_store.py, `append` and `_get_single_item`). From 1.31 only those on
+    the branch of the head."""
+
+    reads_for_errors: bool
+    """From 1.29 to 1.43: a run that fails reads the events that it has appended before it tells
+    why, and trips over such a file as well (local_conversation.py,
+    `_agent_already_surfaced_error`). Later it reads them, and there are no such files."""
+
+    empties_before_writing: bool
+    """Up to 1.43: a file is opened with "w" and then written; later another one is written, and
+    takes its place (io/local.py, `write`)."""
+
+    marks_failed_runs: bool
+    """From 1.25: a run that fails outside of its own handler leaves the status `error`; before, it
+    leaves whatever it was (event_service.py, `_mark_error_status_sync`)."""
+
+    tells_unhandled_errors: bool
+    """From 1.43: and an event that says why (event_service.py, `_publish_error_event_sync`)."""
+
     max_subscribers: int | None
     """From 1.22.1: 50; further ones get close code 1013 (pub_sub.py)."""
 
@@ -232,6 +254,11 @@ class Profile:
             lease_outlives_server=(1, 19, 1) <= release < (1, 22, 0),
             saves_state_late=release >= (1, 22, 1),
             head_in_state=release >= (1, 31, 0),
+            trips_over_empty_files=(1, 8, 2) <= release < (1, 31, 0),
+            reads_for_errors=(1, 29, 0) <= release < (1, 44, 0),
+            empties_before_writing=release < (1, 44, 0),
+            marks_failed_runs=release >= (1, 25, 0),
+            tells_unhandled_errors=release >= (1, 43, 0),
             max_subscribers=50 if release >= (1, 22, 1) else None,
             reruns_for_messages=release >= (1, 23, 1),
             stops_prevent_reruns=release >= (1, 25, 0),

@@ -280,6 +280,15 @@ class _Teller:
             case "clock-stepped":
                 says = f"the clock is set by {happening.get('by_ms'):+} ms"
                 return _row(happening, "server", says, tone=Tone.FAULT)
+            case "disk-filled":
+                says = f"the disk is full, for {happening.get('for_ms')} ms"
+                return _row(happening, "server", says, tone=Tone.FAULT)
+            case "disk-freed":
+                return _row(happening, "server", "the disk has space again", tone=Tone.FAULT)
+            case "unsaved":
+                return _row(happening, "server", "the state cannot be saved", tone=Tone.FAULT)
+            case "saved":
+                return _row(happening, "server", "the state is saved again", tone=Tone.FAULT)
             case "thawed":
                 return _row(happening, "server", "the process goes on", tone=Tone.FAULT)
             case "connected" | "subscribed":

@@ -34,6 +34,7 @@ _FAULTS: Final = {
 _PROCESS: Final = {
     "frozen": "the server's process was frozen for {for_ms} ms",
     "crashed": "the server's process died, and was started again after {for_ms} ms",
+    "disk-filled": "the disk of the server's machine was full, for {for_ms} ms",
     "clock-stepped": "the server's clock was set by {by_ms:+} ms",
 }
 _WAYS: Final = {"up": " on the way to the server", "down": " on the way to the client"}

@@ -47,6 +47,9 @@ QUIET_S = 6.0
 """If nothing else shows that a run is over, so long without an event does."""
 DOUBT_S = 2.0
 """After a lost connection, so long without an event makes it doubt that the server still runs."""
+SILENCE_S = 15.0
+"""So long without an event makes it doubt that anyway: a server whose disk is full may announce
+no end."""
 ASK_AGAIN_S = 0.3
 """Seconds between two attempts at the same request."""
 ENDS = frozenset({"finished", "error", "stuck", "paused", "waiting_for_confirmation"})
@@ -91,6 +94,7 @@ class ReferenceClient:
     event_log = EventLog
     callbacks = Callbacks
     rest = Rest
+    silence_s: float | None = SILENCE_S
 
     def __init__(
         self,
@@ -318,8 +322,9 @@ class ReferenceClient:
         """Wait until the log shows the beginning, which may take as long as the agent's start.
 
         Until then every status is that of an earlier run. Nothing need begin if the conversation
-        was finished, or the run was interrupted. If a connection has been lost since and nothing
-        begins, the client asks again: if the run is there, the server answers 409.
+        was finished, or the run was interrupted. If nothing begins although a connection has been
+        lost since, or everything is silent, the client asks again: if the run is there, the server
+        answers 409.
         """
 
         def begun() -> bool:
@@ -331,7 +336,7 @@ class ReferenceClient:
             return interrupted or "finished" in {call.status_before} | self._statuses(call)
 
         if call.accepted:
-            self._log.wait(lambda: begun() or may_do_nothing() or self._broken(call))
+            self._log.wait(lambda: begun() or may_do_nothing() or self._broken(call), SILENCE_S)
             if not begun():
                 self._log.wait(begun, QUIET_S)
                 # Only a log that has just been read can show quiet.
@@ -376,12 +381,17 @@ class ReferenceClient:
     def _await_news(self, call: Call, last: tuple[int, str]) -> str | None:
         """Wait until the log has another status, and return None; or return the server's status,
         if that has changed for good and the log does not show it. This can happen if the server
-        crashed, which the client notices by lost connections."""
+        crashed, which the client notices by lost connections, or by a long time without events."""
+        known = len(self._log.events)
 
         def news() -> bool:
             return self._log.last_status != last or call.ended_before is not None
 
-        self._log.wait(lambda: news() or self._broken(call))
+        def heard() -> bool:
+            return news() or self._broken(call) or len(self._log.events) > known
+
+        if self._log.wait(heard, self.silence_s) and not self._broken(call):
+            return None
         breaks = self._breaks()
         if news() or self._log.wait(news, DOUBT_S):
             return None

@@ -11,6 +11,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
+from race_harness.server.disk import StorageError
 from race_harness.server.fake import rest, sockets
 from race_harness.server.fake.entrance import Entrance
 from race_harness.server.fake.event_service import AgentServer
@@ -47,6 +48,7 @@ def create_app(server: AgentServer | None = None) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.server = server
     app.add_middleware(Entrance)
+    app.add_exception_handler(StorageError, rest.storage_failed)
     routes = app.router.routes
     routes.append(WebSocketRoute("/sockets/events/{conversation_id}", sockets.events_socket))
     for method, path, handler in rest.ROUTES:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
+from race_harness.server.disk import Disk
 from race_harness.server.fake.locks import EventLoop
 from race_harness.server.handover import Handover
 from race_harness.server.profile import Profile
@@ -33,6 +34,7 @@ class Context:
         self._epoch = epoch
         self.clock = OwnClock(self.timing, trace)
         self.wall_clock = WallClock(self.timing, trace, lambda: self.clock.now_ns() // 1000)
+        self.disk = Disk(self.timing, trace)
         self._entropy = schedule.entropy
         self._random = random.Random(schedule.entropy)
         self._late: defaultdict[tuple[str, int], float] = defaultdict(float)

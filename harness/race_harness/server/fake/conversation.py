@@ -1,11 +1,12 @@
 """One conversation of the fake server: its state, its events and their order."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from race_harness.network.whose import mark_of_message
+from race_harness.server.disk import NO_SPACE, StorageError
 from race_harness.server.fake.context import Context
 from race_harness.server.fake.event_factory import EventFactory
 from race_harness.server.fake.event_log import PersistedLog
@@ -44,6 +45,12 @@ class Conversation:
         self._paid_answers = 0
         self._saved_status, self._saved_answers, self._saved_head = "idle", 0, 0
         """The contents of base_state.json."""
+        self._changed = self._unsaved = self._emptied = False
+        """Whether the state has fields that are still to be saved; whether the last attempt to
+        save them failed; whether that has left base_state.json empty."""
+        self.empty_files = self.counted_empty_files = 0
+        """How many files of the log were left empty; how many of those an append has counted in
+        since."""
         self.user_messages = 0
         """How many messages the user has sent so far."""
         self._created_at = context.timestamp()
@@ -57,7 +64,11 @@ class Conversation:
 
     async def emit(self, event: Event, run: int | None = None) -> None:
         """Persist and publish an event, in the release's order (local_conversation.py,
-        `__init__`)."""
+        `__init__`).
+
+        Raises:
+            StorageError: the disk is full. Up to 1.44 the event is published all the same.
+        """
         profile = self.context.profile
         if profile.publish_before_persist:
             # The frame's coroutine and the append run on different threads, so a client can have
@@ -72,7 +83,7 @@ class Conversation:
             and event["kind"] == "MessageEvent"
             and event["source"] == "user"
         ):
-            await self.emit(self.events.state_update("last_user_message_id", event["id"]), run)
+            await self._change("last_user_message_id", event["id"], run)
 
     async def set_status(
         self, status: str, run: int | None = None, assigned: Callable[[], None] | None = None
@@ -81,6 +92,9 @@ class Conversation:
         `__setattr__`), so live memory is ahead of the log, and the log is ahead of the socket.
 
         `assigned` is called between the two.
+
+        Raises:
+            StorageError: the disk is full. It is assigned all the same.
         """
         if status == self.status:
             return
@@ -88,9 +102,16 @@ class Conversation:
         self.context.trace.record("server", "status", status=status, run=run)
         if assigned is not None:
             assigned()
+        await self._change("execution_status", status, run)
+
+    async def _change(self, key: str, value: str, run: int | None) -> None:
+        """Save a field of the state that was assigned, and tell it. What telling raises is logged
+        and no more (state.py, `__setattr__`), what saving raises is not."""
+        self._changed = True
         if not (self.context.profile.saves_state_late and self.lock.open):
             self._store()
-        await self.emit(self.events.state_update("execution_status", status), run)
+        with suppress(StorageError):
+            await self.emit(self.events.state_update(key, value), run)
 
     def pay(self) -> None:
         """Add the price of an answer of the LLM to the state, which has it at once."""
@@ -105,10 +126,12 @@ class Conversation:
         self.context.spawn(self._append_statistics(event, run.number), "statistics")
 
     async def _append_statistics(self, event: Event, run: int) -> None:
-        async with self.lock:
-            if self.context.profile.stamps_statistics_late:
-                self.events.stamp(event)
-            await self.emit(event, run)
+        # What it raises, nobody gets to know.
+        with suppress(StorageError):
+            async with self.lock:
+                if self.context.profile.stamps_statistics_late:
+                    self.events.stamp(event)
+                await self.emit(event, run)
 
     async def read_status(self) -> str:
         """Return the status that REST shows."""
@@ -118,6 +141,9 @@ class Conversation:
 
     async def _status_of_release(self) -> str:
         if self.context.profile.status_from_persisted_state:
+            if self._emptied:
+                # `_load_persisted_state_sync` (conversation_service.py).
+                raise StorageError("ValidationError", "Invalid JSON: EOF while parsing a value")
             return self._saved_status
         if self.context.profile.status_takes_state_lock:
             async with self.lock:
@@ -205,8 +231,8 @@ class Conversation:
             return
         async with self.lock:
             if not self._agent_ready:
-                self._agent_ready = True
                 await self.emit(self.events.system_prompt())
+                self._agent_ready = True
 
     async def add_message(self, content: list[dict[str, Any]]) -> None:
         """Add a message of the user."""
@@ -242,6 +268,7 @@ class Conversation:
     async def reject(self, reason: str) -> None:
         """Reject each pending action. The list of these is read before the lock is acquired
         (local_conversation.py, `reject_pending_actions`)."""
+        self.trip()
         pending = self._unmatched()
         async with self.lock:
             if self.status == "waiting_for_confirmation":
@@ -256,10 +283,21 @@ class Conversation:
         self._append(event, run)
 
     def _append(self, event: Event, run: int | None) -> None:
-        self.context.note("event", self.id, event)
-        self.log.append(event)
+        """Append an event to the log.
+
+        `LocalFileStore.write` (io/local.py) opens, which empties a file, and then writes; an
+        append counts the files that are there (event_store.py, `_sync_from_disk`).
+        """
         told = describe(event)
         told.pop("value", None)
+        self.counted_empty_files = self.empty_files
+        if self.context.disk.full:
+            self.empty_files += 1
+            self.context.trace.record("server", "unwritten", **told)
+            raise StorageError(*NO_SPACE)
+        self.context.note("event", self.id, event)
+        self.log.append(event)
+        self._changed = self._changed or self.context.profile.head_in_state
         if run is not None:
             told["run"] = run
         statistics_of = self._statistics.get(event["id"])
@@ -277,17 +315,42 @@ class Conversation:
             yield
 
     def _save(self) -> None:
-        """Called at the end of the outermost block under the state lock."""
-        if self.context.profile.saves_state_late:
+        """Called at the end of the outermost block under the state lock. What cannot be saved is
+        tried again at the end of the next one, whoever's that is (state.py, `__exit__`)."""
+        if self.context.profile.saves_state_late and (self._changed or not self.context.disk.full):
             self._store()
 
     def _store(self) -> None:
+        """Raises StorageError if the disk is full."""
+        trace = self.context.trace
+        if self.context.disk.full:
+            self._emptied = self.context.profile.empties_before_writing
+            self._unsaved = True
+            trace.record("server", "unsaved")
+            raise StorageError(*NO_SPACE)
+        if self._unsaved:
+            trace.record("server", "saved")
+        self._changed = self._unsaved = self._emptied = False
         before, self._saved_status = self._saved_status, self.status
         self._saved_answers, self._saved_head = self._paid_answers, len(self.log)
         saved = self._saved_status, self._saved_answers, self._saved_head
         self.context.note("saved", self.id, *saved)
         if before != self.status and self.context.profile.status_from_persisted_state:
-            self.context.trace.record("server", "status-readable", status=self.status)
+            trace.record("server", "status-readable", status=self.status)
+
+    def trip(self) -> None:
+        """What the agent does first in each step, and whoever rejects: go through the whole log
+        for pending actions, from its end (state.py, `get_unmatched_actions`).
+
+        Raises:
+            StorageError: one of its files is empty.
+        """
+        if self.counted_empty_files and self.context.profile.trips_over_empty_files:
+            raise StorageError("FileNotFoundError", "Missing event file")
+
+    def find_pending(self) -> None:
+        """What is pending by the log alone is what the next run begins with."""
+        self.unconfirmed = self._unmatched()
 
     # After a crash of the process
 

@@ -9,6 +9,7 @@ from typing import Any
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Trace
 from race_harness.network import whose
+from race_harness.server.disk import NO_SPACE, StorageError
 from race_harness.server.fake.context import Context
 from race_harness.server.fake.conversation import Conversation
 from race_harness.server.fake.run import Run
@@ -55,11 +56,17 @@ class AgentServer:
         self.conversations: dict[str, EventService] = {}
 
     def create(self, request: Mapping[str, Any]) -> tuple["EventService", bool]:
-        """Return the conversation of `POST /api/conversations`, and whether it is new."""
+        """Return the conversation of `POST /api/conversations`, and whether it is new.
+
+        Raises:
+            StorageError: the disk is full.
+        """
         conversation_id = request.get("conversation_id") or self.context.new_id()
         known = self.conversations.get(conversation_id)
         if known is not None:
             return known, False
+        if self.context.disk.full:
+            raise StorageError(*NO_SPACE)
         conversation = EventService(self.context, conversation_id, request)
         self.conversations[conversation_id] = conversation
         conversation.note_creation()
@@ -213,8 +220,9 @@ class EventService(Conversation):
                 await asyncio.sleep(0)
 
     async def _drive(self, run: Run) -> None:
-        await run.drive()
-        await self._rerun()
+        with suppress(StorageError):
+            await run.drive()
+            await self._rerun()
 
     async def _rerun(self) -> None:
         """Run once more for a message that came in the tail of a run (event_service.py,

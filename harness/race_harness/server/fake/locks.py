@@ -97,7 +97,8 @@ class StateLock(LendableLock):
     It calls `on_left`, still under the lock, when the last open block ends: that is when the real
     state writes base_state.json (state.py, `__exit__`). A block that has lent the lock counts as
     open, since the real save depth stays up during `_released_state_lock_during_io`
-    (local_conversation.py).
+    (local_conversation.py). If `on_left` raises, that ends the block, and the lock is free all the
+    same.
     """
 
     def __init__(self, on_left: Callable[[], None]) -> None:
@@ -116,6 +117,8 @@ class StateLock(LendableLock):
 
     async def __aexit__(self, *_: object) -> None:
         self._open_blocks -= 1
-        if self._open_blocks == 0:
-            self._on_left()
-        self._release()
+        try:
+            if self._open_blocks == 0:
+                self._on_left()
+        finally:
+            self._release()

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from race_harness.network import whose
+from race_harness.server.disk import StorageError
 from race_harness.server.fake.event_log import Filter
 from race_harness.server.fake.event_service import (
     AgentServer,
@@ -120,6 +121,9 @@ async def run(request: Request) -> Response:
     except AlreadyRunningError:
         server.trace.record("server", "run-refused", status=409, **whose.mark())
         raise HTTPException(409, "The conversation runs already.") from None
+    except StorageError:
+        server.trace.record("server", "run-refused", status=500, **whose.mark())
+        raise
     except FailedRunError:
         return _failed()
     # The task is created before the answer is written, so the run may already be over.
@@ -131,6 +135,11 @@ def _failed() -> JsonAnswer:
     """Answer 500, as upstream does for all but HTTPException (api.py,
     `_unhandled_exception_handler`)."""
     return JsonAnswer({"detail": "Internal Server Error", "exception": "The run failed."}, 500)
+
+
+async def storage_failed(_request: Request, _failure: Exception) -> Response:
+    """Whatever a handler cannot write."""
+    return _failed()
 
 
 async def respond_to_confirmation(request: Request) -> Response:

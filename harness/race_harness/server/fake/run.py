@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
+from race_harness.server.disk import StorageError
 from race_harness.server.fake.conversation import Conversation, RunState
 from race_harness.server.wire import Event
 
@@ -44,6 +45,8 @@ class Run(RunState):
         """Tool calls that the LLM has asked for."""
         self._used = 0
         """How often the agent has used a tool."""
+        self._empty_files_before = conversation.empty_files
+        self._started = False
         self._ended: str | None = None
         """The status that was recorded as its end; a message may have revived it since."""
         self._open_actions: list[Event] = []
@@ -60,28 +63,50 @@ class Run(RunState):
         self._interrupt.set()
 
     async def drive(self) -> None:
-        """The background task: the agent's loop, then the tail."""
+        """The background task: the agent's loop, then the tail.
+
+        Raises:
+            StorageError: the disk is full, and the state that the snapshot is of cannot be saved.
+        """
+        try:
+            await self._run()
+        except StorageError as error:
+            self.failed = True
+            self._leave()
+            await self._mark(error)
+        await self._tail()
+
+    async def _run(self) -> None:
+        """`run` and `arun`: only what comes after the status `running` has a handler."""
         if self._profile.starts_in_thread:
             # REST still answers with the old status.
             await self._start()
         async with self._on_its_thread():
             if not self._profile.starts_in_thread:
                 await self._start()
-            try:
-                if not self.lost:
+            if not self.lost:
+                await self._begin()
+                try:
                     await self._loop()
-            except _StepError as error:
-                self.failed = True
-                await self._fail(error)
-            except _InterruptedRunError:
-                await self._give_in()
-            if self.lost:
-                self._context.trace.record("server", "run-started", run=self.number)
-            status = self._conversation.status
-            if self._ended is None or (status == "paused" and status != self._ended):
-                self._end()  # The loop found nothing to do, or was paused.
-            self.over = True
-        await self._tail()
+                except (_StepError, StorageError) as error:
+                    self.failed = True
+                    await self._fail(error)
+                except _InterruptedRunError:
+                    await self._give_in()
+            self._leave()
+
+    def _leave(self) -> None:
+        """The agent's loop is left."""
+        if not self._started:
+            self._tell_started()
+        status = self._conversation.status
+        if self._ended is None or (status == "paused" and status != self._ended):
+            self._end()  # The loop found nothing to do, or a pause.
+        self.over = True
+
+    def _tell_started(self) -> None:
+        self._started = True
+        self._context.trace.record("server", "run-started", run=self.number)
 
     async def _start(self) -> None:
         """Start the agent. If upstream awaits that (`arun`), an interrupt cancels it. Nothing
@@ -107,10 +132,10 @@ class Run(RunState):
                 await stack.enter_async_context(self._context.event_loop)
             yield
 
-    async def _loop(self) -> None:
+    async def _begin(self) -> None:
         conversation = self._conversation
         async with conversation.lock:
-            self._context.trace.record("server", "run-started", run=self.number)
+            self._tell_started()
             starts_from = {"idle", "paused", "error"}
             if self._profile.stuck_can_go_on:
                 starts_from.add("stuck")
@@ -120,6 +145,8 @@ class Run(RunState):
                 await conversation.set_status("running", self.number)
             if self._context.script.strange == "kind":
                 await conversation.emit(conversation.events.strange(), self.number)
+
+    async def _loop(self) -> None:
         # Between iterations the lock is free, and goes to whoever has waited longest.
         while await self._iteration():
             pass
@@ -155,6 +182,7 @@ class Run(RunState):
     async def _step(self, outcome: str | None) -> None:
         """Do what the agent does in one turn of the loop (agent.py, `astep`)."""
         conversation = self._conversation
+        conversation.trip()
         if conversation.unconfirmed:
             # Another run confirms; the agent does pending actions before it asks the LLM.
             actions, conversation.unconfirmed = conversation.unconfirmed, []
@@ -286,22 +314,48 @@ class Run(RunState):
             if fails and self._profile.repeats_failed_calls:
                 conversation.unconfirmed.append(action)
 
-    async def _fail(self, failure: _StepError) -> None:
+    async def _fail(self, failure: _StepError | StorageError) -> None:
         """Emit the error's status first, then its reason. Up to 1.22 the handler does not hold the
-        lock, which the failing step has left (local_conversation.py, `run`)."""
+        lock, which the failing step has left (local_conversation.py, `run`). If the disk is full,
+        the handler fails as well: up to 1.22.0 before it emits the status."""
         conversation = self._conversation
+        if isinstance(failure, StorageError):
+            conversation.find_pending()
         async with AsyncExitStack() as stack:
             if self._profile.runs_on_loop:
                 await stack.enter_async_context(conversation.lock)
             await self._finish_with("error")
+            if conversation.counted_empty_files > self._empty_files_before:
+                self._look_for_errors()
             if self._profile.tells_errors:
                 error = conversation.events.conversation_error(failure.code, failure.detail)
                 await conversation.emit(error, self.number)
+
+    def _look_for_errors(self) -> None:
+        """Read what the run has appended, as `_agent_already_surfaced_error` does from its end."""
+        if self._profile.reads_for_errors:
+            raise StorageError("FileNotFoundError", "Missing event file")
+
+    async def _mark(self, failure: StorageError) -> None:
+        """What is left to do for a run that failed outside of its handler, or in it, from 1.25
+        (event_service.py, `_run_and_publish`)."""
+        conversation = self._conversation
+        if not self._profile.marks_failed_runs:
+            return
+        if self._profile.tells_unhandled_errors:
+            event = conversation.events.conversation_error(failure.code, failure.detail)
+            with suppress(StorageError):
+                async with conversation.lock:
+                    await conversation.emit(event)
+        with suppress(StorageError):
+            async with conversation.lock:
+                await conversation.set_status("error")
 
     async def _give_in(self) -> None:
         """Do what `arun` does when it catches `CancelledError`."""
         conversation = self._conversation
         async with conversation.lock:
+            conversation.trip()
             for action in self._open_actions:
                 lost = conversation.events.failed_tool(action, "The call was interrupted.")
                 await conversation.emit(lost, self.number)

@@ -10,6 +10,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from race_harness.network import whose
 from race_harness.network.unhurried import BUSY_IN_SCOPE
+from race_harness.server.disk import StorageError
 from race_harness.server.fake.event_log import Filter
 from race_harness.server.fake.event_service import AgentServer, EventService
 from race_harness.server.fake.pub_sub import Subscriber, TooManySubscribersError
@@ -30,6 +31,9 @@ async def events_socket(websocket: WebSocket) -> None:
         await _serve(websocket, server)
     except (WebSocketDisconnect, OSError):
         return  # The client left during the handshake; uvicorn then raises OSError on accepting.
+    except StorageError as failure:
+        # The state for the snapshot cannot be saved, and upstream catches nothing there.
+        raise OSError(failure.detail) from failure
     except Exception as failure:
         server.context.note_failure(failure)
         raise

@@ -14,10 +14,11 @@ from race_harness.model.trace import Trace
 from race_harness.network import whose
 from race_harness.server.between import release_seen
 from race_harness.server.bodies import body_of, replayed
+from race_harness.server.disk import Disk
 from race_harness.server.handover import Handover
 from race_harness.server.process import tell_restarted
 from race_harness.server.profile import Profile
-from race_harness.server.real import dates, home, hooks
+from race_harness.server.real import dates, full_disk, home, hooks
 from race_harness.server.real.observer import Observer
 from race_harness.server.rest_faults import RestFaults
 from race_harness.server.rest_proxy import spoiled
@@ -74,6 +75,8 @@ class RealServer:
         self._conversations: Conversations | None = None
         self._home = home.enter()
         dates.ServerDatetime.start(schedule.server, trace)
+        self._disk = Disk(schedule.server, trace)
+        full_disk.start(self._disk, self._home)
         hooks.observe(self._observer)
         tell_when_asked(trace, self._state)
 
@@ -103,6 +106,7 @@ class RealServer:
 
     async def aclose(self) -> None:
         """Shut the server down and remove what it wrote."""
+        self._disk.full = False
         try:
             if self._conversations is not None:
                 await self._conversations.end()
@@ -147,9 +151,9 @@ class RealServer:
             await self._app(scope, receive, answer)
         except Exception:
             # Starlette raises again what it has answered with 500. Only a request that waits for
-            # its run may fail like that.
+            # its run may fail like that, or one whose data cannot be written.
             waits = route in ("POST run", "POST events/respond_to_confirmation")
-            if not (status == 500 and waits and self._waits_for_run):
+            if not (status == 500 and ((waits and self._waits_for_run) or self._disk.may_fill)):
                 raise
 
     async def _instructed(self, receive: Receive) -> Receive:

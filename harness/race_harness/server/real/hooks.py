@@ -7,12 +7,14 @@ the LLM, and around code that would start processes, replace it.
 """
 
 import asyncio
+import contextlib
+import errno
 import functools
 import inspect
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from race_harness.network import whose
@@ -260,13 +262,25 @@ def _assign_status(original: Any, state: Any, name: str, value: Any) -> None:
 
 
 def _save(original: Any, state: Any, *args: Any, **options: Any) -> None:
-    original(state, *args, **options)
+    with _telling_of_full_disk(current().unsaved):
+        original(state, *args, **options)
     current().saved(str(state.execution_status.value))
+
+
+@contextlib.contextmanager
+def _telling_of_full_disk(tell: Callable[[], None]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            tell()
+        raise
 
 
 def _append(original: Any, log: Any, event: Any) -> Any:
     _sleep(current().timing.persist_ms + current().late_ms("append"))
-    result = original(log, event)
+    with _telling_of_full_disk(functools.partial(current().unwritten, event)):
+        result = original(log, event)
     current().persisted(event)
     return result
 

@@ -66,6 +66,7 @@ class Observer:
         self._script = schedule.script
         self._accepted: list[AgentRun] = []
         self._saved = "idle"
+        self._unsaved = False
         self._statistics: dict[str, AgentRun] = {}
         """The runs of statistics events, which separate threads append, by the events' ids."""
         self._recovers = False
@@ -162,15 +163,20 @@ class Observer:
 
     def saved(self, status: str) -> None:
         """The base state was written, which REST reads from 1.43 on."""
+        if self._unsaved:
+            self._unsaved = False
+            self.trace.record("server", "saved")
         if self.profile.status_from_persisted_state and status != self._saved:
             self._saved = status
             self.trace.record("server", "status-readable", status=status)
 
+    def unsaved(self) -> None:
+        """The disk is full, and the base state could not be written."""
+        self._unsaved = True
+        self.trace.record("server", "unsaved")
+
     def persisted(self, event: Any) -> None:
-        told = {"event": event.id, "kind": type(event).__name__}
-        for name in ("tool_name", "key"):
-            if getattr(event, name, None) is not None:
-                told[name] = getattr(event, name)
+        told: dict[str, Any] = {"event": event.id, **_kind(event)}
         statistics_of = self._statistics.get(event.id)
         run = statistics_of or run_of_task.get()
         if run is not None:
@@ -182,6 +188,10 @@ class Observer:
                 getattr(part, "text", None) for part in event.llm_message.content
             )
         self.trace.record("server", "persisted", **told)
+
+    def unwritten(self, event: Any) -> None:
+        """The disk is full, and the log does not have it."""
+        self.trace.record("server", "unwritten", event=event.id, **_kind(event))
 
     def statistics(self, event: Any) -> None:
         """The event was handed to a thread that will append it."""
@@ -207,3 +217,10 @@ class Observer:
 
     def disconnected(self, peer: int, why: str) -> None:
         self.trace.record("socket", "disconnected", peer=peer, why=why, **whose.mark())
+
+
+def _kind(event: Any) -> dict[str, Any]:
+    """Its class, with the key of a state's update or the name of a tool."""
+    names = {name: getattr(event, name, None) for name in ("tool_name", "key")}
+    there = {name: value for name, value in names.items() if value is not None}
+    return {"kind": type(event).__name__, **there}

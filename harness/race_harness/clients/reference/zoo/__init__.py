@@ -31,6 +31,7 @@ FAULTS: dict[str, type[ReferenceClient]] = {
     "failed-poll-ends": waiting.FailedPollEnds,
     "silent-error": waiting.SilentError,
     "revived-unnoticed": waiting.RevivedUnnoticed,
+    "trusts-silence": waiting.TrustsSilence,
     "conflict-raises": asking.ConflictRaises,
     "conflict-is-over": asking.ConflictIsOver,
     "hopeful-post": asking.HopefulPost,
