@@ -304,6 +304,35 @@ CASES: Final[Mapping[str, Schedule]] = {
     "the disk is full before run()": _process(
         ProcessEvent("disk-full", Moment("run-called"), 4_000.0)
     ),
+    "another client comes while the disk is full": replace(
+        _process(ProcessEvent("disk-full", _IN_RUN, 20_000.0)),
+        watchers=(Watcher(Moment("run-cleared", after_ms=100)),),
+    ),
+    "message in a run while the disk is full": replace(
+        _process(ProcessEvent("disk-full", _IN_RUN, 1_500.0), think_ms=3_000),
+        caller=Caller(acts=(Act("send-message", Moment("run-started", after_ms=300)),)),
+    ),
+    "interrupt while the disk is full": replace(
+        _process(ProcessEvent("disk-full", _IN_RUN, 1_500.0), think_ms=3_000),
+        caller=Caller(acts=(Act("interrupt", Moment("run-started", after_ms=300)),)),
+    ),
+    "somebody else pauses while the disk is full": _others(
+        "pause",
+        after_ms=300,
+        server=ServerTiming(
+            think_ms=3_000, process=(ProcessEvent("disk-full", _IN_RUN, 1_500.0),)
+        ),
+    ),
+    "message that cannot be written": _process(
+        ProcessEvent("disk-full", Moment("subscribed", after_ms=20), 3_000.0)
+    ),
+    "statistics that cannot be written": _process(
+        ProcessEvent("disk-full", _IN_RUN, 1_500.0), script=Script(statistics=True, tool_calls=1)
+    ),
+    "socket lost while the disk is full": replace(
+        _process(ProcessEvent("disk-full", _IN_RUN, 5_000.0)),
+        network=replace(LINKS, faults=(Fault("reset", Moment("run-cleared", after_ms=100)),)),
+    ),
     "poll answered 503": _case(rest=RestFault("status", "conversation")),
     "run never answered": _case(rest=RestFault("timeout", "run")),
     "page cut off": _case(rest=RestFault("truncate", "events")),

@@ -241,8 +241,8 @@ class Conversation:
             stuck_too = self.context.profile.stuck_can_go_on
             if self.status == "finished" or (self.status == "stuck" and stuck_too):
                 await self.set_status("idle")
-            self.user_messages += 1
             await self.emit(self.events.message(content))
+            self.user_messages += 1
 
     async def change_setting(self) -> None:
         """Change secrets, confirmation policy and the like, each of which waits for the state lock
