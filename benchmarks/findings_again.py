@@ -65,6 +65,7 @@ MARKS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "stuck-not-fetched": (("script.outcome",), ()),
     "timeout-overrun": (("caller.timeout_s",), ()),
     "unfinished-status": (("script.outcome",), ("rest: timeout",)),
+    "unsaved-end": (("server.process: disk-full",), ()),
 }
 """One of the first is in a shrunk schedule that comes about in the finding's way, and none of the
 others is: beginnings of what `search.explaining.needs` gives."""

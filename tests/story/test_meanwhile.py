@@ -582,13 +582,14 @@ def test_what_happens_to_the_process_of_the_server_is_told_in_every_form(
     full = with_run(
         failure,
         at(160.0, "server", "disk-filled", for_ms=1_500.0),
+        at(165.0, "server", "unwritten", event="e-lost", kind="MessageEvent"),
         at(170.0, "server", "unsaved"),
         at(1_660.0, "server", "disk-freed"),
         at(1_670.0, "server", "saved"),
     )
     for says in ("the disk is full, for 1500.0 ms", "the disk has space again"):
         assert any(says in row for row in told(full))
-    for says in ("the state cannot be saved", "the state is saved again"):
+    for says in ("MessageEvent cannot be written", "the state cannot be saved", "is saved again"):
         assert any(says in row for row in told(full))
     assert "the disk of the server's machine was full, for 1500.0 ms" in in_words(full)
     gone = with_run(failure, at(1_660.0, "server", "restarted", status=None))

@@ -285,6 +285,9 @@ class _Teller:
                 return _row(happening, "server", says, tone=Tone.FAULT)
             case "disk-freed":
                 return _row(happening, "server", "the disk has space again", tone=Tone.FAULT)
+            case "unwritten":
+                event = self._names.full(str(happening.get("event")))
+                return _row(happening, "server", f"{event} cannot be written", tone=Tone.FAULT)
             case "unsaved":
                 return _row(happening, "server", "the state cannot be saved", tone=Tone.FAULT)
             case "saved":
