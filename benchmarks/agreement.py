@@ -34,8 +34,8 @@ from race_harness.model.schedule import Schedule
 from race_harness.model.verdict import TrialResult, passes
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
+from race_harness.search.fault_strategies import with_faults
 from race_harness.search.gap import neighbours
-from race_harness.search.strategies import with_faults
 from race_harness.workers.pool import Workers
 from race_harness.workers.protocol import WholeTrial
 

@@ -44,7 +44,8 @@ from race_harness.model.verdict import passes
 from race_harness.network.site import UvicornSite
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
-from race_harness.search.strategies import FAMILIES, milliseconds, with_faults
+from race_harness.search.fault_strategies import FAMILIES, with_faults
+from race_harness.search.strategies import milliseconds
 from race_harness.sim import source
 from race_harness.workers.trial import Trial, run_trial
 from race_harness.workers.worker import prepare

@@ -19,7 +19,7 @@ from race_harness.model.schedule import (
     Schedule,
     ServerTiming,
 )
-from race_harness.search.strategies import FAMILIES, with_faults
+from race_harness.search.fault_strategies import FAMILIES, with_faults
 from race_harness.search.times import times_of
 
 FAILING = Schedule(

@@ -30,7 +30,7 @@ from race_harness.model.schedule import (
 from race_harness.model.verdict import passes
 from race_harness.network.site import UvicornSite
 from race_harness.search.draw import draw_schedules
-from race_harness.search.strategies import FAMILIES, with_faults
+from race_harness.search.fault_strategies import FAMILIES, with_faults
 from race_harness.workers.trial import run_trial
 
 BENIGN = Schedule("test")

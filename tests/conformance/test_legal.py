@@ -14,7 +14,7 @@ from race_harness.model.scenario import Scenario
 from race_harness.model.schedule import Late, Schedule
 from race_harness.network.site import UvicornSite
 from race_harness.search.draw import draw_schedules
-from race_harness.search.strategies import FAMILIES, with_faults
+from race_harness.search.fault_strategies import FAMILIES, with_faults
 from race_harness.server.missing import missing
 from race_harness.server.profile import Profile
 from race_harness.workers.trial import run_trial

@@ -44,7 +44,7 @@ from race_harness.model.trace import LOG_VARIABLE, Trace
 from race_harness.network.site import UvicornSite
 from race_harness.search import library
 from race_harness.search.draw import draw_schedules
-from race_harness.search.strategies import FAMILIES
+from race_harness.search.fault_strategies import FAMILIES
 from race_harness.search.swarm import add_faults
 from race_harness.sim import source
 from race_harness.workers.pool import Workers

@@ -27,13 +27,8 @@ from race_harness.model.schedule import (
     Turn,
 )
 from race_harness.search import families, library
-from race_harness.search.strategies import (
-    FAMILIES,
-    PATIENT_S,
-    line_stalls,
-    milliseconds,
-    with_faults,
-)
+from race_harness.search.fault_strategies import FAMILIES, with_faults
+from race_harness.search.strategies import PATIENT_S, line_stalls, milliseconds
 
 PLAIN = Schedule("x", entropy=7)
 

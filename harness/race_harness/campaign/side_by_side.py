@@ -64,7 +64,7 @@ def drawn(seed: int, number: int) -> Iterator[tuple[str, Schedule]]:
 def _of_family(family: str, seed: int, number: int) -> Iterator[tuple[str, Schedule]]:
     from hypothesis import strategies as st
 
-    from race_harness.search.strategies import with_faults
+    from race_harness.search.fault_strategies import with_faults
 
     strategy = with_faults(st.just(Schedule(SCENARIO, network=LINKS)), [family])
     scenario = Scenario(SCENARIO, family, lambda: strategy)

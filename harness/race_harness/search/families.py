@@ -1,7 +1,7 @@
 """The names of the fault families.
 
-`search.strategies` draws the faults. This module is for commands, which list the families in their
-help and import Hypothesis only when they draw.
+`search.fault_strategies` draws the faults. This module is for commands, which list the families in
+their help and import Hypothesis only when they draw.
 """
 
 from collections.abc import Sequence

@@ -11,7 +11,8 @@ from typing import Final, Literal
 from hypothesis import strategies as st
 
 from race_harness.model.schedule import Interleaving, LineStall, Link, Network, Schedule
-from race_harness.search.strategies import milliseconds, once, with_faults
+from race_harness.search.fault_strategies import with_faults
+from race_harness.search.strategies import milliseconds, once
 from race_harness.search.wire_faults import OF_TESTS
 
 Way = tuple[Literal["random-walk", "pct", "pos"] | None, bool]

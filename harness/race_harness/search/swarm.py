@@ -80,7 +80,8 @@ def _swarm(
 ) -> "SearchStrategy[Schedule]":
     from hypothesis import strategies as st
 
-    from race_harness.search.strategies import FAMILIES, line_stalls
+    from race_harness.search.fault_strategies import FAMILIES
+    from race_harness.search.strategies import line_stalls
 
     plain, stalls = scenario.schedules(), line_stalls(lines)
     sizes = st.integers(1, min(AT_ONCE, len(families)))

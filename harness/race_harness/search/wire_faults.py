@@ -9,7 +9,8 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from race_harness.model.schedule import ConnectionLink, Fault, Moment, Schedule
-from race_harness.search.strategies import CODES, Family, milliseconds, once
+from race_harness.search.fault_strategies import Family
+from race_harness.search.strategies import CODES, milliseconds, once
 
 _REQUESTS = ["request-sent", "request-received", "request-answered"]
 _FRAMES = ["frame-up", "frame-down"]
