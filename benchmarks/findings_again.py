@@ -47,6 +47,7 @@ MARKS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         ("network.faults", "caller.acts", "caller.runs"),
     ),
     "frame-before-gap": (("network.faults: reset socket", "network.faults: close socket"), ()),
+    "idle-connection": (("caller.between_ms",), ("script.strange", "others")),
     "late-arming": (
         ("server.answer_run_ms", "network.rest.", "rest: delay run", "server.late"),
         ("network.faults", "caller.acts", "caller.callback_raises"),
