@@ -149,6 +149,22 @@ def test_who_got_between_is_said_and_nothing_where_nobody_did(
     assert Tone.CONCERNED not in [tone for _, _, tone in rows(right)]
 
 
+def test_of_two_that_enclose_each_other_the_inner_one_is_told(lost: Failure) -> None:
+    """The test itself sets what its threads change, and looks at it in the end."""
+    test = "test_every_vote_counts"
+    sets = line(1.5, "MainThread", "Votes.count = 0", test)
+    looks = line(8.0, "MainThread", "assert Votes.count == 2", test)
+    inner, last = lost.happenings[2:-1], lost.happenings[-1]
+    whole = replace(lost, happenings=(*lost.happenings[:2], sets, *inner, looks, last))
+    (found,) = meetings(whole)
+    assert [whole.happenings[place]["line"] for place in found.places] == [READS, STORES, STORES]
+    # With no other one, it is all that can be told.
+    alone = [each for each in inner if each.get("by") != ONE]
+    wide = replace(lost, happenings=(*lost.happenings[:2], sets, *alone, looks, last))
+    (found,) = meetings(wide)
+    assert wide.happenings[found.before]["line"] == "Votes.count = 0"
+
+
 @pytest.mark.parametrize(
     ("first", "between", "second", "is_told"),
     [

@@ -43,9 +43,16 @@ class Meeting:
     def places(self) -> tuple[int, int, int]:
         return self.before, self.between, self.after
 
+    def encloses(self, other: "Meeting") -> bool:
+        return self.name == other.name and self.before < other.before and other.after < self.after
+
 
 def meetings(failure: Failure) -> list[Meeting]:
-    """The last meetings before the trial's end, in their order."""
+    """The last meetings before the trial's end, in their order.
+
+    Not those that enclose another one about the same thing, since the inner one explains more: a
+    test that sets a counter, starts threads and checks the counter also meets them.
+    """
     happenings = failure.happenings
     last: dict[tuple[object, ...], int] = {}
     touched: dict[str, list[int]] = {}
@@ -74,7 +81,8 @@ def meetings(failure: Failure) -> list[Meeting]:
                 found[name, *lines] = Meeting(name, before, between[-1], position)
             last[place] = position
             touched.setdefault(name, []).append(position)
-    return list(found.values())[-_MOST:]
+    every = list(found.values())
+    return [one for one in every if not any(map(one.encloses, every))][-_MOST:]
 
 
 def _stores(happenings: Sequence[Happening], name: str, *positions: int) -> tuple[bool, ...]:
