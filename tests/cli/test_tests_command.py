@@ -452,7 +452,7 @@ def test_a_test_that_is_only_skipped_has_not_passed(tmp_path: Path, race_process
     (tmp_path / "test_skip.py").write_text("import pytest\n\n\ndef test_a():\n    pytest.skip()\n")
     done = race_process("test", "test_skip.py", "--reps", "2")
     assert done.returncode == 1
-    assert "2 repetitions are void" in done.stderr
+    assert "2 of 2 repetitions are void" in done.stderr
 
 
 def test_a_setup_that_fails_now_and_then_is_no_success(tmp_path: Path, race_process: Race) -> None:

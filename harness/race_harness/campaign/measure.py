@@ -74,7 +74,8 @@ def measure(
         campaigns.append(campaign)
         reasons = [result.void.says for result in campaign.results if result.void is not None]
         if reasons:
-            progress.step(f"{len(reasons)} repetitions are void, the first because: {reasons[0]}")
+            count = f"{len(reasons)} of {len(campaign.results)}"
+            progress.step(f"{count} repetitions are void, the first because: {reasons[0]}")
     return compare(
         scenario.name,
         seed,

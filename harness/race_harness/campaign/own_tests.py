@@ -125,8 +125,8 @@ def measure_tests(
                 if one.summary.void:
                     reason = next(result.void.says for result in one.results if result.void)
                     progress.step(
-                        f"{test}: {one.summary.void} repetitions are void, the first because: "
-                        f"{reason}"
+                        f"{test}: {one.summary.void} of {one.summary.reps} repetitions are void, "
+                        f"the first because: {reason}"
                     )
     return [
         MeasuredTest(

@@ -191,7 +191,7 @@ def _tell(hunt: FailureHunt, elapsed_s: float, json_file: Path | None) -> None:
         _print_findings(findings, hunt.tally, elapsed_s)
         if hunt.not_run:
             count, first = len(hunt.not_run), hunt.not_run[0]
-            _say(f"{count} trials were void, the first because: {first}")
+            _say(f"{count} of the trials were void, the first because: {first}")
 
 
 def _in_order(entry: tuple[Finding, Path]) -> tuple[object, ...]:
