@@ -43,5 +43,5 @@ def test_a_verdict_that_nobody_can_look_for(name: str) -> None:
 
 
 def test_one_verdict_and_any_are_two_questions() -> None:
-    with pytest.raises(UsageError, match="--verdict and --any-verdict"):
+    with pytest.raises(UsageError, match="give --verdict or --any-verdict, not both"):
         about_schedule(FINDING, 3, 0.05, verdict="late", any_verdict=True)

@@ -51,7 +51,7 @@ def test_of_a_fix_the_ends_may_be_named_either_way(good: str, bad: str) -> None:
     ("good", "bad", "complaint"),
     [
         ("1.10.0", "1.0.0", "1.0.0, the bad one, is older than 1.10.0.* --fixed"),
-        ("1.0.0", "1.0", "are one"),
+        ("1.0.0", "1.0", "are the same"),
         ("main", "1.0.0", "'main' is no release.*--repo"),
     ],
 )

@@ -275,7 +275,7 @@ def test_the_schedule_of_a_failure_is_tried_on_its_client_as_if_nobody_knew(
     ("arguments", "says"),
     [
         ([], "give FAILURE.json, or --schedule FILE"),
-        (["f.json", "--schedule", "slow.json"], "give one of them"),
+        (["f.json", "--schedule", "slow.json"], "give FAILURE.json or --schedule, not both"),
         (["--schedule", "slow.json"], "slow.json names no client: say which with --client"),
         (["f.json", "--client", "1.10.0"], "--client is for --schedule"),
         (["slow.json"], "slow.json has not been run: give it as --schedule, and --client CLIENT"),

@@ -27,7 +27,8 @@ class NewServer(ReferenceAdapter):
 )
 def test_a_ping_is_answered_when_the_loop_is_free(adapter, acts, lost_at_s):
     schedule = Schedule("test", server=ServerTiming(think_ms=70_000), caller=Caller(acts=acts))
-    happenings = run_trial(schedule, adapter(), UvicornSite()).happenings
+    # The others ask after a silence, and up to 1.16.0 a new subscriber keeps the loop busy, too.
+    happenings = run_trial(schedule, adapter("trusts-silence"), UvicornSite()).happenings
     over = next(each.at_ns for each in happenings if each.what == "run-ended")
     lost = [e.at_ns for e in happenings if e.what == "disconnected" and e.at_ns < over]
     assert [round(at_ns / 1e9) for at_ns in lost] == lost_at_s

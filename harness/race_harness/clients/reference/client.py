@@ -95,6 +95,7 @@ class ReferenceClient:
     callbacks = Callbacks
     rest = Rest
     silence_s: float | None = SILENCE_S
+    """None: it never asks because of a silence, which would heal most of the faults of the zoo."""
 
     def __init__(
         self,
@@ -336,7 +337,9 @@ class ReferenceClient:
             return interrupted or "finished" in {call.status_before} | self._statuses(call)
 
         if call.accepted:
-            self._log.wait(lambda: begun() or may_do_nothing() or self._broken(call), SILENCE_S)
+            self._log.wait(
+                lambda: begun() or may_do_nothing() or self._broken(call), self.silence_s
+            )
             if not begun():
                 self._log.wait(begun, QUIET_S)
                 # Only a log that has just been read can show quiet.

@@ -30,6 +30,8 @@ class NoReconnect(ReferenceClient):
     Source: releases up to 1.34; the review of pull request #1832 asks what happens then.
     """
 
+    silence_s = None
+
     event_log = BellOnlyLog
     doorbell = SingleConnection
 
@@ -45,6 +47,8 @@ class GoodbyeIsForever(ReferenceClient):
 
     Source: a classic of `websockets`, whose iterator ends normally then.
     """
+
+    silence_s = None
 
     event_log = BellOnlyLog
     doorbell = PoliteDoorbell
@@ -63,6 +67,8 @@ class GapUnread(ReferenceClient):
     Source: releases 1.35 to 1.55; "missing resubscribe".
     """
 
+    silence_s = None
+
     event_log = BellOnlyLog
     doorbell = GapUnreadDoorbell
 
@@ -79,6 +85,8 @@ class FirstNoIsFinal(ReferenceClient):
     Source: a classic, the reconnect that was only ever tried with a server that is up.
     """
 
+    silence_s = None
+
     event_log = BellOnlyLog
     doorbell = EasilyDiscouragedDoorbell
 
@@ -88,6 +96,8 @@ class EveryFrameIsJson(ReferenceClient):
 
     Source: a classic, the loop whose `try` is around all of it.
     """
+
+    silence_s = None
 
     event_log = BellOnlyLog
     _listening = True

@@ -37,6 +37,8 @@ class StrictBoundary(ReferenceClient):
     Source: pull request #1832, `reconcile_recent` with `timestamp__gte`; a classic, > for >=.
     """
 
+    silence_s = None
+
     event_log = StrictBoundaryLog
 
 
@@ -59,6 +61,8 @@ class SinceNewest(ReferenceClient):
     Source: pull request #1832, `reconcile_recent` with `timestamp__gte`; a classic, wall-clock
     time for order.
     """
+
+    silence_s = None
 
     event_log = SinceNewestLog
 
@@ -147,6 +151,8 @@ class OnePage(ReferenceClient):
 
     Source: a classic; pull request #1832 says that reconciling "fetches ALL events".
     """
+
+    silence_s = None
 
     event_log = OnePageLog
 

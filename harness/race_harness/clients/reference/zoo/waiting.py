@@ -24,6 +24,8 @@ class AcceptedIsBegun(ReferenceClient):
     Source: releases, which ask once; message queues, where "accepted is not processed".
     """
 
+    silence_s = None
+
     def _broken(self, call: Call) -> bool:
         return False
 
