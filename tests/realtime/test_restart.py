@@ -368,3 +368,21 @@ def test_the_real_server_takes_up_what_it_has_on_its_disk() -> None:
         assert child.line.receive() == (("ok",), "error", True)
     finally:
         child.close()
+
+
+@pytest.mark.slow
+def test_the_disk_of_a_real_server_that_may_die_is_full_as_any_other() -> None:
+    full = ProcessEvent("disk-full", Moment("run-started"), 1_000.0)
+
+    def play(parent: Parent) -> None:
+        schedule = killed(full, crash("run-started", 3_000), think_ms=200)
+        ran = run_trial_in_real_time(schedule, RealServed(ReferenceAdapter()), limit_s=8)
+        parent.line.send([len(told(ran.happenings, what)) for what in ("crashed", "unsaved")])
+
+    child = fork(play)
+    try:
+        crashed, unsaved = child.line.receive()
+    finally:
+        child.close()
+    assert unsaved > 0
+    assert crashed == 1

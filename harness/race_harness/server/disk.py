@@ -7,16 +7,19 @@ from race_harness.model.trace import Happening, Trace
 
 FILLED: Final = ("server", "disk-filled")
 FREED: Final = ("server", "disk-freed")
-"""Lane and name of the happenings by which it learns of that."""
+"""Lane and name of the happenings that say so."""
 
 
 class Disk:
-    """It survives the server's process, as the machine does."""
+    """Whether the disk is full. It outlives the server's process, as the machine does."""
 
     def __init__(self, timing: ServerTiming, trace: Trace) -> None:
         self.full = False
         self.may_fill = any(event.what == "disk-full" for event in timing.process)
         if self.may_fill:
+            # A process that takes another one's place is given what has happened before it.
+            for happening in trace.happenings:
+                self._hear(happening)
             trace.listeners.append(self._hear)
 
     def _hear(self, happening: Happening) -> None:
@@ -25,10 +28,10 @@ class Disk:
 
 
 class StorageError(Exception):
-    """What the disk holds, or does not take, ends what the fake server is about."""
+    """The disk is full, or holds an empty file, so the fake server cannot do what it was asked."""
 
     def __init__(self, code: str, detail: str) -> None:
-        """`code`: the class of the exception that the real server has to do with."""
+        """`code`: the class of the exception that the real server raises."""
         super().__init__(code, detail)
         self.code = code
         self.detail = detail

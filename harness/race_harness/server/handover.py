@@ -21,8 +21,8 @@ class Handover:
         self.folder = folder
         """The trial's own, for whatever else a server wants to leave."""
         self.failed = failed
-        """To be called with a failure of the server's own at once: who is killed does not get to
-        tell it in the end."""
+        """To be called at once with a failure of the server itself: a process that is killed has
+        no end at which it could report it."""
         self._path = folder / "handover"
         self._file = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
 
@@ -31,7 +31,7 @@ class Handover:
         os.write(self._file, pickle.dumps((kind, *values)))
 
     def entries(self, *kinds: str) -> Iterator[tuple[Any, ...]]:
-        """Those of these kinds, each with its kind in front."""
+        """Yield the entries of these kinds, each with its kind in front."""
         with self._path.open("rb") as file:
             while file.peek(1):
                 entry = pickle.load(file)

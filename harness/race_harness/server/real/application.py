@@ -92,6 +92,7 @@ class RealServer:
         """The home of all processes of a trial is below the handover's folder."""
         home.leave(self._home)
         self._home = home.enter(handover.folder / "server")
+        full_disk.start(self._disk, self._home)
         self._requests += sum(1 for _ in handover.entries("asked"))
         self._faults.keep(handover)
         self._observer.keep(handover)

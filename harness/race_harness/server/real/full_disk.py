@@ -21,7 +21,7 @@ _home = ""
 
 
 def start(disk: Disk, home: Path) -> None:
-    """From here on, it is what is below `home` that `disk` holds."""
+    """From now on `disk` holds whatever is below `home`."""
     global _disk, _home
     _disk, _home = disk, os.path.realpath(home)
     if disk.may_fill:
