@@ -404,6 +404,19 @@ async def end_of_a_run_after_an_empty_file(release: Profile) -> str:
         return str(subject.all("run-ended")[-1].detail["status"])
 
 
+async def searches_over_an_empty_file(release: Profile) -> tuple[int, int]:
+    """While the empty file is not part of the log, and when it is."""
+    async with conversation(release, think_ms=1, **DISK) as subject:
+        await subject.post("events", HELLO)
+        fill(subject)
+        assert (await subject.post("events", HELLO)).status_code == 500
+        before = await subject.rest.get(f"{BASE}/events/search")
+        subject.trace.record("server", "disk-freed")
+        await subject.post("events", HELLO)
+        after = await subject.rest.get(f"{BASE}/events/search")
+        return before.status_code, after.status_code
+
+
 async def run_that_fails(subject: Rig) -> None:
     """Because what the agent does cannot be written."""
     await subject.begin("persisted", key="execution_status")

@@ -38,3 +38,4 @@ class StorageError(Exception):
 
 
 NO_SPACE: Final = ("OSError", "[Errno 28] No space left on device")
+EMPTY_FILE: Final = ("FileNotFoundError", "Missing event file")

@@ -179,6 +179,11 @@ class Profile:
     file from the end (event_store.py, `append` and `_get_single_item`). From 1.31 only those on
     the branch of the head."""
 
+    search_trips: bool
+    """From 1.22.1 to 1.29: a search reads the files by their numbers, an empty one included.
+    Earlier it went over the log, which leaves such a file out, and later it looks for them
+    (event_service.py, `_search_events_sync` and `_get_searchable_event`)."""
+
     reads_for_errors: bool
     """From 1.29 to 1.43: a run that fails reads the events that it has appended before it tells
     why, and trips over such a file as well (local_conversation.py,
@@ -255,6 +260,7 @@ class Profile:
             saves_state_late=release >= (1, 22, 1),
             head_in_state=release >= (1, 31, 0),
             trips_over_empty_files=(1, 8, 2) <= release < (1, 31, 0),
+            search_trips=(1, 22, 1) <= release < (1, 30, 0),
             reads_for_errors=(1, 29, 0) <= release < (1, 44, 0),
             empties_before_writing=release < (1, 44, 0),
             marks_failed_runs=release >= (1, 25, 0),

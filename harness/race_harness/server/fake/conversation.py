@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from race_harness.network.whose import mark_of_message
-from race_harness.server.disk import NO_SPACE, StorageError
+from race_harness.server.disk import EMPTY_FILE, NO_SPACE, StorageError
 from race_harness.server.fake.context import Context
 from race_harness.server.fake.event_factory import EventFactory
 from race_harness.server.fake.event_log import PersistedLog
@@ -33,7 +33,7 @@ class Conversation:
         self.context = context
         self.id = conversation_id
         self.events = EventFactory(context)
-        self.log = PersistedLog()
+        self.log = PersistedLog(search_trips=context.profile.search_trips)
         self.pub_sub = PubSub(context)
         self.lock = StateLock(self._save)
         self.status = "idle"
@@ -48,9 +48,6 @@ class Conversation:
         self._changed = self._unsaved = self._emptied = False
         """Whether the state has fields that are still to be saved; whether the last attempt to
         save them failed; whether that has left base_state.json empty."""
-        self.empty_files = self.counted_empty_files = 0
-        """How many files of the log were left empty; how many of those an append has counted in
-        since."""
         self.user_messages = 0
         """How many messages the user has sent so far."""
         self._created_at = context.timestamp()
@@ -290,9 +287,9 @@ class Conversation:
         """
         told = describe(event)
         told.pop("value", None)
-        self.counted_empty_files = self.empty_files
+        self.log.notice_empty()
         if self.context.disk.full:
-            self.empty_files += 1
+            self.log.leave_empty()
             self.context.trace.record("server", "unwritten", **told)
             raise StorageError(*NO_SPACE)
         self.context.note("event", self.id, event)
@@ -345,8 +342,8 @@ class Conversation:
         Raises:
             StorageError: one of its files is empty.
         """
-        if self.counted_empty_files and self.context.profile.trips_over_empty_files:
-            raise StorageError("FileNotFoundError", "Missing event file")
+        if self.log.empty_noticed and self.context.profile.trips_over_empty_files:
+            raise StorageError(*EMPTY_FILE)
 
     def find_pending(self) -> None:
         """What is pending by the log alone is what the next run begins with."""

@@ -1,7 +1,10 @@
 """The persisted events of a conversation, and the ways to read them over REST."""
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from race_harness.server.disk import EMPTY_FILE, StorageError
 from race_harness.server.wire import Event
 
 
@@ -30,11 +33,33 @@ EVERYTHING = Filter()
 
 
 class PersistedLog:
-    """An append-only log, always in the order of the appends."""
+    """An append-only log, always in the order of the appends.
 
-    def __init__(self) -> None:
+    Each event is a file. An event that found the disk full has left an empty one, which the next
+    append notices.
+    """
+
+    def __init__(self, *, search_trips: bool) -> None:
+        """`search_trips` says whether a search that comes to an empty file fails."""
+        self._search_trips = search_trips
         self._events: list[Event] = []
         self._index: dict[str, int] = {}
+        self._empty_after: list[int] = []
+        """How many events stand before each empty file."""
+        self.empty_noticed = 0
+
+    @property
+    def empty(self) -> int:
+        """The number of empty files, noticed or not."""
+        return len(self._empty_after)
+
+    def leave_empty(self) -> None:
+        self._empty_after.append(len(self._events))
+
+    def notice_empty(self) -> None:
+        """Take the empty files that are there as part of the log (event_store.py,
+        `_sync_from_disk`)."""
+        self.empty_noticed = self.empty
 
     def __len__(self) -> int:
         return len(self._events)
@@ -74,17 +99,32 @@ class PersistedLog:
 
         `page_id` is inclusive; an unknown one begins at the first page again (event_service.py,
         `_search_events_sync`).
+
+        Raises:
+            StorageError: it came to an empty file, and trips.
         """
-        first = len(self._events) - 1 if descending else 0
-        if page_id is not None:
-            first = self._index.get(page_id, first)
-        indices = range(first, -1, -1) if descending else range(first, len(self._events))
+        empty_after = self._empty_after[: self.empty_noticed]
+        files: Sequence[Event | None] = self._events
+        if empty_after:
+            files = self._files(empty_after)
+        first = len(files) - 1 if descending else 0
+        if page_id in self._index:
+            first = self._index[page_id] + bisect_right(empty_after, self._index[page_id])
+        indices = range(first, -1, -1) if descending else range(first, len(files))
         items: list[Event] = []
         for index in indices:
-            event = self._events[index]
-            if not wanted.matches(event):
+            event = files[index]
+            if event is None and self._search_trips:
+                raise StorageError(*EMPTY_FILE)
+            if event is None or not wanted.matches(event):
                 continue
             if len(items) == limit:
                 return items, event["id"]
             items.append(event)
         return items, None
+
+    def _files(self, empty_after: list[int]) -> list[Event | None]:
+        files: list[Event | None] = list(self._events)
+        for events in reversed(empty_after):
+            files.insert(events, None)
+        return files

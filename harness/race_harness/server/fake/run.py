@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from race_harness.server.disk import StorageError
+from race_harness.server.disk import EMPTY_FILE, StorageError
 from race_harness.server.fake.conversation import Conversation, RunState
 from race_harness.server.wire import Event
 
@@ -45,7 +45,7 @@ class Run(RunState):
         """Tool calls that the LLM has asked for."""
         self._used = 0
         """How often the agent has used a tool."""
-        self._empty_files_before = conversation.empty_files
+        self._empty_files_before = conversation.log.empty
         self._started = False
         self._ended: str | None = None
         """The status that was recorded as its end; a message may have revived it since."""
@@ -325,7 +325,7 @@ class Run(RunState):
             if self._profile.runs_on_loop:
                 await stack.enter_async_context(conversation.lock)
             await self._finish_with("error")
-            if conversation.counted_empty_files > self._empty_files_before:
+            if conversation.log.empty_noticed > self._empty_files_before:
                 self._look_for_errors()
             if self._profile.tells_errors:
                 error = conversation.events.conversation_error(failure.code, failure.detail)
@@ -334,7 +334,7 @@ class Run(RunState):
     def _look_for_errors(self) -> None:
         """Read what the run has appended, as `_agent_already_surfaced_error` does from its end."""
         if self._profile.reads_for_errors:
-            raise StorageError("FileNotFoundError", "Missing event file")
+            raise StorageError(*EMPTY_FILE)
 
     async def _mark(self, failure: StorageError) -> None:
         """What is left to do for a run that failed outside of its handler, or in it, from 1.25
