@@ -199,6 +199,16 @@ def test_all_of_them_survive_json_together() -> None:
     drawn(with_faults(library.load("final-events").schedules(), list(FAMILIES)), check)
 
 
+def flaps(*faults: Fault) -> bool:
+    """Whether one comes back, after nothing but time."""
+    first, *others = faults or (None,)
+    return first is not None and any(
+        other.at.after_ms > first.at.after_ms
+        and replace(other, at=replace(other.at, after_ms=first.at.after_ms)) == first
+        for other in others
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "holds"),
     [
@@ -209,6 +219,7 @@ def test_all_of_them_survive_json_together() -> None:
             for action in ("reset", "close", "stall", "half-open", "refuse", "reject")
         ),
         ("socket", lambda s: s.network.connections != ()),
+        ("socket", lambda s: flaps(*s.network.faults)),
         *(
             ("rest", lambda s, action=action: any(f.action == action for f in s.rest))
             for action in ("status", "delay", "truncate", "timeout")

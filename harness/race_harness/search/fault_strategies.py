@@ -110,9 +110,10 @@ def _kilobytes(benign: int) -> st.SearchStrategy[int]:
 
 @st.composite
 def socket(draw: st.DrawFn, schedule: Schedule) -> Schedule:
-    """The WebSocket breaks once or twice during the run, and reconnecting may be hard."""
+    """The WebSocket breaks once or twice during the run, perhaps each time in the same way a
+    while later, and reconnecting may be hard."""
     network = schedule.network
-    faults = draw(st.lists(_socket_fault(), max_size=2))
+    faults = [fault for each in draw(st.lists(_socket_faults(), max_size=2)) for fault in each]
     after = ConnectionLink(latency_ms=draw(milliseconds(0.1, 1_000, benign=0.5)))
     silent = any(fault.action == "half-open" for fault in faults)
     return replace(
@@ -124,6 +125,18 @@ def socket(draw: st.DrawFn, schedule: Schedule) -> Schedule:
         ),
         caller=replace(schedule.caller, settle_s=PATIENT_S) if silent else schedule.caller,
     )
+
+
+@once
+@st.composite
+def _socket_faults(draw: st.DrawFn) -> tuple[Fault, ...]:
+    """Draw a fault alone, or also one that comes back, as where a link flaps."""
+    fault = draw(_socket_fault())
+    later_ms = draw(milliseconds(0, 2_000, benign=0))
+    if not later_ms:
+        return (fault,)
+    after_ms = round(fault.at.after_ms + later_ms, 1)
+    return fault, replace(fault, at=replace(fault.at, after_ms=after_ms))
 
 
 @once
@@ -166,6 +179,10 @@ def caller(draw: st.DrawFn, schedule: Schedule) -> Schedule:
     """The caller does more than one thing, or its callback is slow or raises."""
     had = schedule.caller
     acts = draw(st.lists(_acts(), max_size=2))
+    callback_on, callback_raises = had.callback_on, had.callback_raises
+    if draw(st.booleans()):
+        callback_on = draw(st.sampled_from(["finish", "all"]))
+        callback_raises = draw(st.booleans())
     return replace(
         schedule,
         caller=replace(
@@ -174,8 +191,8 @@ def caller(draw: st.DrawFn, schedule: Schedule) -> Schedule:
             between_ms=draw(milliseconds(0, 500, benign=had.between_ms)),
             acts=(*had.acts, *acts),
             callback_ms=draw(milliseconds(0, 1_000, benign=had.callback_ms)),
-            callback_on=draw(st.just(had.callback_on) | st.sampled_from(["finish", "all"])),
-            callback_raises=draw(st.just(had.callback_raises) | st.booleans()),
+            callback_on=callback_on,
+            callback_raises=callback_raises,
         ),
     )
 
