@@ -1,0 +1,1 @@
+"""The parts of a schedule; `model.schedule` has them all."""
