@@ -92,8 +92,8 @@ def stepped(by_ms):
     return server(process=(ProcessEvent("clock-step", after("run-started", 50), by_ms=by_ms),))
 
 
-def frozen(for_ms):
-    return server(process=(ProcessEvent("freeze", after("run-started", 50), for_ms),))
+def frozen(for_ms, clock="goes-on"):
+    return server(process=(ProcessEvent("freeze", after("run-started", 50), for_ms, clock),))
 
 
 def full(for_ms):
@@ -358,6 +358,13 @@ AIMED = [
         "hang",
         stepped(5_000),
         "the clock is set back in a run; or forward",
+    ),
+    Aimed(
+        "since-last-look",
+        frozen(5_000, clock="stands"),
+        "lost",
+        frozen(5_000),
+        "the server's clock stands still with it; or goes on",
     ),
     Aimed(
         "frame-is-last",

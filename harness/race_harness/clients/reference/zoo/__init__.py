@@ -41,6 +41,7 @@ FAULTS: dict[str, type[ReferenceClient]] = {
     "close-forgets": asking.CloseForgets,
     "strict-boundary": reading.StrictBoundary,
     "since-newest": reading.SinceNewest,
+    "since-last-look": reading.SinceLastLook,
     "frame-is-last": reading.FrameIsLast,
     "swallowed-page": reading.SwallowedPage,
     "strict-reader": reading.StrictReader,

@@ -1,6 +1,7 @@
 """Faults in the copy of the log, and in what the callback gets."""
 
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -65,6 +66,36 @@ class SinceNewest(ReferenceClient):
     silence_s = None
 
     event_log = SinceNewestLog
+
+
+class SinceLastLookLog(EventLog):
+    def __init__(self, rest: Rest) -> None:
+        self._looked = datetime(1970, 1, 1)
+        super().__init__(rest)
+
+    def _read(self) -> None:
+        page_id, since = None, (self._looked - timedelta(seconds=1)).isoformat()
+        looked = datetime.now(UTC).replace(tzinfo=None)
+        while True:
+            known = {event["id"] for event in self.events}
+            items, page_id = self._rest.page(page_id, timestamp__gte=since)
+            self._take([event for event in items if event["id"] not in known])
+            if page_id is None:
+                break
+        self._looked = looked
+
+
+class SinceLastLook(ReferenceClient):
+    """Asks only for events from the second before it last looked, by its own clock: if the
+    server's machine stood still and its clock with it, later events have older timestamps.
+
+    Source: the `after_timestamp` of a subscription (sockets.py), which any client may take from
+    its own clock; a classic, two clocks taken for one.
+    """
+
+    silence_s = None
+
+    event_log = SinceLastLookLog
 
 
 class FrameFedLog(EventLog):
