@@ -114,3 +114,13 @@ def run_alone(program: Callable[[], Any], **options: Any) -> Any:
 def in_loop(coroutine_function: Callable[[], Coroutine[Any, Any, Any]], **options: Any) -> Any:
     """The coroutine alone on the kernel, in an event loop."""
     return run_alone(lambda: asyncio.run(coroutine_function()), **options)
+
+
+def run_strands(alone, *bodies):
+    """Run bodies as strands, and wait for all of them."""
+
+    def program():
+        for strand in [alone.kernel.spawn(body, body.__name__) for body in bodies]:
+            alone.kernel.join(strand)
+
+    alone.run(program)
