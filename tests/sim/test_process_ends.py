@@ -180,10 +180,17 @@ def test_what_a_release_does_that_cannot_write_what_the_agent_does(version, acts
 
 @pytest.mark.parametrize(
     ("version", "verdict"),
-    [("1.10.0", "server-stall"), ("1.24.0", "server-stall"), ("1.25.0", "ok"), ("1.58.0", "ok")],
+    [
+        ("1.10.0", "server-stall"),
+        ("1.24.0", "server-stall"),
+        ("1.25.0", "explained"),
+        ("1.30.0", "ok"),
+        ("1.58.0", "ok"),
+    ],
 )
 def test_up_to_1_24_a_run_that_cannot_begin_is_left_running(version, verdict):
-    """Nobody can know of its end then, and who waits for ever is not blamed."""
+    """Nobody can know of its end then, and who waits for ever is not blamed. Up to 1.29 nobody can
+    read the log either, and who gives up has a reason."""
     ran = run_by(version, full("run-called"))
     assert ran.judgement.verdicts == (verdict,)
 
