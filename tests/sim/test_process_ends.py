@@ -9,6 +9,7 @@ from race_harness.model.schedule import (
     Moment,
     ProcessEvent,
     Schedule,
+    Script,
     ServerTiming,
 )
 from race_harness.network.site import UvicornSite
@@ -213,6 +214,16 @@ def test_what_cannot_be_written_is_answered_500_and_sent_again():
     assert 500 in answers
     assert ran.outcome.calls[0].ended == "returned"
     assert ran.judgement.verdicts == ("ok",)
+
+
+@pytest.mark.parametrize("version", ["1.45.0", "1.58.0"])
+def test_another_client_cannot_pause_while_the_disk_is_full(version):
+    """It is told so, and the run goes on or not, as the release does."""
+    event = ProcessEvent("disk-full", Moment("persisted", since="run-called"), 100.0)
+    timing = ServerTiming(process=(event,))
+    ran = run_by(version, Schedule("test", script=Script(outcome="paused"), server=timing))
+    assert "unwritten PauseEvent" in told(ran, "unwritten")
+    assert ran.outcome.calls[0].ended == "returned"
 
 
 def test_whoever_takes_silence_for_work_is_found():

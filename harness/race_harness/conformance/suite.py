@@ -323,6 +323,10 @@ CASES: Final[Mapping[str, Schedule]] = {
             think_ms=3_000, process=(ProcessEvent("disk-full", _IN_RUN, 1_500.0),)
         ),
     ),
+    "a script's pause while the disk is full": _process(
+        ProcessEvent("disk-full", Moment("persisted", since="run-called"), 100.0),
+        script=Script(outcome="paused"),
+    ),
     "message that cannot be written": _process(
         ProcessEvent("disk-full", Moment("subscribed", after_ms=20), 3_000.0)
     ),

@@ -179,6 +179,11 @@ class Run(RunState):
             await self._stop_at_limit()
             return False
 
+    async def _pause_by_another(self) -> None:
+        # Whoever that is gets the answer 500 if it cannot be written.
+        with suppress(StorageError):
+            await self._conversation.pause()
+
     async def _step(self, outcome: str | None) -> None:
         """Do what the agent does in one turn of the loop (agent.py, `astep`)."""
         conversation = self._conversation
@@ -190,7 +195,7 @@ class Run(RunState):
             return
         if outcome == "paused":
             # Another client pauses. It takes the lock when it can, and the step goes on.
-            self._context.spawn(conversation.pause(), "pause")
+            self._context.spawn(self._pause_by_another(), "pause")
         await self._think()
         if outcome == "error":
             raise _StepError("LLMError", "The LLM refused.")
