@@ -61,7 +61,7 @@ def test_what_cannot_tell_is_skipped_with_the_reason() -> None:
         "1.2": "it does not build",
     }
     assert words(report("g??b")) == [
-        "the first bad one is one of these 3, and no other can tell: 1.1, 1.2, 1.3",
+        "first bad one: one of these 3, of which only the last could be judged: 1.1, 1.2, 1.3",
         "last good one before: 1.0",
     ]
     assert "1.1 to 1.9" in words(report("g????????b"))[0]

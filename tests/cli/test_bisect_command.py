@@ -71,7 +71,10 @@ def test_the_first_bad_release(race: Race, releases: Releases, tmp_path: Path) -
     releases.letters = "ggggg?bbbbb"
     done = race("bisect", "--good", "1.0.0", "--bad", "1.10.0", "--json", "found.json")
     assert done.returncode == 1
-    assert "first bad one is one of these 2, and no other can tell: 1.5.0, 1.6.0" in done.stdout
+    assert (
+        "first bad one: one of these 2, of which only the last could be judged: 1.5.0, 1.6.0"
+        in done.stdout
+    )
     assert "skipped 1.5.0: it does not build" in done.stdout
     assert "sequential test (Wald 1945)" in done.stdout
     data = json.loads((tmp_path / "found.json").read_text())

@@ -114,8 +114,8 @@ def in_words(report: BisectReport) -> Iterator[str]:
         else:
             suspects = [*outcome.between, first_after]
             yield (
-                f"the first {after} one is one of these {len(suspects)}, and no other can tell: "
-                f"{_several(suspects)}"
+                f"first {after} one: one of these {len(suspects)}, of which only the last could "
+                f"be judged: {_several(suspects)}"
             )
             for point in suspects[:_NAMED]:
                 if report.commit(point.client):
