@@ -75,12 +75,12 @@ def private(code: str) -> Iterator[str]:
 def test_a_private_name_would_be_seen() -> None:
     code = (
         "from race_harness import Client, Kernel\n"
-        "from race_harness.sim.kernel import (\n    Choice,\n)\n"
+        "from race_harness.sim.strands import (\n    Choice,\n)\n"
         "import race_harness.sim\n"
     )
     assert list(private(code)) == [
         "race_harness.Kernel",
-        "race_harness.sim.kernel.Choice",
+        "race_harness.sim.strands.Choice",
         "race_harness.sim",
     ]
 

@@ -11,7 +11,8 @@ from race_harness.sim.children import Children
 from race_harness.sim.choice import choice_of
 from race_harness.sim.endpoint import Endpoint, State
 from race_harness.sim.inside import inside
-from race_harness.sim.kernel import MILLISECOND, SECOND, Choice, Kernel
+from race_harness.sim.kernel import MILLISECOND, SECOND, Kernel
+from race_harness.sim.strands import Choice
 from race_harness.sim.tcp import SimNetwork
 
 DAY_S = 86_400

@@ -18,7 +18,7 @@ from race_harness.sim.choice import (
     choice_of,
 )
 from race_harness.sim.choice.partial_order import race
-from race_harness.sim.kernel import Strand
+from race_harness.sim.strands import Strand
 
 STRATEGIES = ("random-walk", "pct", "pos")
 ALL_BUT_IMPOSSIBLE = 1e-6

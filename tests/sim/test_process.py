@@ -20,7 +20,7 @@ from race_harness.model.schedule import (
     Schedule,
     ServerTiming,
 )
-from race_harness.sim.kernel import Process
+from race_harness.sim.strands import Process
 
 
 def ticks(alone, stop_at_s, resume_at_s, in_process=True, stands=False):

@@ -15,6 +15,7 @@ from race_harness.model.outcome import CallOutcome, Outcome
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
 from race_harness.model.verdict import ORDER, PASSING, Judgement
+from race_harness.oracle.bookkeeping import ledger_of
 from race_harness.oracle.durations import STALL_NS, stalls
 from race_harness.oracle.entries import ActEntry, Doing, RunEntry, facts_of
 from race_harness.oracle.excuses import READS_STATE, excuse, failure, refusal
@@ -34,7 +35,7 @@ _ROUTES = {**OWN_ROUTES, "state": READS_STATE}
 
 def judge(schedule: Schedule, happenings: Sequence[Happening], outcome: Outcome) -> Judgement:
     """Return the verdicts of one trial, which must not be void."""
-    ledger = Ledger.of(happenings)
+    ledger = ledger_of(happenings)
     notes = [
         f"trailing: {entry.kind} persisted after the post-run snapshot"
         for entry in ledger.log.values()

@@ -13,8 +13,8 @@ from race_harness.model.repetition import PhaseReport, Repetition
 from race_harness.model.schedule import Schedule
 from race_harness.model.trace import Happening
 from race_harness.model.verdict import ORDER, Judgement
+from race_harness.oracle.bookkeeping import ledger_of
 from race_harness.oracle.judge import judge
-from race_harness.oracle.ledger import Ledger
 
 
 def judge_repetition(repetition: Repetition) -> Judgement | Void:
@@ -71,7 +71,7 @@ def returned_early(
     The calls are of one conversation. A test does not wait for everything to settle, so `late` and
     `lost` cannot be told apart: both become `early`.
     """
-    ledger = Ledger.of(happenings)
+    ledger = ledger_of(happenings)
     judged = judge(Schedule("test"), happenings, Outcome(tuple(calls), tuple(ledger.log)))
     for entry in judged.evidence:
         if entry.verdict == "early":

@@ -14,7 +14,8 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from race_harness.sim.kernel import Kernel, Strand
+from race_harness.sim.kernel import Kernel
+from race_harness.sim.strands import Strand
 
 if TYPE_CHECKING:
     # A worker imports this before anything else.

@@ -13,7 +13,7 @@ from race_harness.sim import descriptors
 from race_harness.sim.children import RealEnd
 from race_harness.sim.descriptors import FIRST, Descriptors, either, error, number_of
 from race_harness.sim.endpoint import Endpoint
-from race_harness.sim.kernel import Strand
+from race_harness.sim.strands import Strand
 
 _ALWAYS: Final = select.POLLERR | select.POLLHUP | select.POLLNVAL
 """Reported whether or not the caller asked for them."""

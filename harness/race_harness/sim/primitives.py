@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, Final
 
 from race_harness.sim import kernel as kernels
-from race_harness.sim.kernel import Kernel, Strand
+from race_harness.sim.kernel import Kernel
+from race_harness.sim.strands import Strand
 
 _allocate_lock = _thread.allocate_lock
 

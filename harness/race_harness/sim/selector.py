@@ -14,7 +14,8 @@ from race_harness.sim import descriptors
 from race_harness.sim.children import RealEnd
 from race_harness.sim.descriptors import number_of
 from race_harness.sim.endpoint import Endpoint
-from race_harness.sim.kernel import SECOND, Strand
+from race_harness.sim.kernel import SECOND
+from race_harness.sim.strands import Strand
 
 _READ: Final = selectors.EVENT_READ
 _WRITE: Final = selectors.EVENT_WRITE

@@ -11,7 +11,8 @@ from race_harness.network.dialect import Dialect
 from race_harness.network.loopback import ASIDE_PORT, PORT
 from race_harness.network.site import URL, UvicornSite
 from race_harness.server.process import ProcessEvents
-from race_harness.sim.kernel import Kernel, Process, Strand
+from race_harness.sim.kernel import Kernel
+from race_harness.sim.strands import Process, Strand
 from race_harness.sim.tcp import SimNetwork
 from race_harness.sim.world import LIMIT_S, Ending, World
 

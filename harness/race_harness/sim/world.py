@@ -18,8 +18,9 @@ from race_harness.network.faults import Faults
 from race_harness.sim.children import PATIENCE_S, Children
 from race_harness.sim.choice import choice_of
 from race_harness.sim.inside import inside
-from race_harness.sim.kernel import MILLISECOND, SECOND, Kernel, Strand
+from race_harness.sim.kernel import MILLISECOND, SECOND, Kernel
 from race_harness.sim.stalls import Lines
+from race_harness.sim.strands import Strand
 from race_harness.sim.tcp import SimNetwork
 
 LIMIT_S = 300

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from race_harness.sim.kernel import Kernel, Strand
+from race_harness.sim.kernel import Kernel
+from race_harness.sim.strands import Strand
 
 _HARNESS: Final = str(Path(__file__).parents[1])
 _PDB: Final = tuple(f"{os.sep}{name}.py" for name in ("pdb", "bdb", "cmd"))

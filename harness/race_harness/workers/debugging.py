@@ -19,9 +19,10 @@ from race_harness.model.plain_text import visible
 from race_harness.model.verdict import passes
 from race_harness.model.version import __version__
 from race_harness.sim import source
-from race_harness.sim.kernel import MILLISECOND, Strand
+from race_harness.sim.kernel import MILLISECOND
 from race_harness.sim.raises import RaisedAt, Raises
 from race_harness.sim.source import Function
+from race_harness.sim.strands import Strand
 from race_harness.sim.world import World
 from race_harness.workers.debugger import TrialDebugger
 from race_harness.workers.repeating import RepeatingBench, collected

@@ -1,11 +1,11 @@
-"""Which thread goes on when several could: one short file a strategy, behind `kernel.Choice`."""
+"""Which thread goes on when several could: one short file a strategy, behind `strands.Choice`."""
 
 from race_harness.model.schedule import Interleaving
 from race_harness.sim.choice.partial_order import PartialOrderSampling
 from race_harness.sim.choice.pct import PCT
 from race_harness.sim.choice.random_walk import RandomWalk
 from race_harness.sim.choice.run_until_blocked import RunUntilBlocked
-from race_harness.sim.kernel import Choice
+from race_harness.sim.strands import Choice
 
 
 def choice_of(interleaving: Interleaving) -> Choice:

@@ -9,7 +9,7 @@ for as long as others have unrelated things to do, which a random walk all but n
 import random
 from collections import deque
 
-from race_harness.sim.kernel import Strand
+from race_harness.sim.strands import Strand
 
 
 class PartialOrderSampling:

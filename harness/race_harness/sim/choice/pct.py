@@ -10,7 +10,8 @@ bound: what needs one thread to rest for a long while it hardly ever finds.
 import random
 from collections import deque
 
-from race_harness.sim.kernel import PATIENCE, Strand
+from race_harness.sim.kernel import PATIENCE
+from race_harness.sim.strands import Strand
 
 SCALES = (4, 10)
 """Of k, as powers of two. Trials were counted to have 12 to 60 points, with lines 20 to 230."""

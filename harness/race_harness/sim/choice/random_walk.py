@@ -7,7 +7,7 @@ Empirical Study" (PPoPP 2014), where it does as well as most cleverer strategies
 import random
 from collections import deque
 
-from race_harness.sim.kernel import Strand
+from race_harness.sim.strands import Strand
 
 
 class RandomWalk:

@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from race_harness.sim.kernel import Strand
+from race_harness.sim.strands import Strand
 
 
 class RunUntilBlocked:
