@@ -21,17 +21,18 @@ from race_harness.model.failure import Failure
 from race_harness.story.facts import CALLED
 from race_harness.story.joining import introduced, joined
 from race_harness.story.names import FULL_STATE, Names, clock, endpoint, several
+from race_harness.story.plain_rows import (
+    clipped,
+    of_other,
+    of_process,
+    of_test,
+    of_watcher,
+    row_of,
+    stall,
+    unknown,
+)
 from race_harness.story.row import Column, Row, Sort, Tone
 from race_harness.story.thread_rows import ThreadRows, bounded, stretched
-
-_LANES: Final[dict[str, Column]] = {
-    "client": "client",
-    "socket": "socket",
-    "rest": "rest",
-    "server": "server",
-    "network": "socket",
-}
-"""The columns of happenings for which no rule below says otherwise."""
 
 _STEPS: Final[dict[str, tuple[Column, str]]] = {
     "persisted": ("server", "persisted"),
@@ -51,14 +52,17 @@ _RUN_STEPS: Final[dict[str, str]] = {
     "stop-hook-denied": "goes on: a stop hook denied its end",
 }
 
+_CLIENT_WORDS: Final = {
+    "send-message": "sends a message",
+    "close-called": "close() called",
+    "close-returned": "close() returns",
+}
+
 _SILENT: Final = frozenset({"publication", "run-requested"})
 """Not shown, since what follows says it: the frame, and the run's acceptance or refusal."""
 
 _NUMBERS: Final = frozenset({"number", "peer"})
 """Numbers of requests and connections, which differ each time."""
-
-_LONGEST_TEXT: Final = 100
-"""Characters of a text that comes from the trial, such as an error."""
 
 
 @dataclass(frozen=True)
@@ -186,8 +190,8 @@ class _Teller:
             subject, did = self._answered_by(happening)
             # A missing answer is a changed answer, and no other kind of happening.
             return Sort(("rest", "answer", subject), f"{kind[1]} {facts}", subject, (did,))
-        if row == _unknown(happening):
-            row = _unknown({name: happening[name] for name in happening if name not in _NUMBERS})
+        if row == unknown(happening):
+            row = unknown({name: happening[name] for name in happening if name not in _NUMBERS})
         about = row.subject if kind[0] == "rest" else ""
         subject, *did_too = (
             text.replace(self._peer(happening) or "[]", "") for text in (row.subject, *row.did)
@@ -209,35 +213,27 @@ class _Teller:
         if what in _SILENT:
             return None
         if happening["lane"] == "watcher":
-            return _of_watcher(happening)
+            return of_watcher(happening)
         if what in _STEPS and "event" in happening:
             return self._event(happening)
         if what in _RUN_STEPS:
             return self._run(happening)
+        if (plain := of_test(happening) or of_process(happening, self._names)) is not None:
+            return plain
         match what:
             case "run-called":
                 self._running.add(happening.get("call", 1))
                 self._server_run = "not begun"
                 which = self._call(happening)
-                return _row(happening, "client", f"{which} called", tone=Tone.CALLED)
-            case "test-called":
-                return _row(happening, "client", "the test begins", tone=Tone.CALLED)
-            case "test-passed":
-                return _row(happening, "client", "the test passes", tone=Tone.ENDED)
-            case "test-failed":
-                says = f"the test fails: {_raised(happening)}"
-                return _row(happening, "client", says, tone=Tone.ENDED)
-            case "thread-died":
-                says = f"thread {happening.get('thread')!r} dies: {_raised(happening)}"
-                return _row(happening, "client", says, tone=Tone.FAULT)
+                return row_of(happening, "client", f"{which} called", tone=Tone.CALLED)
             case "frame-sent" | "frame-delivered" if "event" not in happening:
                 size = f" of {happening['size']} bytes" if "size" in happening else ""
                 side, did = _STEPS[what]
-                return _row(happening, side, f"frame{size}{self._peer(happening)}", did)
+                return row_of(happening, side, f"frame{size}{self._peer(happening)}", did)
             case "run-returned":
                 return self._end(happening, f"{self._call(happening)} returns")
             case "run-raised":
-                error = _clipped(str(happening.get("error", "an error")))
+                error = clipped(str(happening.get("error", "an error")))
                 return self._end(happening, f"{self._call(happening)} raises {error}")
             case "act-called" | "act-returned" if happening.get("act") == "state":
                 return None  # What it read has a row, if it is worth one.
@@ -247,13 +243,13 @@ class _Teller:
                 return None  # As it should be.
             case "state" | "state-read":
                 whose: Column = "server" if what == "state" else "client"
-                return _row(happening, whose, "state:", self._state(happening))
+                return row_of(happening, whose, "state:", self._state(happening))
             case "callback-raised":
-                return _row(happening, "socket", "the user's callback raises", tone=Tone.FAULT)
+                return row_of(happening, "socket", "the user's callback raises", tone=Tone.FAULT)
             case "asked" | "answered" | "unanswered" if happening["lane"] == "other":
-                return _of_other(happening)
+                return of_other(happening)
             case "send-message" | "close-called" | "close-returned":
-                return _row(happening, "client", _CLIENT_WORDS[what])
+                return row_of(happening, "client", _CLIENT_WORDS[what])
             case "request":
                 return self._request(happening, told)
             case "answer" | "unanswered":
@@ -261,44 +257,16 @@ class _Teller:
             case "status" | "status-readable":
                 status = str(happening.get("status"))
                 did = "set" if what == "status" else "readable"
-                return _row(happening, "server", f"status {status}", did, ("status", status))
+                return row_of(happening, "server", f"status {status}", did, ("status", status))
             case "run-refused":
-                return _row(happening, "server", "run refused:", str(happening.get("status")))
+                return row_of(happening, "server", "run refused:", str(happening.get("status")))
             case "snapshot":
-                return _row(happening, "server", f"snapshot taken: {happening.get('status')}")
-            case "frozen":
-                stands = ", and its clock stands," if happening.get("clock") == "stands" else ""
-                says = f"the process is frozen{stands} for {happening.get('for_ms')} ms"
-                return _row(happening, "server", says, tone=Tone.FAULT)
-            case "crashed":
-                says = f"the process dies, for {happening.get('for_ms')} ms"
-                return _row(happening, "server", says, tone=Tone.FAULT)
-            case "restarted":
-                now = happening.get("status")
-                knows = "knows no conversation" if now is None else f"status {now}"
-                return _row(happening, "server", f"started again: {knows}", tone=Tone.FAULT)
-            case "clock-stepped":
-                says = f"the clock is set by {happening.get('by_ms'):+} ms"
-                return _row(happening, "server", says, tone=Tone.FAULT)
-            case "disk-filled":
-                says = f"the disk is full, for {happening.get('for_ms')} ms"
-                return _row(happening, "server", says, tone=Tone.FAULT)
-            case "disk-freed":
-                return _row(happening, "server", "the disk has space again", tone=Tone.FAULT)
-            case "unwritten":
-                event = self._names.full(str(happening.get("event")))
-                return _row(happening, "server", f"{event} cannot be written", tone=Tone.FAULT)
-            case "unsaved":
-                return _row(happening, "server", "the state cannot be saved", tone=Tone.FAULT)
-            case "saved":
-                return _row(happening, "server", "the state is saved again", tone=Tone.FAULT)
-            case "thawed":
-                return _row(happening, "server", "the process goes on", tone=Tone.FAULT)
+                return row_of(happening, "server", f"snapshot taken: {happening.get('status')}")
             case "connected" | "subscribed":
-                return _row(happening, "socket", f"{what}{self._peer(happening)}")
+                return row_of(happening, "socket", f"{what}{self._peer(happening)}")
             case "disconnected":
                 why = f"disconnected{self._peer(happening)}: {happening.get('why', 'unknown')}"
-                return _row(happening, "socket", why)
+                return row_of(happening, "socket", why)
             case "fault" if happening["lane"] == "rest":
                 return self._spoiled(happening)
             case "fault":
@@ -309,12 +277,12 @@ class _Teller:
                     str(happening.get("way")), ""
                 )
                 fault = f"fault: {happening.get('action')}{code}{way}{long}{self._peer(happening)}"
-                return _row(happening, column, fault, tone=Tone.FAULT)
+                return row_of(happening, column, fault, tone=Tone.FAULT)
             case "line-stalled":
                 callers = str(happening.get("thread")).startswith(("main", "caller: "))
                 column = "client" if callers else "socket"
-                return _row(happening, column, _stall(happening), tone=Tone.FAULT)
-        return _unknown(happening)
+                return row_of(happening, column, stall(happening), tone=Tone.FAULT)
+        return unknown(happening)
 
     def _call(self, happening: dict[str, Any]) -> str:
         """`run()`, with its number where there are several."""
@@ -336,12 +304,12 @@ class _Teller:
         did = {
             "act-called": "called",
             "act-returned": "returns",
-            "act-raised": f"raises {_clipped(str(happening.get('error', 'an error')))}",
+            "act-raised": f"raises {clipped(str(happening.get('error', 'an error')))}",
         }[happening["what"]]
         meanwhile = self._running and happening["what"] == "act-called"
         tone = Tone.FAULT if meanwhile else Tone.PLAIN
         subject = "reading of state" if act == "state" else f"{act}()"
-        return _row(happening, "client", subject, did, ("act", act), tone)
+        return row_of(happening, "client", subject, did, ("act", act), tone)
 
     def _spoiled(self, happening: dict[str, Any]) -> Row:
         """What the proxy does to a request; an answer has a row of its own."""
@@ -355,7 +323,7 @@ class _Teller:
             "empty": "answered with an empty page",
             "gave-up": f"answered 504 by the gateway after {happening.get('after_s')} s",
         }.get(str(happening.get("action")), str(happening.get("action")))
-        return _row(happening, "rest", f"fault: {subject}", did, tone=Tone.FAULT)
+        return row_of(happening, "rest", f"fault: {subject}", did, tone=Tone.FAULT)
 
     def _event(self, happening: dict[str, Any]) -> Row:
         event, what = str(happening["event"]), happening["what"]
@@ -367,7 +335,7 @@ class _Teller:
         if what in ("frame-sent", "frame-delivered"):
             did += self._peer(happening)
         tone = Tone.CONCERNED if event in self._concerned else Tone.PLAIN
-        row = _row(happening, column, self._names.short(event), did, ("event", event), tone)
+        row = row_of(happening, column, self._names.short(event), did, ("event", event), tone)
         return replace(row, delivered=what == "frame-delivered")
 
     def _run(self, happening: dict[str, Any]) -> Row:
@@ -380,7 +348,7 @@ class _Teller:
             if "status" in happening:
                 did += f" ({happening['status']})"
         subject = f"run {run}" if len(self._runs) > 1 and run is not None else "run"
-        return _row(happening, "server", subject, did, ("run", str(run)))
+        return row_of(happening, "server", subject, did, ("run", str(run)))
 
     def _end(self, happening: dict[str, Any], says: str) -> Row:
         """The row to which everything else leads: what was missing at this instant.
@@ -401,20 +369,20 @@ class _Teller:
         if too_soon and self._server_run != "ended":
             begun = "begun" if self._server_run == "not begun" else "ended"
             says += f"; the server's run has not {begun}"
-        return _row(happening, "client", says, tone=Tone.ENDED)
+        return row_of(happening, "client", says, tone=Tone.ENDED)
 
     def _request(self, happening: dict[str, Any], told: Sequence[Row]) -> Row | None:
         number = happening.get("number")
         method = happening.get("method", "request")
         subject = endpoint(method, happening.get("route", ""))
         if number not in self._answered:
-            return _row(happening, "rest", subject, "→ never answered")
+            return row_of(happening, "rest", subject, "→ never answered")
         self._asked[number] = _Asked(
             subject, method == "GET", float(happening["at_ms"]), len(told)
         )
         if method == "GET":
             return None
-        return _row(happening, "rest", subject, about=("request", str(number)))
+        return row_of(happening, "rest", subject, about=("request", str(number)))
 
     def _answer(self, happening: dict[str, Any], told: Sequence[Row]) -> Row:
         number, polled = happening.get("number"), happening.get("execution_status")
@@ -422,12 +390,12 @@ class _Teller:
         subject = asked.subject
         code = "no answer" if happening["what"] == "unanswered" else happening.get("status")
         if not asked.reads:
-            return _row(happening, "rest", subject, f"→ {code}", ("request", str(number)))
+            return row_of(happening, "rest", subject, f"→ {code}", ("request", str(number)))
         # What happened between request and answer may be why the answer was wrong.
         when = f"(asked at {clock(asked.at_ms)})" if len(told) > asked.told else None
         if polled is not None:
-            return replace(_row(happening, "rest", str(polled), when), polls=1)
-        return _row(happening, "rest", f"{subject} → {code}", when)
+            return replace(row_of(happening, "rest", str(polled), when), polls=1)
+        return row_of(happening, "rest", f"{subject} → {code}", when)
 
     def _peer(self, happening: dict[str, Any]) -> str:
         if len(self._peers) < 2 or "peer" not in happening:
@@ -444,76 +412,3 @@ class _Asked(NamedTuple):
     at_ms: float
     told: int
     """How many rows came before it."""
-
-
-_CLIENT_WORDS: Final = {
-    "send-message": "sends a message",
-    "close-called": "close() called",
-    "close-returned": "close() returns",
-}
-
-
-def _row(
-    happening: dict[str, Any],
-    column: Column,
-    subject: str,
-    did: str | None = None,
-    about: tuple[str, str] | None = None,
-    tone: Tone = Tone.PLAIN,
-) -> Row:
-    return Row(float(happening["at_ms"]), column, subject, (did,) if did else (), about, tone)
-
-
-def _of_other(happening: dict[str, Any]) -> Row:
-    """What another user does in the conversation: a cause, like a fault."""
-    asked = happening["what"] == "asked"
-    answer = happening.get("status", "no answer")
-    return _row(
-        happening,
-        "server",
-        f"somebody else: {happening.get('act')}",
-        "asked for" if asked else f"→ {answer}",
-        ("other", str(happening.get("number"))),
-        Tone.FAULT if asked else Tone.PLAIN,
-    )
-
-
-def _of_watcher(happening: dict[str, Any]) -> Row | None:
-    """The arrival of a client that only watches; the evidence says what it learns."""
-    subject = f"client {happening.get('client')}, which looks on"
-    match happening["what"]:
-        case "attached":
-            return _row(happening, "client", subject, "is connected", tone=Tone.FAULT)
-        case "attach-failed":
-            error = _clipped(str(happening.get("error", "an error")))
-            return _row(happening, "client", subject, f"raises {error}", tone=Tone.FAULT)
-    return None
-
-
-def _raised(happening: dict[str, Any]) -> str:
-    error = _clipped(str(happening.get("error", "an error")))
-    return f"{error} at {happening.get('where', 'an unknown line')}"
-
-
-def _unknown(happening: dict[str, Any]) -> Row:
-    """The row of a happening that only a newer harness knows: its fields as they are."""
-    lane = str(happening["lane"])
-    details = ", ".join(
-        f"{name}={value}"
-        for name, value in happening.items()
-        if name not in ("at_ms", "lane", "what")
-    )
-    where = "" if lane in _LANES else f"{lane}: "
-    column = _LANES.get(lane, "client")
-    return _row(happening, column, f"{where}{happening['what']}", _clipped(details))
-
-
-def _stall(happening: dict[str, Any]) -> str:
-    """Such as `stalled 12.5 ms in Client.run at "return"`."""
-    where = f'in {happening.get("function")} at "{happening.get("line")}"'
-    return _clipped(f"stalled {happening.get('for_ms')} ms {where}")
-
-
-def _clipped(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + "..."
