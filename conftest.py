@@ -15,7 +15,7 @@ import pytest
 
 pytest_plugins = ["pytester"]
 
-LEFT_OUT = ("slow", "index", "browser")
+LEFT_OUT = ("slow", "index", "browser", "nightly")
 """Tests with one of these markers are not in the fast suite."""
 
 SHOWN = (

@@ -43,7 +43,7 @@ def test_what_is_judged_is_recorded_with_its_schedules() -> None:
         assert verdicts != "ok"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_ends_are_measured_and_what_is_between_is_like_one_of_them() -> None:
     """The right client is at the one end, and one that trusts a poll at the other."""
     question = NumberQuestion("late", Drawn(library.load("final-events"), 0, 100), 0.01, 0.01)

@@ -76,11 +76,11 @@ def without_times(data: Any) -> Any:
         ["run", "reference:eager", "--reps", 30, "--seed", 3],
         pytest.param(
             ["compare", "reference:poll", "reference", "--reps", 30, "--scenario", "cut-at-run"],
-            marks=pytest.mark.slow,
+            marks=pytest.mark.nightly,
         ),
         pytest.param(
             ["soak", "reference:poll", "--scenario", "final-events", "--reps", 30],
-            marks=pytest.mark.slow,
+            marks=pytest.mark.nightly,
         ),
     ],
     ids=["run", "compare", "soak"],
@@ -90,7 +90,7 @@ def test_the_numbers_are_the_same_with_any_number(race: Race, arguments: list[ob
     assert one == two
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_hunt_finds_the_same_with_any_number(race: Race) -> None:
     """With a number of schedules; by the clock it goes as far as it comes."""
     hunt = ("hunt", "reference:poll", "--faults", "latency", "--examples", 30, "--shrink", 20)

@@ -86,7 +86,7 @@ def test_what_1_10_0_fails_on_the_fake_it_fails_on_the_real_server_of_its_releas
     assert (confirmed["resolved_version"], confirmed["server_version"]) == ("1.10.0", "1.10.0")
 
 
-@pytest.mark.index
+@pytest.mark.nightly
 def test_on_the_real_server_a_campaign_repeats_and_the_fix_passes(
     race: Race, race_process: Race
 ) -> None:

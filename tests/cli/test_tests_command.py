@@ -330,7 +330,7 @@ def test_a_sweep_blames_no_line_where_a_test_fails_anyway(
     assert done.stdout == "test_bad.py::test_a: does not pass as it is, so no line was tried\n"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_client_is_swept_in_a_scenario(tmp_path: Path, race_process: Race) -> None:
     swept = ("--scenario", "final-events", "--sweep", "1000", "--pairs", "5", "--json", "out.json")
     done = race_process("run", "reference:poll", *swept)

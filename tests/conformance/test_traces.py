@@ -11,8 +11,13 @@ from race_harness.conformance.labels import labels_of, recorded
 from race_harness.conformance.sessions import as_told
 from race_harness.workers.pool import Workers
 
+NEWEST = RELEASES[-1]
 
-@pytest.mark.parametrize("version", RELEASES)
+
+@pytest.mark.parametrize(
+    "version",
+    [*(pytest.param(one, marks=pytest.mark.nightly) for one in RELEASES if one != NEWEST), NEWEST],
+)
 @pytest.mark.index
 def test_the_fake_does_what_the_real_server_did(version: str) -> None:
     client = find_client(version, lambda _: None)

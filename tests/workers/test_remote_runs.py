@@ -86,9 +86,9 @@ def test_a_failure_is_one_all_the_same(workers: Workers) -> None:
 @pytest.mark.parametrize(
     ("release", "network", "verdicts"),
     [
-        ("1.10.0", Network(), ("ok",)),
+        pytest.param("1.10.0", Network(), ("ok",), marks=pytest.mark.nightly),
         ("1.10.0", SLOW_SOCKET, ("early",)),
-        ("1.11.1", SLOW_SOCKET, ("ok",)),
+        pytest.param("1.11.1", SLOW_SOCKET, ("ok",), marks=pytest.mark.nightly),
     ],
 )
 def test_releases_before_and_after_the_repair(
