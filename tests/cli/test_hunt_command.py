@@ -88,7 +88,7 @@ def test_faults_are_added_and_a_client_that_survives_them_is_0(
 @pytest.mark.usefixtures("ready")
 def test_all_is_every_family_alone(race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = trials(monkeypatch)
-    assert race("hunt", "reference", "--faults", "all", "--examples", 100).returncode == 0
+    assert race("hunt", "reference", "--faults", "all", "--examples", 200).returncode == 0
     assert {schedule.scenario for schedule in seen} == {"+".join(NAMES)}
     paths = {path for schedule in seen for path in schedule.non_default_fields()}
     for part in ("server.", "network.", "rest[", "caller.", "script.", "interleaving."):

@@ -118,6 +118,24 @@ def test_statistics_overtake_only_what_is_told_without_the_lock(
     assert ("frames follow the log" not in broken(labels, version)) is legal
 
 
+@pytest.mark.parametrize(
+    ("version", "status", "legal"),
+    [("1.22.1", "error", True), ("1.22.1", "finished", False), ("1.23.0", "error", False)],
+)
+def test_a_snapshot_is_ahead_of_the_log_only_where_the_lock_is_free(
+    version: str, status: str, legal: bool
+) -> None:
+    labels = [
+        Label("socket", "subscribed", connection=1),
+        Label("server", "status", "running"),
+        Label("server", "persisted", "execution_status=running"),
+        Label("server", "status", status),
+        Label("socket", "frame", f"full_state={status}", 1),
+        Label("server", "persisted", f"execution_status={status}"),
+    ]
+    assert ("snapshots are true" not in broken(labels, version)) is legal
+
+
 def test_a_poll_tells_what_is_true_while_it_is_asked() -> None:
     labels = list(session("1.10.0", 0))
     at = [label.of for label in labels].index("GET conversation 200 running")
