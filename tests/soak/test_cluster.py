@@ -160,6 +160,8 @@ def test_no_scheduler_is_named(
     clients: list[ClientUnderTest], monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setattr(module, "PATIENCE_S", 1)
+    # A client that cannot connect could not be closed.
+    monkeypatch.setattr("distributed.Client", lambda *_args, **_options: pytest.fail("a client"))
     with (
         pytest.raises(UsageError, match=f"no Dask scheduler answers at {address}"),
         DaskBench(address, clients, "fake"),

@@ -31,7 +31,7 @@ from race_harness.workers.pool import Workers
 
 if TYPE_CHECKING:
     import distributed
-    from distributed import Client
+    from distributed import Client, Security
     from tornado.ioloop import IOLoop
 
 AHEAD: Final = 2
@@ -209,29 +209,41 @@ class DaskBench:
 
 
 @functools.cache
-def _event_loop() -> "IOLoop":
-    """A loop that runs in a thread of its own as long as the process.
+def _event_loop() -> "tuple[IOLoop, asyncio.AbstractEventLoop]":
+    """A loop, Tornado's and asyncio's, that runs in a thread of its own as long as the process.
 
     Dask would start one, but fails with a bare AssertionError where that takes more than 10 s, as
-    it can on a machine that stands still for a moment (distributed/utils.py, `LoopRunner`). It is
-    not stopped, since clients that failed to connect are closed on it by the garbage collector.
+    it can on a machine that stands still for a moment (distributed/utils.py, `LoopRunner`).
     """
     from tornado.ioloop import IOLoop
 
-    running: Future[IOLoop] = Future()
+    running: Future[tuple[IOLoop, asyncio.AbstractEventLoop]] = Future()
 
     async def run() -> None:
-        running.set_result(IOLoop.current())
+        running.set_result((IOLoop.current(), asyncio.get_running_loop()))
         await asyncio.Event().wait()
 
     threading.Thread(target=asyncio.run, args=(run(),), name="Dask's loop", daemon=True).start()
     return running.result()
 
 
+async def _knock(address: str, security: "Security") -> None:
+    """Connect once, and hang up.
+
+    If a client cannot connect, its constructor raises, and nobody can close it: the garbage
+    collector does so, on any thread, and on the loop's own leaves a coroutine that nobody awaits.
+    """
+    from distributed.comm import connect
+
+    arguments = security.get_connection_args("client")
+    comm = await connect(address, timeout=PATIENCE_S, **arguments)
+    await comm.close()
+
+
 def _connect(address: str, tls: ClusterTls | None) -> "Client":
     with extra("dask", "--dask"):
         from distributed import Client, Security
-    security = None
+    security = Security()
     if tls is not None:
         if not address.startswith("tls://"):
             raise UsageError(f"{address} is without TLS: write tls://, or leave --dask-ca out")
@@ -241,13 +253,15 @@ def _connect(address: str, tls: ClusterTls | None) -> "Client":
             tls_client_cert=str(tls.cert),
             tls_client_key=str(tls.key),
         )
+    loop, asyncio_loop = _event_loop()
     try:
+        asyncio.run_coroutine_threadsafe(_knock(address, security), asyncio_loop).result()
         cluster = Client(
             address,
             timeout=PATIENCE_S,
             set_as_default=False,
             security=security,
-            loop=_event_loop(),
+            loop=loop,
         )
     # Without certificates, Dask raises a TypeError for an address with TLS.
     except (OSError, ValueError, TypeError) as error:
