@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_cmdline_main(config: pytest.Config) -> Iterator[None]:
     """Tests leave nothing in the record of who runs them."""
-    # Hundreds of commands would import trio and pytest, for trio's own plugin.
+    # Otherwise hundreds of commands import trio and pytest, for the plugin that trio brings.
     os.environ["HYPOTHESIS_NO_PLUGINS"] = "1"
     with TemporaryDirectory(prefix="race-") as scratch:
         os.environ["RACE_RECORD"] = str(Path(scratch) / "record.db")

@@ -303,8 +303,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "snapshots are true",
-        "they are built under the state lock, which only the handler of an error did without, up "
-        "to 1.22 (event_service.py, `subscribe_to_events` and `_publish_state_update`)",
+        "they are built under the state lock; up to 1.22 only the handler of an error changes a "
+        "status without it (event_service.py, `subscribe_to_events` and `_publish_state_update`)",
         _snapshots_are_true,
     ),
     Rule("answers have requests", "HTTP (RFC 9110, section 3.4)", _answers_have_requests),
