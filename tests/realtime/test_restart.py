@@ -94,7 +94,7 @@ def runs(pid: int) -> bool:
         ("1.58.0", "none", MEANWHILE, ("ok",)),
         ("1.58.0", "silent-error", MEANWHILE, ("spurious-error",)),
         ("1.58.0", "none", killed(crash("run-answered", 50), start_ms=1_000), ("ok",)),
-        ("1.10.0", "none", killed(crash("run-ended"), persist_ms=400), ("ok",)),
+        ("1.10.0", "none", killed(crash("run-ended", 200), persist_ms=400), ("ok",)),
     ],
     ids=["right", "planted", "before it began", "half told"],
 )
