@@ -264,6 +264,14 @@ async def message_during_step(release: Profile) -> list[str]:
     return logs
 
 
+async def rejected(release: Profile) -> str:
+    """The log of a run that waits for confirmation, and is rejected."""
+    async with conversation(release, Script(outcome="waiting_for_confirmation")) as subject:
+        await plain_run(subject)
+        await subject.post("events/respond_to_confirmation", {"accept": False})
+        return after_running(await subject.log())
+
+
 async def stuck(release: Profile) -> str:
     """The frames of a run that gets stuck, of another one, and of a message."""
     script = Script(outcome="stuck", later=(Turn(outcome="stuck"),))

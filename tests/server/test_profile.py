@@ -55,6 +55,9 @@ TABLE = [
     Row("reads_block_loop", until("1.5.2", "1.6.0"), probe.read_during_step,
         off=("status first", "running"),
         on=("events first", "finished")),
+    Row("rejects_by_pausing", until("1.5.1", "1.5.2"), probe.rejected,
+        off="action waiting_for_confirmation idle rejection",
+        on="action waiting_for_confirmation"),
     Row("survives_failed_tools", since("1.7.2", "1.7.3"), probe.failing_tool_and_next_run,
         off=f"action action error reason running observation observation {FINISH}",
         # The call that failed is done again, still: `repeats_failed_calls`.

@@ -27,6 +27,10 @@ class Profile:
     """Up to 1.5: reading events waits for the state lock on the event loop itself
     (event_service.py, `search_events`)."""
 
+    rejects_by_pausing: bool
+    """Up to 1.5.1: who rejects what waits for confirmation pauses the conversation, which changes
+    nothing while it waits (event_service.py, `respond_to_confirmation`)."""
+
     survives_failed_tools: bool
     """From 1.7.3: a tool that fails gives an event. Earlier, its error ends the run, and the next
     run begins with the remaining calls (agent.py, `_execute_action_event`)."""
@@ -224,6 +228,7 @@ class Profile:
             answers_when_run_ends=release < (1, 7, 0),
             starts_agent_on_creation=release < (1, 10, 0),
             reads_block_loop=release < (1, 6, 0),
+            rejects_by_pausing=release < (1, 5, 2),
             survives_failed_tools=release >= (1, 7, 3),
             tells_errors=release >= (1, 1, 0),
             tells_step_limit=release >= (1, 7, 2),

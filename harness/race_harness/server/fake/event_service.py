@@ -187,6 +187,12 @@ class EventService(Conversation):
             with suppress(AlreadyRunningError):
                 await self.start_run()
 
+    async def reject(self, reason: str) -> None:
+        if self.context.profile.rejects_by_pausing:
+            await self.pause()
+        else:
+            await super().reject(reason)
+
     async def pause(self) -> None:
         self._stop()
         await super().pause()
