@@ -78,6 +78,19 @@ def test_what_an_act_brings_about(
     assert trial.judgement.verdicts == ("ok",)
 
 
+@pytest.mark.parametrize("version", ["1.7.0", "1.9.1", "1.16.0", "1.58.0"])
+def test_who_confirms_before_the_run_waits_comes_too_early(
+    version: str, site: UvicornSite
+) -> None:
+    """Up to 1.16.0 the event loop waits for the run's step with the request, and learns only
+    afterwards that the run has ended."""
+    adapter = ReferenceAdapter()
+    adapter.server_version = version
+    trial = run_trial(schedule("confirm", IN_RUN, script=WAITING), adapter, site)
+    assert runs(trial) == [False]
+    assert statuses(trial) == [200]
+
+
 def test_who_rejects_ends_the_waiting_and_the_next_run_asks_the_agent(site: UvicornSite) -> None:
     trial = run_trial(schedule("reject", AFTERWARDS, script=WAITING), ReferenceAdapter(), site)
     assert kinds(trial)[-2:] == ["ConversationStateUpdateEvent", "UserRejectObservation"]

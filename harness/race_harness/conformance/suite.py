@@ -379,6 +379,9 @@ CASES: Final[Mapping[str, Schedule]] = {
     "somebody else confirms": _others("confirm", "run-returned", 500, _WAITING),
     "somebody else confirms as the run ends": _others("confirm", "run-ended", 0, _WAITING),
     "somebody else confirms in a run": _others("confirm", after_ms=50),
+    "somebody else confirms before the run waits": _others(
+        "confirm", after_ms=50, script=_WAITING
+    ),
     "somebody else rejects": _others("reject", "run-returned", 500, _WAITING),
     "somebody else rejects, and the caller runs again": _others(
         *("reject", "run-returned", 100, _WAITING), caller=Caller(runs=2, between_ms=1_000)

@@ -164,6 +164,9 @@ class PubSub:
         """Send to every subscriber now, or only to those in `turn`. One that fails does not
         disturb the others (pub_sub.py, `__call__`)."""
         await self._context.loop_turn()
+        await self._send_to_all(event, turn)
+
+    async def _send_to_all(self, event: Event, turn: Sequence[Subscriber] | None) -> None:
         for subscriber in list(self._subscribers if turn is None else turn):
             await self.send(subscriber, event)
 
@@ -174,17 +177,24 @@ class PubSub:
 
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()
+        ready: set[asyncio.Future[None]] = set()
         while self._queue:
             late = self._queue[0].due - loop.time()
             if late > 0:
                 await asyncio.sleep(late)
             turn = await self.turn()
-            await self._context.loop_turn()
+            together = turn is None and self._queue[0].sent in ready
+            if not together:
+                await self._context.loop_turn()
             # Another publication may have overtaken the first meanwhile.
             publication = self._queue.popleft()
             if publication.tell is not None:
                 publication.tell()
-            await self.broadcast(publication.event, turn)
+            if not together:
+                await self._context.loop_turn()
+                # What is ready by now goes out at once, before whatever becomes ready later.
+                ready = {each.sent for each in self._queue if each.due <= loop.time()}
+            await self._send_to_all(publication.event, turn)
             publication.sent.set_result(None)
             del self._unsent[publication.sent]
             more_s = 0.0 if self._in_turn else self._context.timing.other_subscriber_ms / 1000

@@ -378,6 +378,9 @@ class Run(RunState):
             await conversation.pub_sub.wait_for_frames()
         if self._profile.waits_for_pending:
             await conversation.pub_sub.wait_for_pending(PENDING_TIMEOUT_S)
+        # The task ends on the event loop. A request that keeps that waiting for the state lock
+        # still finds the task when it gets the lock (event_service.py, `run`).
+        await self._context.loop_turn()
         self.clear()
         # If a request waits for the run, a failure goes straight to its handler.
         if not (self.failed and self._profile.answers_when_run_ends):
