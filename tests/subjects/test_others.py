@@ -91,6 +91,23 @@ def test_who_confirms_before_the_run_waits_comes_too_early(
     assert statuses(trial) == [200]
 
 
+@pytest.mark.parametrize("version", ["1.7.0", "1.9.1"])
+def test_frames_that_a_waiting_request_holds_up_go_out_together(
+    version: str, site: UvicornSite
+) -> None:
+    """None of them waits for the snapshot, which keeps the event loop busy next."""
+    adapter = ReferenceAdapter()
+    adapter.server_version = version
+    tried = schedule("run", IN_RUN, server=ServerTiming(snapshot_ms=50))
+    trial = run_trial(tried, adapter, site)
+    assert statuses(trial) == [409]
+    (cleared,) = [h.at_ns for h in trial.happenings if h.what == "run-cleared"]
+    sent = [h for h in trial.happenings if h.what == "frame-sent"]
+    late = [h.detail.get("key") for h in sent if h.at_ns > cleared]
+    assert [h.detail["kind"] for h in sent if h.at_ns == cleared].count("ObservationEvent") == 1
+    assert late == ["full_state"]
+
+
 def test_who_rejects_ends_the_waiting_and_the_next_run_asks_the_agent(site: UvicornSite) -> None:
     trial = run_trial(schedule("reject", AFTERWARDS, script=WAITING), ReferenceAdapter(), site)
     assert kinds(trial)[-2:] == ["ConversationStateUpdateEvent", "UserRejectObservation"]

@@ -191,6 +191,7 @@ class PubSub:
             if publication.tell is not None:
                 publication.tell()
             if not together:
+                # Serving the subscribers is a turn of its own, as for snapshots.
                 await self._context.loop_turn()
                 # What is ready by now goes out at once, before whatever becomes ready later.
                 ready = {each.sent for each in self._queue if each.due <= loop.time()}
